@@ -40,6 +40,9 @@ export interface NotRead {
   readonly why: string;
 }
 
+/** Removed cgroups that memory keeps: fewer are normal while services and pods come and go. */
+export const MANY_DYING = 1000;
+
 /** Balloon drivers by the name of their module, and their hypervisor. */
 export const BALLOON_DRIVERS = {
   hv_balloon: 'Hyper-V',

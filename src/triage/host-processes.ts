@@ -1,5 +1,5 @@
 import type { ProgramPipes } from '../account/memory/answer.js';
-import { largestProgram } from '../account/processes/groups.js';
+import { countByProgram, largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
@@ -309,46 +309,33 @@ const PIPE_MAX_SIZE = '/proc/sys/fs/pipe-max-size';
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
 export function pipesByProgram(host: HostReader, leastBytes: number): ProgramPipes[] {
   const most = host.number(PIPE_MAX_SIZE);
-  const comm = commIn(host);
-  const counted = pipesOf(host).map(({ pid, pipes }) => ({ pid, comm: comm(pid), pipes }));
-  const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].flatMap(([, each]): ProgramPipes[] => {
-    const [largest] = each.toSorted((a, b) => b.pipes - a.pipes);
-    const sum = each.reduce((all, one) => all + one.pipes, 0);
-    if (!largest || sum * most < leastBytes) return [];
-    return [{ ...largest, pipes: sum, mostBytes: sum * most, ...(each.length > 1 ? { processes: each.length } : {}) }];
-  });
-  return programs.toSorted((a, b) => b.pipes - a.pipes);
+  return countByProgram(pipesOf(host), commIn(host))
+    .map(({ count, ...program }) => ({ ...program, pipes: count, mostBytes: count * most }))
+    .filter(({ mostBytes }) => mostBytes >= leastBytes);
 }
 
-/** Number of pipes of each process, a pipe once: of the process that has most of them. */
-function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: number }[] {
+/** Pipes of each process, by their links. */
+function pipesOf(host: HostReader): [pid: number, links: ReadonlySet<string>][] {
   let left = MAX_DESCRIPTORS;
-  const found: { readonly pid: number; readonly inodes: ReadonlySet<string> }[] = [];
+  const found: [number, ReadonlySet<string>][] = [];
   // The largest tables first: they are read, whatever the limit.
   for (const { pid } of processesOf(host, 'pipes').toSorted((a, b) => b.fdTable - a.fdTable)) {
-    const inodes = new Set<string>();
+    const links = new Set<string>();
     try {
       for (const fd of host.source.list(`/proc/${pid}/fd`)) {
         if (left-- <= 0) throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
         const link = host.link(`/proc/${pid}/fd/${fd}`);
-        if (link.startsWith('pipe:')) inodes.add(link);
+        if (link.startsWith('pipe:')) links.add(link);
       }
     } catch (error) {
       // A snapshot lists no process without sockets and pipes.
       const isEmpty = !host.source.file && isHostError(error, 'gone');
       if (!isEmpty && !isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
     }
-    if (inodes.size > 0) found.push({ pid, inodes });
+    if (links.size > 0) found.push([pid, links]);
     if (left < 0) break;
   }
-  const seen = new Set<string>();
-  return found
-    .toSorted((a, b) => b.inodes.size - a.inodes.size)
-    .map(({ pid, inodes }) => {
-      const own = [...inodes].filter((inode) => !seen.has(inode));
-      for (const inode of own) seen.add(inode);
-      return { pid, pipes: own.length };
-    });
+  return found;
 }
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */

@@ -1,6 +1,7 @@
 import { HostError } from '../base/errors.js';
 import { type MessageQueue, messageQueues } from '../host/proc/message-queues.js';
-import { optionalText } from '../host/proc/process.js';
+import { startTicks } from '../host/proc/process.js';
+import { USER_HZ } from '../records/processes.js';
 import { type Finding, found, severityOf } from './finding.js';
 import { commIn } from './host-processes.js';
 import type { HostReader } from './host-reader.js';
@@ -9,8 +10,6 @@ import { THRESHOLDS } from './thresholds.js';
 export const QUEUES_HIDE = 'unread messages of System V and POSIX queues';
 /** Header of a message (struct msg_msg, include/linux/msg.h): the least that it takes beside its payload. */
 const HEADER = 48;
-/** /proc prints times in this unit on every architecture (USER_HZ). */
-const TICKS = 100;
 
 /**
  * Unread messages, which are slab of no process. Other namespaces are entered only if unreclaimable slab is large
@@ -53,9 +52,7 @@ function ownerOf(host: HostReader, pid: number | null, at: number | null) {
   const comm = pid === null ? null : commIn(host)(pid);
   if (pid === null || comm === null || at === null) return { pid, comm };
   const [, boot] = /^btime (\d{1,12})$/m.exec(host.optional('/proc/stat')) ?? [];
-  const stat = optionalText(host.source, `/proc/${pid}/stat`);
-  // The 22nd field: ticks after boot.
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  const isLater = boot !== undefined && Number(boot) + ticks / TICKS > at + 2;
+  const ticks = startTicks(host.source, pid);
+  const isLater = boot !== undefined && ticks !== null && Number(boot) + Number(ticks) / USER_HZ > at + 2;
   return { pid, comm: isLater ? null : comm };
 }

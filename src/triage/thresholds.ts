@@ -1,3 +1,4 @@
+import { MANY_DYING } from '../records/named-memory.js';
 import type { FindingCode } from './findings/all.js';
 
 const MIB = 2 ** 20;
@@ -49,8 +50,7 @@ export const THRESHOLDS = {
   'compressed-memory': { unit: 'share', note: 0.1, leastBytes: 64 * MIB },
   /** It shrinks when memory is short, but no counter of the kernel shows it. */
   'zfs-arc': { unit: 'share', note: 0.1, leastBytes: 256 * MIB },
-  /** Fewer are normal while services and pods come and go. */
-  'dying-cgroups': { unit: 'count', note: 1000, warning: 10_000 },
+  'dying-cgroups': { unit: 'count', note: MANY_DYING, warning: 10_000 },
   'counter-mismatch': { unit: 'bytes', note: 256 * MIB },
   /** Smaller growth is common. */
   'memory-growth': { unit: 'share', note: 0.01, warning: 0.05, leastBytes: 64 * MIB },

@@ -71,6 +71,43 @@ export function largestProgram(
   return programs.toSorted((a, b) => b.amount - a.amount)[0];
 }
 
+/** Things of processes that share some of them, by program. */
+interface ProgramCount {
+  /** The process of them that has most. */
+  readonly pid: number;
+  readonly comm: string | null;
+  readonly count: number;
+  /** Number of processes, if there are several. */
+  readonly processes?: number;
+}
+
+/**
+ * Counts things by program, the largest first. What several processes have counts once, for the one that has most.
+ *
+ * @param all each process with what it has
+ */
+export function countByProgram(
+  all: readonly (readonly [pid: number, things: ReadonlySet<unknown>])[],
+  commOf: (pid: number) => string | null,
+): ProgramCount[] {
+  const seen = new Set<unknown>();
+  const counted = all
+    .toSorted(([, a], [, b]) => b.size - a.size)
+    .map(([pid, things]) => {
+      const own = [...things].filter((one) => !seen.has(one));
+      for (const one of own) seen.add(one);
+      return { pid, comm: commOf(pid), count: own.length };
+    })
+    .filter(({ count }) => count > 0);
+  return [...grouped(counted, ({ pid, comm }) => comm ?? pid).values()]
+    .flatMap((each): ProgramCount[] => {
+      const [largest] = each.toSorted((a, b) => b.count - a.count);
+      const count = each.reduce((sum, one) => sum + one.count, 0);
+      return largest ? [{ ...largest, count, ...(each.length > 1 ? { processes: each.length } : {}) }] : [];
+    })
+    .toSorted((a, b) => b.count - a.count);
+}
+
 /** Sums of processes. */
 export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
   const sums = Object.fromEntries(SIZES.map((size) => [size, sumOf(processes, size)]));

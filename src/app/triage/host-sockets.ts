@@ -1,3 +1,4 @@
+import { countByProgram } from '../../account/processes/groups.js';
 import { HostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { findNamespaces } from '../../host/namespaces.js';
@@ -114,25 +115,11 @@ async function unlistedSockets(host: HostReader, observation: Observation): Prom
   }
 }
 
-/** The largest first. A socket that several processes have counts for the one that has most. */
 function unlistedByProgram(host: HostReader, sockets: readonly UnlistedSocket[]): UnlistedOfProgram[] {
-  const comm = commIn(host);
-  const seen = new Set<number>();
-  const processes = [...grouped(sockets, ({ pid }) => pid)]
-    .toSorted(([, a], [, b]) => b.length - a.length)
-    .map(([pid, own]) => {
-      const inodes = new Set(own.map(({ inode }) => inode).filter((inode) => !seen.has(inode)));
-      for (const inode of inodes) seen.add(inode);
-      return { pid, comm: comm(pid), sockets: inodes.size };
-    })
-    .filter((one) => one.sockets > 0);
-  return [...grouped(processes, (one) => one.comm ?? one.pid)]
-    .flatMap(([, each]): UnlistedOfProgram[] => {
-      const [largest] = each.toSorted((a, b) => b.sockets - a.sockets);
-      const sum = each.reduce((all, one) => all + one.sockets, 0);
-      return largest ? [{ ...largest, sockets: sum, ...(each.length > 1 ? { processes: each.length } : {}) }] : [];
-    })
-    .toSorted((a, b) => b.sockets - a.sockets);
+  const inodes = [...grouped(sockets, ({ pid }) => pid)].map(
+    ([pid, own]) => [pid, new Set(own.map(({ inode }) => inode))] as const,
+  );
+  return countByProgram(inodes, commIn(host)).map(({ count, ...program }) => ({ ...program, sockets: count }));
 }
 
 function* pinnedByOwner(observation: Observation, total: number): Generator<Finding> {

@@ -329,7 +329,7 @@ const OPTIONAL_FILES = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
 
 /** A cgroup's name may contain anything but a line break: the value follows the last file name in the line. */
 const CGROUP_LINES: LinesOf = {
-  path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.(?:procs|events|stat))):/,
+  path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.(?:procs|events|stat)|pids\.(?:current|max))):/,
   head: 8192,
   limit: MAX_PATHS,
 };

@@ -1,5 +1,5 @@
 import { HostError, hostOrNull } from '../../base/errors.js';
-import type { NamedMemory } from '../../records/named-memory.js';
+import { MANY_DYING, type NamedMemory } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
@@ -8,8 +8,6 @@ const ROOT = '/sys/fs/cgroup';
 const MAX_CGROUPS = 5000;
 const MAX_DEPTH = 32;
 
-/** Fewer are normal while services and pods come and go. */
-export const MANY_DYING = 1000;
 /** A child that has this share of its parent's is named in place of the parent. */
 const MOST = 0.5;
 
@@ -101,13 +99,21 @@ function countBelow(source: HostSource, root: string): number | undefined {
   return count;
 }
 
-/** Cgroups with at least so many bytes in zswap, without those of the cgroups in them, the largest first. */
-export function zswapByCgroup(source: HostSource, leastBytes: number): NamedMemory[] {
+/**
+ * Cgroups with at least so many bytes in zswap, without those of the cgroups in them, the largest first.
+ *
+ * @param onMissing called with the reason why cgroups may be missing
+ */
+export function zswapByCgroup(source: HostSource, leastBytes: number, onMissing: (why: string) => void): NamedMemory[] {
   const found: NamedMemory[] = [];
   const waiting = [{ folder: ROOT, depth: 0 }];
   let left = MAX_CGROUPS;
-  for (let next = waiting.pop(); next !== undefined && left-- > 0; next = waiting.pop()) {
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { folder, depth } = next;
+    if (left-- <= 0) {
+      onMissing(`only ${MAX_CGROUPS} cgroups were searched for memory in zswap`);
+      break;
+    }
     const names = hostOrNull(() => source.list(folder)) ?? [];
     const children = names.flatMap((name) => {
       const bytes = name.includes('zswap') ? undefined : zswapIn(source, `${folder}/${name}`);

@@ -50,7 +50,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
     ...attempt('zram', () => zramDevices(source)),
-    ...attempt('zswap', () => zswap(source, facts)),
+    ...attempt('zswap', () => zswap(source, facts, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
   ];
@@ -205,7 +205,7 @@ function zramDevices(source: HostSource): NamedMemory[] {
 }
 
 /** The pool of zswap, and the cgroups whose pages are in it. Zswap and Zswapped of /proc/meminfo: since 5.19. */
-function zswap(source: HostSource, { meminfo }: NamedFacts): NamedMemory[] {
+function zswap(source: HostSource, { meminfo }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
   const bytes = meminfo.get('Zswap') ?? 0;
   if (bytes === 0) return [];
   const whole: NamedMemory = {
@@ -216,7 +216,9 @@ function zswap(source: HostSource, { meminfo }: NamedFacts): NamedMemory[] {
     source: '/proc/meminfo',
     figures: { dataBytes: meminfo.get('Zswapped') ?? null, compressedBytes: bytes },
   };
-  return [whole, ...zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20)).slice(0, MAX_LISTED)];
+  const onMissing = (why: string) => void notRead.push({ kind: 'zswap', code: 'unreadable', why });
+  const cgroups = zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20), onMissing);
+  return [whole, ...cgroups.slice(0, MAX_LISTED)];
 }
 
 /**

@@ -196,6 +196,18 @@ describe('sockets that ss does not list', () => {
     expect((await codes(unlisted(change))).findings).toEqual([]);
   });
 
+  test('a second listing with a malformed row is reported, and does not count as one without them', async () => {
+    const runs = (fake: FakeHost) => fake.ssCalls.filter((one) => one.includes('-t')).length;
+    const { findings, reader } = await codes(
+      unlisted((args, fake) => (args.includes('-t') && runs(fake) > 0 ? `${row(9)}\ntcp ESTAB 0` : undefined)),
+    );
+    expect(findings).toEqual([]);
+    expect(reader.unread).toMatchObject([
+      { check: 'sockets', code: 'unreadable', why: 'the second listing of sockets is not complete' },
+    ]);
+    expect(reader.checked).not.toContain('sockets');
+  });
+
   test('the data is unknown without its counters', async () => {
     const fake = unlisted();
     fake.files.set('/proc/net/sockstat', 'TCP: inuse 1 orphan 0\n');

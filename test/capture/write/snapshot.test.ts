@@ -82,6 +82,8 @@ describe('a snapshot', () => {
       '/sys/fs/cgroup/cgroup.stat': 'nr_descendants 3\nnr_dying_descendants 5000\n',
       '/sys/fs/cgroup/a.slice/memory.stat': 'anon 0\n',
       '/sys/fs/cgroup/a.slice/memory.zswap.current': '60000000\n',
+      '/sys/fs/cgroup/a.slice/pids.current': '7\n',
+      '/sys/fs/cgroup/a.slice/pids.max': '8\n',
     };
     const { archive } = await recordSnapshot({ ...WEB_HOST, files });
     const of = (host: HostSource) => readNamedMemory(host, readHostCounts(host));
@@ -96,7 +98,9 @@ describe('a snapshot', () => {
       ['zfs-arc', 'ZFS ARC'],
       ['dying-cgroups', '/'],
     ]);
-    expect(of(await readBack(archive))).toEqual(live);
+    const captured = await readBack(archive);
+    expect(of(captured)).toEqual(live);
+    expect(captured.readText('/sys/fs/cgroup/a.slice/pids.max')).toBe('8\n');
   });
 
   test('reads like its host', async () => {

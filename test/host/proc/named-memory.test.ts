@@ -284,6 +284,19 @@ test('zswap: the pool once, and cgroups without those in them', () => {
   ]);
 });
 
+test('zswap: cgroups that were not searched are reported', () => {
+  const host = machine({ kib: { Zswap: 200 * 1024 } });
+  const names = Array.from({ length: 5001 }, (_, at) => `${at}.slice`);
+  const read = host.readText.bind(host);
+  Object.assign(host, {
+    list: (path: string) => (path === '/sys/fs/cgroup' ? names : []),
+    readText: (path: string) => (path.endsWith('/memory.zswap.current') ? `${20 * MIB}\n` : read(path)),
+  });
+  expect(readNamedMemory(host, readHostCounts(host)).notRead).toMatchObject([
+    { kind: 'zswap', why: 'only 5000 cgroups were searched for memory in zswap' },
+  ]);
+});
+
 const ARCSTATS = '/proc/spl/kstat/zfs/arcstats';
 const ABDSTATS = '/proc/spl/kstat/zfs/abdstats';
 
