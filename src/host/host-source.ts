@@ -50,6 +50,11 @@ export interface HostSource {
   readLink(path: string): string;
   /** The names in a directory, in any order. */
   list(path: string): readonly string[];
+  /**
+   * Number of folders in a folder of kernfs, such as a cgroup (kernfs_refresh_inode, fs/kernfs/inode.c): much cheaper than
+   * its list. Not available for captures.
+   */
+  subfolders?(path: string): number;
   /** Returns the size of a file or directory (`st_size`). */
   size(path: string): number;
   /** Returns identity and kind of a file. Follows only links of /proc. Not available for captures. */

@@ -33,6 +33,7 @@ export const liveHost: HostSource = {
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
+  subfolders: (path) => attempt(path, () => Math.max(0, lstatSync(path).nlink - 2)),
   size: (path) => attempt(path, () => statSync(path).size),
   file: (path) => attempt(path, () => fileFacts(path)),
   tmpfs: (path) => attempt(path, () => tmpfsUse(path)),

@@ -1,4 +1,5 @@
 import { HostError } from '../base/errors.js';
+import { isCgroupFile } from '../host/proc/cgroup-counters.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
@@ -10,8 +11,8 @@ import { type HostReader, isAbsent, malformed, type ProcessStatus } from './host
 import { THRESHOLDS } from './thresholds.js';
 
 const ROOT = '/sys/fs/cgroup';
-/** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
-const MAX_CGROUPS = 5000;
+/** Maximum number of cgroups to read, of each hierarchy: a machine with 500 pods has about 3,000. */
+const MAX_CGROUPS = 20_000;
 const MAX_DEPTH = 32;
 /** Maximum number of findings of one kind: each is one line. */
 const MAX_FINDINGS = 20;
@@ -35,7 +36,10 @@ export function* cgroups(host: HostReader): Generator<Finding> {
   const isV2 = top.includes('cgroup.procs');
   if (!isV2 && !top.includes('memory')) throw new HostError('gone', `${ROOT}: no memory controller found`);
   const root = isV2 ? ROOT : `${ROOT}/memory`;
+  const withKills = !hasNoKills(host);
   const waiting = [{ folder: root, depth: 0 }];
+  /** Files of a cgroup that was listed, by its parent. */
+  const listed = new Map<string, ReadonlySet<string>>();
   if (!isV2 && top.includes('pids')) waiting.push({ folder: `${ROOT}/pids`, depth: 0 });
   const usages: Usage[] = [];
   const tasks: Finding[] = [];
@@ -46,23 +50,31 @@ export function* cgroups(host: HostReader): Generator<Finding> {
       break;
     }
     const { folder, depth } = next;
+    const parent = folder.slice(0, folder.lastIndexOf('/'));
     let names: ReadonlySet<string>;
     try {
-      names = new Set(host.source.list(folder));
+      const files = depth > 1 ? listed.get(parent) : undefined;
+      const isLeaf = files !== undefined && host.source.subfolders?.(folder) === 0;
+      names = isLeaf ? files : new Set(host.source.list(folder));
     } catch (error) {
       // The cgroup was removed meanwhile.
       if (!isAbsent(error)) host.miss('cgroups', HIDES, error);
       continue;
     }
+    // Their parent decides which files cgroups have, but for those of domains and of pressure (cgroup_file_show).
+    if (!isV2 || (names.has('memory.current') && names.has('memory.pressure')))
+      if (!listed.has(parent)) listed.set(parent, new Set([...names].filter(isCgroupFile)));
     if (depth < MAX_DEPTH)
-      for (const name of names) if (!isFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
+      for (const name of names)
+        if (!isCgroupFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
     const own = folder.startsWith(root) ? root : `${ROOT}/pids`;
     const cgroup = folder.slice(own.length) || '/';
     try {
       if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
-      if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names));
-      else if (names.has('memory.usage_in_bytes') && depth > 0) usages.push(usageV1(host, folder, cgroup, names));
-      else if (isV2 && names.has('memory.events'))
+      if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names, withKills));
+      else if (names.has('memory.usage_in_bytes') && depth > 0)
+        usages.push(usageV1(host, folder, cgroup, names, withKills));
+      else if (isV2 && withKills && names.has('memory.events'))
         usages.push({ cgroup, finding: undefined, kills: killsOf(host, folder) });
     } catch (error) {
       if (!isAbsent(error)) host.miss('cgroups', HIDES, error);
@@ -79,15 +91,20 @@ export function* cgroups(host: HostReader): Generator<Finding> {
   yield* killsByCgroup(usages, isV2);
 }
 
-/** Whether a name is a cgroup file: these begin with the name of a controller. */
-function isFile(name: string): boolean {
-  return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
-    name,
-  );
+/** Whether the kernel killed no process since boot for want of memory, in a cgroup or not (since 4.13). */
+function hasNoKills(host: HostReader): boolean {
+  // The files of a capture are of different times.
+  return host.source.file !== undefined && /^oom_kill 0$/m.test(host.optional('/proc/vmstat'));
 }
 
-function usageV2(host: HostReader, folder: string, cgroup: string, names: ReadonlySet<string>): Usage {
-  const kills = names.has('memory.events') ? killsOf(host, folder) : 0;
+function usageV2(
+  host: HostReader,
+  folder: string,
+  cgroup: string,
+  names: ReadonlySet<string>,
+  withKills: boolean,
+): Usage {
+  const kills = withKills && names.has('memory.events') ? killsOf(host, folder) : 0;
   const used = host.number(`${folder}/memory.current`);
   host.cgroups.push({ cgroup, folder, bytes: used });
   const max = limitOf(host, `${folder}/memory.max`);
@@ -178,12 +195,21 @@ class CgroupProcesses {
   }
 }
 
-function usageV1(host: HostReader, folder: string, cgroup: string, names: ReadonlySet<string>): Usage {
-  const kills = names.has('memory.oom_control')
-    ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
-    : 0;
+function usageV1(
+  host: HostReader,
+  folder: string,
+  cgroup: string,
+  names: ReadonlySet<string>,
+  withKills: boolean,
+): Usage {
+  const kills =
+    withKills && names.has('memory.oom_control')
+      ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
+      : 0;
   const used = host.number(`${folder}/memory.usage_in_bytes`);
   host.cgroups.push({ cgroup, folder, bytes: used });
+  // A cgroup without a charge is not near its limit.
+  if (used === 0) return { cgroup, kills, finding: undefined };
   const limit = host.number(`${folder}/memory.limit_in_bytes`);
   if (limit >= UNLIMITED) return { cgroup, kills, finding: undefined };
   checkUsage(host, folder, used, 'total_');

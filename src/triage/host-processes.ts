@@ -668,6 +668,7 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
   for (const { pid, fdTable } of all) {
     if (fdTable < MIN_TABLE) continue;
     try {
+      if (host.source.file && isSparse(host, pid)) continue;
       const text = host.text(`/proc/${pid}/limits`);
       const most = Number(/^Max open files +(\d{1,15}) /m.exec(text)?.[1] ?? Number.NaN);
       if (!(most > 0) || fdTable < THRESHOLDS['limit-near'].warning * most) continue;
@@ -691,6 +692,12 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
   };
   miss(denied, 'denied', 'permission denied');
   miss(uncounted, 'gone', 'a snapshot contains only those of sockets and pipes');
+}
+
+/** Whether a process has so few descriptors that its limit is not read; not known before 6.2 (proc_fd_getattr). */
+function isSparse({ source }: HostReader, pid: number): boolean {
+  const used = source.size(`/proc/${pid}/fd`);
+  return used > 0 && used < MIN_TABLE / 4;
 }
 
 /** Number of descriptors; in a snapshot, of sockets and pipes. @throws {HostError} */

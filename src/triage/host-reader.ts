@@ -110,9 +110,9 @@ export class HostReader {
     return this.#counts;
   }
 
-  /** Reads the mappings of processes, which checks of a running host need. */
-  async readMappings(): Promise<this> {
-    if (this.source.file) this.mappings = await SharedMappings.read(this.source);
+  /** Reads the mappings of processes, which checks of a running host need. @param known if they were read already */
+  async readMappings(known?: SharedMappings): Promise<this> {
+    if (this.source.file) this.mappings = known ?? (await SharedMappings.read(this.source));
     return this;
   }
 

@@ -22,11 +22,12 @@ type Progress = (part: number) => void;
  * Returns the memory breakdown of this machine from the most detailed source that can be opened. The answer
  * names the source, and why more detailed ones are not available.
  *
+ * @param options `mappings`: those of processes, if they were read already
  * @param more additional slow parts, available only from kernel memory
  * @throws {KernelError}, {@link HostError}: the required source cannot be opened, or none can
  */
 export async function liveMemory(
-  options: LiveOptions,
+  options: LiveOptions & { readonly mappings?: SharedMappings },
   progress: Progress,
   more?: MemoryOptions,
 ): Promise<MemoryAnswer> {
@@ -41,7 +42,10 @@ export async function liveMemory(
       const named =
         source === 'kcore'
           ? withNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
-          : withNamed(withSharedFiles(answer, liveHost, await SharedMappings.read(liveHost)), liveHost);
+          : withNamed(
+              withSharedFiles(answer, liveHost, options.mappings ?? (await SharedMappings.read(liveHost))),
+              liveHost,
+            );
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

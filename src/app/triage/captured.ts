@@ -9,6 +9,7 @@ import { groupLogs } from '../../host/logs.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
+import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { STDIN } from '../../host/text-input.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { HostTriage } from '../../triage/answer.js';
@@ -95,7 +96,8 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
   ]);
   const { at, host } = hostOrigin(liveHost, new Date());
   const pageSize = knownPageSize(liveHost) ?? 4096;
-  const memory = await settledMemory(() => liveMemory({ ...options, source: 'counters' }, () => undefined));
+  const mappings = await SharedMappings.read(liveHost);
+  const memory = await settledMemory(() => liveMemory({ ...options, source: 'counters', mappings }, () => undefined));
   return triageOf(liveHost, pageSize, {
     of: { name: host ?? undefined, taken: at, isCaptured: false },
     warnings: [],
@@ -107,6 +109,7 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     memory,
     sockets: process.geteuid?.() === 0,
     unread: [],
+    mappings,
     since: options.baseline,
   });
 }
@@ -117,6 +120,7 @@ async function triageOf(
   {
     sockets,
     unread,
+    mappings,
     since,
     ...parts
   }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
@@ -124,10 +128,12 @@ async function triageOf(
     readonly sockets: boolean;
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
+    /** Of a running host. */
+    readonly mappings?: SharedMappings;
     readonly since: string | undefined;
   },
 ): Promise<HostTriage> {
-  const reader = await new HostReader(source, pageSize).readMappings();
+  const reader = await new HostReader(source, pageSize).readMappings(mappings);
   const { memory } = parts;
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);

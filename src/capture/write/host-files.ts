@@ -1,5 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
+import { isCgroupFile } from '../../host/proc/cgroup-counters.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
 import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { CommandLineMask } from '../read/command-line.js';
@@ -87,7 +88,9 @@ export async function recordSlabAttributes(work: Work): Promise<void> {
 export async function recordCgroups(work: Work): Promise<void> {
   const { source, archive, failures, deadline, anonymizer } = work;
   const member = archive.member('cgroups');
-  const waiting = [CGROUP_ROOT];
+  // Of version 1, only the hierarchy of memory has what is recorded.
+  const top = new Set(namesIn(source, CGROUP_ROOT));
+  const waiting = [top.has('memory') && !top.has('cgroup.procs') ? `${CGROUP_ROOT}/memory` : CGROUP_ROOT];
   let count = 0;
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     await deadline.breathe();
@@ -99,11 +102,11 @@ export async function recordCgroups(work: Work): Promise<void> {
     try {
       names = new Set(source.list(folder));
     } catch (error) {
-      failures.note(folder, error, folder === CGROUP_ROOT);
+      failures.note(folder, error, count === 0);
       continue;
     }
     // Names of cgroup files contain a dot, but so may names of cgroups: listing a file fails.
-    for (const name of names) if (!isFile(name)) waiting.push(`${folder}/${name}`);
+    for (const name of names) if (!isCgroupFile(name)) waiting.push(`${folder}/${name}`);
     if (!names.has('memory.stat')) continue;
     count++;
     const shown = anonymizer?.cgroupPath(folder) ?? folder;
@@ -114,13 +117,6 @@ export async function recordCgroups(work: Work): Promise<void> {
     }
   }
   member.end();
-}
-
-/** Whether a name in a cgroup folder is that of a file, by the prefixes of controllers. */
-function isFile(name: string): boolean {
-  return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
-    name,
-  );
 }
 
 function textOf({ source, failures }: Work, path: string): string {

@@ -6,7 +6,16 @@ import { optionalText } from './process.js';
 const ROOT = '/sys/fs/cgroup';
 /** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
 const MAX_CGROUPS = 5000;
+/** Maximum number of cgroups to count. */
+const MAX_COUNTED = 50_000;
 const MAX_DEPTH = 32;
+
+/** Whether a name in a cgroup is that of a file: these begin with the name of a controller. */
+export function isCgroupFile(name: string): boolean {
+  return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
+    name,
+  );
+}
 
 /** A child that has this share of its parent's is named in place of the parent. */
 const MOST = 0.5;
@@ -87,14 +96,15 @@ function countBelow(source: HostSource, root: string): number | undefined {
   let count = 0;
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     const at = folder;
-    const names = hostOrNull(() => source.list(at));
+    const isLeaf = at !== root && hostOrNull(() => source.subfolders?.(at) ?? null) === 0;
+    const names = isLeaf ? [] : hostOrNull(() => source.list(at));
     // A file is no folder; a cgroup has a list of processes.
-    if (names === null || !names.includes('cgroup.procs')) {
+    if (names === null || !(isLeaf || names.includes('cgroup.procs'))) {
       if (at === root) return undefined;
       continue;
     }
-    if (++count > MAX_CGROUPS) return undefined;
-    for (const name of names) if (!/^(?:memory|cgroup)\.\w/.test(name)) waiting.push(`${at}/${name}`);
+    if (++count > MAX_COUNTED) return undefined;
+    for (const name of names) if (!isCgroupFile(name)) waiting.push(`${at}/${name}`);
   }
   return count;
 }
