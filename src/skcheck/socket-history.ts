@@ -36,7 +36,9 @@ export class SocketHistory {
 
   /** Returns the same socket in the first sample. */
   earlier(socket: SocketRecord): SocketRecord | undefined {
-    return this.#earlier ? this.#earlier.get(socketKey(socket)) : socket;
+    if (!this.#earlier) return socket;
+    const wasIdle = socket.protocol === 'UDP' && this.#observation.first.idle?.has(socket.inode);
+    return this.#earlier.get(socketKey(socket)) ?? (wasIdle ? idleBefore(socket) : undefined);
   }
 
   /** Whether the first sample lost lines in the socket's namespace: its absence there is then inconclusive. */
@@ -116,6 +118,12 @@ export class SocketHistory {
       };
     });
   }
+}
+
+/** The socket as it was while nothing was charged to it, and nothing had been dropped. */
+function idleBefore(socket: SocketRecord): SocketRecord {
+  const charges = { rmem: 0, wmem: 0, forward: 0, wmemQueued: 0, optmem: 0, backlog: 0, drops: 0 };
+  return { ...socket, recvQ: 0, sendQ: 0, skmem: socket.skmem && { ...socket.skmem, ...charges } };
 }
 
 /** Null if no holder is known. Whether there may be hidden holders is reported separately. */

@@ -3,6 +3,7 @@ import { reasonsOf } from '../../src/answers/skcheck/reasons.js';
 import { because } from '../../src/answers/skcheck/words.js';
 import { isHostError } from '../../src/base/errors.js';
 import { observe } from '../../src/host/observe.js';
+import { parseInetRow } from '../../src/host/ss/inet.js';
 import { diagnose } from '../../src/skcheck/diagnose.js';
 import { FakeHost } from '../host/fake-host.js';
 
@@ -224,6 +225,30 @@ describe('UDP', () => {
       also: [{ verdict: 'udp-dropping', evidence: { packets: 120 } }],
     });
     expect(because(reasonsOf(finding!), finding!.acceptQueue)).toContain('120 packets dropped between the samples');
+  });
+
+  test('a socket that was idle at the first sample counts with its drops since', async () => {
+    let calls = 0;
+    const idle = udp(0).replaceAll('4160', '0');
+    const host = new FakeHost((args) => (args.includes('-x') ? '' : calls++ === 0 ? idle : udp(120)));
+    host.addProcess(10, { fds: { 7: 700 } });
+    const observation = await observe(host, { intervalMs: 2000 });
+    expect(observation.first).toMatchObject({ sockets: [], total: 1 });
+    const { dropped, verdict, also } = diagnose(observation).findings[0]!;
+    const kept = parseInetRow(idle)!;
+    const before = { ...observation, first: { ...observation.first, sockets: [kept], idle: new Set<number>() } };
+    expect({ dropped, verdict, also }).toMatchObject({ dropped: 120 });
+    expect(diagnose(before).findings[0]).toMatchObject({ dropped, verdict, also });
+  });
+
+  test.each(['r1', 'd1', 'f4096', 'o20', 'bl1'])('a socket with %s is not idle', async (figure) => {
+    const [name, value] = [figure.replace(/\d+/, ''), figure.replace(/\D+/, '')];
+    const row = udp(0)
+      .replaceAll('4160', '0')
+      .replace(new RegExp(`(?<=[(,])${name}0(?=[,)])`), `${name}${value}`);
+    const { first } = await observe(new FakeHost((args) => (args.includes('-x') ? '' : row)), { intervalMs: 0 });
+    expect(first.sockets).toMatchObject([{ inode: 700 }]);
+    expect(first.idle).toEqual(new Set());
   });
 
   test('does not count truesize as payload: the lower bound is half of the charge', async () => {

@@ -11,8 +11,10 @@ import { UnixScan } from './unix.js';
 export interface Sample extends Span {
   /** Time at which each namespace was read, by its inode. */
   readonly spans: ReadonlyMap<number | null, Span>;
-  /** Sockets with data in a queue, those that wait to be accepted, and all datagram sockets. */
+  /** Sockets with data in a queue, those that wait to be accepted, and datagram sockets that are not idle. */
   readonly sockets: readonly SocketRecord[];
+  /** Inodes of UDP sockets without data, charges and drops, which `sockets` lacks. */
+  readonly idle?: ReadonlySet<number>;
   /** Number of all sockets, including idle ones. */
   readonly total: number;
   /** Lines of ss that could not be parsed. */
@@ -87,6 +89,7 @@ export async function readSample(
   const closed: Namespace[] = [];
   const unknown = new Set<string>();
   const torn = new Set<number | null>();
+  const idle = new Set<number>();
   const room = new Room();
   const sums = { total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0 };
   const queue = [...namespaces];
@@ -97,6 +100,7 @@ export async function readSample(
         const part = await readNamespace(source, next, groups, room, onKept, inodes);
         for (const socket of part.sockets) sockets.push(socket);
         for (const table of part.unknown) unknown.add(table);
+        for (const inode of part.idle) idle.add(inode);
         sums.total += part.total;
         sums.unreadable += part.unreadable;
         sums.contested += part.contested;
@@ -112,11 +116,12 @@ export async function readSample(
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
-  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, torn, closed, unknown };
+  return { startedMs, endedMs: source.now(), spans, sockets, idle, ...sums, torn, closed, unknown };
 }
 
 interface Part {
   readonly sockets: SocketRecord[];
+  readonly idle: Set<number>;
   total: number;
   unreadable: number;
   contested: number;
@@ -133,7 +138,16 @@ async function readNamespace(
   onKept: (socket: SocketRecord) => void,
   inodes?: Set<number>,
 ): Promise<Part> {
-  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, unknown: new Set() };
+  const part: Part = {
+    sockets: [],
+    idle: new Set(),
+    total: 0,
+    unreadable: 0,
+    contested: 0,
+    leftOut: 0,
+    failed: 0,
+    unknown: new Set(),
+  };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
@@ -152,6 +166,7 @@ async function readNamespace(
         await source.ss(args, path, (bytes) => scan.push(bytes));
         scan.end();
         for (const socket of scan.sockets) part.sockets.push(socket);
+        for (const inode of scan.idle) part.idle.add(inode);
         part.total += scan.total;
         part.unreadable += scan.unreadable;
         part.leftOut += scan.leftOut;
