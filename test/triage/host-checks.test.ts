@@ -903,6 +903,52 @@ test('reports limits and kills of version 1 cgroups', () => {
   ]);
 });
 
+test('a cgroup without children is not listed, and answers like one that is', () => {
+  const pod = (pids: number, bytes: number) => ({
+    'memory.usage_in_bytes': `${bytes}\n`,
+    'memory.limit_in_bytes': '1000000\n',
+    'memory.stat': 'total_inactive_file 10\ntotal_active_file 10\n',
+    'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
+    'pids.max': '100\n',
+    'pids.current': `${pids}\n`,
+  });
+  const pods = Object.entries({
+    'kubepods/pod1/one': pod(95, 1),
+    'kubepods/pod1/two': pod(1, 950_000),
+    'x/y': pod(2, 3),
+  });
+  const source = madeSource({
+    files: {
+      ...Object.fromEntries(Object.entries(HEALTHY).filter(([path]) => !path.startsWith('/sys/fs/cgroup/'))),
+      ...Object.fromEntries(
+        pods.flatMap(([name, files]) =>
+          Object.entries(files).map(([file, text]) => [`/sys/fs/cgroup/memory/${name}/${file}`, text]),
+        ),
+      ),
+    },
+  });
+  const list = source.list.bind(source);
+  const answer = (subfolders?: (path: string) => number) => {
+    const folders: string[] = [];
+    const counting = (path: string) => {
+      folders.push(path);
+      return list(path);
+    };
+    const host = new HostReader(Object.assign(source, { list: counting, subfolders }), 4096);
+    const findings = hostFindings(host).filter(({ figures }) => 'cgroup' in figures || 'limit' in figures);
+    return {
+      findings,
+      unread: host.unread,
+      listed: folders.filter((path) => path.startsWith('/sys/fs/cgroup/memory')),
+    };
+  };
+  const all = answer();
+  const quick = answer((path) => (path.endsWith('/two') || path.endsWith('/one') ? 0 : 1));
+  expect(all.findings.map(({ code }) => code)).toEqual(expect.arrayContaining(['cgroup-near-limit', 'oom-kills']));
+  expect({ findings: quick.findings, unread: quick.unread }).toEqual({ findings: all.findings, unread: all.unread });
+  expect(quick.listed.length).toBe(all.listed.length - 1);
+});
+
 test('kills in cgroups are not reported again for the machine', () => {
   const kills = (all: number) =>
     triaged({
