@@ -52,9 +52,9 @@ export interface HostSource {
   list(path: string): readonly string[];
   /**
    * Number of folders in a folder of kernfs, such as a cgroup (kernfs_refresh_inode, fs/kernfs/inode.c): much cheaper than
-   * its list. Not available for captures.
+   * its list. Null: unknown. Not available for captures.
    */
-  subfolders?(path: string): number;
+  subfolders?(path: string): number | null;
   /** Returns the size of a file or directory (`st_size`). */
   size(path: string): number;
   /** Returns identity and kind of a file. Follows only links of /proc. Not available for captures. */

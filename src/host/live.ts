@@ -33,7 +33,7 @@ export const liveHost: HostSource = {
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
-  subfolders: (path) => attempt(path, () => Math.max(0, lstatSync(path).nlink - 2)),
+  subfolders: (path) => attempt(path, () => subfolders(path)),
   size: (path) => attempt(path, () => statSync(path).size),
   file: (path) => attempt(path, () => fileFacts(path)),
   tmpfs: (path) => attempt(path, () => tmpfsUse(path)),
@@ -47,6 +47,12 @@ export const liveHost: HostSource = {
     await delay(ms);
   },
 };
+
+/** Some file systems have one link for each folder, whatever it contains. */
+function subfolders(path: string): number | null {
+  const { nlink } = lstatSync(path);
+  return nlink < 2 ? null : nlink - 2;
+}
 
 /** TMPFS_MAGIC (include/uapi/linux/magic.h). */
 const TMPFS = 0x01021994;

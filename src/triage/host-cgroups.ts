@@ -11,7 +11,7 @@ import { type HostReader, isAbsent, malformed, type ProcessStatus } from './host
 import { THRESHOLDS } from './thresholds.js';
 
 const ROOT = '/sys/fs/cgroup';
-/** Maximum number of cgroups to read, of each hierarchy: a machine with 500 pods has about 3,000. */
+/** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
 const MAX_CGROUPS = 20_000;
 const MAX_DEPTH = 32;
 /** Maximum number of findings of one kind: each is one line. */
@@ -94,7 +94,7 @@ export function* cgroups(host: HostReader): Generator<Finding> {
 /** Whether the kernel killed no process since boot for want of memory, in a cgroup or not (since 4.13). */
 function hasNoKills(host: HostReader): boolean {
   // The files of a capture are of different times.
-  return host.source.file !== undefined && /^oom_kill 0$/m.test(host.optional('/proc/vmstat'));
+  return host.source.file !== undefined && /^oom_kill 0$/m.test(optionalText(host.source, '/proc/vmstat'));
 }
 
 function usageV2(

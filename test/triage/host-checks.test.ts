@@ -934,7 +934,7 @@ test('a cgroup without children is not listed, and answers like one that is', ()
       folders.push(path);
       return list(path);
     };
-    const host = new HostReader(Object.assign(source, { list: counting, subfolders }), 4096);
+    const host = new HostReader(Object.assign(source, { list: counting, ...(subfolders ? { subfolders } : {}) }), 4096);
     const findings = hostFindings(host).filter(({ figures }) => 'cgroup' in figures || 'limit' in figures);
     return {
       findings,

@@ -90,7 +90,8 @@ export async function recordCgroups(work: Work): Promise<void> {
   const member = archive.member('cgroups');
   // Of version 1, only the hierarchy of memory has what is recorded.
   const top = new Set(namesIn(source, CGROUP_ROOT));
-  const waiting = [top.has('memory') && !top.has('cgroup.procs') ? `${CGROUP_ROOT}/memory` : CGROUP_ROOT];
+  const root = top.has('memory') && !top.has('cgroup.procs') ? `${CGROUP_ROOT}/memory` : CGROUP_ROOT;
+  const waiting = [root];
   let count = 0;
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     await deadline.breathe();
@@ -102,7 +103,7 @@ export async function recordCgroups(work: Work): Promise<void> {
     try {
       names = new Set(source.list(folder));
     } catch (error) {
-      failures.note(folder, error, count === 0);
+      failures.note(folder, error, folder === root);
       continue;
     }
     // Names of cgroup files contain a dot, but so may names of cgroups: listing a file fails.
