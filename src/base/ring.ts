@@ -102,6 +102,7 @@ export class Ring {
    * @throws {StoreError} it cannot be written, or the file is something else
    */
   static open(file: string): Ring {
+    const isNew = !fs.existsSync(file);
     let fd: number;
     try {
       fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600);
@@ -126,6 +127,8 @@ export class Ring {
       return new Ring(fd, FIRST, 1);
     } catch (cause) {
       fs.closeSync(fd);
+      // What fitted on a full disk is no ring, and would keep it full.
+      if (isNew) fs.rmSync(file, { force: true });
       if (cause instanceof StoreError) throw cause;
       throw new StoreError('cannot-write', `${file}: cannot be written (${errorCode(cause)})`, { cause });
     }
