@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { recordedAnswer } from '../../answers/triage/recorded.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
+import { RECORDED } from '../../capture/read/manifest.js';
 import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -52,7 +54,13 @@ export async function printCapturedTriage(
   const { host, of } = source;
   const pageSize = readPageSize(host);
   const { found: logs, failures } = await findingsOf(groupLogs(files.logs()), pageSize);
-  const missing = [...failures.map(({ message }) => message), ...logs.flatMap((log) => log.missing)];
+  const recorded = files.names().filter((name) => RECORDED.test(name));
+  const answers = recorded.map((name) => recordedAnswer(name, files.bytes(name) ?? Buffer.alloc(0)));
+  const missing = [
+    ...failures.map(({ message }) => message),
+    ...logs.flatMap((log) => log.missing),
+    ...recorded.filter((_, at) => !answers[at]).map((name) => `${name}: not an answer of kdump-mem, or damaged`),
+  ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const answer = await triageOf(host, pageSize, {
     of: { ...of, isCaptured: true, pasted: files.pasted },
@@ -64,6 +72,7 @@ export async function printCapturedTriage(
     sockets: true,
     unread: host.unread(),
     since: options.baseline,
+    recorded: answers.filter((one) => one !== null),
   });
   const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
   // No command reads several texts again.
@@ -108,6 +117,7 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     sockets: process.geteuid?.() === 0,
     unread: [],
     since: options.baseline,
+    recorded: [],
   });
 }
 
@@ -118,6 +128,7 @@ async function triageOf(
     sockets,
     unread,
     since,
+    recorded,
     ...parts
   }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
     readonly of: Omit<HostParts['of'], 'release'>;
@@ -125,6 +136,8 @@ async function triageOf(
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
     readonly since: string | undefined;
+    /** Answers in a capture. */
+    readonly recorded: readonly Finding[];
   },
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings();
@@ -137,6 +150,7 @@ async function triageOf(
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
+    ...recorded,
   ];
   const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);
