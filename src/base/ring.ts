@@ -63,15 +63,24 @@ function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
   return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), end };
 }
 
-/** @throws {HostError} `unreadable` */
-export function readRing(file: string): RingContents {
+/** A ring that was copied into a capture. */
+export interface RingCopy {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** @param ring its path, or a copy @throws {HostError} `unreadable` */
+export function readRing(ring: string | RingCopy): RingContents {
+  const file = typeof ring === 'string' ? ring : ring.name;
   const refused = (why: string, cause?: unknown) =>
     new HostError('unreadable', `${file}: ${why}`, { cause, next: 'Name a file of kdump-mem watch --ring.' });
   let bytes: Buffer;
   try {
-    const stat = fs.statSync(file);
-    if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
-    bytes = fs.readFileSync(file);
+    if (typeof ring === 'string') {
+      const stat = fs.statSync(file);
+      if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
+    }
+    bytes = typeof ring === 'string' ? fs.readFileSync(file) : ring.bytes;
   } catch (cause) {
     if (cause instanceof HostError) throw cause;
     throw refused(`cannot be read (${errorCode(cause)})`, cause);

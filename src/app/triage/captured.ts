@@ -5,7 +5,7 @@ import { recordedAnswer } from '../../answers/triage/recorded.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
-import { RECORDED } from '../../capture/read/manifest.js';
+import { RECORDED, RING } from '../../capture/read/manifest.js';
 import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -75,9 +75,10 @@ export async function printCapturedTriage(
     recorded: answers.filter((one) => one !== null),
   });
   const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
+  const ring = files.bytes(RING);
   // No command reads several texts again.
   presentTriage(
-    withRing(answer, options.ring, undefined, moment),
+    withRing(answer, options.ring, ring && { name: RING, bytes: ring }, moment),
     options,
     failing,
     isOne ? sourceWords({ ...options, from }) : STDIN,

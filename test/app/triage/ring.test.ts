@@ -1,5 +1,5 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
@@ -92,6 +92,22 @@ describe('triage --ring', () => {
     expect(grown(other)).toEqual([]);
     expect(JSON.parse(other.stdout)).toMatchObject({ complete: false });
     expect(other.stdout).toContain('no samples of that boot');
+  });
+
+  test('a report of sos: the ring of its machine', async () => {
+    const file = join(at, 'var/lib/kdump-mem-ring/ring');
+    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(join(at, 'sos_commands/date'), { recursive: true });
+    writeFileSync(join(at, 'sos_commands/date/date_--utc'), 'Fri Nov 20 04:12:00 UTC 2026\n');
+    const taken = new Date('2026-11-20T04:12:00Z');
+    recorded(file, new Date(taken.getTime() - 9e6), 'earlier');
+    recorded(file, new Date(taken.getTime() - 3000), 'this');
+    const json = await kdumpMem('triage', '--json', '--from', at);
+    expect(grown(json)).toMatchObject([{ grownBytes: 300 * MIB, pid: 7 }]);
+    writeFileSync(file, 'a text');
+    const damaged = await kdumpMem('triage', '--json', '--from', at);
+    expect(grown(damaged)).toEqual([]);
+    expect(damaged.stdout).toContain('var/lib/kdump-mem-ring/ring: not a ring');
   });
 
   test('a file that is no ring is an error, beside a dump a warning', async () => {
