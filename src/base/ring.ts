@@ -16,10 +16,11 @@ const MAGIC = Buffer.from([0xff, 0x6b, 0x64, 0x72, 0xfe, 0x6d, 0x65, 0xff]);
 /** The magic, then the length, the CRC-32 of what follows it, and the number. */
 const HEAD = MAGIC.length + 4 + 4 + 8;
 
-/** A record: its text, and where it ends. */
+/** A record: its text, and where it is. */
 interface RingRecord {
   readonly number: number;
   readonly text: string;
+  readonly start: number;
   readonly end: number;
 }
 
@@ -60,7 +61,17 @@ function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
   const end = at + HEAD + length;
   if (length > MOST_RECORD || end > bytes.length) return undefined;
   if (crc32(bytes.subarray(body, end)) !== bytes.readUInt32LE(at + MAGIC.length + 4)) return undefined;
-  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), end };
+  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), start: at, end };
+}
+
+/** A smaller ring: the newest records of one, back to the first that is not wanted. */
+export function newestOf(bytes: Buffer, isWanted: (text: string) => boolean): Buffer {
+  const kept: Buffer[] = [];
+  for (const { text, start, end } of ringRecords(bytes).records.toReversed()) {
+    if (!isWanted(text)) break;
+    kept.push(bytes.subarray(start, end));
+  }
+  return Buffer.concat([TITLE, Buffer.alloc(FIRST - TITLE.length), ...kept.toReversed()]);
 }
 
 /** A ring that was copied into a capture. */
