@@ -102,13 +102,15 @@ describe('after a panic', () => {
       const listed = await machine.inside(`cd ${dump.replace(/\/[^/]*$/, '')}; ls`);
       expect(listed.split('\n')).toEqual(expect.arrayContaining(ANSWERS));
       const at = (name: string) => machine.inside(`cat ${dump.replace(/[^/]*$/, name)}`);
-      const json = triageSchema.parse(JSON.parse(await at('kdump-mem.json')));
-      expect(json.findings[0]).toMatchObject({ code: 'panic' });
+      const json: unknown = JSON.parse(await at('kdump-mem.json'));
+      const { findings, complete } = json as { findings: { code: string }[]; complete: boolean };
+      expect(triageSchema.safeParse(json).success).toBe(true);
+      expect(findings[0]).toMatchObject({ code: 'panic' });
       expect(await at('kdump-mem.html')).toMatch(/<\/html>\n$/i);
       // The dump is read here as it was read there.
       readFromDisk(disk.path, dump.slice(1), join(folder, layout));
       const here = await kdumpMem('triage', '--json', join(folder, layout));
-      expect(JSON.parse(here.stdout)).toMatchObject({ findings: json.findings, complete: json.complete });
+      expect(JSON.parse(here.stdout)).toMatchObject({ findings, complete });
     },
     2 * MOST_MS,
   );
