@@ -44,15 +44,6 @@ test.each(LEAKS)(
     const { stdout, stderr } = await kdumpMem('triage', '--json', '--ring', ring, log);
     expect(stderr).toBe('');
     const { findings } = triageSchema.parse(JSON.parse(stdout));
-    if (process.env.SHOW)
-      writeFileSync(
-        `${process.env.SHOW}-${kind}`,
-        JSON.stringify(
-          findings.map(({ code, words, figures }) => ({ code, words, figures })),
-          null,
-          1,
-        ),
-      );
     const [most] = findings.filter(({ code }) => code === 'recorded-growth');
     expect(most?.figures).toMatchObject({ category, owner: expect.stringMatching(owner) });
   },
