@@ -9,11 +9,13 @@ const MOST_WORDS = 300;
 const time = z.iso.datetime().nullable().catch(null);
 /** What is read of an answer: whoever made the bundle may have changed it, and later releases may have more. */
 const answer = z.object({
-  schema: z.string().regex(/^(?:kdump-mem\.(?:triage|memory|procs)|skcheck)\/\d{1,3}$/),
+  schema: z.string().regex(/^(?:kdump-mem\.(?:triage(?:-line)?|memory|procs)|skcheck)\/\d{1,3}$/),
   takenAt: time,
   crashTime: time,
   origin: z.object({ at: time }).nullable().catch(null),
   complete: z.boolean().nullable().catch(null),
+  /** Of a dump that could not be read. */
+  error: z.object({ message: z.string() }).nullable().catch(null),
   findings: z
     .array(
       z.object({ code: z.string().regex(/^[a-z][a-z0-9-]{0,63}$/), severity: z.enum(SEVERITIES), words: z.string() }),
@@ -39,20 +41,20 @@ export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
   }
   const { success, data } = answer.safeParse(json);
   if (!success) return null;
-  const { schema, takenAt, crashTime, origin, complete, findings } = data;
+  const { schema, takenAt, crashTime, origin, complete, error, findings } = data;
   // Without a readable list of findings a triage proves nothing.
-  if (schema.includes('triage') && findings === null) return null;
+  if (schema.includes('triage') && findings === null && error === null) return null;
   const [first] = findings ?? [];
   const codes = [...new Set((findings ?? []).map(({ code }) => code))].slice(0, MOST_CODES);
   const isSevere = findings?.some(({ severity }) => severity !== 'note') ?? false;
-  return found('recorded-answer', isSevere ? 'warning' : 'note', {
+  return found('recorded-answer', isSevere || error !== null ? 'warning' : 'note', {
     file,
     answer: schema,
     at: takenAt ?? origin?.at ?? crashTime,
     findings: findings?.length ?? null,
     complete: complete === null ? null : Number(complete),
     codes: codes.join(' '),
-    first: first?.words.slice(0, MOST_WORDS) ?? null,
+    first: (first?.words ?? error?.message)?.slice(0, MOST_WORDS) ?? null,
     firstSeverity: first?.severity ?? null,
   });
 }

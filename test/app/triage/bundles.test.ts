@@ -67,8 +67,12 @@ describe('triage --from', () => {
 
   test('names the answers of kdump-mem in a report, their time and their first finding', async () => {
     const dump = await kdumpMem('triage', '--json', INCIDENT);
-    const memory = await kdumpMem('memory', '--json', '--vmcore', INCIDENT);
-    const at = bundle({ [BESIDE]: dump.stdout, [LIVE]: answer({}), [MEMORY]: memory.stdout });
+    const memory = JSON.stringify({
+      schema: 'kdump-mem.memory/1',
+      origin: { at: '2026-11-20T04:13:00.000Z' },
+      complete: true,
+    });
+    const at = bundle({ [BESIDE]: dump.stdout, [LIVE]: answer({}), [MEMORY]: memory });
     const { recorded, complete } = await triage(at);
     const { findings } = JSON.parse(dump.stdout) as { findings: { severity: string; words: string }[] };
     expect(recorded.map(({ severity, figures }) => ({ severity, ...figures }))).toMatchObject([
@@ -80,7 +84,7 @@ describe('triage --from', () => {
         first: findings[0]?.words.slice(0, 300),
         firstSeverity: findings[0]?.severity,
       },
-      { severity: 'note', file: MEMORY, answer: 'kdump-mem.memory/1', findings: null, first: null },
+      { severity: 'note', file: MEMORY, answer: 'kdump-mem.memory/1', at: '2026-11-20T04:13:00.000Z', findings: null },
       { severity: 'note', file: LIVE, at: '2026-11-20T04:12:00.000Z', findings: 0, first: null, complete: 1 },
     ]);
     // They prove nothing about the machine of the report.
@@ -112,6 +116,16 @@ describe('triage --from', () => {
     const { stdout } = await kdumpMem('triage', '--from', at);
     expect(stdout).toContain('\\x1b[31mxxx');
     expect(stdout).not.toContain('\u001b');
+  });
+
+  test('repeats why a dump could not be read', async () => {
+    const error = { code: 'not-a-dump', message: '/var/crash/x/vmcore: not a dump' };
+    const line = { schema: 'kdump-mem.triage-line/1', findings: null, error, crashTime: null };
+    const at = bundle({ [BESIDE]: answer(line) });
+    const { recorded } = await triage(at);
+    expect(recorded).toMatchObject([{ severity: 'warning', figures: { findings: null, first: error.message } }]);
+    const { stdout } = await kdumpMem('triage', '--from', at);
+    expect(stdout).toContain('It could not read the dump: /var/crash/x/vmcore: not a dump');
   });
 
   test('reads those of a supportconfig', async () => {

@@ -8,6 +8,8 @@ import { scratchFolder } from '../../../support/scratch.js';
 import { captureKernel, MOST_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
 
 const CRASH = '/var/crash';
+/** As docs/many-dumps.md documents it. */
+const CRASHKERNEL = '336M';
 const ANSWERS = ['kdump-mem.extract', 'kdump-mem.html', 'kdump-mem.json', 'kdump-mem.txt'];
 
 /** Holds memory. */
@@ -44,10 +46,11 @@ function failingUnits(): Record<string, string> {
   const text = readFileSync('deploy/systemd/kdump-mem-vmcore.service', 'utf8').replaceAll('/usr/local/', '/usr/');
   const all = FAILURES.flatMap((name, index) => {
     const before = index === 0 ? 'kdump-mem-vmcore.service' : failingUnit(FAILURES[index - 1]!);
+    const seconds = name === 'hung' ? 10 : 300;
     const unit = text
       .replace('Before=', `After=${before}\nBefore=`)
       .replace('[Service]\n', `[Service]\nEnvironment=PATH=/failing/${name}:/failing/tools\n`)
-      .replace('kdump-mem/kdump-mem-vmcore\n', `kdump-mem/kdump-mem-vmcore /proc/vmcore ${CRASH} 10\n`);
+      .replace('kdump-mem/kdump-mem-vmcore\n', `kdump-mem/kdump-mem-vmcore /proc/vmcore ${CRASH} ${seconds}\n`);
     const program = FAILING[name];
     return [
       [`etc/systemd/system/${failingUnit(name)}`, unit],
@@ -76,7 +79,7 @@ beforeAll(async () => {
     { ...captureKernel(), ...HOLDS, ...AS_KDUMPCTL, ...failingUnits() },
     { root: 'bookworm-kdump', mebibytes: 2048, journal: true },
   );
-  const boot = () => disk.boot({ memoryMiB: 2048, append: 'crashkernel=512M systemd.show_status=no' });
+  const boot = () => disk.boot({ memoryMiB: 2048, append: `crashkernel=${CRASHKERNEL} systemd.show_status=no` });
   const first = await boot();
   await first.until('systemctl is-system-running | grep -qx running');
   await first.inside('chmod +x /failing/*/kdump-mem; mkdir /failing/tools; systemctl start holds');
