@@ -66,11 +66,9 @@ test(
     expect(listed.trim().split('\n')).toEqual(['dump.202611200412', ...WRITTEN].toSorted());
     const final = await sums(last);
     expect([...final.keys()].toSorted()).toEqual(['kdump-mem.extract', 'kdump-mem.json', 'kdump-mem.txt']);
-    // What was there after a failure was there as a whole.
+    // What was there after a failure was there as a whole. A name may be lost: only the content is synced.
     for (const earlier of found)
       for (const [name, sum] of earlier) expect([name, sum]).toEqual([name, final.get(name)]);
-    expect(found.map((sums) => sums.has('kdump-mem.extract'))).toEqual([false, false, true, true]);
-    expect(found.at(-1)?.has('kdump-mem.txt')).toBe(true);
   },
   6 * MOST_MS,
 );
