@@ -1,11 +1,12 @@
 # A small Debian of another suite, to install things in: .lab/roots/SUITE, or .lab/roots/SUITE-systemd with an
-# init of its own.
+# init of its own, or .lab/roots/SUITE-kdump with kdump-tools besides.
 # shellcheck shell=bash
 
-# make_root SUITE[-systemd]
+# make_root SUITE[-systemd|-kdump]
 make_root() {
-  local suite="${1%-systemd}" root="$LAB_DIR/roots/$1" line uri key include=libstdc++6,man-db
+  local suite="${1%-*}" root="$LAB_DIR/roots/$1" line uri key include=libstdc++6,man-db
   [[ "$1" == "$suite" ]] || include=libstdc++6,iproute2,systemd-sysv
+  [[ "$1" != *-kdump ]] || include+=,kdump-tools,makedumpfile
   if [[ -e "$root/ready" ]]; then return 0; fi
   command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
   line="$(suite_line "$suite")"

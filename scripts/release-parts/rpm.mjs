@@ -8,7 +8,8 @@ import { filesBelow, foldersBelow } from './files-below.mjs';
 const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
 
 /** Folders that belong to the package: its own, and those of shells that may not be installed. */
-const OURS = /^usr\/share\/(?:doc\/kdump-mem(?:\/|$)|(?:bash-completion|fish|zsh)(?:\/|$))|^usr\/lib\/systemd(?:\/|$)/;
+const OURS =
+  /^usr\/share\/(?:doc\/kdump-mem(?:\/|$)|(?:bash-completion|fish|zsh)(?:\/|$))|^usr\/(?:lib\/systemd|libexec\/kdump-mem)(?:\/|$)/;
 
 const asThere = (path) => path.replace('/zsh/vendor-completions', '/zsh/site-functions');
 

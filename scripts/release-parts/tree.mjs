@@ -14,6 +14,7 @@ const COPIED = [
   'schemas',
   'deploy/container',
   'deploy/grafana',
+  'deploy/kdump',
   'deploy/kubernetes',
   'deploy/prometheus',
   'deploy/sos',
@@ -49,8 +50,9 @@ export function layOut({ root, program, notices, nodeLicence, sbom }) {
   }
   for (const unit of readdirSync('deploy/systemd')) {
     const text = readFileSync(join('deploy/systemd', unit), 'utf8');
-    write(`usr/lib/systemd/system/${unit}`, text.replaceAll('/usr/local/bin/', '/usr/bin/'));
+    write(`usr/lib/systemd/system/${unit}`, text.replaceAll('/usr/local/', '/usr/'));
   }
+  cpSync('deploy/kdump/kdump-mem-vmcore', at('usr/libexec/kdump-mem/kdump-mem-vmcore'));
   write(`${DOCUMENTS}/copyright`, copyright(notices, nodeLicence));
   write(`${DOCUMENTS}/kdump-mem.cdx.json`, sbom);
   write(`${DOCUMENTS}/CHANGELOG.md.gz`, packed(readFileSync('CHANGELOG.md')));

@@ -192,9 +192,10 @@ export const SUITES = [
   },
   {
     name: 'incidents',
-    covers: 'guests that lose memory or hang, and a client of `kdump-mem mcp` that makes only suggested calls',
-    time: '5 min',
-    files: ['test/real/mcp/on-demand/incidents.test.ts'],
+    covers:
+      'guests that lose memory or hang, also until they panic, and a client of `kdump-mem mcp` that makes only suggested calls',
+    time: '15 min',
+    files: ['test/real/mcp/on-demand/incidents.test.ts', 'test/real/watch/on-demand/**/*.test.ts'],
     lab: ALL_KERNELS,
   },
   {
@@ -207,11 +208,11 @@ export const SUITES = [
   },
   {
     name: 'systemd',
-    covers: 'units of deploy/systemd under systemd as pid 1 of a guest',
-    time: '8 min',
+    covers: 'units of deploy/systemd under systemd as pid 1 of a guest, and kdump-tools from the panic to the answers',
+    time: '30 min',
     files: ['test/real/systemd/on-demand/**/*.test.ts'],
     programs: ['debootstrap=debootstrap', 'rpmbuild=rpm'],
-    lab: [['tools'], ['kernel', '6.1'], ['root', 'bookworm-systemd']],
+    lab: [['tools'], ['kernel', '6.1'], ['root', 'bookworm-systemd'], ['root', 'bookworm-kdump']],
     release: ['amd64'],
   },
   {

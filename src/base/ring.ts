@@ -16,10 +16,11 @@ const MAGIC = Buffer.from([0xff, 0x6b, 0x64, 0x72, 0xfe, 0x6d, 0x65, 0xff]);
 /** The magic, then the length, the CRC-32 of what follows it, and the number. */
 const HEAD = MAGIC.length + 4 + 4 + 8;
 
-/** A record: its text, and where it ends. */
+/** A record: its text, and where it is. */
 interface RingRecord {
   readonly number: number;
   readonly text: string;
+  readonly start: number;
   readonly end: number;
 }
 
@@ -60,18 +61,37 @@ function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
   const end = at + HEAD + length;
   if (length > MOST_RECORD || end > bytes.length) return undefined;
   if (crc32(bytes.subarray(body, end)) !== bytes.readUInt32LE(at + MAGIC.length + 4)) return undefined;
-  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), end };
+  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), start: at, end };
 }
 
-/** @throws {HostError} `unreadable` */
-export function readRing(file: string): RingContents {
+/** A smaller ring: the newest records of one, back to the first that is not wanted. */
+export function newestOf(bytes: Buffer, isWanted: (text: string) => boolean): Buffer {
+  const kept: Buffer[] = [];
+  for (const { text, start, end } of ringRecords(bytes).records.toReversed()) {
+    if (!isWanted(text)) break;
+    kept.push(bytes.subarray(start, end));
+  }
+  return Buffer.concat([TITLE, Buffer.alloc(FIRST - TITLE.length), ...kept.toReversed()]);
+}
+
+/** A ring that was copied into a capture. */
+export interface RingCopy {
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** @param ring its path, or a copy @throws {HostError} `unreadable` */
+export function readRing(ring: string | RingCopy): RingContents {
+  const file = typeof ring === 'string' ? ring : ring.name;
   const refused = (why: string, cause?: unknown) =>
     new HostError('unreadable', `${file}: ${why}`, { cause, next: 'Name a file of kdump-mem watch --ring.' });
   let bytes: Buffer;
   try {
-    const stat = fs.statSync(file);
-    if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
-    bytes = fs.readFileSync(file);
+    if (typeof ring === 'string') {
+      const stat = fs.statSync(file);
+      if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
+    }
+    bytes = typeof ring === 'string' ? fs.readFileSync(file) : ring.bytes;
   } catch (cause) {
     if (cause instanceof HostError) throw cause;
     throw refused(`cannot be read (${errorCode(cause)})`, cause);
@@ -102,6 +122,7 @@ export class Ring {
    * @throws {StoreError} it cannot be written, or the file is something else
    */
   static open(file: string): Ring {
+    const isNew = !fs.existsSync(file);
     let fd: number;
     try {
       fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600);
@@ -126,6 +147,8 @@ export class Ring {
       return new Ring(fd, FIRST, 1);
     } catch (cause) {
       fs.closeSync(fd);
+      // What fitted on a full disk is no ring, and would keep it full.
+      if (isNew) fs.rmSync(file, { force: true });
       if (cause instanceof StoreError) throw cause;
       throw new StoreError('cannot-write', `${file}: cannot be written (${errorCode(cause)})`, { cause });
     }

@@ -87,6 +87,7 @@ export const PROOFS: Readonly<
   'clock-step': 'none',
   'memory-growth': 'baseline',
   'recorded-growth': 'none',
+  'recorded-answer': 'none',
   rebooted: 'baseline',
   'counter-mismatch': 'page flags',
 };

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { recordedAnswer } from '../../answers/triage/recorded.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
+import { RECORDED, RING } from '../../capture/read/manifest.js';
 import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -53,7 +55,13 @@ export async function printCapturedTriage(
   const { host, of } = source;
   const pageSize = readPageSize(host);
   const { found: logs, failures } = await findingsOf(groupLogs(files.logs()), pageSize);
-  const missing = [...failures.map(({ message }) => message), ...logs.flatMap((log) => log.missing)];
+  const recorded = files.names().filter((name) => RECORDED.test(name));
+  const answers = recorded.map((name) => recordedAnswer(name, files.bytes(name) ?? Buffer.alloc(0)));
+  const missing = [
+    ...failures.map(({ message }) => message),
+    ...logs.flatMap((log) => log.missing),
+    ...recorded.filter((_, at) => !answers[at]).map((name) => `${name}: not an answer of kdump-mem, or damaged`),
+  ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const answer = await triageOf(host, pageSize, {
     of: { ...of, isCaptured: true, pasted: files.pasted },
@@ -65,11 +73,13 @@ export async function printCapturedTriage(
     sockets: true,
     unread: host.unread(),
     since: options.baseline,
+    recorded: answers.filter((one) => one !== null),
   });
   const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
+  const ring = files.bytes(RING);
   // No command reads several texts again.
   presentTriage(
-    withRing(answer, options.ring, undefined, moment),
+    withRing(answer, options.ring, ring && { name: RING, bytes: ring }, moment),
     options,
     failing,
     isOne ? sourceWords({ ...options, from }) : STDIN,
@@ -111,6 +121,7 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     unread: [],
     mappings,
     since: options.baseline,
+    recorded: [],
   });
 }
 
@@ -122,6 +133,7 @@ async function triageOf(
     unread,
     mappings,
     since,
+    recorded,
     ...parts
   }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
     readonly of: Omit<HostParts['of'], 'release'>;
@@ -131,6 +143,8 @@ async function triageOf(
     /** Of a running host. */
     readonly mappings?: SharedMappings;
     readonly since: string | undefined;
+    /** Answers in a capture. */
+    readonly recorded: readonly Finding[];
   },
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings(mappings);
@@ -143,6 +157,7 @@ async function triageOf(
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
+    ...recorded,
   ];
   const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);

@@ -44,7 +44,7 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
     ]);
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
-  const { withRing } = await import('./ring.js');
+  const { ringBeside, withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -74,7 +74,7 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const read = await withLogBeside(triage(kernel), vmcore);
       const time = dumpTime(noted, read.machine.clock);
       const moment = { at: time ? new Date(time.at) : null, host: read.machine.uts?.nodename };
-      const answer = withRing(read, options.ring, path, moment);
+      const answer = withRing(read, options.ring, ringBeside(path), moment);
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));

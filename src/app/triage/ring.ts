@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { StoredError } from '../../answers/growth/stored.js';
 import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sample.js';
 import { HostError } from '../../base/errors.js';
-import { readRing } from '../../base/ring.js';
+import { type RingCopy, readRing } from '../../base/ring.js';
+import { RING } from '../../capture/read/manifest.js';
 import { ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { liveHost } from '../../host/live.js';
@@ -14,7 +15,7 @@ import { type Finding, found } from '../../triage/finding.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 
 /** The ring of kdump-mem-ring.service. */
-const OWN_RING = '/var/lib/kdump-mem-ring/ring';
+const OWN_RING = `/${RING}`;
 /** A ring beside a dump. */
 const BESIDE = 'kdump-mem.ring';
 
@@ -22,6 +23,11 @@ const BESIDE = 'kdump-mem.ring';
 const WINDOW = 600;
 /** The clocks of the last sample and the crash may differ by that much. */
 const APART = 600;
+
+/** The ring beside a dump. */
+export function ringBeside(vmcore: string): string {
+  return join(dirname(vmcore), BESIDE);
+}
 
 /** Which boot of a ring an answer is about. */
 export interface RingMoment {
@@ -43,18 +49,19 @@ export function bootId(): string | null {
  * Adds what grew before the last sample of a recorder.
  *
  * @param ring as named; otherwise the ring beside the dump, or that of this machine if it is of this crash
- * @param vmcore the dump
+ * @param beside the ring beside the dump, or in the capture
  * @throws {HostError} the named file is not readable, or no ring
  */
 export function withRing<A extends TriageAnswer>(
   answer: A,
   ring: string | undefined,
-  vmcore: string | undefined,
+  beside: string | RingCopy | undefined,
   moment: RingMoment,
 ): A {
-  const beside = vmcore === undefined ? undefined : join(dirname(vmcore), BESIDE);
   const isOwn = moment.host !== undefined || moment.bootId != null;
-  const named = ring ?? [beside, ...(isOwn ? [OWN_RING] : [])].find((file) => file !== undefined && existsSync(file));
+  const exists = (one: string | RingCopy | undefined) =>
+    one !== undefined && (typeof one !== 'string' || existsSync(one));
+  const named = ring ?? [beside, ...(isOwn ? [OWN_RING] : [])].find(exists);
   if (named === undefined) return answer;
   let read: ReturnType<typeof readRecorded>;
   try {
@@ -70,18 +77,23 @@ export function withRing<A extends TriageAnswer>(
   if (!own || !last || isOther)
     return ring === undefined
       ? answer
-      : withWarning(answer, `${named}: no samples of that boot in the ten minutes before`);
+      : withWarning(answer, `${ring}: no samples of that boot in the ten minutes before`);
   const findings = [...answer.findings, ...growthFindings(own, last.total ?? 0)];
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
-  return damaged > 1 ? withWarning(more, `${named}: ${damaged} records are damaged, and left out`) : more;
+  return damaged > 1
+    ? withWarning(
+        more,
+        `${typeof named === 'string' ? named : named.name}: ${damaged} records are damaged, and left out`,
+      )
+    : more;
 }
 
 function withWarning<A extends TriageAnswer>(answer: A, message: string): A {
   return { ...answer, complete: false, warnings: [...answer.warnings, { code: 'unreadable', message }] };
 }
 
-function readRecorded(file: string): Recorded & { readonly damaged: number } {
+function readRecorded(file: string | RingCopy): Recorded & { readonly damaged: number } {
   const { records, damaged } = readRing(file);
   const samples: WatchSample[] = [];
   const holders: RecordedHolders[] = [];

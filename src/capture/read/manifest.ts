@@ -94,7 +94,14 @@ const MACHINE_FILES = [
 ].join('|');
 
 /** Files of a supportconfig that contain sections of files and commands. */
-export const SUPPORTCONFIG = /^(?:basic-environment|basic-health-check|memory|proc|env|modules|network)\.txt$/;
+export const SUPPORTCONFIG =
+  /^(?:basic-environment|basic-health-check|memory|proc|env|modules|network|plugin-kdump_mem)\.txt$/;
+
+/** The ring of kdump-mem-ring.service, in a report of sos. */
+export const RING = 'var/lib/kdump-mem-ring/ring';
+/** Answers of kdump-mem in JSON: of its plugin of sos, and beside dumps. */
+export const RECORDED =
+  /^(?:sos_commands\/kdump_mem\/(?:kdump-mem|skcheck)_[\w.-]*--json|var\/(?:crash|lib\/systemd\/pstore)\/(?:[^/]{1,255}\/){0,3}(?:[^/]{1,200}\.)?kdump-mem\.json)$/;
 
 const WANTED = new RegExp(
   `^(?:${[
@@ -107,6 +114,8 @@ const WANTED = new RegExp(
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
     String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg(?:_-T)?|lsmod)|memory/.*meminfo)`,
     SUPPORTCONFIG.source.slice(1, -1),
+    RECORDED.source.slice(1, -1),
+    RING,
   ].join('|')})$`,
 );
 

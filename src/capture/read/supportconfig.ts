@@ -14,6 +14,7 @@ const COMMANDS: readonly (readonly [command: RegExp, file: string])[] = [
   [/^date$/, 'sos_commands/date/date'],
   [/^getconf -a$/, 'sos_commands/libraries/getconf_-a'],
   [/^ss -\w*p\w*$/, 'sos_commands/networking/ss_-peaonmi'],
+  [/^kdump-mem triage --json$/, 'sos_commands/kdump_mem/kdump-mem_triage_--json'],
   [/^ps (?:aux|axwwo user,pid,ppid,%cpu,%mem,vsz,rss,stat,time,cmd)/, 'sos_commands/process/ps_aux'],
 ];
 
@@ -26,7 +27,7 @@ export function supportconfigFiles(text: string): Map<string, string> {
   for (const section of text.split(HEADING).slice(1)) {
     const end = section.indexOf('\n');
     const what = section.slice(0, end).trim().replace(CAT, '');
-    const name = what.startsWith('/proc/') || what.startsWith('/sys/') ? wantedName(what, {}) : fileOf(what);
+    const name = /^\/(?:proc|sys|var)\//.test(what) ? wantedName(what, {}) : fileOf(what);
     const body = `${section.slice(end + 1).trimEnd()}\n`;
     if (end < 0 || name === null || body === '\n') continue;
     found.set(name, name.endsWith('ps_aux') ? body.replace(PS_LINE, '$1 $2 ? $3 - $4 $5') : body);

@@ -1,4 +1,5 @@
 import { isHostError } from '../../base/errors.js';
+import { isRing, newestOf, RING_BYTES } from '../../base/ring.js';
 import type { HostSource } from '../../host/host-source.js';
 import { isCgroupFile } from '../../host/proc/cgroup-counters.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
@@ -16,6 +17,7 @@ import {
   SLAB_ATTRIBUTES,
   WITH_ARGUMENTS,
 } from '../read/contents.js';
+import { RING } from '../read/manifest.js';
 import { octal } from './failures.js';
 import type { OpenFiles } from './processes.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
@@ -42,6 +44,29 @@ function recordFile({ source, archive, failures, anonymizer }: Work, path: strin
     if (cut) failures.add(path, 'cut', `only its first ${MAX_BYTES} bytes`);
   } catch (error) {
     failures.note(path, error, true);
+  }
+}
+
+/** Seconds of a ring that are recorded, as `triage` compares them. */
+const RING_SECONDS = 600;
+
+/** Records the last minutes of kdump-mem-ring.service, if this host has it. */
+export function recordRing({ source, archive, failures }: Work): void {
+  try {
+    const { bytes } = source.read(`/${RING}`, RING_BYTES);
+    if (!isRing(bytes)) return;
+    let [last, before] = [Number.NaN, Number.POSITIVE_INFINITY];
+    const wanted = newestOf(bytes, (text) => {
+      const uptime = Number(/"uptimeSeconds":([\d.]+)/.exec(text)?.[1]);
+      if (Number.isNaN(last)) last = uptime;
+      // An earlier boot had been up longer.
+      const isWanted = uptime <= before && uptime >= last - RING_SECONDS;
+      before = uptime;
+      return isWanted;
+    });
+    archive.add(RING, wanted);
+  } catch (error) {
+    if (!isHostError(error, 'gone')) failures.note(`/${RING}`, error, true);
   }
 }
 

@@ -22,6 +22,7 @@ import {
   recordFilesInMemory,
   recordHostFiles,
   recordLog,
+  recordRing,
   recordSlabAttributes,
 } from './host-files.js';
 import {
@@ -95,7 +96,10 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
   const late = setTimeout(endAll, options.timeoutSeconds * 1000);
   try {
     await recordHostFiles(work);
-    if (!options.anonymize) recordLog(work);
+    if (!options.anonymize) {
+      recordLog(work);
+      recordRing(work);
+    }
     await recordCgroups(work);
     await recordSlabAttributes(work);
     const takenAt = new Date();

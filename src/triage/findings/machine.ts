@@ -400,6 +400,29 @@ export const MACHINE = {
     next: 'Compare the owner with the OOM report or the dump. If the growth is normal, it only shows what changed last.',
     deeper: 'kdump-mem watch --ring',
   },
+  'recorded-answer': {
+    words: (
+      of: Of<'file' | 'answer', string> &
+        Of<'at' | 'codes' | 'first' | 'firstSeverity', string> &
+        Of<'findings' | 'complete'>,
+    ) => [
+      `Recorded by kdump-mem: ${text(of.file)} is an answer (${text(of.answer)})${of.at == null ? '' : ` of ${text(of.at)}`}${of.findings == null ? '' : ` with ${Number(of.findings) === 0 ? 'no findings' : Number(of.findings) === 1 ? '1 finding' : `${text(of.findings)} findings`}`}${of.complete === 0 ? ', incomplete' : ''}.`,
+      ...(of.first == null
+        ? []
+        : [
+            of.firstSeverity == null
+              ? `It could not read the dump: ${text(of.first)}`
+              : `The first (${text(of.firstSeverity)}): ${text(of.first)}`,
+          ]),
+      ...(of.codes == null || of.codes === '' ? [] : [`Codes: ${text(of.codes)}.`]),
+    ],
+    means:
+      'The capture contains an answer that kdump-mem made on the machine, or beside a dump. It is repeated here, not verified: the dump and the files that it was made from are not in the capture.',
+    known:
+      'Files of the plugin of sos (sos_commands/kdump_mem) and kdump-mem.json beside dumps in /var/crash and of pstore. The severity is a warning if the answer has a critical finding or a warning, or could not read its dump. The answer to a dump has no time.',
+    next: 'Read the answer itself. For more, get the dump, or the .extract beside it.',
+    deeper: 'kdump-mem triage',
+  },
   rebooted: {
     words: (of: Of<'uptimeSeconds'>) =>
       `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,

@@ -122,7 +122,7 @@ export const SHORTAGES = {
     means:
       'The capture kernel of kdump ran, but did not report that it saved the dump. `reason` is why: `memory` (crashkernel= is too small), `space` (the disk is full), `network`, `device` (the disk or its file system did not appear), `timeout`, or `collector` (makedumpfile or the copy failed).',
     known:
-      'The log of the capture kernel: kexec-dmesg.log, its console or a pstore record. Its command line has elfcorehdr=, or programs of kdump report. `ramBytes` is all memory that it had, which crashkernel= reserves. More than `moreThanBytes` was needed: that plus the allocation that failed, and the distance of its zone to the min watermark (`shortBytes`). `aboutBytes` adds the RSS of the processes that were killed before.',
+      'The log of the capture kernel: kexec-dmesg.log, its console or a pstore record. Its command line has elfcorehdr=, or programs of kdump report. `ramBytes` is all memory that it had, which crashkernel= reserves. More than `moreThanBytes` was needed: that plus the allocation that failed, and the distance of its zone to the min watermark (`shortBytes`). `aboutBytes` adds the RSS of the processes that were killed before (`kills`); the last one is still part of `ramBytes`.',
     next: 'Memory: raise crashkernel= above the bound, then test it with `echo c > /proc/sysrq-trigger`; each further program or driver needs more. Space, network, device: check the dump target with kdumpctl or kdump-config test.',
     deeper: 'kdump-mem log',
   },
@@ -176,7 +176,7 @@ function noDumpWords(of: NoDump): Words {
     ...(of.aboutBytes == null
       ? []
       : [
-          `With the ${of.kills === 1 ? 'process' : `${text(of.kills)} processes`} that the OOM killer killed, about ${size(of.aboutBytes)} was needed.`,
+          `With the ${of.kills === 1 ? 'process' : `${text(of.kills)} processes`} that the OOM killer killed before, about ${size(of.aboutBytes)} was needed.`,
         ]),
     ...(of.use == null ? [] : [`Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`]),
     ...(of.rssBytes == null ? [] : [`Largest process: ${process(of)}, RSS ${size(of.rssBytes)}.`]),

@@ -29,7 +29,9 @@ export class CaptureKernelReader {
   #isCapture = false;
   #isSaved = false;
   readonly #lines = new Map<Reason, LogEvidence[]>();
+  /** The last report: its victim was still in memory. */
   #oom: Finding | undefined;
+  /** Kills before it. */
   #kills = 0;
   /** Null: a report does not have it. */
   #killedBytes: number | null = 0;
@@ -49,10 +51,11 @@ export class CaptureKernelReader {
   takeFinding(finding: Finding): void {
     const { code, figures } = finding;
     if (code !== 'oom-kill' || figures.scope === 'cgroup') return;
+    const earlier = this.#oom?.figures;
     this.#oom = finding;
-    if (figures.outcome !== 'killed') return;
+    if (earlier?.outcome !== 'killed') return;
     this.#kills++;
-    const bytes = figures.victimRssBytes;
+    const bytes = earlier.victimRssBytes;
     this.#killedBytes = this.#killedBytes === null || typeof bytes !== 'number' ? null : this.#killedBytes + bytes;
   }
 
@@ -113,7 +116,7 @@ function needed({ figures, oom }: Finding, kills: number, killedBytes: number | 
     shortBytes,
     moreThanBytes,
     kills,
-    /** What the killed processes would also have used: an estimate, since they might have exited. */
+    /** What the processes killed before would also have used: an estimate, since they might have exited. */
     aboutBytes: moreThanBytes === null || killedBytes === null || kills === 0 ? null : moreThanBytes + killedBytes,
     use: most && most.bytes > 0 ? most.use : null,
     useBytes: most && most.bytes > 0 ? most.bytes : null,

@@ -387,5 +387,6 @@ test('each proof that is declared is here', () => {
     'counter-leak',
     'clock-step',
     'recorded-growth',
+    'recorded-answer',
   ]);
 });

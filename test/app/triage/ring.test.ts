@@ -1,15 +1,17 @@
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
-import { MOST_RECORD, Ring } from '../../../src/base/ring.js';
+import { MOST_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
 import { formatJson } from '../../../src/base/util.js';
+import { readCapture } from '../../../src/capture/read/files.js';
+import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
 import type { RecordedHolder } from '../../../src/growth/recorded.js';
 import { look } from '../../growth/made-up-machine.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
-import { madeSource } from '../../support/made-host.js';
+import { madeSource, WEB_HOST } from '../../support/made-host.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const MIB = 2 ** 20;
@@ -29,6 +31,10 @@ const holder = (bytes: number): RecordedHolder => ({
   bytes,
   began: 1,
 });
+
+/** An earlier record of the same boot. */
+const recordAt = (uptime: number) =>
+  formatJson(recordedHoldersJson({ bootId: 'this', uptime, holders: [holder(50 * MIB)] }));
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
 function recorded(file: string, last: Date, bootId = 'first'): void {
@@ -92,6 +98,53 @@ describe('triage --ring', () => {
     expect(grown(other)).toEqual([]);
     expect(JSON.parse(other.stdout)).toMatchObject({ complete: false });
     expect(other.stdout).toContain('no samples of that boot');
+  });
+
+  test('a report of sos: the ring of its machine', async () => {
+    const file = join(at, 'var/lib/kdump-mem-ring/ring');
+    mkdirSync(dirname(file), { recursive: true });
+    mkdirSync(join(at, 'sos_commands/date'), { recursive: true });
+    writeFileSync(join(at, 'sos_commands/date/date_--utc'), 'Fri Nov 20 04:12:00 UTC 2026\n');
+    const taken = new Date('2026-11-20T04:12:00Z');
+    recorded(file, new Date(taken.getTime() - 9e6), 'earlier');
+    recorded(file, new Date(taken.getTime() - 3000), 'this');
+    const json = await kdumpMem('triage', '--json', '--from', at);
+    expect(grown(json)).toMatchObject([{ grownBytes: 300 * MIB, pid: 7 }]);
+    writeFileSync(file, 'a text');
+    const damaged = await kdumpMem('triage', '--json', '--from', at);
+    expect(grown(damaged)).toEqual([]);
+    expect(damaged.stdout).toContain('var/lib/kdump-mem-ring/ring: not a ring');
+  });
+
+  test('a snapshot: the last ten minutes of the ring of its machine', async () => {
+    recorded(join(at, 'ring'), new Date(Date.now() - 9e6), 'earlier');
+    const ring = Ring.open(join(at, 'ring'));
+    for (const uptime of [10, 300]) ring.append(recordAt(uptime));
+    ring.close();
+    recorded(join(at, 'ring'), new Date(), 'this');
+    const bytes = readFileSync(join(at, 'ring'));
+    const made = madeSource({ ...WEB_HOST, files: { ...WEB_HOST.files, '/proc/sys/kernel/random/boot_id': 'this\n' } });
+    const source = {
+      ...made,
+      read: (path: string, most: number) =>
+        path === '/var/lib/kdump-mem-ring/ring' ? { bytes, cut: false } : made.read(path, most),
+    };
+    const snapshot = async (anonymize: boolean) => {
+      const pieces: Buffer[] = [];
+      const options = { parts: new Set<never>(), timeoutSeconds: 30, intervalMs: 1000, program: 'test 1', anonymize };
+      await takeSnapshot(source, (piece) => pieces.push(piece), options);
+      writeFileSync(join(at, 'host.tar.gz'), Buffer.concat(pieces));
+      return readCapture(join(at, 'host.tar.gz'));
+    };
+    const kept = (await snapshot(false)).bytes('var/lib/kdump-mem-ring/ring') ?? Buffer.alloc(0);
+    const uptimes = ringRecords(kept).records.map(({ text }) => JSON.parse(text).uptimeSeconds);
+    // Five samples, and three lists of holders.
+    expect(uptimes).toEqual([1000, 1000, 1005, 1010, 1010, 1015, 1020, 1020]);
+    expect(grown(await kdumpMem('triage', '--json', '--from', join(at, 'host.tar.gz')))).toMatchObject([
+      { grownBytes: 300 * MIB, pid: 7 },
+    ]);
+    // It has names of processes.
+    expect((await snapshot(true)).has('var/lib/kdump-mem-ring/ring')).toBe(false);
   });
 
   test('a file that is no ring is an error, beside a dump a warning', async () => {

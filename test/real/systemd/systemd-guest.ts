@@ -5,11 +5,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { initramfs } from '../../../scripts/lab-parts/initramfs.mjs';
+import { kernelFiles } from '../../../scripts/lab-parts/paths.mjs';
 import { shellWord } from '../../../src/base/shell.js';
 import { labRoot } from '../../support/lab.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const KERNEL = '6.1';
 const INIT = join(ROOT, 'scripts/lab-parts/guest/with-systemd');
+const WITH_SYSTEMD = { path: 'with-systemd', data: readFileSync(INIT) };
 
 /** A busy machine needs minutes for what takes seconds. */
 export const MOST_MS = 300_000;
@@ -27,23 +31,49 @@ export interface SystemdGuest {
   dispose(): void;
 }
 
-/** @param files of its disk, besides Debian's and the package's: path and content */
-export async function bootSystemd(files: Readonly<Record<string, string>>): Promise<SystemdGuest> {
-  const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-systemd-'));
-  try {
-    const disk = join(folder, 'disk');
-    layOut(join(folder, 'root'), files);
-    makeDisk(disk, 900, join(folder, 'root'));
-    rmSync(join(folder, 'root'), { recursive: true });
+/** Files of a disk, besides Debian's and the package's: path and content. */
+type Files = Readonly<Record<string, string | Uint8Array>>;
+
+interface DiskOptions {
+  /** A root of the lab. */
+  readonly root?: 'bookworm-systemd' | 'bookworm-kdump';
+  readonly mebibytes?: number;
+  /** Its file system survives the end of QEMU at any moment. */
+  readonly journal?: boolean;
+}
+
+/** A disk with Debian and our package, for one boot after the other. */
+export class SystemdDisk {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-systemd-'));
+  #guest: Guest | undefined;
+
+  constructor(files: Files, { root = 'bookworm-systemd', mebibytes = 900, journal = false }: DiskOptions = {}) {
+    try {
+      layOut(join(this.#folder, 'root'), root, files);
+      makeDisk(this.path, mebibytes, join(this.#folder, 'root'), journal);
+      rmSync(join(this.#folder, 'root'), { recursive: true });
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  get path(): string {
+    return join(this.#folder, 'disk');
+  }
+
+  /** Boots it. @param append words for the kernel's command line */
+  async boot({ memoryMiB = 1024, append = '' } = {}): Promise<SystemdGuest> {
     const guest = await bootGuest({
-      kernel: '6.1',
-      memoryMiB: 1024,
-      append: 'rdinit=/with-systemd psi=1',
-      files: [{ path: 'with-systemd', data: readFileSync(INIT) }],
+      kernel: KERNEL,
+      memoryMiB,
+      append: `rdinit=/with-systemd psi=1 ${append}`,
+      files: [WITH_SYSTEMD],
       modules: DIAG,
-      disks: [{ path: disk }],
+      disks: [{ path: this.path }],
       limitMs: 12 * MOST_MS,
     });
+    this.#guest = guest;
     // Until then the shell and the first process have one root.
     await guest.run('until [ -S /proc/1/root/run/systemd/private ]; do sleep 1; done', { timeoutMs: MOST_MS });
     const inside = async (command: string, mayFail = false) => {
@@ -54,27 +84,43 @@ export async function bootSystemd(files: Readonly<Record<string, string>>): Prom
     const until = async (command: string) => {
       await inside(`until ${command}; do sleep 1; done > /dev/null 2>&1`);
     };
-    return {
-      guest,
-      inside,
-      until,
-      dispose: () => {
-        guest.kill();
-        rmSync(folder, { recursive: true, force: true });
-      },
-    };
+    return { guest, inside, until, dispose: () => this.dispose() };
+  }
+
+  dispose(): void {
+    this.#guest?.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Boots a disk that ends with its guest. */
+export async function bootSystemd(files: Files): Promise<SystemdGuest> {
+  const disk = new SystemdDisk(files);
+  try {
+    return await disk.boot();
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
+    disk.dispose();
     throw error;
   }
 }
 
+/** Kernel and initramfs of a capture kernel where kdump-tools loads them, for a disk of the root `bookworm-kdump`. */
+export function captureKernel(): Files {
+  const { release, vmlinuz, modules } = kernelFiles(KERNEL);
+  return {
+    [`boot/vmlinuz-${release}`]: readFileSync(vmlinuz),
+    [`var/lib/kdump/initrd.img-${release}`]: initramfs(modules, { files: [WITH_SYSTEMD] }),
+    // Otherwise kdump-config makes an initramfs of its own, which does not find this disk.
+    [`var/lib/kdump/latest_sysctls-${release}`]: readFileSync(join(labRoot('bookworm-kdump'), 'etc/kdump/sysctl.conf')),
+  };
+}
+
 /** Debian, our package unpacked, and these files. */
-function layOut(root: string, files: Readonly<Record<string, string>>): void {
+function layOut(root: string, lab: string, files: Files): void {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const deb = join(ROOT, `dist/release/kdump-mem_${version}-1_amd64.deb`);
   if (!existsSync(deb)) throw new Error(`${deb} is missing: run scripts/release amd64`);
-  execFileSync('cp', ['-a', labRoot('bookworm-systemd'), root]);
+  execFileSync('cp', ['-a', labRoot(lab), root]);
   execFileSync('dpkg-deb', ['--extract', deb, root]);
   for (const [path, content] of Object.entries(files)) {
     const file = join(root, path);

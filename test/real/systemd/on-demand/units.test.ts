@@ -21,7 +21,9 @@ const EATS = {
 };
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
-const OURS = ['skcheck.service', 'kdump-mem-watch.service', 'kdump-mem-snapshot.service', 'kdump-mem-triage.service'];
+const OURS = ['skcheck', 'kdump-mem-watch', 'kdump-mem-snapshot', 'kdump-mem-triage', 'kdump-mem-vmcore'].map(
+  (name) => `${name}.service`,
+);
 const EXAMPLE = '/usr/share/doc/kdump-mem/examples/incident.vmcore';
 
 let machine: SystemdGuest;

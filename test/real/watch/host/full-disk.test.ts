@@ -64,3 +64,18 @@ prlimit --pid $watch --nofile=1024:1024; stored; end`,
     if (noCategories !== null) expect(noCategories).toContain('EMFILE');
   }
 });
+
+test('a ring that does not fit leaves nothing, and a file that was there as it was', () => {
+  const script = `set -e
+mount -t tmpfs -o size=1M none /mnt; cd /mnt
+: > mine
+for file in ring mine; do $WATCH --ring $file && exit 9 || echo $?; done
+ls`;
+  const { stdout, stderr, status } = spawnSync('unshare', ['-m', 'bash', '-c', script], {
+    encoding: 'utf8',
+    timeout: 120_000,
+    env: { ...process.env, WATCH: `${process.execPath} ${commandPath('kdump-mem')} watch` },
+  });
+  expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, lines: ['3', '3', 'mine'] });
+  expect(stderr).toMatch(/^kdump-mem: ring: cannot be written \(ENOSPC\)[^\n]*\nkdump-mem: mine: cannot [^\n]*\n$/);
+});

@@ -1,0 +1,51 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+import { testGuest } from '../../../support/guest.js';
+import { scratchFolder } from '../../../support/scratch.js';
+
+const MOST_MS = 300_000;
+const STEP_BYTES = 4 * 2 ** 20;
+const guest = testGuest('6.1');
+const folder = scratchFolder('ring-leaks-');
+
+/** Category and owner of what each kind of `grows` takes. */
+const LEAKS = [
+  ['anonymous', 'anonymous', /^grows$/],
+  ['tmpfs', 'shared', /\/dev\/shm\/grows$/],
+  ['page-tables', 'page-tables', /^grows$/],
+  ['slab', 'slab-unreclaimable', /^kmalloc-/],
+  ['pipes', 'unattributed', /^grows \(\d+ pipes\)$/],
+] as const;
+
+test.each(LEAKS)(
+  'a leak of %s until the kernel panics is in the ring, with its owner',
+  async (kind, category, owner) => {
+    const disk = guest.disk(`ring-${kind}`, 64);
+    await guest.boot({ kdumpMem: true, tools: ['grows'], disks: [disk] });
+    const { machine } = guest;
+    await guest.run(
+      'echo 2 > /proc/sys/vm/panic_on_oom; mount -t tmpfs -o size=100% t /dev/shm; mkdir /disk; mount -t ext4 /dev/vda /disk',
+    );
+    await guest.run('kdump-mem watch --ring /disk/ring > /tmp/ring 2>&1 &');
+    // Until the first sample was taken.
+    await guest.run('until [ -e /disk/ring ] && grep -q recorded-holders /disk/ring; do sleep 1; done', {
+      timeoutMs: MOST_MS,
+    });
+    const began = machine.console.length;
+    await guest.run(`grows ${kind} ${STEP_BYTES} 500 > /tmp/grows 2>&1 &`);
+    await machine.ended;
+    const [ring, log] = [join(folder, `${kind}.ring`), join(folder, `${kind}.log`)];
+    readFromDisk(disk, 'ring', ring);
+    writeFileSync(log, machine.console.slice(began));
+    const { stdout, stderr } = await kdumpMem('triage', '--json', '--ring', ring, log);
+    expect(stderr).toBe('');
+    const { findings } = triageSchema.parse(JSON.parse(stdout));
+    const [most] = findings.filter(({ code }) => code === 'recorded-growth');
+    expect(most?.figures).toMatchObject({ category, owner: expect.stringMatching(owner) });
+  },
+  3 * MOST_MS,
+);
