@@ -145,6 +145,7 @@ function mapLike(start, bytes, frame) {
 }
 mapLike(kernel.pages.pageOfFrame(first), count * stride, memmap.start);
 mapLike(directMap + BigInt(first * PAGE), count * PAGE, first);
+const kernelTables = nextFrame - memmap.end;
 
 // --- sections ---
 {
@@ -703,9 +704,9 @@ const truth = {
   'page-cache': sizeOf(file),
   'slab-unreclaimable': sizeOf(slab),
   'slab-reclaimable': sizeOf(reclaimable),
-  'page-tables': tables,
+  'page-tables': tables + kernelTables,
   memmap: memmap.end - memmap.start,
-  reserved: reserved - (memmap.end - memmap.start),
+  'reserved-other': reserved - (memmap.end - memmap.start) - kernelTables,
   unattributed: namelessFrames,
 };
 writeFileSync(`${out}.json`, `${JSON.stringify(truth, null, 2)}\n`);

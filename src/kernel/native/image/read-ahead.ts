@@ -222,8 +222,10 @@ const zlib = require('node:zlib');
 const shared = require('node:worker_threads').workerData;
 try {
   const isRefusal = ${isZlibError.toString()};
+  let kept = Buffer.alloc(0);
+  const reused = (size) => (kept.length === size ? kept : (kept = Buffer.allocUnsafeSlow(size)));
   const codecs = new Map([
-    [1, (${zlibCodec.toString()})(zlib, isRefusal)],
+    [1, (${zlibCodec.toString()})(zlib, isRefusal, reused)],
     [2, ${inflateLzo.toString()}],
     [4, ${inflateSnappy.toString()}],
     [32, (${zstdCodec.toString()})(zlib, isRefusal)],

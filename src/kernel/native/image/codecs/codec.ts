@@ -17,10 +17,13 @@ let inflater: Codec | undefined;
 /**
  * Decompression with one state of zlib for all pages: with one for each, as `inflateSync` has, a page of 4 KiB takes twice as
  * long. A node whose parts are others, or give another result, gets `inflateSync`. Threads run the text of this function.
+ *
+ * @param allocate returns memory for a result; the same again where a result is valid until the next one only
  */
 export function zlibCodec(
   { constants, createInflate, deflateSync, inflateSync }: typeof zlib,
   isRefusal: typeof isZlibError,
+  allocate: (size: number) => Buffer = (size) => Buffer.allocUnsafe(size),
 ): Codec {
   /** What zlib is called through in node (`lib/zlib.js`), which has no public way to use a state twice. */
   interface Handle {
@@ -62,7 +65,7 @@ export function zlibCodec(
   const codec: Codec = (input, size) => {
     failed = false;
     // One spare byte: a full buffer would not show that the stream ends.
-    const output = Buffer.allocUnsafe(size + 1);
+    const output = allocate(size + 1);
     handle.reset();
     handle.writeSync(constants.Z_FINISH, input, 0, input.byteLength, output, 0, output.byteLength);
     return failed || state[0] !== 1 ? undefined : output.subarray(0, size);
