@@ -36,6 +36,15 @@ export interface FastReads {
    * @throws {ReadError} as read does; the contents of `window` are then undefined.
    */
   locate(at: Pointer, length: number, window: ByteWindow): void;
+
+  /**
+   * Announces reads in ascending order: threads decompress these pages meanwhile where that pays. The reads have the same
+   * results and errors without it.
+   *
+   * @param count number of addresses
+   * @returns a function that ends it
+   */
+  ahead?(addresses: Iterable<bigint>, count: number): () => void;
 }
 
 /** The read functions of a kernel; the fast ones are optional. */

@@ -117,7 +117,8 @@ export function processOwners(
       whole = false;
       warnings.add(codeOf(error), `pid ${pid}: owners of anonymous memory: ${(error as Error).message}`);
     });
-    const owners = new Uint32Array(frames.size);
+    // Half as much memory, unless processes are very many.
+    const owners: Owners = new (FIRST + spaces.length < 2 ** 16 ? Uint16Array : Uint32Array)(frames.size);
     const counts = new MappingCounts(kernel, frames, scan);
     const reader = new ResidentCountReader(kernel);
     const read = new Map<AddressSpace, { readonly found: ResidentPages; readonly counted: ResidentCounts }>();
@@ -162,10 +163,13 @@ export function processOwners(
   }
 }
 
+/** Number of the owner of each frame. */
+type Owners = Uint16Array | Uint32Array;
+
 /** What page tables show: the number of each frame's owner, and the address spaces by number. */
 interface Mapped {
   readonly scan: FrameScan;
-  readonly owners: Uint32Array;
+  readonly owners: Owners;
   readonly known: readonly (AddressSpace | undefined)[];
 }
 
@@ -199,7 +203,7 @@ const SEVERAL_PROCESSES = '(several processes)';
 
 function sums(
   spaces: readonly (AddressSpace | undefined)[],
-  owners: Uint32Array,
+  owners: Owners,
   kinds: Uint8Array,
   kind: number,
   pageSize: number,

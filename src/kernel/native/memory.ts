@@ -60,6 +60,24 @@ export class KernelMemory implements FastReads {
     window.base = 0;
   }
 
+  ahead(addresses: Iterable<bigint>, count: number): () => void {
+    const near = (address: bigint): number => {
+      try {
+        return this.#near(highHalf(address), lowHalf(address), 1);
+      } catch {
+        // The read itself reports it.
+        return -1;
+      }
+    };
+    const physical = function* (): Generator<number> {
+      for (const address of addresses) {
+        const at = near(address);
+        if (at >= 0) yield at;
+      }
+    };
+    return this.image.ahead?.(physical(), count) ?? (() => {});
+  }
+
   /** Physical address of a few bytes that a linear mapping guarantees to be contiguous; or -1. */
   #near(high: number, low: number, length: number): number {
     const direct = this.#directMap;

@@ -203,6 +203,7 @@ class Scan {
   run(progress: (part: number) => void): FrameScan {
     const visitor = {
       gap: () => this.#endBlock(),
+      skipped: this.#free,
       isKnown: this.#isFree.bind(this),
       look: this.#scan.bind(this),
       lost: (error: ReadError, index: number, count: number) => {

@@ -6,6 +6,7 @@ import { Cursor } from '../cursor.js';
 import { readPartOf } from '../named-read.js';
 import { framesPerSection, pagesPerChunk } from '../pages/struct-page.js';
 import type { FrameRange } from './ram.js';
+import type { FreeLists } from './zones.js';
 
 /** Number of pointers read at a time: one page of them. */
 const BATCH = 512;
@@ -36,6 +37,8 @@ export function* framesOfPages(kernel: Kernel, what: string, pages: bigint, coun
 export interface ChunkVisitor {
   /** The following frames are not adjacent to the previous ones. */
   gap(): void;
+  /** Blocks that will probably not be read: they are not announced ({@link FastReads.ahead}). */
+  readonly skipped?: Pick<FreeLists, 'around' | 'frames'> | undefined;
   /** Whether these frames need not be read. */
   isKnown?(firstFrame: number, index: number, count: number): boolean;
   look(view: DataView, base: number, firstFrame: number, index: number, count: number): void;
@@ -56,8 +59,6 @@ export function eachChunk(
   visitor: ChunkVisitor,
   progress: (part: number) => void = () => {},
 ): void {
-  const perChunk = pagesPerChunk(stride);
-  const perSection = framesPerSection(kernel.facts.pageSize);
   const pages = new Cursor(kernel, 'struct page');
   const look = (frame: number, index: number, count: number): void => {
     const { view, base } = pages.to(kernel.pages.pageOfFrame(frame)).look(0, count * stride);
@@ -72,21 +73,52 @@ export function eachChunk(
       throw error;
     }
   };
-  let done = 0;
-  for (const { start, end } of frames.ranges) {
-    visitor.gap();
-    for (let frame = start; frame < end; ) {
-      const toEven = frame % 2 === 0 ? perChunk : 1;
-      const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
-      const index = done + frame - start;
+  const { pageSize } = kernel.facts;
+  // A page of a dump is read where it was decompressed; several have to be joined.
+  const perPage = kernel.facts.live || pageSize % (2 * stride) !== 0 ? pagesPerChunk(stride) : pageSize / stride;
+  const announced = function* (): Generator<bigint> {
+    for (const { frame, count } of chunksOf(kernel, frames, stride)) {
+      if (visitor.skipped?.around(frame, count).length) continue;
+      const page = kernel.pages.pageOfFrame(frame);
+      for (let at = 0; at < count * stride; at += pageSize) yield page + BigInt(at);
+    }
+  };
+  const wanted = frames.size - (visitor.skipped?.frames ?? 0);
+  const end = kernel.fast?.ahead?.(announced(), Math.ceil((wanted * stride) / pageSize));
+  try {
+    for (const { frame, index, count, isFirst } of chunksOf(kernel, frames, stride)) {
+      if (isFirst) visitor.gap();
       progress(index / frames.size);
-      if (!visitor.isKnown?.(frame, index, count) && attempt(frame, index, count)) {
-        for (let at = 0; at < count; at += 2) {
-          const many = Math.min(2, count - at);
+      if (visitor.isKnown?.(frame, index, count)) continue;
+      for (let from = 0, end = 0; from < count; from = end) {
+        end = Math.min(count, from + perPage - ((frame + from) % perPage));
+        if (!attempt(frame + from, index + from, end - from)) continue;
+        for (let at = from; at < end; at += 2) {
+          const many = Math.min(2, end - at);
           const error = attempt(frame + at, index + at, many);
           if (error) visitor.lost(error, index + at, many);
         }
       }
+    }
+  } finally {
+    end?.();
+  }
+}
+
+/** Frames whose struct pages are read together, in ascending order; `isFirst`: the first ones of a range of RAM. */
+function* chunksOf(
+  kernel: Kernel,
+  frames: FrameMap,
+  stride: number,
+): Generator<{ frame: number; index: number; count: number; isFirst: boolean }> {
+  const perChunk = pagesPerChunk(stride);
+  const perSection = framesPerSection(kernel.facts.pageSize);
+  let done = 0;
+  for (const { start, end } of frames.ranges) {
+    for (let frame = start; frame < end; ) {
+      const toEven = frame % 2 === 0 ? perChunk : 1;
+      const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
+      yield { frame, index: done + frame - start, count, isFirst: frame === start };
       frame += count;
     }
     done += end - start;

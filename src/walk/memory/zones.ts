@@ -281,6 +281,11 @@ export class FreeLists {
     }
   }
 
+  /** Number of frames in all blocks. */
+  get frames(): number {
+    return this.blocks.reduce((sum, { order }) => sum + 2 ** order, 0);
+  }
+
   /** The blocks that contain some consecutive frames; none if one of these is outside. */
   around(frame: number, count: number): readonly ListedBlock[] {
     let [low, high] = [0, this.blocks.length];

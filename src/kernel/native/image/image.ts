@@ -38,6 +38,9 @@ export interface MemoryImage {
    */
   locate?(address: number, length: number, window: ByteWindow): boolean;
 
+  /** See {@link FastReads.ahead}. */
+  ahead?(addresses: Iterable<number>, count: number): () => void;
+
   /**
    * Reads through `virtualRanges`, without page tables: the only way to read /proc/kcore's vmalloc
    * area. Undefined if no range contains `address`; throws as readPhysical does.

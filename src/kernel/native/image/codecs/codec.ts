@@ -1,4 +1,4 @@
-import { constants, createInflate, deflateSync, inflateSync } from 'node:zlib';
+import zlib from 'node:zlib';
 
 /**
  * Decompresses a page of exactly `size` bytes. Returns undefined if the input is corrupt or has
@@ -8,32 +8,53 @@ export type Codec = (input: Uint8Array, size: number) => Uint8Array | undefined;
 
 /** DUMP_DH_COMPRESSED_ZLIB: one zlib stream per page. */
 export const inflateZlib: Codec = (input, size) => {
-  inflater ??= keptInflate();
+  inflater ??= zlibCodec(zlib, isZlibError);
   return inflater(input, size);
 };
 
 let inflater: Codec | undefined;
 
-/** What zlib is called through in node (`lib/zlib.js`), which has no public way to use a state twice. */
-interface Handle {
-  onerror: (message: string) => void;
-  reset(): void;
-  writeSync(
-    flush: number,
-    input: Uint8Array,
-    inputAt: number,
-    inputLength: number,
-    output: Uint8Array,
-    outputAt: number,
-    outputLength: number,
-  ): void;
-}
-
 /**
  * Decompression with one state of zlib for all pages: with one for each, as `inflateSync` has, a page of 4 KiB takes twice as
- * long. A node whose parts are others, or give another result, gets `inflateSync`.
+ * long. A node whose parts are others, or give another result, gets `inflateSync`. Threads run the text of this function.
+ *
+ * @param allocate returns memory for a result; the same again where a result is valid until the next one only
  */
-function keptInflate(): Codec {
+export function zlibCodec(
+  { constants, createInflate, deflateSync, inflateSync }: typeof zlib,
+  isRefusal: typeof isZlibError,
+  allocate: (size: number) => Buffer = (size) => Buffer.allocUnsafe(size),
+): Codec {
+  /** What zlib is called through in node (`lib/zlib.js`), which has no public way to use a state twice. */
+  interface Handle {
+    onerror: (message: string) => void;
+    reset(): void;
+    writeSync(
+      flush: number,
+      input: Uint8Array,
+      inputAt: number,
+      inputLength: number,
+      output: Uint8Array,
+      outputAt: number,
+      outputLength: number,
+    ): void;
+  }
+  const isHandle = (handle: unknown): handle is Handle =>
+    typeof handle === 'object' &&
+    handle !== null &&
+    ['reset', 'writeSync'].every((name) => typeof Reflect.get(handle, name) === 'function');
+  const same = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
+    one === undefined || other === undefined ? one === other : Buffer.compare(one, other) === 0;
+  const inflateOnce: Codec = (input, size) => {
+    try {
+      // One spare byte: without it, node calls zlib again with another buffer to check for more output.
+      const output = inflateSync(input, { maxOutputLength: size, chunkSize: Math.max(size + 1, 64) });
+      return output.byteLength === size ? output : undefined;
+    } catch (error) {
+      if (isRefusal(error)) return undefined;
+      throw error;
+    }
+  };
   const stream = createInflate();
   const [handle, state]: unknown[] = [Reflect.get(stream, '_handle'), Reflect.get(stream, '_writeState')];
   if (!isHandle(handle) || !(state instanceof Uint32Array)) return inflateOnce;
@@ -44,7 +65,7 @@ function keptInflate(): Codec {
   const codec: Codec = (input, size) => {
     failed = false;
     // One spare byte: a full buffer would not show that the stream ends.
-    const output = Buffer.allocUnsafe(size + 1);
+    const output = allocate(size + 1);
     handle.reset();
     handle.writeSync(constants.Z_FINISH, input, 0, input.byteLength, output, 0, output.byteLength);
     return failed || state[0] !== 1 ? undefined : output.subarray(0, size);
@@ -55,26 +76,6 @@ function keptInflate(): Codec {
   );
   return isAlike ? codec : inflateOnce;
 }
-
-function isHandle(handle: unknown): handle is Handle {
-  if (typeof handle !== 'object' || handle === null) return false;
-  return ['reset', 'writeSync'].every((name) => typeof Reflect.get(handle, name) === 'function');
-}
-
-function same(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
-  return one === undefined || other === undefined ? one === other : Buffer.compare(one, other) === 0;
-}
-
-const inflateOnce: Codec = (input, size) => {
-  try {
-    // One spare byte: without it, node calls zlib again with another buffer to check for more output.
-    const output = inflateSync(input, { maxOutputLength: size, chunkSize: Math.max(size + 1, 64) });
-    return output.byteLength === size ? output : undefined;
-  } catch (error) {
-    if (isZlibError(error)) return undefined;
-    throw error;
-  }
-};
 
 /** Errors of node:zlib for bad input (Z_DATA_ERROR, Z_BUF_ERROR) or for too much output. */
 export function isZlibError(error: unknown): boolean {

@@ -8,22 +8,22 @@ import { check, DAMAGED } from './zstd-entropy.js';
  * the decoder here (fzstd takes ten times as long per page, and loops forever on some corrupt frames).
  */
 export const inflateZstd: Codec = (input, size) => {
-  codec ??= builtIn() ?? decodeFrame;
+  codec ??= zstdCodec(zlib, isZlibError) ?? decodeFrame;
   return codec(input, size);
 };
 
 let codec: Codec | undefined;
 
-/** node:zlib's decoder, which the types of Node 20 lack. */
-function builtIn(): Codec | undefined {
-  const decompress: unknown = Reflect.get(zlib, 'zstdDecompressSync');
+/** node:zlib's decoder, which the types of Node 20 lack. Threads run the text of this function. */
+export function zstdCodec(module: typeof zlib, isRefusal: typeof isZlibError): Codec | undefined {
+  const decompress: unknown = Reflect.get(module, 'zstdDecompressSync');
   if (typeof decompress !== 'function') return undefined;
   return (input, size) => {
     try {
       const output: Uint8Array = decompress(input, { maxOutputLength: size });
       return output.byteLength === size ? output : undefined;
     } catch (error) {
-      if (isZlibError(error)) return undefined;
+      if (isRefusal(error)) return undefined;
       throw error;
     }
   };

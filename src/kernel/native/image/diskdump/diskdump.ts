@@ -1,9 +1,10 @@
-import { ReadError } from '../../../../base/errors.js';
+import { ReadError, readOrNot } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf, textOf, viewOf } from '../../../bytes.js';
 import { type ByteSource, checkLength, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import { type ImageFacts, type ImageFormat, joined, type MemoryImage, type PhysicalRange } from '../image.js';
 import { MAX_NOTE_BYTES, machineOfNote, type Note, notes, requireMachine, vmcoreinfoOf } from '../notes.js';
+import { ReadAhead } from '../read-ahead.js';
 import { codecOf, DESCRIPTOR_BYTES, type Extent, isKdumpCompressed, readDescriptor } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { compressionOf, describe, noteState, openParts, type Part } from './parts.js';
@@ -14,6 +15,15 @@ export const diskdump: ImageFormat = {
   probe: (head) => (isKdumpCompressed(head) ? undefined : 'no KDUMP header'),
   open: (sources, cache) => new DiskdumpImage(sources, cache),
 };
+
+interface StoredBlock {
+  readonly part: Part;
+  /** Undefined: stored as it is. */
+  readonly codec: ReturnType<typeof codecOf>;
+  /** Position and number of bytes in the file. */
+  readonly offset: number;
+  readonly size: number;
+}
 
 /** Fixed overhead of a cache entry. */
 const ENTRY_BYTES = 256;
@@ -31,6 +41,7 @@ class DiskdumpImage implements MemoryImage {
   #lastPage: DataView = new DataView(new ArrayBuffer(0));
   /** The shared page of zeros, once one was read. */
   #zeroPage: Uint8Array | undefined;
+  #ahead: ReadAhead | undefined;
 
   constructor(sources: readonly ByteSource[], cache: BlockCache) {
     const anomalies: string[] = [];
@@ -74,6 +85,7 @@ class DiskdumpImage implements MemoryImage {
     const block = (address - within) / size;
     if (within + length <= size) {
       const page = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
+      if (page.buffer instanceof SharedArrayBuffer) return viewOf(bytesOf(page, within, length).slice());
       return new DataView(page.buffer, page.byteOffset + within, length);
     }
     checkLength(address, length);
@@ -98,6 +110,25 @@ class DiskdumpImage implements MemoryImage {
     return true;
   }
 
+  ahead(addresses: Iterable<number>, count: number): () => void {
+    const size = this.#blockSize;
+    const blocks = function* (): Generator<number> {
+      let last = -1;
+      for (const address of addresses) {
+        const block = Math.floor(address / size);
+        if (block !== last) yield block;
+        last = block;
+      }
+    };
+    this.#ahead = ReadAhead.start(size, blocks(), count, (block) => this.#packed(block));
+    return () => {
+      this.#ahead?.stop();
+      this.#ahead = undefined;
+      // It may be in memory of the threads.
+      this.#lastBlock = -1;
+    };
+  }
+
   readVirtual(): undefined {
     return undefined;
   }
@@ -112,7 +143,7 @@ class DiskdumpImage implements MemoryImage {
 
   /** Returns the bytes of a block; `address` is for error messages only. */
   #page(block: number, address: number): DataView {
-    let page = this.#pages.get(block);
+    let page = this.#pages.get(block) ?? this.#ahead?.take(block);
     if (page === undefined) {
       const bytes = this.#load(block, address);
       page = viewOf(bytes);
@@ -124,6 +155,26 @@ class DiskdumpImage implements MemoryImage {
   }
 
   #load(block: number, address: number): Uint8Array {
+    const { part, codec, offset, size } = this.#find(block, address);
+    if (codec === undefined && offset === part.zero.offset) return this.#zeroPage!;
+    const data = part.data.read(offset, size);
+    if (data === undefined) throw unread(part.source, offset + size, address);
+    if (codec === undefined) return this.#plain(part, offset, data);
+    const page = codec.inflate(data, this.#blockSize);
+    if (page === undefined) throw new ReadError('damaged', BigInt(address), codec.name);
+    return page;
+  }
+
+  /** Compressed bytes of a block, valid until the next read; undefined for any other block. */
+  #packed(block: number): { bytes: Uint8Array; flag: number } | undefined {
+    const found = readOrNot(() => this.#find(block, block * this.#blockSize));
+    if (found?.codec === undefined) return undefined;
+    const bytes = found.part.data.read(found.offset, found.size);
+    return bytes && { bytes, flag: found.codec.flag };
+  }
+
+  /** Where a block is stored, and how. */
+  #find(block: number, address: number): StoredBlock {
     const part = this.#parts.find(({ start, end }) => block >= start && block < end);
     const rank = part?.stored.rank(block) ?? NOT_SET;
     if (part === undefined || rank < 0) throw this.#missing(block, address, rank, part);
@@ -143,13 +194,7 @@ class DiskdumpImage implements MemoryImage {
     if (codec === undefined && size !== this.#blockSize) {
       throw new ReadError('damaged', BigInt(address), `uncompressed page of ${size} bytes`);
     }
-    if (codec === undefined && offset === part.zero.offset) return this.#zeroPage!;
-    const data = part.data.read(offset, size);
-    if (data === undefined) throw unread(part.source, offset + size, address);
-    if (codec === undefined) return this.#plain(part, offset, data);
-    const page = codec.inflate(data, this.#blockSize);
-    if (page === undefined) throw new ReadError('damaged', BigInt(address), codec.name);
-    return page;
+    return { part, codec, offset, size };
   }
 
   /** Reads an uncompressed block; the zero page, which a writer stores once per file, is cached once. */

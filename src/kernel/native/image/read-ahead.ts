@@ -1,0 +1,239 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { isZlibError, zlibCodec } from './codecs/codec.js';
+import { inflateLzo, inflateSnappy } from './codecs/lz77.js';
+import { zstdCodec } from './codecs/zstd.js';
+
+/** Compressed bytes of a block, and the number of its codec (DUMP_DH_COMPRESSED_…). */
+interface PackedBlock {
+  readonly bytes: Uint8Array;
+  readonly flag: number;
+}
+
+/** Memory that a thread decompresses at a time, in bytes. */
+const BATCH_BYTES = 256 * 1024;
+
+/** Batches in work per thread. */
+const BATCHES_PER_THREAD = 3;
+
+/** Maximum number of threads: finding the compressed bytes takes a quarter as long as decompressing them. */
+const MOST_THREADS = 8;
+
+/** Blocks from which threads save more than their start takes: 128 MiB in pages of 4 KiB. */
+const LEAST_BLOCKS = 2 ** 15;
+
+/** A batch that takes longer in a thread is decompressed without it: the thread was ended. */
+const PATIENCE_MS = 60_000;
+
+/** States of a batch; 0: never filled. */
+const STATE = { packed: 1, unpacked: 2, ended: 3 } as const;
+
+/** Numbers per batch: its state, its blocks; for each block the end of its bytes, its codec, whether it is unpacked. */
+const HEAD = 2;
+const PER_BLOCK = 3;
+
+/**
+ * Decompresses blocks that will be read, in threads. Only their bytes come from there: a block that a thread
+ * cannot decompress, or did not in time, is read as if there was no thread, with the same result or error.
+ */
+export class ReadAhead {
+  readonly #blockSize: number;
+  readonly #perBatch: number;
+  readonly #pull: Iterator<number>;
+  readonly #pack: (block: number) => PackedBlock | undefined;
+  readonly #batches: number;
+  readonly #control: Int32Array;
+  readonly #packed: Uint8Array;
+  readonly #unpacked: ArrayBufferLike;
+  /** Blocks of each batch, and where each block is. */
+  readonly #blocks: number[][];
+  readonly #places = new Map<number, number>();
+  /** The batch that blocks are taken from. */
+  #current = 0;
+
+  private constructor(
+    blockSize: number,
+    blocks: Iterable<number>,
+    pack: (block: number) => PackedBlock | undefined,
+    threads: number,
+  ) {
+    this.#blockSize = blockSize;
+    this.#perBatch = Math.max(1, Math.floor(BATCH_BYTES / blockSize));
+    this.#pull = blocks[Symbol.iterator]();
+    this.#pack = pack;
+    this.#batches = BATCHES_PER_THREAD * threads;
+    const bytes = this.#perBatch * blockSize;
+    const numbers = HEAD + PER_BLOCK * this.#perBatch;
+    this.#control = new Int32Array(new SharedArrayBuffer(4 * numbers * this.#batches));
+    this.#packed = new Uint8Array(new SharedArrayBuffer(bytes * this.#batches));
+    this.#unpacked = new SharedArrayBuffer(bytes * this.#batches);
+    this.#blocks = Array.from({ length: this.#batches }, () => []);
+    const shared = {
+      control: this.#control,
+      packed: this.#packed,
+      unpacked: new Uint8Array(this.#unpacked),
+      sizes: { blockSize, bytes, numbers, batches: this.#batches, threads, head: HEAD, perBlock: PER_BLOCK },
+      states: STATE,
+    };
+    const started: Worker[] = [];
+    try {
+      while (started.length < threads) {
+        const thread = new Worker(THREAD, { eval: true, workerData: { ...shared, index: started.length } });
+        thread.on('error', () => {});
+        thread.unref();
+        started.push(thread);
+      }
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+    for (let batch = 0; batch < this.#batches; batch++) this.#fill(batch);
+  }
+
+  /**
+   * Undefined if threads do not pay: for few blocks, on one CPU, and where this system starts none.
+   *
+   * @param blocks numbers of blocks in the order in which they will be read
+   * @param count about how many these are
+   * @param pack its result is valid until the next call; undefined: the block is not read ahead
+   */
+  static start(
+    blockSize: number,
+    blocks: Iterable<number>,
+    count: number,
+    pack: (block: number) => PackedBlock | undefined,
+    threads = Math.min(MOST_THREADS, availableParallelism()),
+  ): ReadAhead | undefined {
+    if (threads < 2 || count < LEAST_BLOCKS) return undefined;
+    try {
+      return new ReadAhead(blockSize, blocks, pack, threads);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The bytes of a block, valid until another is taken; undefined if it is not there, or not any more. */
+  take(block: number): DataView | undefined {
+    const place = this.#places.get(block);
+    if (place === undefined) return undefined;
+    const batch = Math.floor(place / this.#perBatch);
+    for (; this.#current !== batch; this.#current = (this.#current + 1) % this.#batches) this.#fill(this.#current);
+    const control = batch * (HEAD + PER_BLOCK * this.#perBatch);
+    if (
+      Atomics.load(this.#control, control) === STATE.packed &&
+      Atomics.wait(this.#control, control, STATE.packed, PATIENCE_MS) === 'timed-out'
+    ) {
+      this.stop();
+      return undefined;
+    }
+    const index = place % this.#perBatch;
+    if (this.#control[control + HEAD + PER_BLOCK * index + 2] !== 1) return undefined;
+    return new DataView(this.#unpacked, place * this.#blockSize, this.#blockSize);
+  }
+
+  stop(): void {
+    this.#places.clear();
+    const numbers = HEAD + PER_BLOCK * this.#perBatch;
+    for (let batch = 0; batch < this.#batches; batch++) {
+      Atomics.store(this.#control, batch * numbers, STATE.ended);
+      Atomics.notify(this.#control, batch * numbers);
+    }
+  }
+
+  /** Replaces a batch by the next one. */
+  #fill(batch: number): void {
+    const control = this.#control;
+    const head = batch * (HEAD + PER_BLOCK * this.#perBatch);
+    const blocks = this.#blocks[batch]!;
+    // A thread may be at work on a batch of which no block was taken.
+    if (Atomics.load(control, head) === STATE.packed) Atomics.wait(control, head, STATE.packed, PATIENCE_MS);
+    if (Atomics.load(control, head) === STATE.packed) this.stop();
+    if (Atomics.load(control, head) === STATE.ended) return;
+    for (const block of blocks) this.#places.delete(block);
+    blocks.length = 0;
+    const start = batch * this.#perBatch * this.#blockSize;
+    let end = 0;
+    while (blocks.length < this.#perBatch) {
+      const next = this.#pull.next();
+      if (next.done) break;
+      const packed = this.#pack(next.value);
+      if (!packed || this.#places.has(next.value)) continue;
+      this.#packed.set(packed.bytes, start + end);
+      end += packed.bytes.length;
+      const at = head + HEAD + PER_BLOCK * blocks.length;
+      [control[at], control[at + 1], control[at + 2]] = [end, packed.flag, 0];
+      this.#places.set(next.value, batch * this.#perBatch + blocks.length);
+      blocks.push(next.value);
+    }
+    control[head + 1] = blocks.length;
+    if (blocks.length === 0) return;
+    Atomics.store(control, head, STATE.packed);
+    Atomics.notify(control, head);
+  }
+}
+
+/** What a thread works on. */
+interface Shared {
+  readonly index: number;
+  readonly control: Int32Array;
+  readonly packed: Uint8Array;
+  readonly unpacked: Uint8Array;
+  readonly sizes: Readonly<
+    Record<'blockSize' | 'bytes' | 'numbers' | 'batches' | 'threads' | 'head' | 'perBlock', number>
+  >;
+  readonly states: typeof STATE;
+}
+
+/** Decompresses every batch of a thread in turn until one of them has ended. */
+function unpackBatches(
+  { index, control, packed, unpacked, sizes, states }: Shared,
+  codecs: ReadonlyMap<number, ((input: Uint8Array, size: number) => Uint8Array | undefined) | undefined>,
+): void {
+  const { blockSize, bytes, numbers, batches, threads } = sizes;
+  for (let batch = index; ; batch = (batch + threads) % batches) {
+    const head = batch * numbers;
+    for (let state = Atomics.load(control, head); state !== states.packed; state = Atomics.load(control, head)) {
+      if (state === states.ended) return;
+      Atomics.wait(control, head, state);
+    }
+    for (let block = 0, from = 0; block < control[head + 1]!; block++) {
+      const at = head + sizes.head + sizes.perBlock * block;
+      const end = control[at]!;
+      try {
+        const codec = codecs.get(control[at + 1]!);
+        const page = codec?.(packed.subarray(batch * bytes + from, batch * bytes + end), blockSize);
+        if (page) {
+          unpacked.set(page, batch * bytes + block * blockSize);
+          control[at + 2] = 1;
+        }
+      } catch {
+        // It is decompressed again where it is read, with the error.
+      }
+      from = end;
+    }
+    if (Atomics.compareExchange(control, head, states.packed, states.unpacked) === states.ended) return;
+    Atomics.notify(control, head);
+  }
+}
+
+/** Code of a thread: the text of functions, so that it works from a module, a bundle and an executable alike. */
+const THREAD = `
+const zlib = require('node:zlib');
+const shared = require('node:worker_threads').workerData;
+try {
+  const isRefusal = ${isZlibError.toString()};
+  let kept = Buffer.alloc(0);
+  const reused = (size) => (kept.length === size ? kept : (kept = Buffer.allocUnsafeSlow(size)));
+  const codecs = new Map([
+    [1, (${zlibCodec.toString()})(zlib, isRefusal, reused)],
+    [2, ${inflateLzo.toString()}],
+    [4, ${inflateSnappy.toString()}],
+    [32, (${zstdCodec.toString()})(zlib, isRefusal)],
+  ]);
+  (${unpackBatches.toString()})(shared, codecs);
+} catch {
+  for (let at = 0; at < shared.control.length; at += shared.sizes.numbers) {
+    Atomics.store(shared.control, at, shared.states.ended);
+    Atomics.notify(shared.control, at);
+  }
+}`;
