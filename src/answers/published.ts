@@ -1,5 +1,7 @@
 import { blockedSchema } from '../contracts/blocked.js';
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
+import { processFdsSchema, processSchema } from '../contracts/process.js';
+import { procsSchema } from '../contracts/procs.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
@@ -14,8 +16,6 @@ import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { unattributedSchema } from './memory/unattributed/schema.js';
 import { unreachableSchema } from './memory/unreachable/schema.js';
-import { processFdsSchema, processSchema } from './process/schema.js';
-import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
 import { refsSchema } from './refs/schema.js';
 import {

@@ -24,6 +24,20 @@ export const capturedSchema = z
   .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
   .nullable();
 
+/**
+ * Origin of an answer: host, boot and time of its source (for a dump, the time of its clock's last tick);
+ * null: unknown. `kdump-mem diff` uses it to decide whether two answers are comparable.
+ */
+export const originSchema = z
+  .strictObject({
+    at: z.iso.datetime().nullable(),
+    host: z.string().nullable(),
+    /** Differs after each boot. */
+    bootId: z.string().nullable(),
+    uptimeSeconds: z.number().nonnegative().nullable(),
+  })
+  .nullable();
+
 /** Any code in JSON: programs that read it know codes of other versions. */
 const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
   decode: (code) => code as WarningCode,

@@ -12,6 +12,11 @@ export interface CgroupPlace {
   readonly pod: string | null;
 }
 
+/** The place of a process as fields of an answer. */
+export function cgroupFields(place: CgroupPlace | null) {
+  return { cgroup: place?.path ?? null, pod: place?.pod ?? null, container: place?.container ?? null };
+}
+
 /** Upper bound: /proc/PID/cgroup has less than 20 lines of at most 4 KiB each. */
 const MAX_LINES = 64;
 

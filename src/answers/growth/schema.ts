@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HOST_ERROR_CODES } from '../../base/errors.js';
 import type { Immutable } from '../../base/util.js';
-import { processShape } from '../procs/schema.js';
+import { processShape } from '../../contracts/procs.js';
 import { count, warningSchema } from '../schema.js';
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ProcessSample } from '../../account/processes/process.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
-import { placeOf } from '../../records/cgroups.js';
+import { cgroupFields, placeOf } from '../../records/cgroups.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import {
   machineShape,
@@ -158,7 +158,7 @@ export function processOf(found: StoredProcess): ProcessSample {
   const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
   const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
-    who: { pid, comm, nsPids, cgroup: cgroup === null ? null : placeOf(cgroup) },
+    who: { pid, comm, nsPids, ...cgroupFields(cgroup === null ? null : placeOf(cgroup)) },
     held: known ? { bytes: heldBytes, taken: takenBytes, by: heldBy } : null,
     started: found.startTicks,
     readAt: found.uptimeSeconds,

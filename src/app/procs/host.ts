@@ -1,5 +1,5 @@
 import { type Capture, hostProcesses } from '../../account/processes/host.js';
-import { type ProcsAnswer, processSample } from '../../account/processes/process.js';
+import { type FoundProcesses, processSample } from '../../account/processes/process.js';
 import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
@@ -90,7 +90,7 @@ const MOST_CGROUPS = 1000;
 
 /** A sample of a running machine. */
 interface LiveSample {
-  readonly answer: ProcsAnswer;
+  readonly answer: FoundProcesses;
   readonly look: ProcessesAtTime;
 }
 
