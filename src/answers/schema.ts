@@ -249,13 +249,6 @@ export type SocketsEndJson = Immutable<z.infer<typeof socketsEndSchema>>;
 export type CensusEntryJson = Immutable<z.infer<typeof censusEntrySchema>>;
 export type SocketsJson = Immutable<z.infer<typeof socketsSchema>>;
 
-/** `--engine verify --json` of any command. */
-export const verifySchema = z.strictObject({
-  schema: z.literal('kdump-mem.verify/1'),
-  compared: count,
-  differences: z.array(z.strictObject({ path: z.string(), native: z.unknown(), crash: z.unknown() })),
-});
-
 export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
 export type SkbProcessJson = Immutable<z.infer<typeof skbProcessSchema>>;
 

@@ -38,6 +38,22 @@ export const originSchema = z
   })
   .nullable();
 
+/** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
+const pressureLine = z.strictObject({
+  /** Percentage of the last 10, 60 and 300 seconds. */
+  avg10: z.number(),
+  avg60: z.number(),
+  avg300: z.number(),
+  /** Since boot, or since the cgroup was created. */
+  totalMicroseconds: count,
+});
+
+/** PSI: percentage of time that some tasks, or all, stalled on memory. Null: not available. */
+export const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }).nullable();
+
+export type Pressure = NonNullable<Immutable<z.output<typeof pressureSchema>>>;
+export type PressureLine = Pressure['some'];
+
 /** Any code in JSON: programs that read it know codes of other versions. */
 const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
   decode: (code) => code as WarningCode,

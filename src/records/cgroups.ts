@@ -1,4 +1,4 @@
-import type { Pressure } from './machine-sample.js';
+import type { Pressure } from '../contracts/common.js';
 
 /** Cgroup, container and pod of a process. The text is chosen by its creators, and untrusted. */
 export interface CgroupPlace {

@@ -1,4 +1,5 @@
 import { grouped } from '../../base/util.js';
+import type { PressureLine } from '../../contracts/common.js';
 import type {
   CgroupFigures,
   ProcessFigures,
@@ -8,7 +9,6 @@ import type {
   ProcsAnswer,
 } from '../../contracts/procs.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type { PressureLine } from '../../records/machine-sample.js';
 import { PROCESS_SIZES, type ProcessSize } from '../../records/processes.js';
 import { type FoundProcesses, ownSwap } from './process.js';
 

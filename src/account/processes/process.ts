@@ -1,10 +1,10 @@
 import { WalkError } from '../../base/errors.js';
 import { formatCount } from '../../base/size.js';
+import type { Pressure } from '../../contracts/common.js';
 import type { DescriptorsAnswer } from '../../contracts/process.js';
 import type { KindOfPages, MachinePages, ProcessFigures, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import { cgroupFields } from '../../records/cgroups.js';
 import type { Descriptors } from '../../records/files.js';
-import type { Pressure } from '../../records/machine-sample.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import { leavesComplete, type Warning } from '../../walk/warnings.js';

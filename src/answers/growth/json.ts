@@ -1,10 +1,16 @@
 import type { Held, ProcessSample } from '../../account/processes/process.js';
+import type {
+  GrowthJson,
+  ProcessSampleJson,
+  ProcsEndJson,
+  ProcsGrowthJson,
+  ProcsSampleJson,
+} from '../../contracts/growth.js';
 import type { ProcessFigures } from '../../contracts/procs.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import type { Growth, Trend } from '../../growth/trend.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
-import type { GrowthJson, ProcessSampleJson, ProcsEndJson, ProcsGrowthJson, ProcsSampleJson } from './schema.js';
 
 /** Maximum number of named processes that exited between two samples. */
 const MOST_ENDED = 100;

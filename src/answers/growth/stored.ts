@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import type { ProcessSample } from '../../account/processes/process.js';
-import type { ProcessesAtTime } from '../../growth/processes.js';
-import { cgroupFields, placeOf } from '../../records/cgroups.js';
-import type { MachineSample } from '../../records/machine-sample.js';
 import {
   machineShape,
   type ProcsGrowthJson,
   processSampleSchema,
   procsEndSchema,
   procsSampleSchema,
-} from './schema.js';
+} from '../../contracts/growth.js';
+import type { ProcessesAtTime } from '../../growth/processes.js';
+import { cgroupFields, placeOf } from '../../records/cgroups.js';
+import type { MachineSample } from '../../records/machine-sample.js';
 
 /** Defaults for fields that an earlier release did not store. */
 export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.catch(null) };

@@ -3,13 +3,14 @@ import { type FoundProcesses, processSample } from '../../account/processes/proc
 import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
+import type { Pressure } from '../../contracts/common.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
 import { listedPids } from '../../host/proc/process.js';
 import { type ReadOptions, readProcesses } from '../../host/proc/process-memory.js';
-import type { CaptureOrigin, Pressure } from '../../records/machine-sample.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';

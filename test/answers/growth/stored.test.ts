@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { processSampleJson, procsEnd, procsGrowth, procsSample } from '../../../src/answers/growth/json.js';
+import { StoredSamples } from '../../../src/answers/growth/stored.js';
+import { formatJson } from '../../../src/base/util.js';
 import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
   procsSampleSchema,
-} from '../../../src/answers/growth/schema.js';
-import { StoredSamples } from '../../../src/answers/growth/stored.js';
-import { formatJson } from '../../../src/base/util.js';
+} from '../../../src/contracts/growth.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { SAMPLE_HISTORY } from '../../../src/growth/trend.js';
 import { held, look } from '../../growth/made-up-machine.js';
