@@ -33,7 +33,7 @@ function reportsOf(text: string): Told[] {
 /** A line of /proc/PID/maps, without device and inode. */
 function headerOf({ start, end, permissions, offset, path: name }: Mapping): string {
   const hex = (value: bigint) => value.toString(16).padStart(8, '0');
-  return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name}`.trim();
+  return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name ?? ''}`.trim();
 }
 
 /** Mount options that are not specific to a file system. */
