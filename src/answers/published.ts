@@ -1,12 +1,15 @@
 import { blockedSchema } from '../contracts/blocked.js';
+import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from '../contracts/growth.js';
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
+import { processFdsSchema, processSchema } from '../contracts/process.js';
+import { procsSchema } from '../contracts/procs.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
+import { verifySchema } from '../contracts/verify.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
-import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from './growth/schema.js';
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
@@ -14,18 +17,9 @@ import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { unattributedSchema } from './memory/unattributed/schema.js';
 import { unreachableSchema } from './memory/unreachable/schema.js';
-import { processFdsSchema, processSchema } from './process/schema.js';
-import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
 import { refsSchema } from './refs/schema.js';
-import {
-  skbProcessSchema,
-  skbSchema,
-  socketLineSchema,
-  socketsEndSchema,
-  socketsSchema,
-  verifySchema,
-} from './schema.js';
+import { skbProcessSchema, skbSchema, socketLineSchema, socketsEndSchema, socketsSchema } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { HOST_ERROR_CODES, KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../base/errors.js';
 import type { Immutable } from '../base/util.js';
-import { type capturedSchema, count, kernelSchema } from '../contracts/common.js';
+import { type capturedSchema, count, kernelSchema, originSchema } from '../contracts/common.js';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
 
 /**
@@ -10,25 +10,11 @@ import { QUEUE_NAMES } from '../walk/queues/queue.js';
  * JSON-escaped.
  */
 
-export { capturedSchema, count, kernelSchema } from '../contracts/common.js';
+export { capturedSchema, count, kernelSchema, originSchema } from '../contracts/common.js';
 
 export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
 
 export const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
-
-/**
- * Origin of an answer: host, boot and time of its source (for a dump, the time of its clock's last tick);
- * null: unknown. `kdump-mem diff` uses it to decide whether two answers are comparable.
- */
-export const originSchema = z
-  .strictObject({
-    at: z.iso.datetime().nullable(),
-    host: z.string().nullable(),
-    /** Differs after each boot. */
-    bootId: z.string().nullable(),
-    uptimeSeconds: z.number().nonnegative().nullable(),
-  })
-  .nullable();
 
 export type OriginJson = Immutable<z.infer<typeof originSchema>>;
 
@@ -262,13 +248,6 @@ export type SocketLineJson = Immutable<z.infer<typeof socketLineSchema>>;
 export type SocketsEndJson = Immutable<z.infer<typeof socketsEndSchema>>;
 export type CensusEntryJson = Immutable<z.infer<typeof censusEntrySchema>>;
 export type SocketsJson = Immutable<z.infer<typeof socketsSchema>>;
-
-/** `--engine verify --json` of any command. */
-export const verifySchema = z.strictObject({
-  schema: z.literal('kdump-mem.verify/1'),
-  compared: count,
-  differences: z.array(z.strictObject({ path: z.string(), native: z.unknown(), crash: z.unknown() })),
-});
 
 export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
 export type SkbProcessJson = Immutable<z.infer<typeof skbProcessSchema>>;

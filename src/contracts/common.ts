@@ -24,6 +24,36 @@ export const capturedSchema = z
   .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
   .nullable();
 
+/**
+ * Origin of an answer: host, boot and time of its source (for a dump, the time of its clock's last tick);
+ * null: unknown. `kdump-mem diff` uses it to decide whether two answers are comparable.
+ */
+export const originSchema = z
+  .strictObject({
+    at: z.iso.datetime().nullable(),
+    host: z.string().nullable(),
+    /** Differs after each boot. */
+    bootId: z.string().nullable(),
+    uptimeSeconds: z.number().nonnegative().nullable(),
+  })
+  .nullable();
+
+/** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
+const pressureLine = z.strictObject({
+  /** Percentage of the last 10, 60 and 300 seconds. */
+  avg10: z.number(),
+  avg60: z.number(),
+  avg300: z.number(),
+  /** Since boot, or since the cgroup was created. */
+  totalMicroseconds: count,
+});
+
+/** PSI: percentage of time that some tasks, or all, stalled on memory. Null: not available. */
+export const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }).nullable();
+
+export type Pressure = NonNullable<Immutable<z.output<typeof pressureSchema>>>;
+export type PressureLine = Pressure['some'];
+
 /** Any code in JSON: programs that read it know codes of other versions. */
 const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
   decode: (code) => code as WarningCode,

@@ -1,4 +1,4 @@
-import type { GrowthJson } from '../answers/growth/schema.js';
+import type { GrowthJson } from '../contracts/growth.js';
 import { laterHalf, medianOf, type Points, type Sampled, Series } from './series.js';
 
 /** Minimum number of points for a trend. */

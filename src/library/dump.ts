@@ -4,6 +4,7 @@ import { accountMemory } from '../account/memory/memory.js';
 import type { Grouping } from '../account/owners.js';
 import { chosen, type ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
+import { descriptorsAnswer } from '../account/processes/process.js';
 import { type RefsTargets, searchReferences } from '../account/references/search.js';
 import { describeUnreachable } from '../account/references/unreachable.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
@@ -16,10 +17,7 @@ import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
 import { unreachableJson } from '../answers/memory/unreachable/render.js';
 import type { UnreachableJson } from '../answers/memory/unreachable/schema.js';
-import { descriptorsAnswer, descriptorsJson } from '../answers/process/render.js';
-import type { ProcessFdsJson } from '../answers/process/schema.js';
-import { procsJson } from '../answers/procs/json.js';
-import type { ProcsJson } from '../answers/procs/schema.js';
+import { originJson } from '../answers/origin.js';
 import { refsJson } from '../answers/refs/render.js';
 import type { RefsJson } from '../answers/refs/schema.js';
 import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../answers/schema.js';
@@ -31,6 +29,8 @@ import { KernelError } from '../base/errors.js';
 import { type Json, jsonOf } from '../base/util.js';
 import type { BlockedJson } from '../contracts/blocked.js';
 import type { ListAnswer } from '../contracts/lists.js';
+import type { DescriptorsAnswer } from '../contracts/process.js';
+import type { ProcsAnswer } from '../contracts/procs.js';
 import type { TaskStacksJson } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
@@ -118,10 +118,10 @@ export class Dump implements Disposable {
   }
 
   /** Returns the memory use of each process, largest freed if killed first. */
-  procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
+  procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsAnswer {
     const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
-    const found = { ...answer, origin: kernelOrigin(this.kernel) };
-    return procsJson(chosen(found, { by }, String, killedTogether));
+    const found = { ...answer, origin: originJson(kernelOrigin(this.kernel)) };
+    return chosen(found, { by }, String, killedTogether).answer;
   }
 
   /** Returns every socket of the machine, most pinned memory first; also those that pin nothing, as with `--all`. */
@@ -196,10 +196,10 @@ export class Dump implements Disposable {
   }
 
   /** Returns the open descriptors of a process, by kind. */
-  descriptors(pid: number): ProcessFdsJson {
+  descriptors(pid: number): DescriptorsAnswer {
     const warnings = new Warnings(this.kernel.doubts);
     const found = openDescriptors(this.kernel, pid, warnings);
-    return descriptorsJson(descriptorsAnswer(found, warnings.list()));
+    return descriptorsAnswer(found, warnings.list());
   }
 
   /** Returns findings, most severe first. */

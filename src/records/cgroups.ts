@@ -1,4 +1,4 @@
-import type { Pressure } from './machine-sample.js';
+import type { Pressure } from '../contracts/common.js';
 
 /** Cgroup, container and pod of a process. The text is chosen by its creators, and untrusted. */
 export interface CgroupPlace {
@@ -10,6 +10,11 @@ export interface CgroupPlace {
   readonly runtime: string | null;
   /** Uid of the Kubernetes pod; null: not in a pod. */
   readonly pod: string | null;
+}
+
+/** The place of a process as fields of an answer. */
+export function cgroupFields(place: CgroupPlace | null) {
+  return { cgroup: place?.path ?? null, pod: place?.pod ?? null, container: place?.container ?? null };
 }
 
 /** Upper bound: /proc/PID/cgroup has less than 20 lines of at most 4 KiB each. */

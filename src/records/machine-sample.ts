@@ -1,12 +1,6 @@
-import type { ProcsGrowthJson } from '../answers/growth/schema.js';
 import type { HostErrorCode } from '../base/errors.js';
+import type { Pressure } from '../contracts/common.js';
 import type { Balloon, NotRead, ZfsCache } from './named-memory.js';
-
-/** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
-export type PressureLine = Pressure['some'];
-
-/** Content of a PSI file: for some tasks, and for all. */
-export type Pressure = NonNullable<ProcsGrowthJson['machine']['pressure']>;
 
 /** State of the machine at one time. Bytes; null: unknown. */
 export interface MachineSample {

@@ -25,45 +25,30 @@ export type MappingKind = (typeof MAPPING_KINDS)[number];
 /** Names of the sizes here and in /proc/PID/smaps (fs/proc/task_mmu.c). */
 export const MAPPING_SIZES = {
   /** Mapped pages, without hugetlb pages. */
-  rss: 'Rss',
+  rssBytes: 'Rss',
   /** Each page divided by the number of its mappings. */
-  pss: 'Pss',
+  pssBytes: 'Pss',
   /** Pages with no other mapping, and pages with others; dirty: not the same as on disk. */
-  privateClean: 'Private_Clean',
-  privateDirty: 'Private_Dirty',
-  sharedClean: 'Shared_Clean',
-  sharedDirty: 'Shared_Dirty',
+  privateCleanBytes: 'Private_Clean',
+  privateDirtyBytes: 'Private_Dirty',
+  sharedCleanBytes: 'Shared_Clean',
+  sharedDirtyBytes: 'Shared_Dirty',
   /** Referenced since the last reclaim scan. */
-  referenced: 'Referenced',
-  anonymous: 'Anonymous',
+  referencedBytes: 'Referenced',
+  anonBytes: 'Anonymous',
   /** Pages mapped by a huge page table entry. */
-  anonymousHuge: 'AnonHugePages',
-  shmemHuge: 'ShmemPmdMapped',
-  fileHuge: 'FilePmdMapped',
-  privateHugetlb: 'Private_Hugetlb',
-  sharedHugetlb: 'Shared_Hugetlb',
-  swap: 'Swap',
-  swapPss: 'SwapPss',
+  anonHugeBytes: 'AnonHugePages',
+  shmemHugeBytes: 'ShmemPmdMapped',
+  fileHugeBytes: 'FilePmdMapped',
+  privateHugetlbBytes: 'Private_Hugetlb',
+  sharedHugetlbBytes: 'Shared_Hugetlb',
+  swapBytes: 'Swap',
+  swapPssBytes: 'SwapPss',
   /** Part of PSS that is locked by mlock. */
-  locked: 'Locked',
+  lockedBytes: 'Locked',
 } as const;
 
-/** Bytes of a mapping in memory and in swap; null: unknown. */
-export type MappingSizes = Readonly<Record<keyof typeof MAPPING_SIZES, number | null>>;
-
-/** A mapping of a process. */
-export interface Mapping extends MappingSizes {
-  /** Address range in the process; `end` is exclusive. */
-  readonly start: bigint;
-  readonly end: bigint;
-  /** Permissions as in /proc/PID/maps: `r-xp`. */
-  readonly permissions: string;
-  /** Offset in its file, bytes. */
-  readonly offset: bigint;
-  /** Name as in /proc/PID/maps, untrusted: a path, `[heap]`, `[anon:NAME]`; '': none. */
-  readonly name: string;
-  readonly kind: MappingKind;
-}
+export type MappingSize = keyof typeof MAPPING_SIZES;
 
 /** Facts about a mapping beside its name. */
 export interface MappingTraits {

@@ -36,6 +36,38 @@ export interface ProcessIdentity {
   readonly oomScoreAdj: number | null;
 }
 
+/** Names of the sizes of a process, in the order of the output. */
+export const PROCESS_SIZES = [
+  /** Mapped pages, including those that other processes map; without hugetlb pages. */
+  'rssBytes',
+  /** The same, with each page divided by its number of mappings. */
+  'pssBytes',
+  /** Pages that have no other mapping. */
+  'ussBytes',
+  'anonBytes',
+  'fileBytes',
+  'shmemBytes',
+  'swapBytes',
+  'swapPssBytes',
+  /** Huge pages of hugetlb, which the figures above do not include. */
+  'hugetlbBytes',
+  'pageTableBytes',
+  'lockedBytes',
+  /**
+   * Pages that the kernel pinned for io_uring, RDMA, vdpa or VFIO (VmPin; VmLck if no mapping is mlocked): they can
+   * neither be reclaimed nor moved. Null: not available from this source.
+   */
+  'pinnedBytes',
+  /** Network memory that its sockets pin, including shared parts. Null: not available from this source. */
+  'networkPinnedBytes',
+  /**
+   * Lower bound of the memory freed by a kill: USS, swap, page tables, and the exclusive memory of its sockets. Null if
+   * one of the first three is unknown; the sockets’ part counts if it is known.
+   */
+  'freedIfKilledBytes',
+] as const;
+export type ProcessSize = (typeof PROCESS_SIZES)[number];
+
 /** A process and its memory according to /proc, in bytes. */
 export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and its parts, which every user can read in /proc/PID/status. */

@@ -1,6 +1,6 @@
 import type { SocketEstimate } from '../account/memory/answer.js';
-import type { NetworkEstimate } from '../account/processes/process.js';
 import { ExhaustedError, hostOrNull, isHostError } from '../base/errors.js';
+import type { NetworkEstimate } from '../contracts/procs.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Losses, Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
@@ -84,7 +84,7 @@ export async function socketsTogether(source: HostSource, root: boolean): Promis
   };
 }
 
-const NONE: NetworkEstimate = { low: 0, likely: 0, atMost: 0 };
+const NONE: NetworkEstimate = { leastBytes: 0, likelyBytes: 0, mostBytes: 0 };
 
 /** Returns estimates by pid, only for processes that hold a socket with data in a queue. */
 function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstimate> {
@@ -106,7 +106,7 @@ function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstim
   const sums = new Map<number, NetworkEstimate>();
   for (const [pid, { each, charge }] of own) {
     const { low, likely, atMost } = sumPinned(each, charge, host);
-    sums.set(pid, { low, likely, atMost });
+    sums.set(pid, { leastBytes: low, likelyBytes: likely, mostBytes: atMost });
   }
   return sums;
 }

@@ -1,8 +1,8 @@
 import { attempted } from '../account/memory/missed.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
 import { grouped } from '../base/util.js';
 import type { BlockingLock } from '../contracts/blocked.js';
+import type { CrashReport, OomReport } from '../contracts/log-reports.js';
 import type { Stack, StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';

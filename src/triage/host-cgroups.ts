@@ -1,8 +1,8 @@
 import { HostError } from '../base/errors.js';
+import type { Pressure } from '../contracts/common.js';
 import { isCgroupFile } from '../host/proc/cgroup-counters.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
-import type { Pressure } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import { near } from './host-limits.js';
 import { isStalled } from './host-memory.js';

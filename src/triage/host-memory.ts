@@ -1,8 +1,9 @@
 import type { LargestProgram } from '../account/processes/groups.js';
 import { HostError } from '../base/errors.js';
+import type { Pressure } from '../contracts/common.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
-import { freePages, type Pressure } from '../records/machine-sample.js';
+import { freePages } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import type { Figure, Of } from './findings/declared.js';
 import { type HostReader, malformed } from './host-reader.js';

@@ -13,7 +13,7 @@ export function held(
   const { by = 'pss', comm = 'worker', ...rest } = more;
   const bytes = mib === null ? null : Math.round(mib * MIB);
   return {
-    who: { pid, comm, nsPids: [pid], cgroup: null },
+    who: { pid, comm, nsPids: [pid], cgroup: null, pod: null, container: null },
     held: bytes === null ? null : { bytes, taken: bytes, by },
     started: 100 + pid,
     readAt: null,

@@ -2,7 +2,6 @@ import { accountMemory } from '../../../src/account/memory/memory.js';
 import { chosen } from '../../../src/account/processes/groups.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import { procsJson } from '../../../src/answers/procs/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 
@@ -19,6 +18,6 @@ export const PROCS = {
 
 function ask(kernel: Kernel): Said {
   const found = kernelProcesses(kernel);
-  const all = chosen(found, { sort: 'freed', by: undefined, select: () => true }, String);
-  return { json: procsJson(all), complete: found.complete };
+  const all = chosen(found, { by: undefined, select: () => true }, String);
+  return { json: all.answer, complete: found.complete };
 }

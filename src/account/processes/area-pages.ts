@@ -1,6 +1,6 @@
 import { ReadError } from '../../base/errors.js';
+import type { MappingSizes } from '../../contracts/process.js';
 import { type Kernel, MARK } from '../../kernel/kernel.js';
-import type { MappingSizes } from '../../records/mappings.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../../walk/processes/mapped-page.js';
@@ -38,24 +38,25 @@ export class AreaPages {
     this.mapping = mapping;
   }
 
-  /** Figures as in smaps, without swap. @param bytes of base pages */
-  sizes(bytes: (pages: number) => number): Omit<MappingSizes, 'swap' | 'swapPss'> {
+  /** Figures as in smaps. @param bytes of base pages */
+  sizes(bytes: (pages: number) => number, swap: Pick<MappingSizes, 'swapBytes' | 'swapPssBytes'>): MappingSizes {
     const known = (pages: number) => (this.unread > 0 ? null : bytes(pages));
     return {
-      rss: bytes(this.resident),
-      pss: bytes(this.proportional),
-      privateClean: known(this.private.clean),
-      privateDirty: known(this.private.dirty),
-      sharedClean: known(this.shared.clean),
-      sharedDirty: known(this.shared.dirty),
-      referenced: known(this.referenced),
-      anonymous: known(this.anonymous),
-      anonymousHuge: known(this.huge.anonymous),
-      shmemHuge: known(this.huge.shmem),
-      fileHuge: known(this.huge.file),
-      privateHugetlb: bytes(this.hugetlb.private),
-      sharedHugetlb: bytes(this.hugetlb.shared),
-      locked: (this.area.flags & VM.locked) === 0n ? 0 : bytes(this.proportional),
+      rssBytes: bytes(this.resident),
+      pssBytes: bytes(this.proportional),
+      privateCleanBytes: known(this.private.clean),
+      privateDirtyBytes: known(this.private.dirty),
+      sharedCleanBytes: known(this.shared.clean),
+      sharedDirtyBytes: known(this.shared.dirty),
+      referencedBytes: known(this.referenced),
+      anonBytes: known(this.anonymous),
+      anonHugeBytes: known(this.huge.anonymous),
+      shmemHugeBytes: known(this.huge.shmem),
+      fileHugeBytes: known(this.huge.file),
+      privateHugetlbBytes: bytes(this.hugetlb.private),
+      sharedHugetlbBytes: bytes(this.hugetlb.shared),
+      ...swap,
+      lockedBytes: (this.area.flags & VM.locked) === 0n ? 0 : bytes(this.proportional),
     };
   }
 }

@@ -1,26 +1,26 @@
 import { grouped } from '../../base/util.js';
+import type { PressureLine } from '../../contracts/common.js';
+import type {
+  CgroupFigures,
+  ProcessFigures,
+  ProcessGroup,
+  ProcessSizes,
+  ProcessTotal,
+  ProcsAnswer,
+} from '../../contracts/procs.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import { ownSwap, type ProcessFigures, type ProcessSizes, type ProcsAnswer, SIZES } from './process.js';
+import { PROCESS_SIZES, type ProcessSize } from '../../records/processes.js';
+import { type FoundProcesses, ownSwap } from './process.js';
 
 /** Ways to group processes. */
 export const GROUPINGS = ['user', 'cgroup', 'pod', 'container', 'command'] as const;
 
 export type ProcessGrouping = (typeof GROUPINGS)[number];
 
-/** Processes with a common property. */
-export interface ProcessGroup extends ProcessSizes {
-  /** Common property; null: none, or unknown. Untrusted. */
-  readonly key: string | null;
+/** A group and its processes. */
+interface Members {
+  readonly group: ProcessGroup;
   readonly members: readonly ProcessFigures[];
-  /** Upper bound of the memory freed if all of them are killed; null: unknown. `freed` is the lower bound. */
-  readonly freedMost: number | null;
-  readonly processes: number;
-  /** Processes whose PSS is unknown, and the sum of their RSS in bytes. */
-  readonly withoutPss: { readonly processes: number; readonly rss: number };
-  /** The memory pinned by sockets is an estimate. */
-  readonly networkEstimated: boolean;
-  /** Every figure of every process is known; otherwise sums are of known ones. */
-  readonly complete: boolean;
 }
 
 /**
@@ -35,12 +35,14 @@ export function groupsOf(
   by: ProcessGrouping,
   nameOf: (uid: number) => string,
   killedTogether: KilledTogether,
-): ProcessGroup[] {
+): Members[] {
   const groups = [...grouped(processes, (process) => keyOf(process, by, nameOf))];
   const bounds = killedTogether(groups.map(([, own]) => own));
   return groups.map(([key, own], at) => {
     const { least = null, most = null } = bounds[at] ?? {};
-    return { key, members: own, ...totalOf(own), freed: least, freedMost: most };
+    const { networkEstimated, complete, ...sums } = totalOf(own);
+    const freed = { freedIfKilledBytes: least, freedIfKilledMostBytes: most };
+    return { group: { key, ...sums, ...freed, networkEstimated, complete }, members: own };
   });
 }
 
@@ -109,24 +111,24 @@ export function countByProgram(
 }
 
 /** Sums of processes. */
-export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
-  const sums = Object.fromEntries(SIZES.map((size) => [size, sumOf(processes, size)]));
+function totalOf(processes: readonly ProcessFigures[]): ProcessTotal {
+  const sums = Object.fromEntries(PROCESS_SIZES.map((size) => [size, sumOf(processes, size)]));
   return {
-    ...(sums as unknown as ProcessSizes),
     processes: processes.length,
+    ...(sums as ProcessSizes),
     withoutPss: withoutPss(processes),
-    networkEstimated: processes.some(({ networkEstimate }) => networkEstimate !== undefined),
+    networkEstimated: processes.some(({ networkEstimate }) => networkEstimate !== null),
     complete: processes.every(({ complete }) => complete),
   };
 }
 
-function withoutPss(processes: readonly ProcessFigures[]): ProcessGroup['withoutPss'] {
-  const lacking = processes.filter(({ pss }) => pss === null);
-  return { processes: lacking.length, rss: lacking.reduce((sum, { rss }) => sum + (rss ?? 0), 0) };
+function withoutPss(processes: readonly ProcessFigures[]): ProcessTotal['withoutPss'] {
+  const lacking = processes.filter(({ pssBytes }) => pssBytes === null);
+  return { processes: lacking.length, rssBytes: lacking.reduce((sum, { rssBytes: rss }) => sum + (rss ?? 0), 0) };
 }
 
 /** Returns the sum of the known sizes; null if none is known. */
-function sumOf(processes: readonly ProcessFigures[], size: keyof ProcessSizes): number | null {
+function sumOf(processes: readonly ProcessFigures[], size: ProcessSize): number | null {
   let sum: number | null = null;
   for (const process of processes) {
     const own = process[size];
@@ -136,7 +138,7 @@ function sumOf(processes: readonly ProcessFigures[], size: keyof ProcessSizes): 
 }
 
 function keyOf(
-  { comm, uid, cgroup }: ProcessFigures,
+  { comm, uid, cgroup, pod, container }: ProcessFigures,
   by: ProcessGrouping,
   nameOf: (uid: number) => string,
 ): string | null {
@@ -146,11 +148,11 @@ function keyOf(
     case 'user':
       return uid === null ? null : nameOf(uid);
     case 'cgroup':
-      return cgroup?.path ?? null;
+      return cgroup;
     case 'pod':
-      return cgroup?.pod ?? null;
+      return pod;
     case 'container':
-      return cgroup?.container ?? null;
+      return container;
   }
 }
 
@@ -171,12 +173,12 @@ export type KilledTogether = (groups: readonly (readonly ProcessFigures[])[]) =>
  * <= j(k - 1)/k. The PSS of the group in excess of these differences is therefore the group's own. This holds
  * only for anonymous memory, and only if all its sharers (children of one process, KSM) are visible.
  */
-export function killedByShares(answer: ProcsAnswer): KilledTogether {
+export function killedByShares(answer: FoundProcesses): KilledTogether {
   const all = answer.processes;
   // Kernel threads, and all processes, are visible only in the initial pid namespace.
-  const seen = !answer.hidden && (answer.kernel !== undefined || answer.kernelThreads > 0);
-  const anonymous = seen ? sharedParts(all, ({ anonymous, pssByKind }) => [anonymous, pssByKind?.anonymous]) : null;
-  const swap = seen ? sharedParts(all, ({ swap, swapPss }) => [swap, swapPss]) : null;
+  const seen = !answer.hidden && (answer.kernel !== null || answer.kernelThreads > 0);
+  const anonymous = seen ? sharedParts(all, ({ anonBytes, pssByKind }) => [anonBytes, pssByKind?.anonBytes]) : null;
+  const swap = seen ? sharedParts(all, ({ swapBytes, swapPssBytes }) => [swapBytes, swapPssBytes]) : null;
   return (groups) => groups.map((members) => boundsOf(members, anonymous, swap));
 }
 
@@ -202,17 +204,18 @@ function boundsOf(
   anonymous: ReadonlyMap<ProcessFigures, number> | null,
   swap: ReadonlyMap<ProcessFigures, number> | null,
 ): KillBounds {
-  const known = members.filter(({ freed }) => freed !== null);
+  const known = members.filter(({ freedIfKilledBytes }) => freedIfKilledBytes !== null);
   if (known.length === 0) return { least: null, most: null };
-  const own = sum(known, ({ uss }) => uss);
+  const own = sum(known, ({ ussBytes }) => ussBytes);
   const pages = anonymous
-    ? sum(known, ({ uss, pssByKind }) => Math.max(uss ?? 0, pssByKind?.anonymous ?? 0)) - outside(anonymous, members)
+    ? sum(known, ({ ussBytes, pssByKind }) => Math.max(ussBytes ?? 0, pssByKind?.anonBytes ?? 0)) -
+      outside(anonymous, members)
     : 0;
   // Beside USS and swap: page tables, and in a dump the memory that only their sockets hold.
-  const others = sum(known, (one) => one.freed! - one.uss! - (ownSwap(one) ?? 0));
+  const others = sum(known, (one) => one.freedIfKilledBytes! - one.ussBytes! - (ownSwap(one) ?? 0));
   const least = Math.max(own, pages) + others + leastSwap(known, members, swap);
-  const whole = known.length === members.length && members.every(({ pss }) => pss !== null);
-  const most = sum(members, ({ pss, swap: swapped }) => (pss ?? 0) + (swapped ?? 0)) + others;
+  const whole = known.length === members.length && members.every(({ pssBytes }) => pssBytes !== null);
+  const most = sum(members, ({ pssBytes, swapBytes }) => (pssBytes ?? 0) + (swapBytes ?? 0)) + others;
   // Shares are rounded down.
   return { least, most: whole ? Math.max(most, least) : null };
 }
@@ -228,7 +231,7 @@ function leastSwap(
 ): number {
   const alone = sum(known, ownSwap);
   if (parts === null) return alone;
-  return Math.max(alone, sum(known, ({ swapPss }) => swapPss) - outside(parts, members));
+  return Math.max(alone, sum(known, ({ swapPssBytes }) => swapPssBytes) - outside(parts, members));
 }
 
 function outside(parts: ReadonlyMap<ProcessFigures, number>, members: readonly ProcessFigures[]): number {
@@ -242,7 +245,7 @@ function sum(processes: readonly ProcessFigures[], of: (process: ProcessFigures)
 }
 
 /** Sort orders of processes: largest first. */
-export type ProcessSort = keyof ProcessSizes | 'threads' | 'ageSeconds' | 'oomScore' | 'oomScoreAdj';
+export type ProcessSort = ProcessSize | 'threads' | 'ageSeconds' | 'oomScore' | 'oomScoreAdj';
 
 /** Process filter; undefined fields select all. */
 export interface Choice {
@@ -251,14 +254,13 @@ export interface Choice {
   readonly select?: ((process: ProcessFigures) => boolean) | undefined;
 }
 
-/** The selected processes of an answer, sorted, with their sums. */
-export interface ChosenProcs extends ProcsAnswer {
-  readonly sort?: ProcessSort;
-  readonly groups: readonly ProcessGroup[] | undefined;
-  /** Whether no process was excluded or hidden. */
-  readonly whole: boolean;
-  /** Memory of the cgroups of `groups`, by path; undefined: not requested, or the source has none. */
-  readonly cgroups?: ReadonlyMap<string, CgroupMemory | null>;
+/** The answer of `procs` to a choice, and what its text and limits need beside it. */
+export interface ChosenProcs {
+  readonly answer: ProcsAnswer;
+  readonly sort: ProcessSort;
+  readonly hidden: boolean;
+  /** Processes of each of the answer’s groups. */
+  readonly members: readonly (readonly ProcessFigures[])[];
 }
 
 /**
@@ -266,31 +268,81 @@ export interface ChosenProcs extends ProcsAnswer {
  * @param killedTogether returns exact figures, if more than shares is known
  */
 export function chosen(
-  answer: ProcsAnswer,
-  { sort = 'freed', by, select = () => true }: Choice,
+  found: FoundProcesses,
+  { sort = 'freedIfKilledBytes', by, select = () => true }: Choice,
   nameOf: (uid: number) => string,
-  killedTogether: KilledTogether = killedByShares(answer),
+  killedTogether: KilledTogether = killedByShares(found),
 ): ChosenProcs {
-  const processes = answer.processes
+  const { hidden, kernel, source, captured, origin, processes: all, ...others } = found;
+  const processes = all
     .filter(select)
-    .toSorted((a, b) => sortKey(b, sort) - sortKey(a, sort) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid);
-  const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
+    .toSorted(
+      (a, b) => sortKey(b, sort) - sortKey(a, sort) || (b.rssBytes ?? -1) - (a.rssBytes ?? -1) || a.pid - b.pid,
+    );
+  const size = PROCESS_SIZES.find((one) => one === sort) ?? 'freedIfKilledBytes';
   const groups =
     by && groupsOf(processes, by, nameOf, killedTogether).toSorted((a, b) => groupKey(b, size) - groupKey(a, size));
-  const whole = answer.hidden !== true && processes.length === answer.processes.length;
-  return { ...answer, sort, processes, groups, whole };
+  const answer: ProcsAnswer = {
+    schema: 'kdump-mem.procs/1',
+    kernel,
+    source,
+    captured,
+    origin,
+    allListed: !hidden && processes.length === all.length,
+    processes,
+    total: totalOf(processes),
+    ...(groups && { groups: groups.map(({ group }) => group) }),
+    ...others,
+  };
+  return { answer, sort, hidden, members: groups?.map(({ members }) => members) ?? [] };
+}
+
+/** Adds the memory that the kernel charges to the cgroup of each group. @param read null: not readable */
+export function withCgroups(picked: ChosenProcs, read: (path: string) => CgroupMemory | null): ChosenProcs {
+  const memoryOf = (key: string | null) => (key === null ? null : read(key));
+  const groups = picked.answer.groups?.map((one) => ({ ...one, cgroup: cgroupFigures(memoryOf(one.key)) }));
+  return groups ? { ...picked, answer: { ...picked.answer, groups } } : picked;
+}
+
+function cgroupFigures(memory: CgroupMemory | null): CgroupFigures | null {
+  if (!memory) return null;
+  const { current, pressure, highEvents, maxEvents, oomKills } = memory;
+  const stalls = ({ avg10, avg60, avg300 }: PressureLine) => ({ avg10, avg60, avg300 });
+  return {
+    currentBytes: current,
+    peakBytes: memory.peak,
+    limitBytes: memory.limit,
+    limitCgroup: memory.limitOf,
+    limitKnown: memory.limitKnown,
+    highBytes: memory.high,
+    anonBytes: memory.anonymous,
+    fileBytes: memory.file,
+    shmemBytes: memory.shmem,
+    kernelBytes: memory.kernel,
+    slabBytes: memory.slab,
+    sockBytes: memory.sock,
+    sockThrottled: memory.sockThrottled,
+    activeFileBytes: memory.activeFile,
+    inactiveFileBytes: memory.inactiveFile,
+    reclaimableBytes: memory.reclaimable,
+    highEvents,
+    maxEvents,
+    oomKills,
+    pressureFull: pressure && stalls(pressure.full),
+    pressureSome: pressure && stalls(pressure.some),
+  };
 }
 
 /** Sizes that are part of RSS, which any user may read: if one is unknown, RSS is its maximum. */
 const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
-  'freed',
-  'uss',
-  'pss',
-  'anonymous',
-  'file',
-  'shmem',
-  'locked',
-  'pinned',
+  'freedIfKilledBytes',
+  'ussBytes',
+  'pssBytes',
+  'anonBytes',
+  'fileBytes',
+  'shmemBytes',
+  'lockedBytes',
+  'pinnedBytes',
 ]);
 
 /**
@@ -298,14 +350,13 @@ const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
  * largest process.
  */
 function sortKey(process: ProcessFigures, sort: ProcessSort): number {
-  return process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rss : null) ?? -1;
+  return process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rssBytes : null) ?? -1;
 }
 
 /**
  * Returns the sort key of a group: its figure, or the sum of its processes' sort keys if a figure is unknown.
  */
-function groupKey(group: ProcessGroup, size: keyof ProcessSizes): number {
-  const { members } = group;
+function groupKey({ group, members }: Members, size: ProcessSize): number {
   if (members.every((process) => process[size] !== null)) return group[size] ?? -1;
   return members.reduce((sum, process) => sum + Math.max(sortKey(process, size), 0), 0);
 }

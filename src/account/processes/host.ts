@@ -1,6 +1,7 @@
 import { formatSize } from '../../base/size.js';
-import type { CaptureOrigin } from '../../records/machine-sample.js';
-import type { Mapping } from '../../records/mappings.js';
+import type { Mapping, ProcessAnswer } from '../../contracts/process.js';
+import type { NetworkEstimate, ProcessFigures, ProcsAnswer, PssByKind } from '../../contracts/procs.js';
+import { cgroupFields } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,
   type ProcessRecords,
@@ -9,15 +10,8 @@ import {
 } from '../../records/processes.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
-import { type ProcessAnswer, sumOfMappings } from './mappings.js';
-import {
-  type NetworkEstimate,
-  ownBytes,
-  ownSwap,
-  type ProcessFigures,
-  type ProcsAnswer,
-  type PssByKind,
-} from './process.js';
+import { processAnswer, sumOfMappings } from './mappings.js';
+import { type FoundProcesses, ownBytes, ownSwap } from './process.js';
 
 /** Sockets of processes as observed. */
 interface SeenSockets {
@@ -28,7 +22,7 @@ interface SeenSockets {
 
 /** Facts about a captured /proc. */
 export interface Capture {
-  readonly captured?: CaptureOrigin | undefined;
+  readonly captured?: ProcsAnswer['captured'];
   /** Reasons why something may be missing. */
   readonly warnings: readonly Warning[];
   /** Why it is not more detailed, in words; undefined: missing permissions. */
@@ -47,8 +41,8 @@ const LIVE: Capture = { warnings: [] };
 export function hostProcesses(
   host: ProcessRecords,
   sockets?: SeenSockets,
-  { captured, warnings: damage, why, whyMemory }: Capture = LIVE,
-): ProcsAnswer {
+  { captured = null, warnings: damage, why, whyMemory }: Capture = LIVE,
+): FoundProcesses {
   const { kernelThreads, zombies, gone, hidden } = host;
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
@@ -64,35 +58,46 @@ export function hostProcesses(
   if (first?.unread !== undefined)
     warnings.add('unreadable', `PSS and USS of ${which(unread)} ${lacks}: ${first.unread}`);
   const large = figures.filter(({ pssUnknown }) => pssUnknown === 'large');
-  if (large.length > 0) warnings.add('pss-not-read', largeWords(large, captured !== undefined));
+  if (large.length > 0) warnings.add('pss-not-read', largeWords(large, captured !== null));
   const others = new Set([...blocked, ...unread, ...large].map(({ pid }) => pid));
   const rest = figures.filter(({ complete, pid }) => !complete && !others.has(pid));
-  const partial = rest.filter(({ pss }) => pss !== null);
-  const refused = rest.filter(({ pss }) => pss === null);
+  const partial = rest.filter(({ pssBytes }) => pssBytes !== null);
+  const refused = rest.filter(({ pssBytes }) => pssBytes === null);
   if (refused.length > 0)
     warnings.add('unreadable', `PSS and USS of ${which(refused)} ${lacks}: ${whyMemory ?? advice}`);
   if (partial.length > 0)
     warnings.add('unreadable', `page tables of ${which(partial)} ${lacks}: no memory in /proc/PID/status`);
   if (hidden) warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
   const processes = sockets ? figures.map((process) => withSockets(process, sockets)) : figures;
-  const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
+  const unseen = sockets ? processes.filter(({ networkPinnedBytes }) => networkPinnedBytes === null).length : 0;
   if (unseen > 0)
     warnings.add('unreadable', `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`);
   for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
   const all = notShown + unseen + (sockets?.lost.length ?? 0) + damage.length === 0;
   return {
-    kernel: undefined,
-    ...(captured ? { captured } : {}),
+    kernel: null,
+    source: 'proc',
+    captured,
+    origin: null,
     processes,
     kernelThreads,
     zombies,
-    zombieParents: host.zombieParents,
-    gone,
-    notShown,
+    zombieParents: zombieParents(host),
+    exited: gone,
+    omitted: notShown,
     hidden,
-    warnings: warnings.list(),
+    pages: null,
     complete: all && !hidden,
+    warnings: warnings.list(),
   };
+}
+
+const MOST_PARENTS = 20;
+
+function zombieParents({ processes, zombieParents: parents }: ProcessRecords): ProcsAnswer['zombieParents'] {
+  if (parents === undefined) return null;
+  const names = new Map(processes.map(({ pid, comm }) => [pid, comm]));
+  return parents.slice(0, MOST_PARENTS).map(({ pid, zombies }) => ({ pid, comm: names.get(pid) ?? null, zombies }));
 }
 
 /** One process by its name, several by their number. */
@@ -111,15 +116,15 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
 }
 
 function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): string {
-  const rss = large.reduce((sum, one) => sum + (one.rss ?? 0), 0);
+  const rss = large.reduce((sum, one) => sum + (one.rssBytes ?? 0), 0);
   const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
   return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): ${how} reads them, and blocks the process meanwhile`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {
-  const networkEstimate = sockets.of(process.pid) ?? undefined;
-  const network = networkEstimate?.likely ?? null;
-  return { ...process, network, networkEstimate, complete: process.complete && networkEstimate !== undefined };
+  const networkEstimate = sockets.of(process.pid);
+  const complete = process.complete && networkEstimate !== null;
+  return { ...process, networkPinnedBytes: networkEstimate?.likelyBytes ?? null, networkEstimate, complete };
 }
 
 /** Returns the figures of one process from /proc/PID/smaps and the other files of /proc/PID. */
@@ -132,24 +137,26 @@ export function hostProcess(
   const alone = { kernelThreads: 0, zombies: 0, gone: 0, hidden: false };
   const answer = hostProcesses({ processes: [process], ...alone }, sockets, capture);
   const contradiction = contradictionOf(process, mappings);
-  return {
-    ...(capture.captured ? { captured: capture.captured } : {}),
-    kernel: undefined,
-    process: answer.processes[0]!,
-    mappings,
-    warnings: [...answer.warnings, ...(contradiction ? [contradiction] : [])],
+  return processAnswer(answer, answer.processes[0]!, mappings, {
     complete: answer.complete && contradiction === undefined,
-  };
+    warnings: [...answer.warnings, ...(contradiction ? [contradiction] : [])],
+  });
 }
-
-const HELD_AGAINST = ['rss', 'pss', 'uss', 'anonymous', 'swap', 'swapPss', 'locked'] as const;
 
 /** Checks that the sums over all lines of smaps equal the sums over mappings. */
 function contradictionOf({ sums }: ProcessMemoryRecord, mappings: readonly Mapping[]): Warning | undefined {
   if (sums === null) return undefined;
-  const { privateClean, privateDirty, ...total } = sumOfMappings(mappings);
-  const uss = privateClean === null || privateDirty === null ? null : privateClean + privateDirty;
-  const wrong = HELD_AGAINST.filter((size) => (size === 'uss' ? uss : total[size]) !== sums[size]);
+  const { privateCleanBytes: clean, privateDirtyBytes: dirty, ...total } = sumOfMappings(mappings);
+  const added = {
+    rss: total.rssBytes,
+    pss: total.pssBytes,
+    uss: clean === null || dirty === null ? null : clean + dirty,
+    anonymous: total.anonBytes,
+    swap: total.swapBytes,
+    swapPss: total.swapPssBytes,
+    locked: total.lockedBytes,
+  };
+  const wrong = (Object.keys(added) as (keyof typeof added)[]).filter((size) => added[size] !== sums[size]);
   if (wrong.length === 0) return undefined;
   return {
     code: 'unreadable',
@@ -157,11 +164,11 @@ function contradictionOf({ sums }: ProcessMemoryRecord, mappings: readonly Mappi
   };
 }
 
-function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | undefined {
-  if (pssAnonymous === null || pssShmem === null) return undefined;
+function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | null {
+  if (pssAnonymous === null || pssShmem === null) return null;
   // Each is rounded down to KiB separately: a negative result is a contradiction.
   const file = pss - pssAnonymous - pssShmem;
-  return file < 0 ? undefined : { anonymous: pssAnonymous, shmem: pssShmem, file };
+  return file < 0 ? null : { anonBytes: pssAnonymous, shmemBytes: pssShmem, fileBytes: file };
 }
 
 /**
@@ -176,19 +183,19 @@ function pinnedOf({ status, sums }: ProcessMemoryRecord): number | null {
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
   const { status, sums } = found;
   const sizes = {
-    rss: sums?.rss ?? status?.rss ?? null,
-    pss: sums?.pss ?? null,
-    uss: sums?.uss ?? null,
-    anonymous: sums?.anonymous ?? status?.anonymous ?? null,
-    file: status?.file ?? null,
-    shmem: status?.shmem ?? null,
-    swap: sums?.swap ?? status?.swap ?? null,
-    swapPss: sums?.swapPss ?? null,
-    hugetlb: sums?.hugetlb ?? status?.hugetlb ?? null,
-    pageTables: status?.pageTables ?? null,
-    locked: sums?.locked ?? status?.locked ?? null,
-    pinned: pinnedOf(found),
-    network: null,
+    rssBytes: sums?.rss ?? status?.rss ?? null,
+    pssBytes: sums?.pss ?? null,
+    ussBytes: sums?.uss ?? null,
+    anonBytes: sums?.anonymous ?? status?.anonymous ?? null,
+    fileBytes: status?.file ?? null,
+    shmemBytes: status?.shmem ?? null,
+    swapBytes: sums?.swap ?? status?.swap ?? null,
+    swapPssBytes: sums?.swapPss ?? null,
+    hugetlbBytes: sums?.hugetlb ?? status?.hugetlb ?? null,
+    pageTableBytes: status?.pageTables ?? null,
+    lockedBytes: sums?.locked ?? status?.locked ?? null,
+    pinnedBytes: pinnedOf(found),
+    networkPinnedBytes: null,
   };
   // One by one: for thousands of them this takes a fifth of the time of a spread.
   return {
@@ -196,16 +203,17 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     comm: found.comm,
     uid: found.uid,
     nsPids: found.nsPids,
-    cgroup: found.cgroup,
+    ...cgroupFields(found.cgroup),
+    ...sizes,
+    freedIfKilledBytes: ownBytes(sizes, ownSwap(sizes)),
+    pssUnknown: sums !== null ? null : found.isLarge ? 'large' : found.blocked ? 'blocked' : 'unreadable',
+    pssByKind: sums === null ? null : pssByKindOf(sums),
+    networkEstimate: null,
     threads: found.threads,
-    ageSeconds: found.ageSeconds,
-    started: found.started,
     oomScore: found.oomScore,
     oomScoreAdj: found.oomScoreAdj,
-    ...sizes,
-    pssByKind: sums === null ? undefined : pssByKindOf(sums),
-    pssUnknown: sums !== null ? undefined : found.isLarge ? 'large' : found.blocked ? 'blocked' : 'unreadable',
-    freed: ownBytes(sizes, ownSwap(sizes)),
+    ageSeconds: found.ageSeconds,
+    startTicks: found.started,
     sharedWith: found.sharedWith ?? [],
     complete: sums !== null && status !== null,
   };

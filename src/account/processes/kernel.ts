@@ -1,6 +1,8 @@
 import { readOrNot, unsupportedLayout } from '../../base/errors.js';
+import type { ProcessFigures, PssByKind } from '../../contracts/procs.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { placeOf } from '../../records/cgroups.js';
+import { cgroupFields, placeOf } from '../../records/cgroups.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
@@ -27,17 +29,17 @@ import { type KillBounds, type KilledTogether, killedByShares } from './groups.j
 import { checkMapcounts, countsAgree, UnmappedPages } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
-import { ownBytes, type ProcessFigures, type ProcsAnswer, type PssByKind } from './process.js';
+import { type FoundProcesses, ownBytes } from './process.js';
 
 /** All processes of a kernel, and their mappings. */
 export interface ProcessSurvey extends Mapped {
-  readonly answer: ProcsAnswer;
+  readonly answer: FoundProcesses;
   /** Computed from page tables and sockets, in another pass over both. */
   readonly killedTogether: KilledTogether;
 }
 
 /** Memory of each process. @throws as surveyProcesses */
-export function kernelProcesses(kernel: Kernel, progress: (part: number) => void = () => {}): ProcsAnswer {
+export function kernelProcesses(kernel: Kernel, progress: (part: number) => void = () => {}): FoundProcesses {
   return surveyProcesses(kernel, progress).answer;
 }
 
@@ -98,15 +100,20 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       ...(alone && { swapAlone: alone[at]?.swapped ?? 0 }),
     });
   });
-  const answer: ProcsAnswer = {
-    kernel: kernel.facts,
+  const answer: FoundProcesses = {
+    kernel: kernelIdentity(kernel.facts),
+    source: kernel.facts.source,
+    captured: null,
+    origin: null,
+    hidden: false,
     processes,
     ...othersOf(kernel, spaces, missing),
-    gone: 0,
-    notShown: missing,
-    ...(shares ? { pages: counts.machine() } : {}),
-    warnings: warnings.list(),
+    zombieParents: null,
+    exited: 0,
+    omitted: missing,
+    pages: shares ? counts.machine() : null,
     complete: warnings.complete && processes.every(({ complete }) => complete),
+    warnings: warnings.list(),
   };
   const killedTogether: KilledTogether = (groups) =>
     shares ? togetherBounds(kernel, answer.processes, groups, { spaces, counts }) : killedByShares(answer)(groups);
@@ -136,18 +143,20 @@ function togetherBounds(
   const network = networkOf(kernel, new Warnings(), { killedWith });
   return groups.map((members, group): KillBounds => {
     const { least, most, swapped } = pages[group]!;
-    const known = members.filter(({ freed }) => freed !== null);
+    const known = members.filter(({ freedIfKilledBytes }) => freedIfKilledBytes !== null);
     if (known.length === 0) return { least: null, most: null };
-    const sum = (size: 'swap' | 'pageTables') => known.reduce((total, process) => total + (process[size] ?? 0), 0);
+    const sum = (size: 'swapBytes' | 'pageTableBytes') =>
+      known.reduce((total, process) => total + (process[size] ?? 0), 0);
     const sockets = known.map(({ pid }) => network?.get(pid)).find((own) => own !== undefined);
-    const tables = sum('pageTables');
+    const tables = sum('pageTableBytes');
     const swap = swapped === undefined ? undefined : swapped * pageSize;
-    const largest = known.reduce((found, process) => Math.max(found, process.swap ?? 0), 0);
+    const largest = known.reduce((found, process) => Math.max(found, process.swapBytes ?? 0), 0);
     const whole = network !== undefined && known.length === members.length;
     const mostOfSockets = sockets === undefined ? 0 : sockets.most;
     return {
       least: least * pageSize + tables + (swap ?? largest) + (sockets?.freed ?? 0),
-      most: whole && mostOfSockets !== null ? most * pageSize + tables + (swap ?? sum('swap')) + mostOfSockets : null,
+      most:
+        whole && mostOfSockets !== null ? most * pageSize + tables + (swap ?? sum('swapBytes')) + mostOfSockets : null,
     };
   });
 }
@@ -200,20 +209,20 @@ class Reader {
       countsAgree(this.#kernel, space, { found: mapped, counted, unmapping: this.#unmapping }, this.#warnings);
     const bytes = (pages: number | undefined) => (pages === undefined ? null : Math.round(pages * pageSize));
     const sizes = {
-      rss: bytes(mapped && mapped.anonymous + mapped.file + mapped.shmem),
-      pss: shares ? bytes(mapped?.proportional) : null,
-      uss: shares ? bytes(mapped?.alone) : null,
-      anonymous: bytes(mapped?.anonymous),
-      file: bytes(mapped?.file),
-      shmem: bytes(mapped?.shmem),
-      swap: bytes(counted?.swapped),
+      rssBytes: bytes(mapped && mapped.anonymous + mapped.file + mapped.shmem),
+      pssBytes: shares ? bytes(mapped?.proportional) : null,
+      ussBytes: shares ? bytes(mapped?.alone) : null,
+      anonBytes: bytes(mapped?.anonymous),
+      fileBytes: bytes(mapped?.file),
+      shmemBytes: bytes(mapped?.shmem),
+      swapBytes: bytes(counted?.swapped),
       // Other users of a page in swap are not read.
-      swapPss: counted?.swapped === 0 ? 0 : null,
-      hugetlb: bytes(mapped?.hugetlb),
-      pageTables: bytes(mapped?.tables),
-      locked: bytes(locked),
-      pinned: null,
-      network: pinned ?? null,
+      swapPssBytes: counted?.swapped === 0 ? 0 : null,
+      hugetlbBytes: bytes(mapped?.hugetlb),
+      pageTableBytes: bytes(mapped?.tables),
+      lockedBytes: bytes(locked),
+      pinnedBytes: null,
+      networkPinnedBytes: pinned ?? null,
     };
     const own = ownBytes(sizes, bytes(counted && swapAlone));
     return {
@@ -221,17 +230,19 @@ class Reader {
       comm: first?.comm ?? '',
       uid: facts?.uid ?? null,
       nsPids: facts?.nsPids ?? [],
-      cgroup: path === undefined ? null : placeOf(path),
+      ...cgroupFields(path === undefined ? null : placeOf(path)),
+      ...sizes,
+      freedIfKilledBytes: own === null ? null : own + (freed ?? 0),
+      pssUnknown: sizes.pssBytes === null ? 'unreadable' : null,
+      pssByKind: shares && mapped ? pssByKind(mapped, pageSize) : null,
+      networkEstimate: null,
       threads: facts?.threads ?? null,
-      ageSeconds: facts?.ageSeconds ?? null,
-      started: facts?.started ?? null,
       oomScore: null,
       oomScoreAdj: facts?.oomScoreAdj ?? null,
+      ageSeconds: facts?.ageSeconds ?? null,
+      startTicks: facts?.started ?? null,
       sharedWith: others.map(({ pid }) => pid),
-      ...sizes,
-      ...(shares && mapped ? { pssByKind: pssByKind(mapped, pageSize) } : {}),
-      freed: own === null ? null : own + (freed ?? 0),
-      complete: agree && sizes.pss !== null && pinned !== undefined && facts !== undefined,
+      complete: agree && sizes.pssBytes !== null && pinned !== undefined && facts !== undefined,
     };
   }
 
@@ -262,7 +273,7 @@ function pssByKind(mapped: MappedPages, pageSize: number): PssByKind {
   const all = Math.round(mapped.proportional * pageSize);
   const anonymous = Math.floor(mapped.proportionalAnonymous * pageSize);
   const shmem = Math.floor(mapped.proportionalShmem * pageSize);
-  return { anonymous, shmem, file: all - anonymous - shmem };
+  return { anonBytes: anonymous, shmemBytes: shmem, fileBytes: all - anonymous - shmem };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ReadError } from '../../base/errors.js';
 import { readOrNot } from '../../base/errors.js';
+import type { MachinePages } from '../../contracts/procs.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
@@ -8,7 +9,7 @@ import { KIND, KINDS } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
 import { swapAreas } from '../../walk/processes/process-areas.js';
-import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './process.js';
+import { MOST_ENTRIES, machinePages, swapKey } from './process.js';
 
 /** Sums of the page table entries of an address space, in base pages. */
 export interface ResidentPages {

@@ -1,7 +1,8 @@
 import { grouped } from '../../base/util.js';
-import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { CaptureOrigin } from '../../records/machine-sample.js';
-import { MAPPING_SIZES, type Mapping, type MappingKind, type MappingSizes } from '../../records/mappings.js';
+import type { Mapping, MappingGroup, MappingSizes, MappingTotal, ProcessAnswer } from '../../contracts/process.js';
+import type { ProcessFigures } from '../../contracts/procs.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { MAPPING_SIZES, type MappingSize } from '../../records/mappings.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { type AddressSpace, ResidentCountReader, spaceName } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
@@ -12,23 +13,31 @@ import {
   swapAreas,
   VM,
 } from '../../walk/processes/process-areas.js';
-import type { Warning, Warnings } from '../../walk/warnings.js';
+import type { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-import { MOST_ENTRIES, type ProcessFigures, type SwapEntry, swapKey } from './process.js';
+import { type FoundProcesses, MOST_ENTRIES, type SwapEntry, swapKey } from './process.js';
 
-/** The answer to `procs --pid`: one process, and its mappings. */
-export interface ProcessAnswer {
-  /** Undefined for an answer from /proc, without kernel memory. */
-  readonly kernel: KernelFacts | undefined;
-  /** A captured host; undefined: this machine, or a dump. */
-  readonly captured?: CaptureOrigin;
-  readonly process: ProcessFigures;
-  /** In order of address. */
-  readonly mappings: readonly Mapping[];
-  readonly warnings: readonly Warning[];
-  readonly complete: boolean;
+/** Returns the answer to `procs --pid`. @param mappings in order of address */
+export function processAnswer(
+  { kernel, source, captured }: Pick<FoundProcesses, 'kernel' | 'source' | 'captured'>,
+  process: ProcessFigures,
+  mappings: readonly Mapping[],
+  { complete, warnings }: Pick<ProcessAnswer, 'complete' | 'warnings'>,
+): ProcessAnswer {
+  return {
+    schema: 'kdump-mem.process/1',
+    kernel,
+    source,
+    captured,
+    ...process,
+    mappings,
+    groups: groupsOfMappings(mappings),
+    mapped: totalOfMappings(mappings),
+    complete,
+    warnings,
+  };
 }
 
 /**
@@ -93,17 +102,19 @@ export function mappingsOf(
     }
     const both = sumOfSwap(swapped?.[index], ofFile);
     const bytes = (count: number) => Math.round(count * pageSize);
-    const sizes = pages.sizes(bytes);
+    const sizes = pages.sizes(bytes, {
+      swapBytes: both === undefined ? null : bytes(both.pages),
+      swapPssBytes: both?.proportional === undefined ? null : bytes(both.proportional),
+    });
     return {
       start: area.start,
       end: area.end,
       permissions: permissionsOf(area),
       offset: area.file === 0n ? 0n : area.pageOffset * BigInt(pageSize),
-      name,
       kind,
+      path: name === '' ? null : name,
+      sizeBytes: Number(area.end - area.start),
       ...(whole ? sizes : { ...sizes, ...SHARES_UNKNOWN }),
-      swap: both === undefined ? null : bytes(both.pages),
-      swapPss: both?.proportional === undefined ? null : bytes(both.proportional),
     };
   });
 }
@@ -117,14 +128,14 @@ export interface Mapped {
 
 /** If another process is unreadable, shares are unknown. */
 const SHARES_UNKNOWN = {
-  pss: null,
-  locked: null,
-  privateClean: null,
-  privateDirty: null,
-  sharedClean: null,
-  sharedDirty: null,
-  privateHugetlb: null,
-  sharedHugetlb: null,
+  pssBytes: null,
+  lockedBytes: null,
+  privateCleanBytes: null,
+  privateDirtyBytes: null,
+  sharedCleanBytes: null,
+  sharedDirtyBytes: null,
+  privateHugetlbBytes: null,
+  sharedHugetlbBytes: null,
 } as const;
 
 function sumOfSwap(own: Swapped | undefined, ofFile: Swapped | undefined): Swapped | undefined {
@@ -205,19 +216,7 @@ function sharersOf(
   return sharers;
 }
 
-/** Mappings of one file, or of one kind of memory. */
-export interface MappingGroup extends MappingSizes {
-  /** Name as in /proc/PID/maps, untrusted; '': none. */
-  readonly name: string;
-  readonly kind: MappingKind;
-  readonly mappings: number;
-  /** Size of their address ranges in bytes. */
-  readonly size: number;
-  /** Pages without another mapping, including huge pages of hugetlb, and pages in swap; null: unknown. */
-  readonly own: number | null;
-}
-
-const SIZE_NAMES = Object.keys(MAPPING_SIZES) as (keyof MappingSizes)[];
+const SIZE_NAMES = Object.keys(MAPPING_SIZES) as MappingSize[];
 
 /** Returns the sums of mappings; a sum is null if one of its values is unknown. */
 export function sumOfMappings(mappings: readonly MappingSizes[]): MappingSizes {
@@ -231,24 +230,28 @@ export function sumOfMappings(mappings: readonly MappingSizes[]): MappingSizes {
 
 /** Mappings by file and kind; the largest private memory first. */
 export function groupsOfMappings(mappings: readonly Mapping[]): MappingGroup[] {
-  const groups = grouped(mappings, ({ name, kind }) => `${kind} ${name}`);
+  const groups = grouped(mappings, ({ path, kind }) => `${kind} ${path ?? ''}`);
   return [...groups.values()]
-    .map((own) => ({ ...totalOfMappings(own), name: own[0]?.name ?? '', kind: own[0]!.kind }))
-    .sort((a, b) => (b.own ?? -1) - (a.own ?? -1) || (b.pss ?? -1) - (a.pss ?? -1));
+    .map((own) => ({ kind: own[0]!.kind, path: own[0]!.path, ...totalOfMappings(own) }))
+    .sort((a, b) => (ownOf(b) ?? -1) - (ownOf(a) ?? -1) || (b.pssBytes ?? -1) - (a.pssBytes ?? -1));
 }
 
 /** Returns the totals of several mappings. */
-export function totalOfMappings(mappings: readonly Mapping[]): Omit<MappingGroup, 'name' | 'kind'> {
-  const sum = sumOfMappings(mappings);
+export function totalOfMappings(mappings: readonly Mapping[]): MappingTotal {
   return {
-    ...sum,
     mappings: mappings.length,
-    size: Number(mappings.reduce((size, { start, end }) => size + end - start, 0n)),
-    own: ownOf(sum),
+    sizeBytes: mappings.reduce((size, one) => size + one.sizeBytes, 0),
+    ...sumOfMappings(mappings),
   };
 }
 
-function ownOf({ privateClean, privateDirty, privateHugetlb, swap }: MappingSizes): number | null {
-  if (privateClean === null || privateDirty === null || swap === null) return null;
-  return privateClean + privateDirty + (privateHugetlb ?? 0) + swap;
+/** Pages without another mapping, including huge pages of hugetlb, and pages in swap; null: unknown. Bytes. */
+export function ownOf({
+  privateCleanBytes,
+  privateDirtyBytes,
+  privateHugetlbBytes,
+  swapBytes,
+}: MappingSizes): number | null {
+  if (privateCleanBytes === null || privateDirtyBytes === null || swapBytes === null) return null;
+  return privateCleanBytes + privateDirtyBytes + (privateHugetlbBytes ?? 0) + swapBytes;
 }

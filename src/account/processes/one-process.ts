@@ -1,9 +1,11 @@
+import type { Mapping, ProcessAnswer } from '../../contracts/process.js';
+import type { ProcessFigures } from '../../contracts/procs.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { surveyProcesses } from './kernel.js';
-import { mappingsOf, type ProcessAnswer } from './mappings.js';
-import { onlyOne, type ProcessFigures } from './process.js';
+import { mappingsOf, processAnswer } from './mappings.js';
+import { onlyOne } from './process.js';
 
 /**
  * One process of a dump, and its mappings.
@@ -21,17 +23,12 @@ export function kernelProcess(
   const space = spaces[answer.processes.indexOf(process)]!;
   const warnings = new Warnings();
   for (const { code, message } of answer.warnings) warnings.add(code, message);
-  let mappings: ProcessAnswer['mappings'] = [];
+  let mappings: readonly Mapping[] = [];
   try {
     mappings = mappingsOf(kernel, space, survey, warnings);
   } catch (error) {
     warnings.add(codeOf(error), `mappings of pid ${process.pid}: ${(error as Error).message}`);
   }
-  return {
-    kernel: kernel.facts,
-    process,
-    mappings,
-    warnings: warnings.list(),
-    complete: answer.complete && warnings.complete,
-  };
+  const complete = answer.complete && warnings.complete;
+  return processAnswer(answer, process, mappings, { complete, warnings: warnings.list() });
 }

@@ -1,82 +1,25 @@
 import { WalkError } from '../../base/errors.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CaptureOrigin, Origin, Pressure } from '../../records/machine-sample.js';
-import type { ProcessIdentity, ProcessMemoryRecord, ZombieParent } from '../../records/processes.js';
-import type { PssUnknown } from '../../records/pss.js';
+import { formatCount } from '../../base/size.js';
+import type { Pressure } from '../../contracts/common.js';
+import type { DescriptorsAnswer } from '../../contracts/process.js';
+import type { KindOfPages, MachinePages, ProcessFigures, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
+import { cgroupFields } from '../../records/cgroups.js';
+import type { Descriptors } from '../../records/files.js';
+import type { ProcessMemoryRecord } from '../../records/processes.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
-import type { Warning } from '../../walk/warnings.js';
-
-/** Names of the sizes, in the order of the output. */
-export const SIZES = [
-  /** Mapped pages, including those that other processes map; without hugetlb pages. */
-  'rss',
-  /** The same, with each page divided by its number of mappings. */
-  'pss',
-  /** Pages without another mapping. */
-  'uss',
-  'anonymous',
-  'file',
-  'shmem',
-  'swap',
-  'swapPss',
-  'hugetlb',
-  'pageTables',
-  'locked',
-  /** Pages that the kernel pinned for a device or io_uring: they can neither be reclaimed nor moved. */
-  'pinned',
-  /** Network memory pinned by its sockets, including shared parts. */
-  'network',
-  /**
-   * Lower bound of the memory freed by a kill: USS, swap, page tables, and the exclusive memory of its
-   * sockets. Null if one of the first three is unknown; the sockets' part counts if it is known.
-   */
-  'freed',
-] as const;
-
-/** Memory of a process, bytes; null: unknown. */
-export type ProcessSizes = Readonly<Record<(typeof SIZES)[number], number | null>>;
-
-/** Estimate of the memory pinned by sockets, bytes: low ≤ likely; null: no upper bound. */
-export interface NetworkEstimate {
-  readonly low: number;
-  readonly likely: number;
-  readonly atMost: number | null;
-}
-
-/** PSS by kind of page, bytes. */
-export interface PssByKind {
-  readonly anonymous: number;
-  readonly shmem: number;
-  readonly file: number;
-}
-
-/** A process, or several processes that share their memory. */
-export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
-  /** Start time in ticks of USER_HZ since boot: with the pid, it identifies a process. */
-  readonly started: number | null;
-  /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
-  readonly sharedWith: readonly number[];
-  /** Parts of `pss`; absent: unknown, or not reported by the kernel (smaps_rollup since 5.4). */
-  readonly pssByKind?: PssByKind | undefined;
-  /** Why `pss` is null; absent: unreadable. */
-  readonly pssUnknown?: PssUnknown | undefined;
-  /** Present if `network` is only an estimate within these bounds. */
-  readonly networkEstimate?: NetworkEstimate | undefined;
-  /** Whether all figures that this source has for a process were readable. */
-  readonly complete: boolean;
-}
+import { leavesComplete, type Warning } from '../../walk/warnings.js';
 
 /** Returns the memory that is freed when a process exits, excluding memory of its sockets. */
 export function ownBytes(
-  { uss, pageTables }: Pick<ProcessSizes, 'uss' | 'pageTables'>,
+  { ussBytes, pageTableBytes }: Pick<ProcessSizes, 'ussBytes' | 'pageTableBytes'>,
   swap: number | null,
 ): number | null {
-  return uss === null || swap === null || pageTables === null ? null : uss + swap + pageTables;
+  return ussBytes === null || swap === null || pageTableBytes === null ? null : ussBytes + swap + pageTableBytes;
 }
 
 /** Lower bound of the swap that no other process has: a shared entry counts at most half in its share. */
-export function ownSwap({ swap, swapPss }: Pick<ProcessSizes, 'swap' | 'swapPss'>): number | null {
-  return swap === null ? null : Math.max(2 * (swapPss ?? 0) - swap, 0);
+export function ownSwap({ swapBytes, swapPssBytes }: Pick<ProcessSizes, 'swapBytes' | 'swapPssBytes'>): number | null {
+  return swapBytes === null ? null : Math.max(2 * (swapPssBytes ?? 0) - swapBytes, 0);
 }
 
 /**
@@ -100,30 +43,21 @@ export function onlyOne(
   return first;
 }
 
-/** The answer to `procs`: memory held by each process. */
-export interface ProcsAnswer {
-  /** Undefined for an answer from /proc, without kernel memory. */
-  readonly kernel: KernelFacts | undefined;
-  /** A captured host; undefined: this machine, or a dump. */
-  readonly captured?: CaptureOrigin;
-  /** Time and boot; undefined if they were not requested. */
-  readonly origin?: Origin | undefined;
-  readonly processes: readonly ProcessFigures[];
-  readonly kernelThreads: number;
-  /** They have exited, and have no memory. */
-  readonly zombies: number;
-  /** Their parents, those of most first; undefined: unknown. */
-  readonly zombieParents?: readonly ZombieParent[] | undefined;
-  /** Processes that exited during the scan. */
-  readonly gone: number;
+/** Returns the answer to `procs --pid --fds`. @param known warnings of the reader; default: it counts unreadable descriptors alone */
+export function descriptorsAnswer(
+  { pid, comm, count, limit, groups, passed, unreadable }: Descriptors,
+  known: readonly Warning[] = [],
+): DescriptorsAnswer {
+  const message = `${formatCount(unreadable)} descriptors of pid ${pid} could not be read: their kind is unknown`;
+  const warnings = unreadable > 0 ? [...known, { code: 'unreadable', message } as const] : known;
+  const complete = warnings.every(leavesComplete);
+  return { schema: 'kdump-mem.process-fds/1', pid, comm, count, limit, groups, passed, complete, warnings };
+}
+
+/** All processes of a kernel or a host: the answer to `procs` before a choice, without sums. */
+export interface FoundProcesses extends Omit<ProcsAnswer, 'schema' | 'allListed' | 'total' | 'groups'> {
   /** Whether /proc hides an unknown number of other processes (hidepid). */
-  readonly hidden?: boolean;
-  /** Processes with a figure that is not readable. */
-  readonly notShown: number;
-  /** Mapped and unmapped pages, for a dump in which all processes are readable. */
-  readonly pages?: MachinePages | undefined;
-  readonly warnings: readonly Warning[];
-  readonly complete: boolean;
+  readonly hidden: boolean;
 }
 
 /**
@@ -144,7 +78,7 @@ export interface Held {
 
 /** Figures of one process in one sample. */
 export interface ProcessSample {
-  readonly who: Pick<ProcessIdentity, 'pid' | 'comm' | 'nsPids' | 'cgroup'>;
+  readonly who: Pick<ProcessFigures, 'pid' | 'comm' | 'nsPids' | 'cgroup' | 'pod' | 'container'>;
   readonly held: Held | null;
   /** Start time in ticks since boot; null: unknown. */
   readonly started: number | null;
@@ -159,7 +93,7 @@ export interface ProcessSample {
 export function processSample(record: ProcessMemoryRecord, pressure: Pressure | null): ProcessSample {
   const { pid, comm, nsPids, cgroup, started, readAt, minorFaults, majorFaults } = record;
   return {
-    who: { pid, comm, nsPids, cgroup },
+    who: { pid, comm, nsPids, ...cgroupFields(cgroup) },
     held: heldBy(record),
     started,
     readAt,
@@ -189,28 +123,10 @@ function held(
   return { bytes: inMemory + swap, taken: inMemory + tables, by };
 }
 
-/** Memory of one kind in bytes, each page counted once. */
-export interface KindOfPages {
-  /** Mapped by a process. */
-  readonly mapped: number;
-  readonly unmapped: number;
-}
-
 /**
- * Mapped and unmapped memory of the machine by kind: the PSS of all processes sums to the mapped part. Bytes.
- */
-export interface MachinePages {
-  readonly anonymous: KindOfPages;
-  readonly swapCache: KindOfPages;
-  readonly pageCache: KindOfPages;
-  readonly shared: KindOfPages;
-  /** Not included in PSS. */
-  readonly hugetlb: KindOfPages;
-  /** The kernel's own memory that processes map: code, clocks, rings. */
-  readonly otherMapped: number;
-}
-
-/**
+ * Mapped and unmapped memory of the machine by kind: the PSS of all processes sums to the mapped part, without hugetlb.
+ * Other mapped memory is the kernel's own: code, clocks, rings.
+ *
  * @param kinds kind of each frame
  * @param isMapped whether a process maps it
  */
@@ -225,8 +141,8 @@ export function machinePages(kinds: Uint8Array, isMapped: (index: number) => boo
     if (!LISTED_KINDS.has(kind)) other++;
   }
   const of = (kind: number): KindOfPages => ({
-    mapped: mapped[kind]! * pageSize,
-    unmapped: (all[kind]! - mapped[kind]!) * pageSize,
+    mappedBytes: mapped[kind]! * pageSize,
+    unmappedBytes: (all[kind]! - mapped[kind]!) * pageSize,
   });
   return {
     anonymous: of(KIND.anonymous),
@@ -234,7 +150,7 @@ export function machinePages(kinds: Uint8Array, isMapped: (index: number) => boo
     pageCache: of(KIND.file),
     shared: of(KIND.shmem),
     hugetlb: of(KIND.hugetlb),
-    otherMapped: other * pageSize,
+    otherMappedBytes: other * pageSize,
   };
 }
 

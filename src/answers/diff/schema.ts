@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { growthSchema } from '../../contracts/growth.js';
 import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/state.js';
-import { growthSchema } from '../growth/schema.js';
 import { count, socketEndsShape } from '../schema.js';
 
 /**

@@ -1,8 +1,8 @@
+import type { Corruption } from '../../contracts/log-reports.js';
 import type { WorkerFailureCode } from '../../triage/batch/worker.js';
 import type { CauseRelation, Confidence } from '../../triage/causes.js';
 import type { Severity } from '../../triage/finding.js';
 import type { RuleDoubt } from '../../triage/rules/match.js';
-import type { Corruption } from '../triage/report-schema.js';
 import type { Explanation, Explanations } from './schema.js';
 
 const corruption = (means: string, known: string): Explanation => ({

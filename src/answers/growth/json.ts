@@ -1,10 +1,16 @@
-import type { Held, ProcessFigures, ProcessSample } from '../../account/processes/process.js';
+import type { Held, ProcessSample } from '../../account/processes/process.js';
+import type {
+  GrowthJson,
+  ProcessSampleJson,
+  ProcsEndJson,
+  ProcsGrowthJson,
+  ProcsSampleJson,
+} from '../../contracts/growth.js';
+import type { ProcessFigures } from '../../contracts/procs.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import type { Growth, Trend } from '../../growth/trend.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
-import { processJson } from '../procs/json.js';
-import type { GrowthJson, ProcessSampleJson, ProcsEndJson, ProcsGrowthJson, ProcsSampleJson } from './schema.js';
 
 /** Maximum number of named processes that exited between two samples. */
 const MOST_ENDED = 100;
@@ -37,12 +43,7 @@ export function procsSample(answer: GrowthAnswer, facts: SampleFacts): ProcsSamp
 
 /** Returns the line of a process. */
 export function processSampleJson(figures: ProcessFigures, grown: GrownProcess): ProcessSampleJson {
-  return {
-    schema: 'kdump-mem.process-sample/1',
-    ...processJson(figures),
-    ...sampleJson(grown.sample),
-    ...grownJson(grown),
-  };
+  return { schema: 'kdump-mem.process-sample/1', ...figures, ...sampleJson(grown.sample), ...grownJson(grown) };
 }
 
 /** Returns the last line. */
@@ -71,17 +72,7 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
 
 /** Returns a process with its growth rate. */
 export function grownProcessJson(grown: GrownProcess): ProcsGrowthJson['processes'][number] {
-  const { pid, comm, nsPids, cgroup } = grown.sample.who;
-  return {
-    pid,
-    comm,
-    nsPids,
-    cgroup: cgroup?.path ?? null,
-    pod: cgroup?.pod ?? null,
-    container: cgroup?.container ?? null,
-    ...sampleJson(grown.sample),
-    ...grownJson(grown),
-  };
+  return { ...grown.sample.who, ...sampleJson(grown.sample), ...grownJson(grown) };
 }
 
 export function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] {

@@ -73,11 +73,7 @@ function ownersOf(processes: readonly GrownProcess[]): Owner[] {
   for (const { sample, trend } of processes) {
     const { held, who } = sample;
     if (!held) continue;
-    const labels = {
-      comm: who.comm,
-      container: (who.cgroup?.container ?? '').slice(0, 12),
-      pod: who.cgroup?.pod ?? '',
-    };
+    const labels = { comm: who.comm, container: (who.container ?? '').slice(0, 12), pod: who.pod ?? '' };
     const key = Object.values(labels).map(labelValue).join('\n');
     const owner = byName.get(key) ?? { labels, bytes: 0, growth: undefined };
     byName.set(key, owner);

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import type { ProcessSample } from '../../account/processes/process.js';
-import type { ProcessesAtTime } from '../../growth/processes.js';
-import { placeOf } from '../../records/cgroups.js';
-import type { MachineSample } from '../../records/machine-sample.js';
 import {
   machineShape,
   type ProcsGrowthJson,
   processSampleSchema,
   procsEndSchema,
   procsSampleSchema,
-} from './schema.js';
+} from '../../contracts/growth.js';
+import type { ProcessesAtTime } from '../../growth/processes.js';
+import { cgroupFields, placeOf } from '../../records/cgroups.js';
+import type { MachineSample } from '../../records/machine-sample.js';
 
 /** Defaults for fields that an earlier release did not store. */
 export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.catch(null) };
@@ -158,7 +158,7 @@ export function processOf(found: StoredProcess): ProcessSample {
   const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
   const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
-    who: { pid, comm, nsPids, cgroup: cgroup === null ? null : placeOf(cgroup) },
+    who: { pid, comm, nsPids, ...cgroupFields(cgroup === null ? null : placeOf(cgroup)) },
     held: known ? { bytes: heldBytes, taken: takenBytes, by: heldBy } : null,
     started: found.startTicks,
     readAt: found.uptimeSeconds,

@@ -2,7 +2,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
-import { cgroupColumn } from '../procs/text.js';
+import { cgroupColumn } from '../procs/document.js';
 import { wrap } from '../text/cut.js';
 import { type Column, renderTable, tableLines } from '../text/table.js';
 import type { WatchPage } from '../text/watch-page.js';

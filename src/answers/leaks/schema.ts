@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
 import { count } from '../../contracts/common.js';
+import { growthSchema } from '../../contracts/growth.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
-import { growthSchema } from '../growth/schema.js';
 import { address, siteFrameSchema, socketEndsShape, unavailableCode } from '../schema.js';
 
 const method = z.enum([

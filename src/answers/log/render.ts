@@ -1,12 +1,12 @@
 import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
 import { escapeText } from '../../base/escape.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import { linesLike } from '../../log/words.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { LogTriage } from '../../triage/answer.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import type { Warning } from '../../walk/warnings.js';
-import { kernelJson } from '../kernel-json.js';
 import { capturedJson } from '../origin.js';
 import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
 
@@ -45,7 +45,7 @@ export function wholeJson(whole: Whole): Omit<LogJson, 'schema' | 'messages'> {
   const isOfKernel = 'kernel' in whole;
   return {
     source: isOfKernel ? 'kernel' : 'captured' in whole ? 'capture' : 'text',
-    kernel: isOfKernel ? kernelJson(whole.kernel) : null,
+    kernel: isOfKernel ? kernelIdentity(whole.kernel) : null,
     captured: 'captured' in whole ? capturedJson(whole.captured) : null,
     logs: 'logs' in whole ? whole.logs.map(textLogJson) : [],
     omitted,

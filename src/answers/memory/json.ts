@@ -4,9 +4,9 @@ import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/det
 import type { FilesAnswer } from '../../account/memory/files.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { CachedFiles } from '../../records/files.js';
 import { freePages } from '../../records/machine-sample.js';
-import { kernelJson } from '../kernel-json.js';
 import { siteFrameJson } from '../leaks/site-words.js';
 import { capturedJson, originJson } from '../origin.js';
 import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
@@ -18,7 +18,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
   const { host = null } = answer;
   return {
     schema: 'kdump-mem.memory/1',
-    kernel: kernel === undefined ? null : kernelJson(kernel),
+    kernel: kernel === undefined ? null : kernelIdentity(kernel),
     host: host && { release: host.release, pageSize: host.pageSize, pageSizeKnown: host.hasPageSize !== false },
     origin: originJson(answer.origin),
     source,

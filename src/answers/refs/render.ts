@@ -5,8 +5,8 @@ import type { RefsAnswer } from '../../account/references/search.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { Form } from '../../walk/references/piece-scan.js';
-import { kernelJson } from '../kernel-json.js';
 import { wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
 import { identityJson, identityWords } from '../whatis/render.js';
@@ -21,7 +21,7 @@ export function refsJson(answer: RefsAnswer): RefsJson {
   const listed = Array.from({ length: Math.min(limit, targetCount) }, (_, number) => number);
   return {
     schema: 'kdump-mem.refs/1',
-    kernel: kernelJson(kernel),
+    kernel: kernelIdentity(kernel),
     targets: listed.map((number) => {
       const { address, ...target } = targetAt(number);
       return { address: hex(address), ...target };

@@ -1,15 +1,15 @@
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import type { SocketAccount } from '../../account/socket.js';
 import { hex } from '../../base/util.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { kernelJson } from '../kernel-json.js';
 import type { SkbJson, SkbProcessJson } from '../schema.js';
 
 /** Returns the answer to `skb --pid --fd` according to the JSON contract. */
 export function skbJson(answer: SkbAnswer): SkbJson {
   return {
     schema: 'kdump-mem.skb/1',
-    kernel: kernelJson(answer.kernel),
+    kernel: kernelIdentity(answer.kernel),
     process: answer.process,
     fd: answer.fd,
     ...accountJson(answer),
@@ -23,7 +23,7 @@ export function skbJson(answer: SkbAnswer): SkbJson {
 export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
   return {
     schema: 'kdump-mem.skb-process/1',
-    kernel: kernelJson(answer.kernel),
+    kernel: kernelIdentity(answer.kernel),
     process: answer.process,
     sockets: answer.sockets.map((account) => ({ fds: account.fds, ...accountJson(account) })),
     total: answer.total,

@@ -2,7 +2,7 @@ import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
 import type { CensusEntry } from '../../account/owners.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
 import { hex } from '../../base/util.js';
-import { kernelJson } from '../kernel-json.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import { originJson } from '../origin.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
@@ -47,7 +47,7 @@ export function socketsEnd(whole: CensusWhole, listed: number, omitted: number):
 
 function wholeJson({ kernel, origin, count, total, outsideQueues, warnings }: CensusWhole) {
   return {
-    kernel: kernelJson(kernel),
+    kernel: kernelIdentity(kernel),
     origin: originJson(origin),
     totals: { sockets: count, ...total },
     outsideQueues: outsideQueues.map(outsideQueuesJson),

@@ -1,11 +1,11 @@
 import { escapeText } from '../../base/escape.js';
 import { hex } from '../../base/util.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { NamedType, TypeDescription } from '../../kernel/layout.js';
 import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
-import { kernelJson } from '../kernel-json.js';
 import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
 import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './schema.js';
 
@@ -17,7 +17,7 @@ export function structJson(
 ): StructJson {
   return {
     schema: 'kdump-mem.struct/1',
-    kernel: kernelJson(facts),
+    kernel: kernelIdentity(facts),
     types: types.map(({ type, typedef, module }) => ({
       type: type.spelling,
       kind: type.kind,
@@ -49,7 +49,7 @@ export function instanceJson(answer: InstanceAnswer): InstanceJson {
   const { address, ...symbol } = answer.place;
   return {
     schema: 'kdump-mem.struct-instance/1',
-    kernel: kernelJson(answer.kernel),
+    kernel: kernelIdentity(answer.kernel),
     type: answer.type,
     address: hex(address),
     ...symbol,

@@ -30,6 +30,9 @@ export function tableBlock<Row>(
   return { caption, below, draw: (draw) => draw(columns, rows) };
 }
 
+/** The next command, which is not wrapped. */
+export const nextBlock = (command: string): LinesBlock => ({ heading: '', lines: [`Next: ${command}`] });
+
 const wrapped = (text: string, width: number | null) => text.split('\n').flatMap((line) => wrap(line, width));
 
 /** Formats blocks for a terminal. @param width its columns; null: no terminal, and nothing is cut or wrapped */

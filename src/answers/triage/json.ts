@@ -1,10 +1,10 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { jsonOf } from '../../base/util.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
-import { kernelJson } from '../kernel-json.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
@@ -40,7 +40,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
   const clock = machine?.clock;
   return {
     schema: 'kdump-mem.triage/1',
-    kernel: kernel ? kernelJson(kernel) : null,
+    kernel: kernel ? kernelIdentity(kernel) : null,
     captured: capturedJson(host?.isCaptured ? host : undefined),
     pasted: pastedJson(host?.pasted),
     nodename: machine?.uts?.nodename ?? host?.name ?? null,

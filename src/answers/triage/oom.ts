@@ -1,10 +1,18 @@
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
+import type {
+  ListedTask,
+  OomReport,
+  SiteShown,
+  SlabShown,
+  TaskGroup,
+  TaskMemory,
+  ZoneShown,
+} from '../../contracts/log-reports.js';
 import type { Finding } from '../../triage/finding.js';
 import { cgroupName, type Figure, type Figures } from '../../triage/findings/declared.js';
 import { cutMiddle, wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
-import type { ListedTask, OomReport, SiteShown, SlabShown, TaskGroup, TaskMemory, ZoneShown } from './report-schema.js';
 
 /** A part of memory as people read it. */
 const share = (bytes: number, ram: number): string => `${Math.round((100 * bytes) / ram)} %`;

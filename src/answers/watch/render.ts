@@ -7,7 +7,7 @@ import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJso
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
-import { cgroupColumn } from '../procs/text.js';
+import { cgroupColumn } from '../procs/document.js';
 import { wrap } from '../text/cut.js';
 import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';

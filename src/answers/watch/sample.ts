@@ -26,9 +26,8 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
     noCategories,
     noCategoriesCode: noCategoriesCode ?? null,
     processes: look.processes.map((process) => {
-      const { pid, comm, nsPids, cgroup } = process.who;
+      const { pid, comm, nsPids, cgroup: path } = process.who;
       const { cgroupPressure: _, ...figures } = sampleJson(process);
-      const path = cgroup?.path ?? null;
       return {
         pid,
         comm,

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import {
   courseSchema,
   endedSchema,
@@ -10,7 +9,8 @@ import {
   heldShape,
   lossShape,
   machineShape,
-} from '../growth/schema.js';
+} from '../../contracts/growth.js';
+import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import { count, unavailableCode, warningSchema } from '../schema.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */

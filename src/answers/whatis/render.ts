@@ -5,9 +5,9 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
 import { hex, jsonOf } from '../../base/util.js';
 import type { Identified } from '../../contracts/object.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
-import { kernelJson } from '../kernel-json.js';
 import { siteFrameJson, siteName } from '../leaks/site-words.js';
 import { wrap } from '../text/cut.js';
 import type { WhatisJson } from './schema.js';
@@ -25,7 +25,7 @@ export interface WhatisAnswer {
 export function whatisJson({ kernel, identities, complete, warnings }: WhatisAnswer): WhatisJson {
   return {
     schema: 'kdump-mem.whatis/1',
-    kernel: kernelJson(kernel),
+    kernel: kernelIdentity(kernel),
     identities: identities.map(identityJson),
     complete,
     warnings: [...warnings],

@@ -101,17 +101,13 @@ function isComplete({ total, complete }: Answer): boolean {
 }
 
 async function verify<A extends Answer>(options: AnswerOptions, question: Question<A>): Promise<void> {
-  const { compareAnswers } = await import('../../answers/verify/text.js');
+  const { compareAnswers, verifyBlocks } = await import('../../answers/verify/document.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
   const jsonIn = (one: A) => jsonOf(question.toJson?.(one) ?? one);
   const found = compareAnswers(jsonIn(native), jsonIn(crash));
-  if (options.json) {
-    printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
-  } else {
-    const { verifyText } = await import('../../answers/verify/text.js');
-    printAnswer(verifyText(found.compared, found.differences, terminalWidth()));
-  }
+  if (options.json) printAnswer(formatJson(found, 2));
+  else printAnswer(blockTexts(verifyBlocks(found), terminalWidth()).join('\n\n'));
   const complete = isComplete(native) && isComplete(crash);
   if (found.differences.length > 0) process.exitCode = EXIT.differs;
   else if (options.strict && !complete) process.exitCode = EXIT.incomplete;

@@ -1,15 +1,16 @@
 import { type Capture, hostProcesses } from '../../account/processes/host.js';
-import { type ProcsAnswer, processSample } from '../../account/processes/process.js';
+import { type FoundProcesses, processSample } from '../../account/processes/process.js';
 import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
+import type { Pressure } from '../../contracts/common.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
 import { listedPids } from '../../host/proc/process.js';
 import { type ReadOptions, readProcesses } from '../../host/proc/process-memory.js';
-import type { CaptureOrigin, Pressure } from '../../records/machine-sample.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
@@ -90,7 +91,7 @@ const MOST_CGROUPS = 1000;
 
 /** A sample of a running machine. */
 interface LiveSample {
-  readonly answer: ProcsAnswer;
+  readonly answer: FoundProcesses;
   readonly look: ProcessesAtTime;
 }
 

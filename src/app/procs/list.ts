@@ -1,6 +1,8 @@
 import type { ChosenProcs, KilledTogether } from '../../account/processes/groups.js';
-import type { ProcsAnswer } from '../../account/processes/process.js';
+import type { FoundProcesses } from '../../account/processes/process.js';
+import { capturedJson, originJson } from '../../answers/origin.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
+import type { ProcsAnswer } from '../../contracts/procs.js';
 import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { ProcessRecords } from '../../records/processes.js';
@@ -18,53 +20,50 @@ import { checkThresholds } from './thresholds.js';
  * @param more warnings of the host
  */
 export async function listProcesses(options: ProcsOptions, more: readonly Warning[] = []): Promise<void> {
-  const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
+  const [{ chosen, withCgroups }, { procsBlocks }] = await Promise.all([
     import('../../account/processes/groups.js'),
-    import('../../answers/procs/json.js'),
-    import('../../answers/procs/text.js'),
+    import('../../answers/procs/document.js'),
   ]);
   checkPage(options);
   const { sort, by, limit = 20, verbose } = options;
   const page = options.html === undefined ? undefined : await import('./page.js');
   const nameOf = options.live ? await userNames() : String;
-  const choose = (found: ProcsAnswer, killedTogether?: KilledTogether): ChosenProcs => {
+  let picked: ChosenProcs | undefined;
+  const choose = (found: FoundProcesses, killedTogether?: KilledTogether): ProcsAnswer => {
     const select = selection(options);
-    const choice = { sort: SORT_WORDS[sort], by, select };
-    const picked = chosen(found, choice, nameOf, killedTogether);
-    if (picked.processes.length === 0) refuseNone(options);
-    return picked;
+    picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf, killedTogether);
+    if (picked.answer.processes.length === 0) refuseNone(options);
+    return picked.answer;
   };
   let release: string | null = null;
+  const choice = { limit, verbose, by, source: sourceWords(options) };
   const words = {
-    toJson: procsJson,
-    toText: (found: ChosenProcs, width: number | null) =>
-      page?.writeProcsPage(found, release, options) ??
-      procsText(found, { limit, verbose, by, width, source: sourceWords(options) }),
+    toBlocks: () => (picked ? procsBlocks(picked, choice) : []),
+    ...(page && { toText: () => (picked ? page.writeProcsPage(picked, release, options) : '') }),
   };
   if (readsHost(options)) {
     const host = await openProcessHost(options);
     release = optionalText(host.source, '/proc/sys/kernel/osrelease').trim() || null;
-    const warnings = [...host.warnings, ...more];
-    const picked = choose(await ofHost({ ...host, warnings }, options));
-    const cgroups = by === 'cgroup' ? await cgroupsOf(host.source, picked) : undefined;
-    present(cgroups ? { ...picked, cgroups } : picked, options, words);
-    fail(picked, options);
-    return;
+    const found = choose(await ofHost({ ...host, warnings: [...host.warnings, ...more] }, options));
+    if (picked && by === 'cgroup') {
+      const { readCgroupMemory } = await import('../../host/proc/machine-sample.js');
+      picked = withCgroups(picked, (path) => readCgroupMemory(host.source, path));
+    }
+    present(picked?.answer ?? found, options, words);
+  } else {
+    const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
+      import('../../account/processes/kernel.js'),
+      import('../../walk/machine/origin.js'),
+    ]);
+    await answer(options, {
+      doing: 'reading processes',
+      ask: (kernel, progress) => {
+        const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
+        return choose({ ...found, origin: originJson(kernelOrigin(kernel)) }, killedTogether);
+      },
+      ...words,
+    });
   }
-  const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
-    import('../../account/processes/kernel.js'),
-    import('../../walk/machine/origin.js'),
-  ]);
-  let picked: ChosenProcs | undefined;
-  await answer(options, {
-    doing: 'reading processes',
-    ask: (kernel, progress) => {
-      const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
-      picked = choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
-      return picked;
-    },
-    ...words,
-  });
   if (picked) fail(picked, options);
 }
 
@@ -81,7 +80,7 @@ function fail(picked: ChosenProcs, { failOn }: ProcsOptions): void {
  *
  * @throws {HostError}; `unreadable`: a capture contains none
  */
-async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<ProcsAnswer> {
+async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundProcesses> {
   const { source, captured, warnings, psText } = host;
   const [{ hostOrigin }, { hostProcesses }] = await Promise.all([
     import('../../host/proc/machine-sample.js'),
@@ -96,20 +95,13 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<ProcsAn
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
   return {
     ...hostProcesses(isPasted ? { ...records, hidden: false } : records, sockets, {
-      captured,
+      captured: capturedJson(captured),
       warnings,
       ...byPs,
       ...lacks,
     }),
-    origin,
+    origin: originJson(origin),
   };
-}
-
-/** Memory that the kernel charges to the cgroup of each group. */
-async function cgroupsOf(source: HostSource, { groups = [] }: ChosenProcs) {
-  const { readCgroupMemory } = await import('../../host/proc/machine-sample.js');
-  const paths = groups.flatMap(({ key }) => key ?? []);
-  return new Map(paths.map((path) => [path, readCgroupMemory(source, path)]));
 }
 
 /** @throws {WalkError} `no-such-pid`: no process matches */

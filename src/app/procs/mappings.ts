@@ -1,5 +1,6 @@
-import type { ProcessAnswer } from '../../account/processes/mappings.js';
+import { capturedJson } from '../../answers/origin.js';
 import { isHostError, WalkError } from '../../base/errors.js';
+import type { ProcessAnswer } from '../../contracts/process.js';
 import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';
 import { answer, present } from '../kit/answer.js';
@@ -10,15 +11,10 @@ import { onePid, type ProcsOptions, selection } from './options.js';
 
 /** Prints one process with its mappings. */
 export async function showMappings(options: ProcsOptions): Promise<void> {
-  const [{ processJson }, { processText }] = await Promise.all([
-    import('../../answers/process/render.js'),
-    import('../../answers/process/render.js'),
-  ]);
+  const { processBlocks } = await import('../../answers/process/document.js');
   const { limit, verbose } = options;
   const words = {
-    toJson: processJson,
-    toText: (found: ProcessAnswer, width: number | null) =>
-      processText(found, { limit, verbose, width, source: sourceWords(options) }),
+    toBlocks: (found: ProcessAnswer) => processBlocks(found, { limit, verbose, source: sourceWords(options) }),
   };
   if (readsHost(options)) {
     const host = await openProcessHost(options, true);
@@ -42,8 +38,11 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
 /** Open descriptors of one process. */
 export async function showDescriptors(options: ProcsOptions): Promise<void> {
   if (options.from !== undefined) throw new UsageError('--fds does not support --from: captures have no descriptors');
-  const render = await import('../../answers/process/render.js');
-  const words = { toJson: render.descriptorsJson, toText: render.descriptorsText };
+  const [{ descriptorsAnswer }, { descriptorsBlocks }] = await Promise.all([
+    import('../../account/processes/process.js'),
+    import('../../answers/process/document.js'),
+  ]);
+  const words = { toBlocks: descriptorsBlocks };
   if (!readsHost(options)) {
     const [{ openDescriptors }, { Warnings }] = await Promise.all([
       import('../../walk/lists/open-descriptors.js'),
@@ -55,7 +54,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
       ask: (kernel) => {
         const warnings = new Warnings(kernel.doubts);
         const found = openDescriptors(kernel, pid, warnings);
-        return render.descriptorsAnswer(found, warnings.list());
+        return descriptorsAnswer(found, warnings.list());
       },
       ...words,
     });
@@ -66,7 +65,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
   ]);
   const pid = await onePid(options, liveHost);
   try {
-    present(render.descriptorsAnswer(readDescriptors(liveHost, pid)), options, words);
+    present(descriptorsAnswer(readDescriptors(liveHost, pid)), options, words);
   } catch (error) {
     if (!isHostError(error, 'gone')) throw error;
     throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY.gone}`);
@@ -102,5 +101,5 @@ async function ofHost(
   const found = await readMappings(source, pid);
   if (typeof found === 'string') throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
-  return hostProcess(found.process, found.mappings, sockets, { captured, warnings });
+  return hostProcess(found.process, found.mappings, sockets, { captured: capturedJson(captured), warnings });
 }

@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { ProcessGrouping } from '../../account/processes/groups.js';
-import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import type { ProcessFigures } from '../../contracts/procs.js';
 import type { HostSource } from '../../host/host-source.js';
+import type { ProcessSize } from '../../records/processes.js';
 import type { PssChoice } from '../../records/pss.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { parseNumber, parseShortInterval } from '../kit/arguments.js';
@@ -27,25 +28,25 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
 /** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
 export interface ProcessThreshold {
   readonly column: string;
-  readonly size: keyof ProcessSizes;
+  readonly size: ProcessSize;
   readonly bytes: number;
 }
 
 /** Columns by their names for --sort. */
 export const SORT_WORDS = {
-  freed: 'freed',
-  uss: 'uss',
-  pss: 'pss',
-  rss: 'rss',
-  anon: 'anonymous',
-  file: 'file',
-  shmem: 'shmem',
-  swap: 'swap',
-  hugetlb: 'hugetlb',
-  'page-tables': 'pageTables',
-  locked: 'locked',
-  pinned: 'pinned',
-  sockets: 'network',
+  freed: 'freedIfKilledBytes',
+  uss: 'ussBytes',
+  pss: 'pssBytes',
+  rss: 'rssBytes',
+  anon: 'anonBytes',
+  file: 'fileBytes',
+  shmem: 'shmemBytes',
+  swap: 'swapBytes',
+  hugetlb: 'hugetlbBytes',
+  'page-tables': 'pageTableBytes',
+  locked: 'lockedBytes',
+  pinned: 'pinnedBytes',
+  sockets: 'networkPinnedBytes',
   threads: 'threads',
   age: 'ageSeconds',
   oom: 'oomScore',
@@ -88,7 +89,7 @@ export function checkProcsSource(
 /** Returns a filter for --pid and --container. */
 export function selection({ pid, container }: ProcsOptions): (process: ProcessFigures) => boolean {
   return (process) => {
-    if (container !== undefined && !process.cgroup?.container?.startsWith(container)) return false;
+    if (container !== undefined && !process.container?.startsWith(container)) return false;
     if (pid === undefined) return true;
     if (container === undefined) return process.pid === pid || process.sharedWith.includes(pid);
     return process.nsPids.at(-1) === pid;

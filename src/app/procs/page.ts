@@ -1,6 +1,6 @@
 import type { ChosenProcs } from '../../account/processes/groups.js';
 import { listHtml } from '../../answers/html/list-page.js';
-import { procsBlocks, procsHeadline } from '../../answers/procs/text.js';
+import { procsHeadline, procsParts } from '../../answers/procs/document.js';
 import { escapeText } from '../../base/escape.js';
 import { writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
@@ -16,18 +16,19 @@ const PAGE_ROWS = 200;
  * @returns the text to print
  * @throws {OutputError}
  */
-export function writeProcsPage(answer: ChosenProcs, release: string | null, options: ProcsOptions): string {
-  const { origin, captured, kernel, complete, warnings } = answer;
+export function writeProcsPage(chosen: ChosenProcs, release: string | null, options: ProcsOptions): string {
+  const { origin, captured, kernel, complete, warnings } = chosen.answer;
+  const at = origin?.at ?? captured?.takenAt ?? null;
   const { limit = PAGE_ROWS, verbose, by } = options;
   const page = {
     subject: 'Processes',
-    host: origin?.host ?? captured?.name ?? null,
+    host: origin?.host ?? captured?.host ?? null,
     release: kernel?.release ?? release,
-    at: origin?.at ?? captured?.taken ?? null,
-    headline: procsHeadline(answer),
+    at: at === null ? null : new Date(at),
+    headline: procsHeadline(chosen),
     complete,
     warnings: warnings.map(({ message }) => escapeText(message)),
-    blocks: procsBlocks(answer, { limit, verbose, by }),
+    blocks: procsParts(chosen, { limit, verbose, by }),
   };
   return writePage(
     options,

@@ -1,14 +1,14 @@
 import { InvalidArgumentError } from 'commander';
 import type { ChosenProcs } from '../../account/processes/groups.js';
-import { type ProcessSizes, SIZES } from '../../account/processes/process.js';
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
+import { PROCESS_SIZES, type ProcessSize } from '../../records/processes.js';
 import { parseSize } from '../kit/arguments.js';
 import { EXIT } from '../kit/failure.js';
 import { type ProcessThreshold, SORT_WORDS } from './options.js';
 
 /** Columns in bytes. */
-const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => SIZES.includes(size as never));
+const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => PROCESS_SIZES.includes(size as never));
 /** Rows that are printed for each limit. */
 const MAX_LINES = 10;
 
@@ -20,17 +20,17 @@ export function parseThreshold(text: string, previous: readonly ProcessThreshold
     throw new InvalidArgumentError(
       `It must be COLUMN=SIZE, such as anon=4G. Columns: ${COLUMNS.map(([name]) => name).join(', ')}.`,
     );
-  const size = known[1] as keyof ProcessSizes;
+  const size = known[1] as ProcessSize;
   return [...previous, { column, size, bytes: parseSize(amount) }];
 }
 
 /** Exit status, and a line for each row that exceeds a limit; unknown figures may exceed it. */
 export function checkThresholds(
-  { processes, groups, hidden, complete }: ChosenProcs,
+  { answer: { processes, groups, complete }, members, hidden }: ChosenProcs,
   thresholds: readonly ProcessThreshold[],
 ): { readonly status: number | undefined; readonly lines: readonly string[] } {
   const rows =
-    groups?.map((one) => ({ row: one, name: escapeText(one.key ?? '?'), parts: one.members })) ??
+    groups?.map((one, at) => ({ row: one, name: escapeText(one.key ?? '?'), parts: members[at] ?? [] })) ??
     processes.map((one) => ({ row: one, name: `pid ${one.pid} (${escapeText(one.comm)})`, parts: [one] }));
   const lines: string[] = [];
   let status: number | undefined;

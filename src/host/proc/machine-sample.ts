@@ -1,6 +1,7 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
+import type { Pressure, PressureLine } from '../../contracts/common.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type { MachineSample, Origin, Pressure, PressureLine } from '../../records/machine-sample.js';
+import type { MachineSample, Origin } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 

@@ -1,6 +1,7 @@
 import { isHostError } from '../../base/errors.js';
+import type { Mapping } from '../../contracts/process.js';
 import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
-import { kindOfMapping, MAPPING_SIZES, type Mapping, type MappingSizes } from '../../records/mappings.js';
+import { kindOfMapping, MAPPING_SIZES, type MappingSize } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { differingTables } from './holders.js';
@@ -40,12 +41,12 @@ const HEADER = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}
 
 const FIELD = /^(\w{1,24}):\s+(\d{1,15}) kB$/;
 
-const SIZE_NAMES = new Map<string, keyof MappingSizes>(
-  Object.entries(MAPPING_SIZES).map(([size, name]) => [name, size as keyof MappingSizes]),
+const SIZE_NAMES = new Map<string, MappingSize>(
+  Object.entries(MAPPING_SIZES).map(([size, name]) => [name, size as MappingSize]),
 );
 
 const UNKNOWN = Object.fromEntries(Object.keys(MAPPING_SIZES).map((name) => [name, null])) as Readonly<
-  Record<keyof MappingSizes, null>
+  Record<MappingSize, null>
 >;
 
 /**
@@ -56,7 +57,7 @@ const UNKNOWN = Object.fromEntries(Object.keys(MAPPING_SIZES).map((name) => [nam
 export function parseSmaps(text: string, mounts: ReadonlyMap<string, string>): Mapping[] {
   const mappings: Mapping[] = [];
   let [header, flags]: [RegExpExecArray | null, readonly string[]] = [null, []];
-  let sizes: Record<keyof MappingSizes, number | null> = { ...UNKNOWN };
+  let sizes: Record<MappingSize, number | null> = { ...UNKNOWN };
   const end = () => {
     if (header) mappings.push({ ...placed(header, flags, mounts), ...sizes });
     [sizes, flags] = [{ ...UNKNOWN }, []];
@@ -81,20 +82,22 @@ function placed(
   header: RegExpExecArray,
   flags: readonly string[],
   mounts: ReadonlyMap<string, string>,
-): Pick<Mapping, 'start' | 'end' | 'permissions' | 'offset' | 'name' | 'kind'> {
+): Omit<Mapping, MappingSize> {
   const [, start, end, permissions = '', offset, major = '', minor = '', name = ''] = header;
+  const range = [BigInt(`0x${start}`), BigInt(`0x${end}`)] as const;
   const device = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}`;
   return {
-    start: BigInt(`0x${start}`),
-    end: BigInt(`0x${end}`),
+    start: range[0],
+    end: range[1],
     permissions,
     offset: BigInt(`0x${offset}`),
-    name,
     kind: kindOfMapping(name, {
       hugetlb: flags.includes('ht'),
       device: flags.includes('io') || flags.includes('pf'),
       fsType: mounts.get(device),
     }),
+    path: name === '' ? null : name,
+    sizeBytes: Number(range[1] - range[0]),
   };
 }
 

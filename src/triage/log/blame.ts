@@ -1,4 +1,4 @@
-import type { Corruption } from '../../answers/triage/report-schema.js';
+import type { Corruption } from '../../contracts/log-reports.js';
 
 /**
  * Finds the function that a report is about. The function that detected a problem is seldom its cause.

@@ -1,4 +1,4 @@
-import type { CrashReport, PrintedFrame } from '../../answers/triage/report-schema.js';
+import type { CrashReport, PrintedFrame } from '../../contracts/log-reports.js';
 
 type Fields = Omit<CrashReport, 'function' | 'corrupted'>;
 type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };

@@ -1,4 +1,4 @@
-import type { Corruption, CrashReport } from '../../answers/triage/report-schema.js';
+import type { Corruption, CrashReport } from '../../contracts/log-reports.js';
 import type { Printer } from '../../records/log-records.js';
 import type { Finding } from '../finding.js';
 import type { Figure } from '../findings/declared.js';

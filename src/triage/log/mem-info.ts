@@ -1,4 +1,4 @@
-import type { FreeBlocks, SiteShown, SlabShown, ZoneShown } from '../../answers/triage/report-schema.js';
+import type { FreeBlocks, SiteShown, SlabShown, ZoneShown } from '../../contracts/log-reports.js';
 import type { LogMessage } from './lines.js';
 
 /** The kernel's memory report (`show_mem`, mm/show_mem.c; mm/page_alloc.c before 6.4). */

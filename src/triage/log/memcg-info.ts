@@ -1,4 +1,4 @@
-import type { MemcgCounters } from '../../answers/triage/report-schema.js';
+import type { MemcgCounters } from '../../contracts/log-reports.js';
 import type { Figure, Figures } from '../findings/declared.js';
 import type { LogMessage } from './lines.js';
 

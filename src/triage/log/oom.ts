@@ -1,4 +1,4 @@
-import type { CrashReport, OomReport, OomVictim } from '../../answers/triage/report-schema.js';
+import type { CrashReport, OomReport, OomVictim } from '../../contracts/log-reports.js';
 import { type Finding, found } from '../finding.js';
 import type { Figures } from '../findings/declared.js';
 import { crashFields } from './crash-fields.js';

@@ -1,4 +1,4 @@
-import type { FreeBlocks, ZoneShown } from '../../answers/triage/report-schema.js';
+import type { FreeBlocks, ZoneShown } from '../../contracts/log-reports.js';
 
 /** Zones in the kernel's order (include/linux/mmzone.h); pages of `Device` are never free. */
 const ZONES = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];

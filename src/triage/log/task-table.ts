@@ -1,4 +1,4 @@
-import type { ListedTask, TaskGroup, TaskMemory } from '../../answers/triage/report-schema.js';
+import type { ListedTask, TaskGroup, TaskMemory } from '../../contracts/log-reports.js';
 
 /** A row, in base pages; page tables in bytes if the table has bytes. Null: no such column. */
 interface Row {

@@ -60,11 +60,11 @@ const WORKERS = [1, 2, 3, 4].map((pid) => record(pid, 'worker', { shared: 20, sh
 
 function bounds(rows: readonly ProcessMemoryRecord[], more: Partial<typeof NAMES> = {}) {
   const answer = hostProcesses({ processes: rows, ...NAMES, ...more });
-  const { groups = [] } = chosen(answer, { by: 'command' }, String);
+  const { groups = [] } = chosen(answer, { by: 'command' }, String).answer;
   return Object.fromEntries(
-    groups.map(({ key, freed, freedMost }) => [
+    groups.map(({ key, freedIfKilledBytes, freedIfKilledMostBytes }) => [
       key,
-      [freed, freedMost].map((bytes) => (bytes === null ? null : bytes / MIB)),
+      [freedIfKilledBytes, freedIfKilledMostBytes].map((bytes) => (bytes === null ? null : bytes / MIB)),
     ]),
   );
 }
@@ -97,7 +97,9 @@ test('frees a shared swap entry once', () => {
 
 test('does not count shared swap for one process', () => {
   const freedOf = (...rows: readonly ProcessMemoryRecord[]) =>
-    hostProcesses({ processes: rows, ...NAMES }).processes.map(({ freed }) => (freed ?? -1) / MIB);
+    hostProcesses({ processes: rows, ...NAMES }).processes.map(
+      ({ freedIfKilledBytes }) => (freedIfKilledBytes ?? -1) / MIB,
+    );
   expect(freedOf(record(1, 'alone', { swap: 8 }))).toEqual([9]);
   // Four have all of it.
   expect(freedOf(record(1, 'worker', { swap: 8, swapSharers: 4 }))).toEqual([1]);

@@ -1,6 +1,6 @@
 import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
-import { type ProcsJson, procsSchema } from '../../../src/answers/procs/schema.js';
 import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
+import { type ProcsAnswer, procsSchema } from '../../../src/contracts/procs.js';
 
 const KERNEL = { release: '6.1.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' } as const;
 const PAGE = 4096;
@@ -111,7 +111,7 @@ export interface MadeProcess {
   readonly comm?: string;
 }
 
-export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): ProcsJson {
+export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): ProcsAnswer {
   const sizes = (pss: number | null) => ({
     rssBytes: pss === null ? 4096 : pss * 2,
     pssBytes: pss,
@@ -175,7 +175,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     pages: null,
     complete: true,
     warnings: [],
-  } satisfies ProcsJson);
+  } satisfies ProcsAnswer);
 }
 
 const figures = (bytes: number) => ({

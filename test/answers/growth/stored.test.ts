@@ -1,16 +1,15 @@
 import { expect, test } from 'vitest';
 import { processSampleJson, procsEnd, procsGrowth, procsSample } from '../../../src/answers/growth/json.js';
+import { StoredSamples } from '../../../src/answers/growth/stored.js';
+import { formatJson } from '../../../src/base/util.js';
 import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
   procsSampleSchema,
-} from '../../../src/answers/growth/schema.js';
-import { StoredSamples } from '../../../src/answers/growth/stored.js';
-import { formatJson } from '../../../src/base/util.js';
+} from '../../../src/contracts/growth.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { SAMPLE_HISTORY } from '../../../src/growth/trend.js';
-import { placeOf } from '../../../src/records/cgroups.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const PSI = {
@@ -18,20 +17,20 @@ const PSI = {
   full: { avg10: 0, avg60: 0, avg300: 0, totalMicroseconds: 0 },
 };
 const NO_SIZES = {
-  rss: 1,
-  pss: 1,
-  uss: 1,
-  anonymous: 1,
-  file: 1,
-  shmem: 0,
-  swap: 0,
-  swapPss: null,
-  hugetlb: 0,
-  pageTables: 1,
-  locked: 0,
-  pinned: 0,
-  network: null,
-  freed: 2,
+  rssBytes: 1,
+  pssBytes: 1,
+  ussBytes: 1,
+  anonBytes: 1,
+  fileBytes: 1,
+  shmemBytes: 0,
+  swapBytes: 0,
+  swapPssBytes: null,
+  hugetlbBytes: 0,
+  pageTableBytes: 1,
+  lockedBytes: 0,
+  pinnedBytes: 0,
+  networkPinnedBytes: null,
+  freedIfKilledBytes: 2,
 };
 
 const LOOKS = Array.from({ length: 20 }, (_, at) =>
@@ -65,7 +64,10 @@ function written(looks: readonly ProcessesAtTime[]): string[] {
           uid: 0,
           threads: 1,
           ageSeconds: 1,
-          started: 1,
+          startTicks: 1,
+          pssUnknown: null,
+          pssByKind: null,
+          networkEstimate: null,
           oomScore: 1,
           oomScoreAdj: 0,
           sharedWith: [],
@@ -112,10 +114,11 @@ test('growth in stored samples conforms to its schema', () => {
 });
 
 test('identifies a container by the path of its cgroup', () => {
-  const cgroup = placeOf(`/docker/${'ab'.repeat(32)}`);
+  const container = 'ab'.repeat(32);
+  const place = { cgroup: `/docker/${container}`, pod: null, container };
   const one = held(1, 5);
-  const { looks } = stored(written([look(1, [{ ...one, who: { ...one.who, cgroup } }])]));
-  expect(looks[0]?.processes[0]?.who.cgroup).toEqual(cgroup);
+  const { looks } = stored(written([look(1, [{ ...one, who: { ...one.who, ...place } }])]));
+  expect(looks[0]?.processes[0]?.who).toMatchObject(place);
 });
 
 test('counts truncated lines; their samples report no sum and no exited process', () => {

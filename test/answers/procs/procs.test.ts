@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { chosen } from '../../../src/account/processes/groups.js';
+import { type ChosenProcs, chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { procsJson } from '../../../src/answers/procs/json.js';
-import { procsSchema } from '../../../src/answers/procs/schema.js';
-import { procsText } from '../../../src/answers/procs/text.js';
+import { procsBlocks } from '../../../src/answers/procs/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
+import { procsSchema } from '../../../src/contracts/procs.js';
 import { placeOf } from '../../../src/records/cgroups.js';
 import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
@@ -51,7 +51,10 @@ function record(pid: number, uss: number, more: Partial<ProcessMemoryRecord> = {
   };
 }
 
-const SOCKETS = { of: (pid: number) => (pid === 9 ? { low: 1024, likely: 2048, atMost: null } : null), lost: [] };
+const SOCKETS = {
+  of: (pid: number) => (pid === 9 ? { leastBytes: 1024, likelyBytes: 2048, mostBytes: null } : null),
+  lost: [],
+};
 const COUNTS = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
 const ROWS = [
   record(1, 40_960),
@@ -65,17 +68,21 @@ const ROWS = [
 const answer = (rows = ROWS) => hostProcesses({ processes: rows, ...COUNTS });
 const named = (uid: number) => (uid === 0 ? 'root' : String(uid));
 const TEXT = { limit: 20, source: '--live', width: null };
+const procsText = (
+  found: ChosenProcs,
+  { width, ...choice }: Parameters<typeof procsBlocks>[1] & { width: number | null },
+) => blockTexts(procsBlocks(found, choice), width).join('\n\n');
 
 test('the process that holds most comes first: USS, swap and page tables', () => {
   const found = chosen(answer(), {}, named);
-  expect(found.processes.map(({ pid, freed }) => [pid, freed])).toEqual([
+  expect(found.answer.processes.map(({ pid, freedIfKilledBytes }) => [pid, freedIfKilledBytes])).toEqual([
     [9, 81_920 + 4096 + 8192],
     [1, 40_960 + 4096 + 8192],
     [12, null],
   ]);
 });
 
-test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
+test.each(['rssBytes', 'threads', 'ageSeconds', 'swapBytes'] as const)(
   'sorted by %s, the first line still names the process that holds most',
   (sort) => {
     const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
@@ -88,9 +95,9 @@ describe('a process of unknown PSS that may be the largest', () => {
   const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
   const found = (options: Parameters<typeof chosen>[1] = {}) => chosen(answer([...ROWS, big]), options, named);
 
-  test.each(['freed', 'uss', 'pss'] as const)('comes first by its RSS, sorted by %s', (sort) => {
-    expect(found({ sort }).processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
-    expect(found({ sort, by: 'user' }).groups?.map(({ key }) => key)).toEqual(['1000', 'root']);
+  test.each(['freedIfKilledBytes', 'ussBytes', 'pssBytes'] as const)('comes first by its RSS, sorted by %s', (sort) => {
+    expect(found({ sort }).answer.processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
+    expect(found({ sort, by: 'user' }).answer.groups?.map(({ key }) => key)).toEqual(['1000', 'root']);
   });
 
   test('the first line calls no other process the largest', () => {
@@ -103,10 +110,10 @@ describe('a process of unknown PSS that may be the largest', () => {
 
 test('an unreadable process makes the answer incomplete, and is not zero', () => {
   const found = chosen(answer(), {}, named);
-  expect(found.complete).toBe(false);
-  expect(found.notShown).toBe(1);
+  expect(found.answer.complete).toBe(false);
+  expect(found.answer.omitted).toBe(1);
   expect(procsText(found, TEXT)).toMatch(/^ *12 +≤ 20\.0 KiB +\? +8\.00 KiB +\? +8\.00 KiB/m);
-  expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
+  expect(chosen(answer(ROWS.slice(0, 2)), {}, named).answer.complete).toBe(true);
 });
 
 test('names what the figure includes, and with -v what else a kill frees', () => {
@@ -122,14 +129,14 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${included}; SOCKETS are not included.\n`);
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);
-  const captured = { name: 'db1', taken: null };
+  const captured = { host: 'db1', takenAt: null };
   const from = hostProcesses({ processes: ROWS, ...COUNTS }, undefined, { captured, warnings: [] });
   expect(procsText(chosen(from, {}, named), verbose)).toContain(`${kill};`);
 });
 
 test('names the process whose sockets pin much, which no other figure shows', () => {
   const likely = 64 * 2 ** 20;
-  const of = (pid: number) => (pid === 9 ? { low: likely, likely, atMost: null } : null);
+  const of = (pid: number) => (pid === 9 ? { leastBytes: likely, likelyBytes: likely, mostBytes: null } : null);
   const found = hostProcesses({ processes: ROWS, ...COUNTS }, { of, lost: [] });
   expect(procsText(chosen(found, {}, named), TEXT)).toContain(
     'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
@@ -145,7 +152,7 @@ test('reports sums with unknown parts as lower bounds', () => {
 });
 
 test('JSON conforms to its schema', () => {
-  const json = procsSchema.parse(procsJson(chosen(answer(), { by: 'user' }, named)));
+  const json = procsSchema.parse(chosen(answer(), { by: 'user' }, named).answer);
   expect(json.source).toBe('proc');
   expect(json.processes[0]).toMatchObject({ pid: 9, pod: POD, nsPids: [9, 1], complete: true });
   expect(json.total).toMatchObject({ processes: 3, ussBytes: 122_880, complete: false });
@@ -162,9 +169,9 @@ test('escapes names', () => {
 });
 
 test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s add up to the total', (by) => {
-  const { groups = [] } = chosen(answer(), { by }, named);
+  const { groups = [] } = chosen(answer(), { by }, named).answer;
   expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
-  expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
+  expect(groups.reduce((sum, { ussBytes }) => sum + (ussBytes ?? 0), 0)).toBe(122_880);
 });
 
 test.each([40, 80, 132])('fits %i columns', (width) => {
@@ -178,8 +185,7 @@ test('counts the rows beyond the limit', () => {
 
 test('memory pinned by sockets is an estimate from ss, and unknown without it', () => {
   const found = hostProcesses({ ...COUNTS, processes: ROWS.slice(0, 2) }, SOCKETS);
-  const answer = chosen(found, { by: 'user' }, String);
-  const json = procsSchema.parse(procsJson(answer));
+  const json = procsSchema.parse(chosen(found, { by: 'user' }, String).answer);
   const of = (pid: number) => json.processes.find((process) => process.pid === pid);
   expect(of(9)).toMatchObject({
     networkPinnedBytes: 2048,
@@ -195,8 +201,8 @@ test('memory pinned by sockets is an estimate from ss, and unknown without it', 
     'sockets of 1 process are not available: requires CAP_SYS_PTRACE',
   ]);
   const options = { limit: 20, width: null, source: '--live' };
-  expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);
-  expect(procsText(answer, options)).toMatch(/≥ ~2\.00 KiB/);
+  expect(procsText(chosen(found, {}, String), options)).toMatch(/~2\.00 KiB/);
+  expect(procsText(chosen(found, { by: 'user' }, String), options)).toMatch(/≥ ~2\.00 KiB/);
 });
 
 test.each([
@@ -213,9 +219,9 @@ test('pinned pages are a column of the list that is sorted by them, and of -v', 
   const { status } = record(9, 81_920);
   const pinning = record(9, 81_920, { status: { ...status!, pinned: 5 * 2 ** 30 } });
   const rows = [record(1, 40_960), pinning];
-  const table = (sort: 'pinned' | undefined, verbose = false) =>
+  const table = (sort: 'pinnedBytes' | undefined, verbose = false) =>
     procsText(chosen(answer(rows), sort ? { sort } : {}, named), { ...TEXT, verbose });
-  expect(table('pinned')).toMatch(/ PINNED .*\n *9 .* 5\.00 GiB /);
+  expect(table('pinnedBytes')).toMatch(/ PINNED .*\n *9 .* 5\.00 GiB /);
   expect(table(undefined, true)).toMatch(/ PINNED /);
   expect(table(undefined)).not.toMatch(/ PINNED /);
 });

@@ -4,7 +4,6 @@ import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/s
 import { watchSampleSchema } from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/util.js';
 import type { WatchSample } from '../../../src/growth/watch/answer.js';
-import { placeOf } from '../../../src/records/cgroups.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const HOSTILE = '\u001b]0;x\u0007\u202e"\\\n{';
@@ -50,11 +49,11 @@ test('a line stays below the maximum length for names of any length', () => {
     minorFaults: 1e15,
     majorFaults: 1e15,
   });
-  const who = { ...worst.who, cgroup: placeOf(`/${'\u202e'.repeat(39)}`), nsPids: Array<number>(32).fill(2 ** 22) };
+  const who = { ...worst.who, cgroup: `/${'\u202e'.repeat(39)}`, nsPids: Array<number>(32).fill(2 ** 22) };
   const json = watchSampleJson(sample(Array(100).fill({ ...worst, who })));
   expect(json.processes[0]?.cgroup).not.toBeNull();
   expect(formatJson(json).length).toBeLessThan(64 * 1024);
-  const longer = { ...worst, who: { ...who, cgroup: placeOf(`/${'x'.repeat(4000)}`) } };
+  const longer = { ...worst, who: { ...who, cgroup: `/${'x'.repeat(4000)}` } };
   expect(watchSampleJson(sample([longer])).processes[0]?.cgroup).toBeNull();
 });
 

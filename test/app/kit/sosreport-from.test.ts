@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { logSchema } from '../../../src/answers/log/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../src/contracts/procs.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { meminfo } from '../../support/snapshot.js';

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { processSchema } from '../../../src/answers/process/schema.js';
-import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { processSchema } from '../../../src/contracts/process.js';
+import { procsSchema } from '../../../src/contracts/procs.js';
 import { captureFiles } from '../../support/capture.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';

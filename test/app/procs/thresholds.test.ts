@@ -4,13 +4,12 @@ import { checkThresholds, parseThreshold } from '../../../src/app/procs/threshol
 import { kdumpMem } from '../../support/in-process.js';
 
 const INCIDENT = 'fixtures/incident.vmcore';
-const process = (pid: number, anonymous: number | null) => ({ pid, comm: 'a\x1b', anonymous });
-const picked = (more: object = {}) =>
+const process = (pid: number, anonBytes: number | null) => ({ pid, comm: 'a\x1b', anonBytes });
+const picked = (more: object = {}, beside: object = { hidden: false }) =>
   ({
-    processes: [process(7, 5000), process(8, 100)],
-    groups: undefined,
-    complete: true,
-    ...more,
+    answer: { processes: [process(7, 5000), process(8, 100)], complete: true, ...more },
+    members: [],
+    ...beside,
   }) as unknown as ChosenProcs;
 
 describe('limits of --fail-on for processes', () => {
@@ -23,20 +22,21 @@ describe('limits of --fail-on for processes', () => {
   });
   test('an unknown figure, a hidden process or an incomplete answer is no success', () => {
     const unknown = picked({ processes: [process(7, 1), process(9, null)] });
-    for (const doubtful of [unknown, picked({ hidden: true }), picked({ complete: false })])
+    for (const doubtful of [unknown, picked({}, { hidden: true }), picked({ complete: false })])
       expect(checkThresholds(doubtful, parseThreshold('anon=9999'))).toMatchObject({ status: 5 });
     // A certain excess takes precedence.
     expect(checkThresholds(picked({ complete: false }), parseThreshold('anon=10')).status).toBe(1);
   });
   test('apply to groups as a whole; an unknown member makes a group unknown', () => {
-    const group = (key: string | null, anonymous: number, members: readonly object[]) => ({ key, anonymous, members });
-    const groups = [group('web', 5100, [process(7, 5000), process(8, 100)]), group(null, 1, [])];
-    expect(checkThresholds(picked({ groups }), parseThreshold('anon=5050'))).toMatchObject({
+    const group = (key: string | null, anonBytes: number) => ({ key, anonBytes });
+    const groups = [group('web', 5100), group(null, 1)];
+    const members = [[process(7, 5000), process(8, 100)], []];
+    expect(checkThresholds(picked({ groups }, { members }), parseThreshold('anon=5050'))).toMatchObject({
       status: 1,
       lines: [expect.stringContaining('anon of web is')],
     });
-    const unknown = [group('web', 100, [process(8, 100), process(9, null)])];
-    expect(checkThresholds(picked({ groups: unknown }), parseThreshold('anon=5050')).status).toBe(5);
+    const unknown = picked({ groups: [group('web', 100)] }, { members: [[process(8, 100), process(9, null)]] });
+    expect(checkThresholds(unknown, parseThreshold('anon=5050')).status).toBe(5);
   });
   test('count the rows beyond the first ten', () => {
     const processes = Array.from({ length: 30 }, (_, index) => process(index + 1, 100));

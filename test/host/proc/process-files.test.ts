@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { hostProcess } from '../../../src/account/processes/host.js';
-import { descriptorsAnswer, descriptorsText } from '../../../src/answers/process/render.js';
-import type { ProcessFdsJson } from '../../../src/answers/process/schema.js';
+import { descriptorsAnswer } from '../../../src/account/processes/process.js';
+import { descriptorsBlocks } from '../../../src/answers/process/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
+import type { DescriptorsAnswer } from '../../../src/contracts/process.js';
 import { fileSystemsOf, parseSmaps, readDescriptors, readMappings } from '../../../src/host/proc/process-files.js';
 import { kdumpMem } from '../../support/cli.js';
 import { madeSource } from '../../support/made-host.js';
@@ -40,14 +42,14 @@ describe('mappings in /proc/PID/smaps', () => {
         end: 0x7f104000n,
         permissions: 'r-xp',
         offset: 0x2000n,
-        name: '/usr/lib/a b (x).so',
+        path: '/usr/lib/a b (x).so',
         kind: 'file',
-        rss: 102_400,
-        pss: 61_440,
-        privateDirty: 40_960,
-        sharedClean: 49_152,
-        swap: null,
-        locked: null,
+        rssBytes: 102_400,
+        pssBytes: 61_440,
+        privateDirtyBytes: 40_960,
+        sharedCleanBytes: 49_152,
+        swapBytes: null,
+        lockedBytes: null,
       }),
     ]);
   });
@@ -71,8 +73,8 @@ describe('mappings in /proc/PID/smaps', () => {
 
   test('ignore a name that looks like a field', () => {
     const [one, ...others] = parsed(mapping('1000-2000 rw-p 00000000 08:01 1 /x\\012Rss: 9 kB'));
-    expect(one?.name).toBe('/x\\012Rss: 9 kB');
-    expect(one?.rss).toBe(102_400);
+    expect(one?.path).toBe('/x\\012Rss: 9 kB');
+    expect(one?.rssBytes).toBe(102_400);
     expect(others).toEqual([]);
   });
 
@@ -81,8 +83,8 @@ describe('mappings in /proc/PID/smaps', () => {
       mapping('1000-2000 rw-p 00000000 00:00 0').replace('100 kB', '900 kB'),
       mapping(`3000-4000 r--p 00000000 08:01 1 /x${end}y`),
     );
-    expect(anonymous).toMatchObject({ rss: 921_600, name: '' });
-    expect(file).toMatchObject({ rss: 102_400, name: `/x${end}y`, kind: 'file' });
+    expect(anonymous).toMatchObject({ rssBytes: 921_600, path: null });
+    expect(file).toMatchObject({ rssBytes: 102_400, path: `/x${end}y`, kind: 'file' });
   });
 
   test('make the answer incomplete if lines are of an unknown form', async () => {
@@ -147,7 +149,7 @@ test('counts descriptors by kind, the bytes of each object once, and watches', (
   };
   const found = readDescriptors(madeSource({ files, links }), 7);
   expect(found).toMatchObject({ pid: 7, comm: 'app', count: 12, limit: 1024, passed: 20, unreadable: 0 });
-  const text = descriptorsText(descriptorsAnswer(found), null);
+  const text = blockTexts(descriptorsBlocks(descriptorsAnswer(found)), null).join('\n\n');
   expect(text).toContain('It has not received 20 passed descriptors (SCM_RIGHTS): their files stay open.');
   const older = readDescriptors(madeSource({ files: { ...files, '/proc/7/fdinfo/3': 'pos:\t0\n' }, links }), 7);
   expect(older.passed).toBeNull();
@@ -176,7 +178,7 @@ test.skipIf(!existsSync('/proc/self/fdinfo'))(
     try {
       await once(child.stdout, 'data');
       const { stdout } = await kdumpMem('procs', '--live', '--pid', `${child.pid}`, '--fds', '--json');
-      const answer = JSON.parse(stdout) as ProcessFdsJson;
+      const answer = JSON.parse(stdout) as DescriptorsAnswer;
       const links = readdirSync(`/proc/${child.pid}/fd`).map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`));
       expect(answer).toMatchObject({ count: links.length, comm: 'perl', complete: true });
       const group = (kind: string) => answer.groups.find((one) => one.kind === kind);

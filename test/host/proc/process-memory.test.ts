@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { procsJson } from '../../../src/answers/procs/json.js';
-import { procsText } from '../../../src/answers/procs/text.js';
+import { procsBlocks } from '../../../src/answers/procs/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
 import { HostError } from '../../../src/base/errors.js';
 import { sumSmaps } from '../../../src/host/proc/memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
@@ -210,8 +210,8 @@ describe('processes of /proc', () => {
     const big = ['VmRSS:\t 2097152 kB', 'RssAnon:\t 2000000 kB', 'VmPTE:\t 44 kB', 'VmSwap:\t 0 kB'];
     add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY, ...FILES), smaps_rollup: ROLLUP });
     add(host, 7, { stat: stat(7, 'db'), status: status('db', ...big), smaps_rollup: ROLLUP });
-    const answer = chosen(hostProcesses(await readProcesses(host)), { by: 'command' }, String);
-    const json = procsJson(answer);
+    const found = hostProcesses(await readProcesses(host));
+    const json = chosen(found, { by: 'command' }, String).answer;
     const gib = 2 * 2 ** 30;
     expect(json.processes[0]).toMatchObject({
       pid: 7,
@@ -227,8 +227,8 @@ describe('processes of /proc', () => {
     expect(json.total).toMatchObject({ pssBytes: 60 * 1024, withoutPss, complete: false });
     expect(json.groups?.[0]).toMatchObject({ key: 'db', pssBytes: null, withoutPss, freedIfKilledMostBytes: null });
     expect(json).toMatchObject({ complete: false, warnings: [{ code: 'pss-not-read' }] });
-    const { groups: _, ...list } = answer;
-    const text = procsText({ ...list, groups: undefined }, { limit: 5, source: '--live', width: null });
+    const blocks = procsBlocks(chosen(found, {}, String), { limit: 5, source: '--live' });
+    const text = blockTexts(blocks, null).join('\n\n');
     expect(text).toContain(
       'The PSS of 1 process (RSS 2.00 GiB) is not known; the other 1 process uses at least 60.0 KiB of memory (PSS)',
     );

@@ -2,10 +2,10 @@ import { mappingsSuite } from '../processes/mappings-suite.js';
 
 // Huge pages are 32 MiB: too large for the guest. Sharers of a page in swap are not reported.
 mappingsSuite('6.12-arm64-16k', [
-  'anonymousHuge',
-  'shmemHuge',
-  'fileHuge',
-  'privateHugetlb',
-  'sharedHugetlb',
-  'swapPss',
+  'anonHugeBytes',
+  'shmemHugeBytes',
+  'fileHugeBytes',
+  'privateHugetlbBytes',
+  'sharedHugetlbBytes',
+  'swapPssBytes',
 ]);

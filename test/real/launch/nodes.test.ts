@@ -2,9 +2,9 @@ import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { snapshotSchema } from '../../../src/answers/snapshot/schema.js';
 import { stacksSchema } from '../../../src/answers/stacks/schema.js';
+import { procsSchema } from '../../../src/contracts/procs.js';
 import { fixture, incident } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';

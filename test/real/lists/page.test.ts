@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { listHtml } from '../../../src/answers/html/list-page.js';
-import type { ProcsJson } from '../../../src/answers/procs/schema.js';
 import { tableBlock } from '../../../src/answers/text/blocks.js';
+import type { ProcsAnswer } from '../../../src/contracts/procs.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { pageTests } from '../../support/page-tests.js';
@@ -32,7 +32,7 @@ async function pageOf(name: Page, ...args: readonly string[]): Promise<string> {
 async function savedAnswers(): Promise<string[]> {
   const { stdout } = await kdumpMem('procs', '--vmcore', INCIDENT, '--json');
   return [0, 1].map((minute) => {
-    const answer = JSON.parse(stdout) as ProcsJson & { origin: { at: string } };
+    const answer = JSON.parse(stdout) as ProcsAnswer & { origin: { at: string } };
     const at = new Date(Date.parse(answer.origin.at) + minute * 60_000).toISOString();
     const grown = (bytes: number | null) => (bytes ?? 0) + minute * 2 ** 20;
     const processes = answer.processes.map((one) => ({ ...one, pssBytes: grown(one.pssBytes) }));

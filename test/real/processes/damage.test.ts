@@ -35,7 +35,7 @@ test('a complete dump has all figures, and PSS counts each page once', () => {
         for (let index = 0; index < pages; index++) frames.add(frame + index);
       }),
     );
-  const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
+  const pss = processes.reduce((sum, process) => sum + (process.pssBytes ?? Number.NaN), 0);
   expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
 });
 
@@ -43,9 +43,9 @@ test('a process without its mm_struct is not listed, and all shares are unknown'
   const answer = kernelProcesses(damagedBy(lose(sleeper.mm, 'mm_struct.pgd')));
   expect(messages(answer)).toContain(`pid ${pid} is not listed`);
   expect(answer.complete).toBe(false);
-  expect(answer.notShown).toBe(1);
+  expect(answer.omitted).toBe(1);
   expect(answer.processes.length).toBe(spaces.length - 1);
-  for (const { rss, pss, uss, freed, complete } of answer.processes) {
+  for (const { rssBytes: rss, pssBytes: pss, ussBytes: uss, freedIfKilledBytes: freed, complete } of answer.processes) {
     expect({ pss, uss, freed, complete }).toEqual({ pss: null, uss: null, freed: null, complete: false });
     expect(rss).toBeGreaterThan(0);
   }
@@ -236,7 +236,7 @@ test('a swap entry of two processes is freed by neither of them alone', () => {
       },
     });
   const freed = (entries: typeof own) =>
-    kernelProcesses(swapping(entries)).processes.map((process) => process.freed ?? Number.NaN);
+    kernelProcesses(swapping(entries)).processes.map((process) => process.freedIfKilledBytes ?? Number.NaN);
   const [before, after] = [freed(new Map()), freed(own)];
   const more = after.map((bytes, index) => bytes - (before[index] ?? 0));
   expect(more.filter((bytes) => bytes !== 0)).toEqual([4096]);

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { processSchema } from '../../../src/answers/process/schema.js';
-import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { processSchema } from '../../../src/contracts/process.js';
+import { procsSchema } from '../../../src/contracts/procs.js';
 import { kdumpMem } from '../../support/cli.js';
 import { KERNELS, labDump, labKdump } from '../../support/lab.js';
 

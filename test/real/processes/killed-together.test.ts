@@ -13,7 +13,7 @@ describe.each([...KERNELS, '6.12-arm64-16k'] as const)(
     const { processes } = answer;
     const { pageSize } = kernel.facts;
     const tables = (members: typeof processes) =>
-      members.reduce((sum, { pageTables }) => sum + (pageTables ?? Number.NaN), 0);
+      members.reduce((sum, { pageTableBytes: pageTables }) => sum + (pageTables ?? Number.NaN), 0);
 
     /** Number of frames that only these processes map, by an independent walk. */
     const framesOf = (members: typeof processes): number => {
@@ -43,7 +43,7 @@ describe.each([...KERNELS, '6.12-arm64-16k'] as const)(
         const sockets = census.processes.find(({ pid }) => pid !== null && pids.has(pid));
         const high = sockets?.freedIfKilled?.high ?? 0;
         expect(most).toBe(framesOf(members) * pageSize + tables(members) + high);
-        const alone = members.reduce((sum, { freed }) => sum + (freed ?? Number.NaN), 0);
+        const alone = members.reduce((sum, { freedIfKilledBytes: freed }) => sum + (freed ?? Number.NaN), 0);
         expect(least).toBeGreaterThanOrEqual(alone);
         expect(least).toBeLessThanOrEqual(most ?? 0);
         // Programs of one file share its pages.
@@ -52,11 +52,12 @@ describe.each([...KERNELS, '6.12-arm64-16k'] as const)(
     });
 
     test('for all processes, every mapped page', () => {
-      const { anonymous, swapCache, pageCache, shared, otherMapped } = answer.pages!;
-      const mapped = anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
+      const { anonymous, swapCache, pageCache, shared, otherMappedBytes: otherMapped } = answer.pages!;
+      const mapped =
+        anonymous.mappedBytes + swapCache.mappedBytes + pageCache.mappedBytes + shared.mappedBytes + otherMapped;
       const [bounds] = killedTogether([processes]);
       expect(bounds?.most).toBeGreaterThanOrEqual(mapped + tables(processes));
-      expect(bounds?.least).toBeGreaterThanOrEqual(anonymous.mapped + pageCache.mapped + tables(processes));
+      expect(bounds?.least).toBeGreaterThanOrEqual(anonymous.mappedBytes + pageCache.mappedBytes + tables(processes));
     });
   },
 );

@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type ProcessAnswer, sumOfMappings } from '../../../src/account/processes/mappings.js';
+import { sumOfMappings } from '../../../src/account/processes/mappings.js';
 import { kernelProcess } from '../../../src/account/processes/one-process.js';
+import type { Mapping, ProcessAnswer } from '../../../src/contracts/process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records/mappings.js';
+import { MAPPING_KINDS, MAPPING_SIZES } from '../../../src/records/mappings.js';
 import { openDescriptors } from '../../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { testGuest } from '../../support/guest.js';
@@ -30,9 +31,9 @@ function reportsOf(text: string): Told[] {
 }
 
 /** A line of /proc/PID/maps, without device and inode. */
-function headerOf({ start, end, permissions, offset, name }: Mapping): string {
+function headerOf({ start, end, permissions, offset, path: name }: Mapping): string {
   const hex = (value: bigint) => value.toString(16).padStart(8, '0');
-  return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name}`.trim();
+  return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name ?? ''}`.trim();
 }
 
 /** Mount options that are not specific to a file system. */
@@ -44,7 +45,10 @@ const GENERAL = new Set(['ro', 'rw', 'nosuid', 'nodev', 'noexec', 'relatime', 'n
  *
  * @param lacks sizes that the guest does not have, or that cannot be reported
  */
-export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge']): void {
+export function mappingsSuite(
+  version: LabKernel,
+  lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHugeBytes'],
+): void {
   describe(`mappings of a dump match /proc/PID/smaps: ${version}`, () => {
     const guest = testGuest(version);
     const processes: { readonly reports: Told[]; readonly answer: ProcessAnswer }[] = [];
@@ -102,10 +106,9 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
       }
     });
 
-    const exact = Object.entries(MAPPING_SIZES).filter(([size]) => !['pss', 'swapPss', 'locked'].includes(size)) as [
-      keyof typeof MAPPING_SIZES,
-      string,
-    ][];
+    const exact = Object.entries(MAPPING_SIZES).filter(
+      ([size]) => !['pssBytes', 'swapPssBytes', 'lockedBytes'].includes(size),
+    ) as [keyof typeof MAPPING_SIZES, string][];
 
     test.each(exact)('%s is %s, to the page', (size, field) => {
       for (const { reports, answer } of processes) {
@@ -117,9 +120,9 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
     });
 
     test.each([
-      ['pss', 'Pss'],
-      ['swapPss', 'SwapPss'],
-      ['locked', 'Locked'],
+      ['pssBytes', 'Pss'],
+      ['swapPssBytes', 'SwapPss'],
+      ['lockedBytes', 'Locked'],
     ] as const)('%s is %s, which truncates to KiB', (size, field) => {
       for (const { reports, answer } of processes)
         for (const [index, { header, fields }] of reports.entries()) {
@@ -136,23 +139,22 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
       const kinds = new Set(all.map(({ kind }) => kind));
       // A file of tmpfs (some of the lab's dumps have one), and rings.
       const rare = ['shmem', 'kernel'];
-      if (lacks.includes('privateHugetlb')) rare.push('hugetlb');
+      if (lacks.includes('privateHugetlbBytes')) rare.push('hugetlb');
       for (const kind of MAPPING_KINDS) if (!rare.includes(kind)) expect(kinds).toContain(kind);
       const sum = sumOfMappings(all);
       for (const size of Object.keys(MAPPING_SIZES) as (keyof typeof MAPPING_SIZES)[])
         if (!lacks.includes(size)) expect(sum[size], size).toBeGreaterThan(0);
-      const hidden = all.filter(({ permissions, rss }) => permissions === '---p' && (rss ?? 0) > 0);
+      const hidden = all.filter(({ permissions, rssBytes }) => permissions === '---p' && (rssBytes ?? 0) > 0);
       expect(hidden.length).toBeGreaterThan(0);
     });
 
     test('mappings add up to the process', () => {
       for (const { answer } of processes) {
-        const { mappings, process } = answer;
-        const { rss, anonymous, privateClean, privateDirty, pss } = sumOfMappings(mappings);
-        expect(rss).toBe(process.rss);
-        expect(anonymous).toBe(process.anonymous);
-        expect((privateClean ?? 0) + (privateDirty ?? 0)).toBe(process.uss);
-        expect(Math.abs((pss ?? 0) - (process.pss ?? 0))).toBeLessThan(mappings.length);
+        const { mappings, mapped } = answer;
+        expect(mapped.rssBytes).toBe(answer.rssBytes);
+        expect(mapped.anonBytes).toBe(answer.anonBytes);
+        expect((mapped.privateCleanBytes ?? 0) + (mapped.privateDirtyBytes ?? 0)).toBe(answer.ussBytes);
+        expect(Math.abs((mapped.pssBytes ?? 0) - (answer.pssBytes ?? 0))).toBeLessThan(mappings.length);
       }
     });
 

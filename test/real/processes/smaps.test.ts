@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
-import type { ProcsAnswer } from '../../../src/account/processes/process.js';
+import type { FoundProcesses } from '../../../src/account/processes/process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
@@ -41,7 +41,7 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
   const nsPids = new Map<number, readonly number[]>();
   const namespaces = new Map<number, number>();
   let dump: string;
-  let answer: ProcsAnswer;
+  let answer: FoundProcesses;
 
   beforeAll(async () => {
     await guest.boot({ memoryMiB: 384, tools: ['takeuser', 'takemaps', 'merged'] });
@@ -95,16 +95,16 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
   });
 
   test.each([
-    ['rss', 'Rss'],
-    ['anonymous', 'Anonymous'],
-    ['swap', 'Swap'],
-    ['pageTables', 'VmPTE'],
-    ['hugetlb', 'HugetlbPages'],
+    ['rssBytes', 'Rss'],
+    ['anonBytes', 'Anonymous'],
+    ['swapBytes', 'Swap'],
+    ['pageTableBytes', 'VmPTE'],
+    ['hugetlbBytes', 'HugetlbPages'],
   ] as const)('%s is %s, to the page', (size, field) => {
     for (const process of still()) {
       const kilobytes = reports.get(process.pid)?.[field];
       // The top-level table is in no counter.
-      const more = size === 'pageTables' ? 4 : 0;
+      const more = size === 'pageTableBytes' ? 4 : 0;
       expect((process[size] ?? Number.NaN) / 1024, process.comm).toBe((kilobytes ?? 0) + more);
     }
   });
@@ -112,20 +112,24 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
   test('uss is the private memory, to the page', () => {
     for (const process of still()) {
       const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } = reports.get(process.pid) ?? {};
-      expect((process.uss ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
+      expect((process.ussBytes ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
     }
   });
 
   test('pss is Pss, which truncates to KiB', () => {
     for (const process of still()) {
-      const more = (process.pss ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
+      const more = (process.pssBytes ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
       expect(more, process.comm).toBeGreaterThanOrEqual(0);
       // The kernel truncates each page's share, too. The reading cat and its shell had a share of
       // the pages of busybox then.
       if (process.comm === 'takeuser') expect(more).toBeLessThan(1.01);
     }
     const takers = still().filter(({ comm }) => comm === 'takeuser');
-    expect(takers.every(({ pss, rss, uss }) => (pss ?? 0) < (rss ?? 0) && (pss ?? 0) > (uss ?? 0))).toBe(true);
+    expect(
+      takers.every(
+        ({ pssBytes, rssBytes, ussBytes }) => (pssBytes ?? 0) < (rssBytes ?? 0) && (pssBytes ?? 0) > (ussBytes ?? 0),
+      ),
+    ).toBe(true);
   });
 
   test('threads, users and pids match /proc', () => {
@@ -134,23 +138,23 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
       expect({ comm, threads, uid }).toEqual({ comm, threads: Threads, uid: Uid });
       expect(own).toEqual(nsPids.get(pid));
     }
-    expect(answer.processes.some(({ nsPids: own }) => own.length === 2)).toBe(true);
+    expect(answer.processes.some(({ nsPids }) => nsPids.length === 2)).toBe(true);
   });
 
   test('finds a pid in its namespace, two levels deep, and from the parent namespace', () => {
     const kernel = openNative({ files: [dump] });
     try {
-      const inside = still().filter(({ nsPids: own }) => own.length > 1);
-      expect(new Set(inside.map(({ nsPids: own }) => own.length))).toEqual(new Set([2, 3]));
+      const inside = still().filter(({ nsPids }) => nsPids.length > 1);
+      expect(new Set(inside.map(({ nsPids }) => nsPids.length))).toEqual(new Set([2, 3]));
       for (const { pid, nsPids: own } of inside) {
         const namespace = namespaces.get(pid) ?? Number.NaN;
         expect(findInPidNamespace(kernel, { namespace, pid: own.at(-1) ?? 0 })).toBe(pid);
       }
       // Its own namespace is the parent of the innermost one, which has the pid at its second
       // level.
-      const innermost = inside.find(({ nsPids: own }) => own.length === 3);
+      const innermost = inside.find(({ nsPids }) => nsPids.length === 3);
       const between = innermost?.nsPids[1] ?? Number.NaN;
-      const around = [...new Set(inside.filter(({ nsPids: own }) => own.length === 2))]
+      const around = [...new Set(inside.filter(({ nsPids }) => nsPids.length === 2))]
         .map(({ pid }) => namespaces.get(pid) ?? Number.NaN)
         .filter((namespace) => namespace !== namespaces.get(innermost?.pid ?? 0));
       const found = around.flatMap((namespace) => {
@@ -223,8 +227,10 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
   });
 
   test('allocated memory is attributed to its process', () => {
-    const most = answer.processes.toSorted((a, b) => (b.freed ?? 0) - (a.freed ?? 0));
-    const takers = most.filter(({ comm, freed }) => comm === 'takeuser' && (freed ?? 0) > AMOUNT);
+    const most = answer.processes.toSorted((a, b) => (b.freedIfKilledBytes ?? 0) - (a.freedIfKilledBytes ?? 0));
+    const takers = most.filter(
+      ({ comm, freedIfKilledBytes }) => comm === 'takeuser' && (freedIfKilledBytes ?? 0) > AMOUNT,
+    );
     expect(takers.length).toBeGreaterThanOrEqual(3);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { verifySchema } from '../../../src/answers/schema.js';
+import { verifySchema } from '../../../src/contracts/verify.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 

@@ -5,7 +5,7 @@ import { accountSock } from '../../../src/account/skb.js';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import { socketsSchema } from '../../../src/answers/schema.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
-import { compareAnswers } from '../../../src/answers/verify/text.js';
+import { compareAnswers } from '../../../src/answers/verify/document.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';

@@ -56,7 +56,9 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
       answer.sockets.map(({ socket, holders }) => [socket.sock, holders]);
     expect(holders(accountAll(damagedCopy))).toEqual(holders(census));
     const own = ({ processes }: ReturnType<typeof kernelProcesses>) =>
-      processes.filter(({ pid }) => pid === culprit.pid).map(({ rss, network }) => [rss, network]);
+      processes
+        .filter(({ pid }) => pid === culprit.pid)
+        .map(({ rssBytes: rss, networkPinnedBytes: network }) => [rss, network]);
     expect(own(kernelProcesses(damagedCopy))).toEqual(own(kernelProcesses(kernel)));
   };
 

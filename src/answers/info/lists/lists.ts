@@ -1,4 +1,5 @@
 import type { ListAnswer, ListName } from '../../../contracts/lists.js';
+import { kernelIdentity } from '../../../kernel/identity.js';
 import type { Kernel } from '../../../kernel/kernel.js';
 import { loadedModules } from '../../../walk/lists/loaded-modules.js';
 import { mountList } from '../../../walk/lists/mount-list.js';
@@ -6,7 +7,6 @@ import { runQueues } from '../../../walk/lists/run-queues.js';
 import { sharedSegments } from '../../../walk/lists/shared-segments.js';
 import { swapDevices } from '../../../walk/lists/swap-devices.js';
 import { type Warning, Warnings } from '../../../walk/warnings.js';
-import { kernelJson } from '../../kernel-json.js';
 
 /** Readers of the lists; `pid`: a process of the namespace that is listed. */
 const READERS: {
@@ -30,6 +30,6 @@ export function readList<Name extends ListName>(name: Name, kernel: Kernel, pid?
   const warnings = new Warnings(kernel.doubts);
   const found = READERS[name](kernel, warnings, pid);
   const { complete } = warnings;
-  const shape = { kernel: kernelJson(kernel.facts), complete, warnings: warnings.list() };
+  const shape = { kernel: kernelIdentity(kernel.facts), complete, warnings: warnings.list() };
   return { schema: `kdump-mem.${name}/1`, ...found, ...shape } as unknown as Listed<Name>;
 }

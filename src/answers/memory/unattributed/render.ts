@@ -1,8 +1,8 @@
 import type { UnattributedAnswer, UnattributedGroup } from '../../../account/references/unattributed.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
+import { kernelIdentity } from '../../../kernel/identity.js';
 import type { ContentKind } from '../../../walk/memory/contents.js';
-import { kernelJson } from '../../kernel-json.js';
 import { holderJson, holderWords } from '../../refs/render.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
@@ -12,7 +12,7 @@ import type { UnattributedJson } from './schema.js';
 export function unattributedJson({ kernel, groups, warnings, ...answer }: UnattributedAnswer): UnattributedJson {
   return {
     schema: 'kdump-mem.memory-unattributed/1',
-    kernel: kernelJson(kernel),
+    kernel: kernelIdentity(kernel),
     ...answer,
     groups: groups.map(({ holder, first, ports, ...group }) => ({
       ...group,

@@ -6,7 +6,7 @@ import {
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
-import { kernelJson } from '../../kernel-json.js';
+import { kernelIdentity } from '../../../kernel/identity.js';
 import { siteName } from '../../leaks/site-words.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
@@ -17,7 +17,7 @@ import type { UnreachableJson } from './schema.js';
 export function unreachableJson({ kernel, groups, warnings, ...answer }: UnreachableAnswer): UnreachableJson {
   return {
     schema: 'kdump-mem.memory-unreachable/1',
-    kernel: kernelJson(kernel),
+    kernel: kernelIdentity(kernel),
     ...answer,
     groups: groups.map(({ site, examples, ...group }) => ({
       ...group,

@@ -4,8 +4,8 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { type ProcessJson, processSchema } from '../../../../src/answers/process/schema.js';
-import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
+import { type ProcessAnswer, processSchema } from '../../../../src/contracts/process.js';
+import { type ProcsAnswer, procsSchema } from '../../../../src/contracts/procs.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const AMOUNT = 4 * 2 ** 20;
@@ -18,7 +18,7 @@ describe('processes of this machine, live and from a snapshot', () => {
   const folder = mkdtempSync('/var/tmp/captured-');
   const file = join(folder, 'host.tar.gz');
   const children: ChildProcess[] = [];
-  let [before, captured, after]: (ProcsJson | undefined)[] = [];
+  let [before, captured, after]: (ProcsAnswer | undefined)[] = [];
   const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
   const answerOf = async (...source: string[]) => {
     const { stdout } = await kdumpMem('procs', '--json', ...source);
@@ -50,7 +50,7 @@ describe('processes of this machine, live and from a snapshot', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const of = (answer: ProcsJson | undefined, pid: number) => answer?.processes.find((process) => process.pid === pid);
+  const of = (answer: ProcsAnswer | undefined, pid: number) => answer?.processes.find((process) => process.pid === pid);
 
   test('unchanged processes that share no memory have the same figures, to the byte', () => {
     for (const pid of pids()) {
@@ -65,7 +65,7 @@ describe('processes of this machine, live and from a snapshot', () => {
   });
 
   test('all processes that existed before and after are listed, with their identity', () => {
-    const who = (answer: ProcsJson | undefined, pid: number) => {
+    const who = (answer: ProcsAnswer | undefined, pid: number) => {
       const { comm, uid, nsPids, cgroup, oomScoreAdj } = of(answer, pid) ?? {};
       return JSON.stringify([comm, uid, nsPids, cgroup, oomScoreAdj]);
     };
@@ -77,14 +77,14 @@ describe('processes of this machine, live and from a snapshot', () => {
 
   test('ages are relative to the time of the snapshot', () => {
     for (const pid of pids()) {
-      const age = (answer: ProcsJson | undefined) => of(answer, pid)?.ageSeconds ?? Number.NaN;
+      const age = (answer: ProcsAnswer | undefined) => of(answer, pid)?.ageSeconds ?? Number.NaN;
       expect(age(captured)).toBeGreaterThanOrEqual(age(before));
       expect(age(captured)).toBeLessThanOrEqual(age(after));
     }
   });
 
   test('mappings are the same, one by one', async () => {
-    const mapped = async (pid: number, ...source: string[]): Promise<Partial<ProcessJson>> => {
+    const mapped = async (pid: number, ...source: string[]): Promise<Partial<ProcessAnswer>> => {
       const { stdout } = await kdumpMem('procs', '--json', ...source, '--pid', String(pid));
       const { captured: _, ageSeconds, ...answer } = processSchema.parse(JSON.parse(stdout));
       return answer;

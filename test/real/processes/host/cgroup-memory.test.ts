@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ProcsJson } from '../../../../src/answers/procs/schema.js';
+import type { ProcsAnswer } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { removeCgroup } from '../../skcheck/stage.js';
 
@@ -41,7 +41,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !made())('procs --by cgroup (needs 
 
   test('reports the kernel’s charge, and the limit of an ancestor', async () => {
     const { stdout } = await kdumpMem('procs', '--live', '--by', 'cgroup', '--json');
-    const { groups = [] } = JSON.parse(stdout) as ProcsJson;
+    const { groups = [] } = JSON.parse(stdout) as ProcsAnswer;
     const name = path.slice(root.length);
     const group = groups.find(({ key }) => key === name);
     const { cgroup } = group ?? {};

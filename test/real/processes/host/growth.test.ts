@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { processSampleSchema, procsGrowthSchema } from '../../../../src/answers/growth/schema.js';
+import { processSampleSchema, procsGrowthSchema } from '../../../../src/contracts/growth.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { metricTools } from '../../../support/metric-tools.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 let folder: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { processSchema } from '../../../../src/answers/process/schema.js';
+import { processSchema } from '../../../../src/contracts/process.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 describe('mappings of a process of this machine', () => {
@@ -127,7 +127,7 @@ describe('mappings of a process of this machine', () => {
     const { mappings } = await answerOf(pids[0] ?? 0);
     expect(groups).toContain(`Total of ${mappings.length} mappings: private `);
     const { stdout: all } = await kdumpMem('procs', '--live', '--pid', pid, '-v');
-    for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));
+    for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.toString(16)} `, 'm'));
   });
 
   test('a user without permission is advised to become root', () => {

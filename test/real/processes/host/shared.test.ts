@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 const RESIDENT = 32 << 20;

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 /**

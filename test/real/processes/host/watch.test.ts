@@ -9,7 +9,7 @@ import {
   procsEndSchema,
   procsGrowthSchema,
   procsSampleSchema,
-} from '../../../../src/answers/growth/schema.js';
+} from '../../../../src/contracts/growth.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-procs-watch-'));

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { incident } from '../../../support/fixtures.js';
 import { labArm64Tools, labRoot } from '../../../support/lab.js';

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { logSchema } from '../../../../src/answers/log/schema.js';
 import { type CategoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
-import { processSchema } from '../../../../src/answers/process/schema.js';
-import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
+import { processSchema } from '../../../../src/contracts/process.js';
+import { type ProcsAnswer, procsSchema } from '../../../../src/contracts/procs.js';
 import { fromJson, guestWithCgroups, liveJson, MOST_MS, snapshotOf, takes } from '../guest-snapshot.js';
 
 const AMOUNT = 16 * 2 ** 20;
@@ -45,7 +45,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
 
   test('an unchanged process has the same figures, to the byte', async () => {
     const captured = procsSchema.parse(await fromJson('procs', file));
-    const of = ({ processes }: ProcsJson) => {
+    const of = ({ processes }: ProcsAnswer) => {
       const { ageSeconds, ...figures } = processes.find((one) => one.pid === pid) ?? {};
       return JSON.stringify(figures);
     };

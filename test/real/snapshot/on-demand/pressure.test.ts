@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
-import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { bring, fromJson, guestWithCgroups, MOST_MS, snapshotOf, takes } from '../guest-snapshot.js';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { HOST_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/util.js';
-import { processShape } from '../procs/schema.js';
-import { count, warningSchema } from '../schema.js';
+import { HOST_ERROR_CODES } from '../base/errors.js';
+import type { Immutable } from '../base/util.js';
+import { count, pressureSchema, warningSchema } from './common.js';
+import { processShape } from './procs.js';
 
 /**
  * `kdump-mem procs --live --ndjson` (with or without `--watch`): each sample is a line for the machine, then
@@ -34,18 +34,6 @@ export const growthSchema = z
  * trend in the second half. `steady`: the interval contains zero. Null: too few samples.
  */
 export const courseSchema = z.enum(['grows', 'grew', 'steady', 'shrank', 'shrinks']).nullable();
-
-const pressureLine = z.strictObject({
-  /** Percentage of the last 10, 60 and 300 seconds. */
-  avg10: z.number(),
-  avg60: z.number(),
-  avg300: z.number(),
-  /** Since boot, or since the cgroup was created. */
-  totalMicroseconds: count,
-});
-
-/** PSI: percentage of time that some tasks, or all, stalled on memory. Null: not available. */
-const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }).nullable();
 
 export const lossShape = {
   memAvailableGrowth: growthSchema,

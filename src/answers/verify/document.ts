@@ -1,35 +1,28 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
-import { renderTable } from '../text/table.js';
+import type { Difference, VerifyAnswer } from '../../contracts/verify.js';
+import { type Block, tableBlock } from '../text/blocks.js';
+import type { Column } from '../text/table.js';
 
 /** Result of `--engine verify`: a sentence, then every figure that differs. */
-export function verifyText(compared: number, differences: readonly Difference[], width: number | null = null): string {
-  if (differences.length === 0) {
-    return `native and crash agree on all ${formatCount(compared)} figures`;
-  }
-  const shrinks = { keeps: 'ends', least: 16 } as const;
-  const table = renderTable<Difference>(
-    [
-      { heading: 'FIGURE', value: ({ path }) => escapeText(path) },
-      { heading: 'NATIVE', value: ({ native }) => cell(native), shrinks },
-      { heading: 'CRASH', value: ({ crash }) => cell(crash), shrinks },
-    ],
-    differences,
-    width,
-  );
-  return `native and crash differ on ${formatCount(differences.length)} of ${formatCount(compared)} figures\n\n${table}`;
+export function verifyBlocks({ compared, differences }: VerifyAnswer): Block[] {
+  if (differences.length === 0) return [`native and crash agree on all ${formatCount(compared)} figures`];
+  return [
+    `native and crash differ on ${formatCount(differences.length)} of ${formatCount(compared)} figures`,
+    tableBlock('Figures that differ', COLUMNS, differences),
+  ];
 }
+
+const SHRINKS = { keeps: 'ends', least: 16 } as const;
+
+const COLUMNS: readonly Column<Difference>[] = [
+  { heading: 'FIGURE', value: ({ path }) => escapeText(path) },
+  { heading: 'NATIVE', value: ({ native }) => cell(native), shrinks: SHRINKS },
+  { heading: 'CRASH', value: ({ crash }) => cell(crash), shrinks: SHRINKS },
+];
 
 function cell(value: unknown): string {
   return value === undefined ? '(absent)' : escapeText(String(value));
-}
-
-/** A figure of an answer on which two engines differ; undefined where one of them lacks it. */
-export interface Difference {
-  /** Such as `queues.receive.pages`. */
-  readonly path: string;
-  readonly native: unknown;
-  readonly crash: unknown;
 }
 
 /**
@@ -37,10 +30,7 @@ export interface Difference {
  * quote it; their codes count. Only one engine may count a row of `outsideQueues`, since crash does not know
  * types of modules.
  */
-export function compareAnswers(
-  native: unknown,
-  crash: unknown,
-): { readonly compared: number; readonly differences: readonly Difference[] } {
+export function compareAnswers(native: unknown, crash: unknown): VerifyAnswer {
   const nativeLeaves = new Map(leaves(native, ''));
   const crashLeaves = new Map(leaves(crash, ''));
   const paths = new Set([...nativeLeaves.keys(), ...crashLeaves.keys()]);
@@ -51,7 +41,7 @@ export function compareAnswers(
       return native !== crash && !uncounted;
     })
     .map((path) => ({ path, native: nativeLeaves.get(path), crash: crashLeaves.get(path) }));
-  return { compared: paths.size, differences };
+  return { schema: 'kdump-mem.verify/1', compared: paths.size, differences };
 }
 
 /** A count of a row outside socket queues. */

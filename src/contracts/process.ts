@@ -1,39 +1,24 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { DESCRIPTOR_KINDS } from '../../records/files.js';
-import { MAPPING_KINDS } from '../../records/mappings.js';
-import { processShape } from '../procs/schema.js';
-import { capturedSchema, kernelSchema, warningSchema } from '../schema.js';
+import { hex, type Immutable } from '../base/util.js';
+import { DESCRIPTOR_KINDS } from '../records/files.js';
+import { MAPPING_KINDS, MAPPING_SIZES, type MappingSize } from '../records/mappings.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from './common.js';
+import { processShape } from './procs.js';
 
 /**
  * `kdump-mem procs --pid N --json`, version 1: the process as in `kdump-mem.procs/1`, and its mappings. Sizes
  * are bytes, null if unknown. Names are copied from the kernel and JSON-escaped.
  */
 
-const bytes = z.int().nonnegative().nullable();
+const bytes = count.nullable();
 
-const sizes = {
-  /** Resident pages (RSS) without hugetlb pages; `pssBytes` divides them among all their mappings. */
-  rssBytes: bytes,
-  pssBytes: bytes,
-  privateCleanBytes: bytes,
-  privateDirtyBytes: bytes,
-  sharedCleanBytes: bytes,
-  sharedDirtyBytes: bytes,
-  referencedBytes: bytes,
-  anonBytes: bytes,
-  anonHugeBytes: bytes,
-  shmemHugeBytes: bytes,
-  fileHugeBytes: bytes,
-  privateHugetlbBytes: bytes,
-  sharedHugetlbBytes: bytes,
-  swapBytes: bytes,
-  swapPssBytes: bytes,
-  /** Part of PSS locked by mlock. */
-  lockedBytes: bytes,
-};
+const sizes = Object.fromEntries(Object.keys(MAPPING_SIZES).map((size) => [size, bytes])) as Record<
+  MappingSize,
+  typeof bytes
+>;
 
-const address = z.string().regex(/^0x[0-9a-f]+$/);
+/** As in /proc/PID/smaps: any number of digits. */
+const address = z.codec(z.string().regex(/^0x[0-9a-f]+$/), z.bigint(), { decode: BigInt, encode: hex });
 
 const mapping = z.strictObject({
   /** Virtual address range; `end` is exclusive. */
@@ -46,15 +31,15 @@ const mapping = z.strictObject({
   kind: z.enum(MAPPING_KINDS),
   /** Name as in /proc/PID/maps: a path, `[heap]`, `[anon:NAME]`; null: no name. */
   path: z.string().nullable(),
-  sizeBytes: z.int().nonnegative(),
+  sizeBytes: count,
   ...sizes,
 });
 
 const group = z.strictObject({
   kind: z.enum(MAPPING_KINDS),
   path: z.string().nullable(),
-  mappings: z.int().nonnegative(),
-  sizeBytes: z.int().nonnegative(),
+  mappings: count,
+  sizeBytes: count,
   ...sizes,
 });
 
@@ -73,7 +58,15 @@ export const processSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type ProcessJson = Immutable<z.infer<typeof processSchema>>;
+/** One process, and its mappings. */
+export type ProcessAnswer = Immutable<z.output<typeof processSchema>>;
+/** A mapping of a process. */
+export type Mapping = ProcessAnswer['mappings'][number];
+/** Mappings of one file, or of one kind of memory. */
+export type MappingGroup = ProcessAnswer['groups'][number];
+export type MappingTotal = ProcessAnswer['mapped'];
+/** Bytes of a mapping in memory and in swap; null: unknown. */
+export type MappingSizes = Pick<Mapping, MappingSize>;
 
 /** `kdump-mem procs --pid N --fds --json`, version 1: open descriptors by kind. */
 export const processFdsSchema = z.strictObject({
@@ -81,14 +74,14 @@ export const processFdsSchema = z.strictObject({
   pid: z.int().positive(),
   comm: z.string().nullable(),
   /** Number of open descriptors; unreadable ones are in no group. */
-  count: z.int().nonnegative(),
+  count: count,
   /** RLIMIT_NOFILE; null: unlimited or unknown. */
-  limit: z.int().nonnegative().nullable(),
+  limit: count.nullable(),
   /** Most descriptors first. */
   groups: z.array(
     z.strictObject({
       kind: z.enum(DESCRIPTOR_KINDS),
-      count: z.int().nonnegative(),
+      count: count,
       /**
        * Memory of memfds and dma-bufs, of pipes in a dump, of BPF maps with --live, counting each object once; null:
        * unknown.
@@ -106,4 +99,5 @@ export const processFdsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type ProcessFdsJson = Immutable<z.infer<typeof processFdsSchema>>;
+/** The open descriptors of a process. */
+export type DescriptorsAnswer = Immutable<z.output<typeof processFdsSchema>>;

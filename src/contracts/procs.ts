@@ -1,47 +1,25 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { PSS_UNKNOWN } from '../../records/pss.js';
-import { capturedSchema, kernelSchema, originSchema, warningSchema } from '../schema.js';
+import type { Immutable } from '../base/util.js';
+import { PROCESS_SIZES, type ProcessSize } from '../records/processes.js';
+import { PSS_UNKNOWN } from '../records/pss.js';
+import { capturedSchema, count, kernelSchema, originSchema, warningSchema } from './common.js';
 
 /**
  * `kdump-mem procs --json`, version 1. Sizes are bytes, null if unknown. Text (comm, cgroup paths) is copied
  * from the kernel and JSON-escaped.
  */
 
-const bytes = z.int().nonnegative().nullable();
+const bytes = count.nullable();
 const number = z.int().nullable();
 
-const sizes = {
-  rssBytes: bytes,
-  pssBytes: bytes,
-  /** Pages that have no other mapping. */
-  ussBytes: bytes,
-  anonBytes: bytes,
-  fileBytes: bytes,
-  shmemBytes: bytes,
-  swapBytes: bytes,
-  swapPssBytes: bytes,
-  /** Huge pages of hugetlb, which the figures above do not include. */
-  hugetlbBytes: bytes,
-  pageTableBytes: bytes,
-  lockedBytes: bytes,
-  /**
-   * Pages that the kernel pinned for io_uring, RDMA, vdpa or VFIO (VmPin; VmLck if no mapping is mlocked). Null: not
-   * available from this source.
-   */
-  pinnedBytes: bytes,
-  /** Network memory that its sockets pin. Null: not available from this source. */
-  networkPinnedBytes: bytes,
-  /** USS, swap, page tables, and memory that only its sockets hold. */
-  freedIfKilledBytes: bytes,
-};
+const sizes = Object.fromEntries(PROCESS_SIZES.map((size) => [size, bytes])) as Record<ProcessSize, typeof bytes>;
 
 /** A process, as an element of `processes` and in `kdump-mem.process/1`. */
 export const processShape = {
-  pid: z.int().nonnegative(),
+  pid: count,
   comm: z.string(),
   uid: number,
-  /** Its pid in each pid namespace, starting with the initial one. */
+  /** Its pid in each pid namespace, starting with the initial one; empty: not available. */
   nsPids: z.array(z.int()),
   cgroup: z.string().nullable(),
   pod: z.string().nullable(),
@@ -50,13 +28,7 @@ export const processShape = {
   /** Why pssBytes and ussBytes are null; null: they are known. */
   pssUnknown: z.enum(PSS_UNKNOWN).nullable(),
   /** Parts of pssBytes by kind of page; null: unknown. */
-  pssByKind: z
-    .strictObject({
-      anonBytes: z.int().nonnegative(),
-      shmemBytes: z.int().nonnegative(),
-      fileBytes: z.int().nonnegative(),
-    })
-    .nullable(),
+  pssByKind: z.strictObject({ anonBytes: count, shmemBytes: count, fileBytes: count }).nullable(),
   /**
    * Bounds if networkPinnedBytes is the likely value of an estimate (--live --sockets); null: it was counted,
    * or is unknown. mostBytes null: no upper bound.
@@ -80,7 +52,7 @@ const stalls = z.strictObject({ avg10: z.number(), avg60: z.number(), avg300: z.
 
 /** Memory that the kernel charges to a cgroup and those below it. Null: the kernel does not report it. */
 const cgroupMemory = z.strictObject({
-  currentBytes: z.int().nonnegative(),
+  currentBytes: count,
   peakBytes: bytes,
   /** The smallest limit of the cgroup and those above it, and the cgroup that has it; null: no limit. */
   limitBytes: bytes,
@@ -112,10 +84,10 @@ const cgroupMemory = z.strictObject({
 
 const group = z.strictObject({
   key: z.string().nullable(),
-  processes: z.int().nonnegative(),
+  processes: count,
   ...sizes,
   /** Processes that are not in pssBytes and ussBytes, because theirs are unknown, and the sum of their RSS. */
-  withoutPss: z.strictObject({ processes: z.int().nonnegative(), rssBytes: z.int().nonnegative() }),
+  withoutPss: z.strictObject({ processes: count, rssBytes: count }),
   /**
    * Upper bound of the memory freed if the complete group is killed. It includes memory shared only within
    * the group; freedIfKilledBytes is the lower bound. Live, neither includes sockets. Null: no upper bound.
@@ -128,7 +100,7 @@ const group = z.strictObject({
   cgroup: cgroupMemory.nullable().optional(),
 });
 
-const kindOfPages = z.strictObject({ mappedBytes: z.int().nonnegative(), unmappedBytes: z.int().nonnegative() });
+const kindOfPages = z.strictObject({ mappedBytes: count, unmappedBytes: count });
 
 const machinePages = z.strictObject({
   anonymous: kindOfPages,
@@ -136,7 +108,7 @@ const machinePages = z.strictObject({
   pageCache: kindOfPages,
   shared: kindOfPages,
   hugetlb: kindOfPages,
-  otherMappedBytes: z.int().nonnegative(),
+  otherMappedBytes: count,
 });
 
 export const procsSchema = z.strictObject({
@@ -151,16 +123,14 @@ export const procsSchema = z.strictObject({
   processes: z.array(process),
   total: group.omit({ key: true, freedIfKilledMostBytes: true, cgroup: true }),
   groups: z.array(group).optional(),
-  kernelThreads: z.int().nonnegative(),
-  zombies: z.int().nonnegative(),
+  kernelThreads: count,
+  zombies: count,
   /** Processes that have not waited for their zombies, those with most first; null: not available from this source. */
-  zombieParents: z
-    .array(z.strictObject({ pid: z.int().nonnegative(), comm: z.string().nullable(), zombies: z.int() }))
-    .nullable(),
+  zombieParents: z.array(z.strictObject({ pid: count, comm: z.string().nullable(), zombies: z.int() })).nullable(),
   /** Processes that exited during the scan. */
-  exited: z.int().nonnegative(),
+  exited: count,
   /** Number of processes with a figure that could not be read. */
-  omitted: z.int().nonnegative(),
+  omitted: count,
   /**
    * Memory of the machine that processes map (the sum of PSS of all processes, without hugetlb) and that no
    * process maps; each page counts once. Null: live, or not all processes could be read.
@@ -170,4 +140,19 @@ export const procsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type ProcsJson = Immutable<z.infer<typeof procsSchema>>;
+export type ProcsAnswer = Immutable<z.output<typeof procsSchema>>;
+/** A process, or several processes that share their memory. */
+export type ProcessFigures = ProcsAnswer['processes'][number];
+/** Memory of a process, bytes; null: unknown. */
+export type ProcessSizes = Pick<ProcessFigures, ProcessSize>;
+export type PssByKind = NonNullable<ProcessFigures['pssByKind']>;
+/** Estimate of the memory pinned by sockets. */
+export type NetworkEstimate = NonNullable<ProcessFigures['networkEstimate']>;
+/** Processes with a common property, `key`: untrusted, and null for none or an unknown one. */
+export type ProcessGroup = NonNullable<ProcsAnswer['groups']>[number];
+export type ProcessTotal = ProcsAnswer['total'];
+/** Memory of a cgroup. */
+export type CgroupFigures = NonNullable<ProcessGroup['cgroup']>;
+export type MachinePages = NonNullable<ProcsAnswer['pages']>;
+/** Memory of one kind, each page counted once. */
+export type KindOfPages = MachinePages['anonymous'];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { count } from '../schema.js';
+import type { Immutable } from '../base/util.js';
+import { count } from './common.js';
 
 /** Why a report of the log cannot be trusted: lines are missing, or unrelated lines are mixed in. */
 export const CORRUPTIONS = [

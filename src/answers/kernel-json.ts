@@ -1,1 +1,0 @@
-export { kernelIdentity as kernelJson } from '../kernel/identity.js';

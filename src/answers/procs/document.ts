@@ -1,0 +1,386 @@
+import { type ChosenProcs, largestProgram, type ProcessSort } from '../../account/processes/groups.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
+import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
+import type { ProcessSize } from '../../records/processes.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
+import { captureWords } from '../origin.js';
+import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
+import type { Column } from '../text/table.js';
+
+export interface ProcsChoice {
+  /** Maximum number of rows. */
+  readonly limit: number;
+  readonly verbose?: boolean | undefined;
+  /** Heading of the group column. */
+  readonly by?: string | undefined;
+}
+
+/** The answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
+export function procsBlocks(chosen: ChosenProcs, choice: ProcsChoice & { readonly source: string }): Block[] {
+  const next = nextBlock(`kdump-mem memory ${choice.source}`);
+  return [procsHeadline(chosen), ...procsParts(chosen, choice), next];
+}
+
+/** Returns tables and sentences, without the headline. */
+export function procsParts(chosen: ChosenProcs, { limit, verbose = false, by = 'group' }: ProcsChoice): Block[] {
+  const { answer } = chosen;
+  const { processes, groups } = answer;
+  const rows = groups ?? processes;
+  const more = rows.length - limit;
+  return [
+    groups
+      ? tableBlock(`Processes by ${by}`, groupColumns(by), groups.slice(0, limit))
+      : tableBlock('Processes', columnsOf(chosen, verbose), processes.slice(0, limit)),
+    ...cgroupBlocks(answer, limit),
+    ...(more > 0 ? [`${formatCount(more)} more rows: --limit N lists them.`] : []),
+    ...heldWords(answer, verbose),
+    ...(verbose ? [totalWords(chosen), ...othersWords(answer)] : []),
+    ...unmappedWords(answer, verbose),
+  ];
+}
+
+export function procsHeadline(chosen: ChosenProcs): string {
+  const { answer, hidden } = chosen;
+  const { processes, captured, total } = answer;
+  const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
+  const from = captured ? ` As ${captureWords(captured)}.` : '';
+  if (pssBytes === null && rssBytes !== null) return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${from}`;
+  const least = total.complete && !hidden ? '' : 'at least ';
+  const about = total.networkEstimated ? 'about ' : '';
+  const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
+  const swapped = swapBytes ? `, ${formatSize(swapBytes)} of swap` : '';
+  const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
+  const tables = `${known(total.pageTableBytes)} of page tables`;
+  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
+  const used =
+    unread === 0
+      ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
+      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. All have ${tables}${swapped}.`;
+  return `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${from}`.trim();
+}
+
+const countWords = (count: number): string => (count === 1 ? '1 process' : `${formatCount(count)} processes`);
+
+const useWords = (which: string, count: number): string =>
+  `${which}${countWords(count)} ${count === 1 ? 'uses' : 'use'}`;
+
+/** A few zombies are normal. */
+const MANY_ZOMBIES = 10;
+
+/** Names the process that has not waited for most zombies. */
+function zombieWords({ zombieParents }: ProcsAnswer): string {
+  const [most] = zombieParents ?? [];
+  if (!most || most.zombies < MANY_ZOMBIES) return '';
+  const name = most.comm === null ? '' : ` (${escapeText(most.comm)})`;
+  return ` Most zombies: ${formatCount(most.zombies)} children of pid ${most.pid}${name}.`;
+}
+
+/** Sizes that add up, and are small on a healthy machine. */
+const SUMMED: Partial<Record<ProcessSort, string>> = { pageTableBytes: 'page tables', threads: 'threads' };
+
+/** Reports the program with the most of what the list is sorted by. */
+function mostWords({ answer, sort }: ChosenProcs): string {
+  const words = SUMMED[sort];
+  const most = words && largestProgram(answer.processes.map((one) => ({ ...one, amount: one[sort] ?? 0 })));
+  if (!most) return '';
+  const { pid, comm, processes: count, amount } = most;
+  const name = escapeText(comm ?? '?');
+  const who = count > 1 ? `${formatCount(count)} processes named ${name}` : `pid ${pid} (${name})`;
+  return ` Most ${words}: ${who}, ${sort === 'threads' ? formatCount(amount) : formatSize(amount)}.`;
+}
+
+/**
+ * Names the process that holds most alone, regardless of the order of the list, or a larger one whose figure is
+ * unknown.
+ */
+function mostHeldWords(processes: readonly ProcessFigures[]): string {
+  const most = largestBy(processes, ({ freedIfKilledBytes }) => freedIfKilledBytes);
+  if (most === undefined) return '';
+  const unknown = processes.filter(({ freedIfKilledBytes }) => freedIfKilledBytes === null);
+  const larger = largestBy(unknown, ({ rssBytes }) => rssBytes);
+  if ((larger?.rssBytes ?? 0) <= (most.freedIfKilledBytes ?? 0))
+    return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${secondWords(processes, most)}.`;
+  const how = larger!.pssUnknown === 'large' ? ': --pss all reads how much' : '';
+  return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
+}
+
+/** The process that holds second most, if it is at least a third of the first. */
+function secondWords(processes: readonly ProcessFigures[], most: ProcessFigures): string {
+  const others = processes.filter((one) => one !== most);
+  const second = largestBy(others, ({ freedIfKilledBytes }) => freedIfKilledBytes);
+  const freed = second?.freedIfKilledBytes ?? 0;
+  return second && freed > 0 && freed * 3 >= (most.freedIfKilledBytes ?? 0)
+    ? `; then ${processName(second)}, ${known(freed)}`
+    : '';
+}
+
+/** Sockets of a process that pin more are a finding of triage. */
+const MUCH_IN_SOCKETS = THRESHOLDS['queued-data'].leastBytes;
+
+/** Names the process with much memory in socket queues, which neither RSS nor PSS shows. */
+function socketsOfOne(processes: readonly ProcessFigures[]): string {
+  const most = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
+  const { networkPinnedBytes: network = 0, pssBytes: pss = null, networkEstimate } = most ?? {};
+  if (!most || (network ?? 0) < MUCH_IN_SOCKETS) return '';
+  const about = networkEstimate ? 'about ' : '';
+  return `Unusual: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
+}
+
+/** Kernel threads are visible in the initial pid namespace only. */
+function visibleWords({ answer, hidden }: ChosenProcs): string {
+  const { kernel, captured, kernelThreads, processes } = answer;
+  if (kernel || captured || hidden || kernelThreads > 0 || processes.length === 0) return '';
+  return 'Only processes of this container (pid namespace) are visible. ';
+}
+
+function largestBy(
+  processes: readonly ProcessFigures[],
+  of: (process: ProcessFigures) => number | null,
+): ProcessFigures | undefined {
+  let largest: ProcessFigures | undefined;
+  for (const process of processes) {
+    const size = of(process);
+    if (size !== null && (largest === undefined || size > (of(largest) ?? -1))) largest = process;
+  }
+  return largest;
+}
+
+/** Returns the headline if PSS is unknown; it uses RSS, as ps does. */
+function residentWords(processes: readonly ProcessFigures[], rss: number): string {
+  const first = largestBy(processes, ({ rssBytes }) => rssBytes);
+  const largest = first ? ` The largest is ${processName(first)}, ${known(first.rssBytes)}.` : '';
+  return `${formatCount(processes.length)} ${processes.length === 1 ? 'process' : 'processes'}: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
+}
+
+function totalWords({ answer: { total }, hidden }: ChosenProcs): string {
+  const { ussBytes, pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
+  const part = total.complete && !hidden ? '' : ' of all readable figures';
+  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
+  const lacking = unread === 0 ? '' : ` (without ${countWords(unread)}, RSS ${formatSize(unreadRss)})`;
+  const sockets =
+    networkPinnedBytes === null
+      ? ''
+      : `, sockets of these processes ${total.networkEstimated ? '~' : ''}${formatSize(networkPinnedBytes)}`;
+  return `Total${part}: USS ${known(ussBytes)}, PSS ${known(pssBytes)}${lacking}, RSS ${known(rssBytes)} (RSS counts shared pages in every process), swap ${known(swapBytes)}${sockets}.`;
+}
+
+function othersWords({ kernelThreads, zombies, exited }: ProcsAnswer): string[] {
+  const others = [
+    ...(kernelThreads > 0
+      ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
+      : []),
+    ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
+    ...(exited > 0
+      ? [`${formatCount(exited)} ${exited === 1 ? 'process' : 'processes'} that exited during the scan`]
+      : []),
+  ];
+  return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
+}
+
+/** Share of what processes use from which memory that no process maps is mentioned without -v. */
+const NOTABLE = 0.05;
+
+/** Reports memory that no process maps, of kinds that processes usually map. */
+function unmappedWords({ pages, total }: ProcsAnswer, verbose: boolean): string[] {
+  if (!pages) return [];
+  const { pageCache, shared, anonymous, swapCache } = pages;
+  const unmapped = shared.unmappedBytes + anonymous.unmappedBytes + swapCache.unmappedBytes;
+  if (!verbose && unmapped < NOTABLE * (total.pssBytes ?? 0)) return [];
+  const kinds = [
+    `page cache ${formatSize(pageCache.unmappedBytes)}`,
+    ...(shared.unmappedBytes > 0 ? [`shared memory ${formatSize(shared.unmappedBytes)}`] : []),
+    ...(anonymous.unmappedBytes + swapCache.unmappedBytes > 0
+      ? [`anonymous ${formatSize(anonymous.unmappedBytes + swapCache.unmappedBytes)}`]
+      : []),
+  ];
+  return [`Not mapped by any process: ${kinds.join(', ')}.`];
+}
+
+/** Says what the first figure consists of, and what no figure of a live process does. */
+function heldWords({ total, pages, captured }: ProcsAnswer, verbose: boolean): string[] {
+  if (total.freedIfKilledBytes === null) return [];
+  const network = total.networkPinnedBytes;
+  const lists = captured ? '' : ' (memory --live lists them)';
+  const kill = verbose
+    ? ` A kill frees at least that${pages ? '' : `, its sockets, and memfds that only the process has open${lists}`}; unread data of its sockets is lost.`
+    : '';
+  const sockets = pages
+    ? network === null
+      ? ''
+      : ', and SOCKETS without what other processes hold too'
+    : network === null
+      ? '; sockets are not included (--sockets estimates them)'
+      : '; SOCKETS are not included';
+  return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
+}
+
+function processName({ pid, comm }: ProcessFigures): string {
+  return `pid ${pid} (${escapeText(comm)})`;
+}
+
+function known(bytes: number | null): string {
+  return bytes === null ? '?' : formatSize(bytes);
+}
+
+function sizeColumn<Row extends ProcessSizes>(heading: string, size: ProcessSize, spare?: number): Column<Row> {
+  const column = { heading, align: 'right', value: (row: Row) => known(row[size]) } as const;
+  return spare === undefined ? column : { ...column, spare };
+}
+
+function columnsOf({ answer, sort }: ChosenProcs, verbose: boolean): Column<ProcessFigures>[] {
+  const { processes } = answer;
+  const any = (size: ProcessSize) => processes.some((process) => (process[size] ?? 0) > 0);
+  return [
+    { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
+    { ...sizeColumn<ProcessFigures>('OWN MEMORY', 'freedIfKilledBytes'), value: ownWords },
+    readColumn('USS', 'ussBytes', 1),
+    sizeColumn('TABLES', 'pageTableBytes', 4),
+    readColumn('PSS', 'pssBytes', 3),
+    sizeColumn('RSS', 'rssBytes', 2),
+    ...(any('swapBytes') ? [sizeColumn<ProcessFigures>('SWAP', 'swapBytes', 1)] : []),
+    ...(any('networkPinnedBytes') || processes.some(({ networkEstimate }) => networkEstimate) ? [socketsColumn] : []),
+    ...(any('hugetlbBytes') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlbBytes', 1)] : []),
+    ...DETAILS.filter(([size]) => verbose || size === sort).map(([, column]) => column),
+    { heading: 'COMMAND', value: commandOf },
+    ...cgroupColumn(processes, (process) => process),
+  ];
+}
+
+/** The memory of a process alone, or its upper bound. */
+function ownWords({ freedIfKilledBytes, rssBytes, swapBytes, pageTableBytes }: ProcessFigures): string {
+  if (freedIfKilledBytes !== null || rssBytes === null || swapBytes === null || pageTableBytes === null)
+    return known(freedIfKilledBytes);
+  return `≤ ${formatSize(rssBytes + swapBytes + pageTableBytes)}`;
+}
+
+/** A size that is not read of large processes. */
+function readColumn(heading: string, size: 'ussBytes' | 'pssBytes', spare: number): Column<ProcessFigures> {
+  const value = (row: ProcessFigures) => (row.pssUnknown === 'large' ? 'not read' : known(row[size]));
+  return { ...sizeColumn<ProcessFigures>(heading, size, spare), value };
+}
+
+/** Columns of --verbose, and of the size that the list is sorted by. */
+const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
+  ['anonBytes', sizeColumn('ANON', 'anonBytes', 5)],
+  ['fileBytes', sizeColumn('FILE', 'fileBytes', 6)],
+  ['shmemBytes', sizeColumn('SHMEM', 'shmemBytes', 6)],
+  ['lockedBytes', sizeColumn('LOCKED', 'lockedBytes', 7)],
+  ['pinnedBytes', sizeColumn('PINNED', 'pinnedBytes', 7)],
+  ['threads', numberColumn('THREADS', ({ threads }) => threads)],
+  ['ageSeconds', numberColumn('AGE S', ({ ageSeconds }) => ageSeconds)],
+  ['oomScore', numberColumn('OOM', ({ oomScore }) => oomScore)],
+  ['oomScoreAdj', numberColumn('OOM ADJ', ({ oomScoreAdj }) => oomScoreAdj)],
+];
+
+const socketsColumn: Column<ProcessFigures> = {
+  ...sizeColumn<ProcessFigures>('SOCKETS', 'networkPinnedBytes', 1),
+  value: ({ networkPinnedBytes, networkEstimate }) =>
+    `${networkEstimate && networkPinnedBytes ? '~' : ''}${known(networkPinnedBytes)}`,
+};
+
+function numberColumn(heading: string, of: (process: ProcessFigures) => number | null): Column<ProcessFigures> {
+  return { heading, align: 'right', value: (row) => String(of(row) ?? '?'), spare: 8 };
+}
+
+function commandOf({ comm, sharedWith }: ProcessFigures): string {
+  const others = sharedWith.length === 0 ? '' : ` (shared with pid ${sharedWith.join(', ')})`;
+  return `${escapeText(comm)}${others}`;
+}
+
+/** Returns the column of a sum, which is a lower bound if some figures are missing. */
+function sumColumn(heading: string, size: ProcessSize, spare?: number): Column<ProcessGroup> {
+  const column = sizeColumn<ProcessGroup>(heading, size, spare);
+  const value = (group: ProcessGroup) => {
+    const least = group.complete || group[size] === null ? '' : '≥ ';
+    const about = size === 'networkPinnedBytes' && group.networkEstimated && group.networkPinnedBytes ? '~' : '';
+    return `${least}${about}${known(group[size])}`;
+  };
+  return { ...column, value };
+}
+
+function groupColumns(by: string): readonly Column<ProcessGroup>[] {
+  return [
+    {
+      heading: by.toUpperCase(),
+      value: ({ key }) => (key === null ? '(none)' : escapeText(key)),
+      shrinks: { keeps: 'ends', least: 12 },
+    },
+    { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
+    sumColumn('OWN MEMORY', 'freedIfKilledBytes'),
+    {
+      heading: 'AT MOST',
+      align: 'right',
+      value: ({ freedIfKilledMostBytes }) => known(freedIfKilledMostBytes),
+      spare: 3,
+    },
+    sumColumn('USS', 'ussBytes'),
+    sumColumn('PSS', 'pssBytes'),
+    sumColumn('SWAP', 'swapBytes', 1),
+    sumColumn('SOCKETS', 'networkPinnedBytes', 2),
+  ];
+}
+
+interface CgroupRow extends CgroupFigures {
+  readonly path: string;
+}
+
+function limitWords({ limitBytes, limitKnown }: CgroupRow): string {
+  if (limitBytes === null) return limitKnown ? 'none' : '?';
+  return `${limitKnown ? '' : '≤ '}${formatSize(limitBytes)}`;
+}
+
+/** Memory that the kernel charges to each cgroup: also for what no process maps. */
+function cgroupBlocks({ groups = [] }: ProcsAnswer, limit: number): Block[] {
+  const rows = groups
+    .slice(0, limit)
+    .flatMap(({ key, cgroup }): CgroupRow[] => (key !== null && cgroup ? [{ path: key, ...cgroup }] : []));
+  if (rows.length === 0) return [];
+  const column = (heading: string, of: (row: CgroupRow) => string, spare?: number) =>
+    ({ heading, align: 'right', value: of, ...(spare === undefined ? {} : { spare }) }) as const;
+  const heading = 'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
+  return [
+    heading,
+    tableBlock<CgroupRow>(
+      'Memory charged to cgroups',
+      [
+        { heading: 'CGROUP', value: ({ path }) => escapeText(path), shrinks: { keeps: 'ends', least: 12 } },
+        column('USED', ({ currentBytes }) => formatSize(currentBytes)),
+        column('LIMIT', limitWords),
+        column('RECLAIMABLE', ({ reclaimableBytes }) => known(reclaimableBytes), 2),
+        column('ANON', ({ anonBytes }) => known(anonBytes), 3),
+        column('FILE', ({ fileBytes }) => known(fileBytes), 3),
+        column('ACTIVE FILE', ({ activeFileBytes }) => known(activeFileBytes), 4),
+        column('SHMEM', ({ shmemBytes }) => known(shmemBytes), 5),
+        column('KERNEL', ({ kernelBytes }) => known(kernelBytes), 4),
+        column('SOCK', ({ sockBytes }) => known(sockBytes), 6),
+        column('PEAK', ({ peakBytes }) => known(peakBytes), 7),
+        column('OOM KILLS', ({ oomKills }) => String(oomKills ?? '?'), 1),
+        column('STALLED', ({ pressureFull }) => (pressureFull ? `${pressureFull.avg60} %` : '?'), 6),
+      ],
+      rows,
+    ),
+  ];
+}
+
+/** Pod, container or cgroup of processes; no column if none is in any. */
+export function cgroupColumn<Row>(
+  rows: readonly Row[],
+  of: (row: Row) => Parameters<typeof whereOf>[0],
+): Column<Row>[] {
+  if (rows.every((row) => whereOf(of(row)) === '')) return [];
+  return [{ heading: 'CGROUP', value: (row) => whereOf(of(row)), shrinks: { keeps: 'ends', least: 12 }, spare: 4 }];
+}
+
+/** Returns the pod, container or cgroup of a process, and its pid there. */
+function whereOf({
+  cgroup,
+  pod,
+  container,
+  nsPids,
+}: Pick<ProcessFigures, 'cgroup' | 'pod' | 'container' | 'nsPids'>): string {
+  const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
+  if (pod) return `pod ${escapeText(pod)}${own}`;
+  if (container) return `container ${escapeText(container.slice(0, 12))}${own}`;
+  return `${cgroup === null || cgroup === '/' ? '' : escapeText(cgroup)}${own}`.trim();
+}
