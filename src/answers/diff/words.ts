@@ -243,7 +243,8 @@ function ownerWords({ category, who, ofNoProcess }: GrownCategory): string {
     return ` (largest known file now: ${escapeText(file.name)}, ${formatSize(file.bytes)}${file.pid === null ? '' : `, open or mapped in pid ${file.pid}`}; its size before is unknown)`;
   if (ofNoProcess) return ' (no process maps a quarter of this growth)';
   if (!who || (who.change ?? 0) <= 0) return '';
-  return ` (led by ${whoWords(who.who)}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;
+  const isNew = who.status === 'new' ? ', which is new' : '';
+  return ` (led by ${whoWords(who.who)}${isNew}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;
 }
 
 function withSpace(words: string): string {

@@ -105,7 +105,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       heading: 'LARGEST OWNERS',
       value: ({ category, sums }) =>
         sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
-          ? '(see kdump-mem procs)'
+          ? '(procs lists the processes)'
           : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },
     },

@@ -56,7 +56,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const used =
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
-      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. All have ${tables}${swapped}.`;
+      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. Together they have ${tables}${swapped}.`;
   return `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${from}`.trim();
 }
 
@@ -101,7 +101,7 @@ function mostHeldWords(processes: readonly ProcessFigures[]): string {
   const larger = largestBy(unknown, ({ rssBytes }) => rssBytes);
   if ((larger?.rssBytes ?? 0) <= (most.freedIfKilledBytes ?? 0))
     return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${secondWords(processes, most)}.`;
-  const how = larger!.pssUnknown === 'large' ? ': --pss all reads how much' : '';
+  const how = larger!.pssUnknown === 'large' ? ': its PSS is not read, since that would block it' : '';
   return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
 }
 

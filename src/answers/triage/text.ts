@@ -287,7 +287,8 @@ function presentWords(answer: TriageAnswer): string {
     // Most of the machine is unknown: nothing about it is good news.
     if (hidden !== undefined)
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
-    if (notes !== undefined) return `${notes}.`;
+    if (notes !== undefined)
+      return complete || lacksOneProcess(answer) ? `${notes}.` : `${notes}, but not every check could be completed.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;

@@ -68,7 +68,7 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     if (number !== undefined && cpu === undefined) return { address: add(number) };
     // pid:1, fd:4: forms of other programs, not a variable of one CPU.
     if (base === 'pid' && cpu !== undefined) {
-      const next = `For a process run: kdump-mem procs --pid ${cpu}, with the options that name the dump`;
+      const next = `For a process run: kdump-mem procs --pid ${cpu} --vmcore FILE (or --live)`;
       throw new WalkError('no-such-symbol', `a process is not a place${FORMS}. ${next}`);
     }
     const near = cpu === undefined ? didYouMean(nearestNames(base, namesOf(kernel))) : FORMS;

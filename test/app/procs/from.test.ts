@@ -238,7 +238,7 @@ describe('procs --from --pid', () => {
     const { mappings, pssBytes, captured } = processSchema.parse(JSON.parse(stdout));
     expect(captured?.host).toBe('db1');
     expect(pssBytes).toBe(8192);
-    expect(mappings).toMatchObject([{ start: '0x55d0000', kind: 'heap', privateDirtyBytes: 8192, swapBytes: 4096 }]);
+    expect(mappings).toMatchObject([{ start: 0x55d0000n, kind: 'heap', privateDirtyBytes: 8192, swapBytes: 4096 }]);
   });
 
   test('shows the figures of the list if mappings were not captured, and reports that', async () => {
