@@ -87,7 +87,9 @@ const LOW: Finding = {
 describe('an OOM kill of a cgroup 5 minutes ago', () => {
   test('stands below what is true now, with its age, and its cgroup is gone', () => {
     const { lines, text, json } = triaged(KILL(700), { found: [LOW] });
-    expect(lines[0]).toContain('No critical findings or warnings, 1 note, but not every check could be completed. Earlier: 1 warning.');
+    expect(lines[0]).toContain(
+      'No critical findings or warnings, 1 note, but not every check could be completed. Earlier: 1 warning.',
+    );
     expect(text).not.toContain('Probable cause');
     const [low, earlier] = ['[fragmentation]', '\nEarlier:\n'].map((part) => text.indexOf(part));
     expect(low).toBeGreaterThan(0);
