@@ -105,7 +105,11 @@ test('without root, captures what is readable, and reports the remainder', () =>
   expect(errors.stdout).toContain('/proc/1/fd\tdenied\t');
   expect(verified()).toBe(true);
   const from = spawnSync(process.execPath, [CLI, 'memory', '--from', file], { encoding: 'utf8' });
-  expect([from.status, from.stderr]).toEqual([0, '']);
+  // Shared memory is that of the whole machine: descriptors of its owners may be unreadable.
+  const unreadable =
+    /^kdump-mem: warning: up to [\d.]+ [MG]iB of shared memory has no known owner \(descriptors of \d+ processes: permission denied\)\n$/;
+  expect(from.status).toBe(0);
+  expect(from.stderr.replace(unreadable, '')).toBe('');
   const { stdout: triaged } = spawnSync(process.execPath, [CLI, 'triage', '--from', file], { encoding: 'utf8' });
   expect(triaged).toMatch(/ncomplete: \d+ processes could not be read\. Take the snapshot as root\./);
   expect(triaged).not.toMatch(/No problems|No findings/);
