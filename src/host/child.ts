@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { ExhaustedError, exhaustionOf } from '../base/errors.js';
 import { safePath } from '../base/shell.js';
 
@@ -7,6 +8,31 @@ export const READER_VARIABLE = 'KDUMP_MEM_READER';
 
 /** Running commands: each leads its own process group, which contains its children. */
 const running = new Set<ChildProcess>();
+
+/**
+ * Inodes of our ends of the pipes to commands, the newest: node makes them of unix sockets, which ss lists with its own
+ * unread output.
+ */
+export const ownPipes = new Set<number>();
+const MAX_PIPES = 1024;
+
+function notePipes({ stdout, stderr }: ChildProcess): void {
+  for (const pipe of [stdout, stderr]) {
+    // No public member has the descriptor of a pipe.
+    const fd = (pipe as { _handle?: { fd?: unknown } } | null | undefined)?._handle?.fd;
+    if (typeof fd !== 'number' || fd < 0) continue;
+    try {
+      const inode = Number(/^socket:\[(\d{1,15})\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? Number.NaN);
+      if (!Number.isNaN(inode)) ownPipes.add(inode);
+    } catch {
+      // Without /proc there are no sockets to compare.
+    }
+  }
+  for (const oldest of ownPipes) {
+    if (ownPipes.size <= MAX_PIPES) break;
+    ownPipes.delete(oldest);
+  }
+}
 
 /**
  * Starts a command as the leader of a process group, so that its descendants can be killed with it: a
@@ -32,6 +58,7 @@ export function startGroup(command: string, args: readonly string[], options: Sp
     }
     return child;
   }
+  notePipes(child);
   if (running.size === 0) hook();
   running.add(child);
   child.once('close', () => {

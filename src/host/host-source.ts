@@ -73,6 +73,10 @@ export interface HostSource {
   readonly filesInMemory?: string | undefined;
   /** Returns the inode of a file (`st_ino`). Not available in a capture: `denied`. */
   inode(path: string): number;
+  /** The host itself, if this is one that repeats what it has read. */
+  readonly fresh?: HostSource;
+  /** Inodes of the sockets between this process and commands that it runs, which ss lists too. */
+  readonly ownPipes?: ReadonlySet<number>;
   /** Milliseconds on a monotonic clock; only differences are meaningful. */
   now(): number;
   /** Waits `ms` milliseconds. Returns immediately for a source that does not change. */

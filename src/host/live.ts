@@ -13,7 +13,7 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import { attempt, HostError } from '../base/errors.js';
 import { searchPath } from '../base/shell.js';
-import { asExhausted } from './child.js';
+import { asExhausted, ownPipes } from './child.js';
 import type { FileFacts, HostSource, OnBytes, TmpfsUse } from './host-source.js';
 import { MemoryFiles } from './proc/memory-files.js';
 import { runSs } from './ss/run.js';
@@ -42,6 +42,7 @@ export const liveHost: HostSource = {
     return { ...facts, isTmpfs: type === TMPFS };
   },
   inode: (path) => attempt(path, () => statSync(path).ino),
+  ownPipes,
   now: () => performance.now(),
   sleep: async (ms) => {
     await delay(ms);

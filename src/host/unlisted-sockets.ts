@@ -52,7 +52,7 @@ export async function stillUnlisted(
 
 function isOpen(source: HostSource, { pid, fd, inode }: UnlistedSocket): boolean {
   try {
-    return source.readLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
+    return (source.fresh ?? source).readLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
   } catch (error) {
     if (isHostError(error)) return false;
     throw error;

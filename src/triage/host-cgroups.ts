@@ -71,9 +71,9 @@ export function* cgroups(host: HostReader): Generator<Finding> {
     const cgroup = folder.slice(own.length) || '/';
     try {
       if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
-      if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names, withKills));
+      if (names.has('memory.current')) usages.push(usageV2(host, { folder, cgroup, names, withKills }));
       else if (names.has('memory.usage_in_bytes') && depth > 0)
-        usages.push(usageV1(host, folder, cgroup, names, withKills));
+        usages.push(usageV1(host, { folder, cgroup, names, withKills }));
       else if (isV2 && withKills && names.has('memory.events'))
         usages.push({ cgroup, finding: undefined, kills: killsOf(host, folder) });
     } catch (error) {
@@ -97,13 +97,15 @@ function hasNoKills(host: HostReader): boolean {
   return host.source.file !== undefined && /^oom_kill 0$/m.test(optionalText(host.source, '/proc/vmstat'));
 }
 
-function usageV2(
-  host: HostReader,
-  folder: string,
-  cgroup: string,
-  names: ReadonlySet<string>,
-  withKills: boolean,
-): Usage {
+interface CgroupFolder {
+  readonly folder: string;
+  readonly cgroup: string;
+  /** Its files. */
+  readonly names: ReadonlySet<string>;
+  readonly withKills: boolean;
+}
+
+function usageV2(host: HostReader, { folder, cgroup, names, withKills }: CgroupFolder): Usage {
   const kills = withKills && names.has('memory.events') ? killsOf(host, folder) : 0;
   const used = host.number(`${folder}/memory.current`);
   host.cgroups.push({ cgroup, folder, bytes: used });
@@ -195,13 +197,7 @@ class CgroupProcesses {
   }
 }
 
-function usageV1(
-  host: HostReader,
-  folder: string,
-  cgroup: string,
-  names: ReadonlySet<string>,
-  withKills: boolean,
-): Usage {
+function usageV1(host: HostReader, { folder, cgroup, names, withKills }: CgroupFolder): Usage {
   const kills =
     withKills && names.has('memory.oom_control')
       ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)

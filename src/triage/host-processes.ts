@@ -497,6 +497,10 @@ export function readProcesses(host: HostReader): ReadProcesses {
   return host.processes;
 }
 
+/** Other lines, some 50 of a process, are not read. */
+const STATUS_LINES =
+  /^(PPid|Threads|FDSize|Rss(?:Anon|File|Shmem)|Vm(?:RSS|PTE|Swap|Pin|Lck)|HugetlbPages):(?:\s+(\d{1,12})\b)?/gm;
+
 function readStatuses(host: HostReader): ReadProcesses {
   const pids = listedPids(host.source);
   const missing: HostError[] = [];
@@ -509,14 +513,16 @@ function readStatuses(host: HostReader): ReadProcesses {
     try {
       const text = host.text(`/proc/${pid}/status`);
       const status = statusFields(`Name:\n${withoutName(text)}`);
-      const figure = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
+      const lines = status.matchAll(STATUS_LINES);
+      const fields = new Map(Array.from(lines, ([, name, value]) => [name, Number(value ?? 0)]));
+      const figure = (name: string) => fields.get(name) ?? 0;
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];
       // Only a process that has exited has no descriptor table; one that is about to exit, for a moment.
       const isExited = state === 'Z' || state === 'X';
       const hasTable = !/^FDSize:\s+0$/m.test(status) || isExited;
       const parts = ['RssAnon', 'RssFile', 'RssShmem'].reduce((sum, name) => sum + bytes(name), 0);
-      const adds = !/^RssAnon:/m.test(status) || !/^VmRSS:/m.test(status) || bytes('VmRSS') === parts;
+      const adds = !fields.has('RssAnon') || !fields.has('VmRSS') || bytes('VmRSS') === parts;
       if (state === undefined || !adds || !(hasTable || isExiting(host, pid))) damaged++;
       else
         all.push({
@@ -527,10 +533,12 @@ function readStatuses(host: HostReader): ReadProcesses {
           threads: figure('Threads'),
           tableBytes: bytes('VmPTE'),
           fdTable: figure('FDSize'),
-          anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
+          anonBytes: fields.has('RssAnon') ? bytes('RssAnon') + bytes('VmSwap') : 0,
           rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
-          hugetlbBytes: /^HugetlbPages:/m.test(status) ? bytes('HugetlbPages') : null,
+          // The parts add up: before 4.5 there are none.
+          sharedBytes: fields.has('RssAnon') ? bytes('RssShmem') : bytes('VmRSS'),
+          hugetlbBytes: fields.has('HugetlbPages') ? bytes('HugetlbPages') : null,
           pinnedBytes: bytes('VmPin'),
           lockedBytes: bytes('VmLck'),
         });

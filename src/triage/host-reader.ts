@@ -69,6 +69,8 @@ export interface ProcessStatus {
   /** The same without swap. */
   readonly rssAnonBytes: number;
   readonly shmemBytes: number;
+  /** Upper bound of shared memory in RSS. */
+  readonly sharedBytes: number;
   /** Huge pages of hugetlb; null: not shown (before 4.4, kernel threads). */
   readonly hugetlbBytes: number | null;
   /** Pages pinned for io_uring, RDMA or vdpa. */
@@ -110,9 +112,9 @@ export class HostReader {
     return this.#counts;
   }
 
-  /** Reads the mappings of processes, which checks of a running host need. @param known if they were read already */
-  async readMappings(known?: SharedMappings): Promise<this> {
-    if (this.source.file) this.mappings = known ?? (await SharedMappings.read(this.source));
+  /** Reads the mappings of processes, which checks of a running host need. */
+  async readMappings(): Promise<this> {
+    if (this.source.file) this.mappings = await SharedMappings.read(this.source);
     return this;
   }
 

@@ -11,6 +11,7 @@ export class FakeHost implements HostSource {
   readonly ssCalls: string[][] = [];
   /** Called before each read of a file or directory. */
   onRead: (path: string) => void = () => undefined;
+  readonly ownPipes = new Set<number>();
   clock = 0;
   /** The output of ss for packet, vsock, MPTCP and SCTP sockets. */
   others = '';

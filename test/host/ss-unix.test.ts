@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ALL_GROUPS, readSample } from '../../src/host/ss/read.js';
 import { UnixScan } from '../../src/host/ss/unix.js';
+import { FakeHost } from './fake-host.js';
 
 const text = readFileSync(new URL('../../fixtures/host/unix.txt', import.meta.url), 'utf8');
 /** All at once, or one byte at a time: the result must not depend on where the pieces end. */
@@ -127,4 +129,18 @@ test('never throws, and counts every line that it cannot read', () => {
       if (total + contested === 0) expect(unreadable > 0).toBe(visible > 0);
     }),
   );
+});
+
+test('the pipe that ss prints to is no socket with unread data', async () => {
+  const rows = [
+    `u_str ESTAB 94208 0 * 31 * 32 ${MEMORY} <->`,
+    `u_str ESTAB 0 43776 * 32 * 31 ${MEMORY} <->`,
+    `u_str ESTAB 100 0 * 41 * 42 ${MEMORY} <->`,
+  ];
+  const host = new FakeHost((args) => (args.includes('-x') ? `${rows.join('\n')}\n` : ''));
+  const own = { own: true, path: '/proc/self/ns/net', inode: 1, pid: 'self', name: null } as const;
+  const kept = async () => (await readSample(host, [own], ALL_GROUPS)).sockets.map(({ inode }) => inode);
+  expect(await kept()).toEqual([31, 32, 41]);
+  host.ownPipes.add(31);
+  expect(await kept()).toEqual([41]);
 });

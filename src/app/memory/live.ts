@@ -3,6 +3,7 @@ import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
 import { HostError, hostOrNull, KernelError } from '../../base/errors.js';
+import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
@@ -22,17 +23,18 @@ type Progress = (part: number) => void;
  * Returns the memory breakdown of this machine from the most detailed source that can be opened. The answer
  * names the source, and why more detailed ones are not available.
  *
- * @param options `mappings`: those of processes, if they were read already
+ * @param options `host`: this machine, with what was read already; `mappings`: those of processes, likewise
  * @param more additional slow parts, available only from kernel memory
  * @throws {KernelError}, {@link HostError}: the required source cannot be opened, or none can
  */
 export async function liveMemory(
-  options: LiveOptions & { readonly mappings?: SharedMappings },
+  options: LiveOptions & { readonly host?: HostSource; readonly mappings?: SharedMappings },
   progress: Progress,
   more?: MemoryOptions,
 ): Promise<MemoryAnswer> {
   // Files for reading kcore imply that source.
   const { source: requested = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } = options;
+  const { host = liveHost } = options;
   const unavailable: Unavailable[] = [];
   for (const source of LIVE_SOURCES) {
     if (requested !== undefined && requested !== source) continue;
@@ -42,10 +44,7 @@ export async function liveMemory(
       const named =
         source === 'kcore'
           ? withNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
-          : withNamed(
-              withSharedFiles(answer, liveHost, options.mappings ?? (await SharedMappings.read(liveHost))),
-              liveHost,
-            );
+          : withNamed(withSharedFiles(answer, host, options.mappings ?? (await SharedMappings.read(host))), host);
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

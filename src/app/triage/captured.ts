@@ -8,6 +8,7 @@ import { capturedLog } from '../../capture/read/log.js';
 import { RECORDED, RING } from '../../capture/read/manifest.js';
 import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
+import { withTablesReadOnce } from '../../host/proc/descriptor-tables.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
@@ -18,6 +19,7 @@ import type { HostTriage } from '../../triage/answer.js';
 import { type HostParts, triageHost } from '../../triage/captured.js';
 import type { FailOn, Finding } from '../../triage/finding.js';
 import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
+import { readProcesses } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { pastedFindings } from '../../triage/pasted-outputs.js';
 import type { AnswerOptions } from '../kit/answer.js';
@@ -63,7 +65,7 @@ export async function printCapturedTriage(
     ...recorded.filter((_, at) => !answers[at]).map((name) => `${name}: not an answer of kdump-mem, or damaged`),
   ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
-  const answer = await triageOf(host, pageSize, {
+  const answer = await triageOf(new HostReader(host, pageSize), {
     of: { ...of, isCaptured: true, pasted: files.pasted },
     warnings: [...source.warnings, ...warnings],
     log: logOf(() => ({ text: host.logText(), isCut: host.logCut })),
@@ -104,12 +106,16 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     import('../../capture/write/source.js'),
     import('../memory/live.js'),
   ]);
-  const { at, host } = hostOrigin(liveHost, new Date());
+  const { at, host: name } = hostOrigin(liveHost, new Date());
   const pageSize = knownPageSize(liveHost) ?? 4096;
-  const mappings = await SharedMappings.read(liveHost);
-  const memory = await settledMemory(() => liveMemory({ ...options, source: 'counters', mappings }, () => undefined));
-  return triageOf(liveHost, pageSize, {
-    of: { name: host ?? undefined, taken: at, isCaptured: false },
+  const host = withTablesReadOnce(liveHost);
+  const reader = new HostReader(host, pageSize);
+  const mappings = await SharedMappings.read(host, readProcesses(reader).all);
+  reader.mappings = mappings;
+  const settings = { ...options, source: 'counters', host, mappings } as const;
+  const memory = await settledMemory(() => liveMemory(settings, () => undefined));
+  return triageOf(reader, {
+    of: { name: name ?? undefined, taken: at, isCaptured: false },
     warnings: [],
     log: logOf(() => {
       const pieces: Buffer[] = [];
@@ -119,19 +125,16 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     memory,
     sockets: process.geteuid?.() === 0,
     unread: [],
-    mappings,
     since: options.baseline,
     recorded: [],
   });
 }
 
 async function triageOf(
-  source: HostSource,
-  pageSize: number,
+  reader: HostReader,
   {
     sockets,
     unread,
-    mappings,
     since,
     recorded,
     ...parts
@@ -140,14 +143,12 @@ async function triageOf(
     readonly sockets: boolean;
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
-    /** Of a running host. */
-    readonly mappings?: SharedMappings;
     readonly since: string | undefined;
     /** Answers in a capture. */
     readonly recorded: readonly Finding[];
   },
 ): Promise<HostTriage> {
-  const reader = await new HostReader(source, pageSize).readMappings(mappings);
+  const { source, pageSize } = reader;
   const { memory } = parts;
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);

@@ -1,5 +1,6 @@
 import { hostOrNull, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
+import { descriptors, socketInode } from './descriptor-tables.js';
 import { isPid, listedPids } from './process.js';
 
 /** A process that holds a socket open, with all its descriptors of it, lowest first. */
@@ -16,8 +17,6 @@ export interface HolderScan {
   readonly denied: readonly number[];
 }
 
-/** RLIMIT_NOFILE is limited by sysctl fs.nr_open, a million by default: no fd table is larger. */
-const MAX_FDS_PER_PROCESS = 4_000_000;
 /**
  * Time after which a scan yields: ss blocks while its output is not read, and its pipe of 64 KiB fills
  * in a tenth of a millisecond.
@@ -96,8 +95,9 @@ export class DescriptorScan {
       let denied = false;
       let read = 0;
       try {
-        for (const { fd, inode } of descriptors(this.#source, `/proc/${pid}/fd`)) {
-          if (inode === 'denied') denied = true;
+        for (const { fd, link } of descriptors(this.#source, `/proc/${pid}/fd`)) {
+          const inode = socketInode(link);
+          if (link === 'denied') denied = true;
           else if (inode !== null) {
             this.#pids.push(pid);
             this.#fds.push(fd);
@@ -125,7 +125,7 @@ export async function withLateHolders(
 ): Promise<HolderScan> {
   const missed = new Set([...wanted].filter((inode) => !early.byInode.has(inode)));
   if (missed.size === 0) return early;
-  const late = await scanHolders(source, missed);
+  const late = await scanHolders(source.fresh ?? source, missed);
   return { ...early, byInode: new Map([...early.byInode, ...late.byInode]) };
 }
 
@@ -165,8 +165,9 @@ function readTable(
 ): 'read' | 'denied' | 'gone' {
   let denied = false;
   try {
-    for (const { fd, inode } of descriptors(source, directory)) {
-      if (inode === 'denied') denied = true;
+    for (const { fd, link } of descriptors(source, directory)) {
+      const inode = socketInode(link);
+      if (link === 'denied') denied = true;
       else if (inode !== null) note(inode, fd);
     }
   } catch (error) {
@@ -175,61 +176,6 @@ function readTable(
   }
   return denied ? 'denied' : 'read';
 }
-
-/** A descriptor and its socket's inode: null for anything else. */
-interface Descriptor {
-  readonly fd: number;
-  readonly inode: number | 'denied' | null;
-}
-
-/** Tables of at least this size are probed instead of listed. */
-const LARGE_TABLE = 256;
-/** After this many unused numbers, a large table is listed after all. */
-const MAX_GAPS = 16;
-
-/**
- * The descriptors of one table. The kernel allocates the lowest free number, so a large table has few
- * gaps: if its size is known (Linux 6.2), numbers are probed sequentially, which costs a third less
- * than listing them first. Throws `HostError` if the table is gone or denied.
- */
-function* descriptors(source: HostSource, directory: string): Generator<Descriptor> {
-  let next = 0;
-  const count = Math.min(source.size(directory), MAX_FDS_PER_PROCESS);
-  if (count >= LARGE_TABLE) {
-    let found = 0;
-    for (let gaps = 0; found < count && gaps <= MAX_GAPS; next++) {
-      const inode = socketInode(source, `${directory}/${next}`);
-      if (inode === 'denied') break;
-      if (inode === 'gone') gaps++;
-      else {
-        found++;
-        yield { fd: next, inode };
-      }
-    }
-    if (found === count) return;
-  }
-  for (const name of source.list(directory).slice(0, MAX_FDS_PER_PROCESS)) {
-    if (!/^\d{1,10}$/.test(name) || Number(name) < next) continue;
-    const inode = socketInode(source, `${directory}/${name}`);
-    if (inode !== 'gone') yield { fd: Number(name), inode };
-  }
-}
-
-/** Null for anything but a socket. */
-function socketInode(source: HostSource, path: string): number | 'denied' | 'gone' | null {
-  try {
-    const link = source.readLink(path);
-    if (!link.startsWith(SOCKET) || !link.endsWith(']')) return null;
-    const inode = Number(link.slice(SOCKET.length, -1));
-    return Number.isSafeInteger(inode) && inode >= 0 ? inode : null;
-  } catch (error) {
-    if (isHostError(error)) return error.code === 'denied' ? 'denied' : 'gone';
-    throw error;
-  }
-}
-
-/** `socket:[inode]`: sockfs_dname in net/socket.c. */
-const SOCKET = 'socket:[';
 
 /** Tables up to this size are compared by name; larger ones only by size. */
 const MAX_COMPARED = 1024;

@@ -26,6 +26,21 @@ interface MappedObject {
   readonly size: number;
 }
 
+interface SharingProcess {
+  readonly pid: number;
+  /** Upper bound of shared memory in its RSS. */
+  readonly sharedBytes: number;
+}
+
+function sharingProcess(host: HostSource, name: string): SharingProcess {
+  const status = statusFields(optionalText(host, `/proc/${name}/status`));
+  const [all, anon, file, shared] = ['VmRSS', 'RssAnon', 'RssFile', 'RssShmem'].map(
+    (line) => Number(new RegExp(`^${line}:\\s+(\\d{1,12}) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024,
+  ) as [number, number, number, number];
+  // The parts are printed since 4.5, and add up (task_mem, fs/proc/task_mmu.c): the larger figure is no underestimate.
+  return { pid: Number(name), sharedBytes: Math.max(shared, all - anon - file) };
+}
+
 /** Files in memory that processes map, and processes whose mappings are unknown. */
 export class SharedMappings {
   /** By `device inode`. */
@@ -81,24 +96,23 @@ export class SharedMappings {
     });
   }
 
-  /** Reads /proc/PID/maps of the processes with most shared memory in RSS, those of different programs first. */
-  static async read(host: HostSource): Promise<SharedMappings> {
+  /**
+   * Reads /proc/PID/maps of the processes with most shared memory in RSS, those of different programs first.
+   *
+   * @param known processes, if their status was read already
+   */
+  static async read(host: HostSource, known?: readonly SharingProcess[]): Promise<SharedMappings> {
     const found = new SharedMappings();
-    await found.#read(host);
+    await found.#read(
+      host,
+      known ?? (attempted(() => listedPids(host)) ?? []).map((name) => sharingProcess(host, name)),
+    );
     return found;
   }
 
-  async #read(host: HostSource): Promise<void> {
+  async #read(host: HostSource, all: readonly SharingProcess[]): Promise<void> {
     const until = host.now() + MAX_MS;
-    const processes = (attempted(() => listedPids(host)) ?? []).flatMap((name) => {
-      const status = statusFields(optionalText(host, `/proc/${name}/status`));
-      const [all, anon, file, shared] = ['VmRSS', 'RssAnon', 'RssFile', 'RssShmem'].map(
-        (line) => Number(new RegExp(`^${line}:\\s+(\\d{1,12}) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024,
-      ) as [number, number, number, number];
-      // The parts are printed since 4.5, and add up (task_mem, fs/proc/task_mmu.c): the larger figure is no underestimate.
-      const bytes = Math.max(shared, all - anon - file);
-      return bytes >= MIN_RSS ? [{ pid: Number(name), bytes }] : [];
-    });
+    const processes = all.flatMap(({ pid, sharedBytes: bytes }) => (bytes >= MIN_RSS ? [{ pid, bytes }] : []));
     for (const { pid, bytes } of processes) this.#unread.set(pid, bytes);
     for (const pid of inTurns(host, processes).slice(0, MAX_PROCESSES)) {
       if (host.now() > until) break;

@@ -155,7 +155,9 @@ async function readNamespace(
         const scan = new UnixScan(namespace.inode, room, inodes);
         await source.ss(args, path, (bytes) => scan.push(bytes));
         const { sockets, total, unreadable, contested, leftOut } = scan.end();
-        for (const socket of sockets) part.sockets.push(socket);
+        const isOurs = ({ inode, peerInode }: SocketRecord) =>
+          source.ownPipes?.has(inode) || source.ownPipes?.has(peerInode);
+        for (const socket of sockets) if (!isOurs(socket)) part.sockets.push(socket);
         part.total += total;
         part.unreadable += unreadable;
         part.contested += contested;
