@@ -3,6 +3,13 @@ import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSche
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
 import { processFdsSchema, processSchema } from '../contracts/process.js';
 import { procsSchema } from '../contracts/procs.js';
+import {
+  skbProcessSchema,
+  skbSchema,
+  socketLineSchema,
+  socketsEndSchema,
+  socketsSchema,
+} from '../contracts/sockets.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { verifySchema } from '../contracts/verify.js';
 import { mapSchema } from '../extract/map/schema.js';
@@ -19,7 +26,6 @@ import { unattributedSchema } from './memory/unattributed/schema.js';
 import { unreachableSchema } from './memory/unreachable/schema.js';
 import { readSchema } from './read/schema.js';
 import { refsSchema } from './refs/schema.js';
-import { skbProcessSchema, skbSchema, socketLineSchema, socketsEndSchema, socketsSchema } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';

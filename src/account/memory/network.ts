@@ -52,7 +52,8 @@ export function claimNetwork(
     missed.add('network-other', error);
     return undefined;
   }
-  if (!census.total.complete) missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
+  if (!census.totals.complete)
+    missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
   for (const row of census.outsideQueues) noteRow(row, missed);
   return census;
 }
