@@ -19,17 +19,5 @@ export type OriginJson = Immutable<z.infer<typeof originSchema>>;
 
 export type CapturedJson = Immutable<z.infer<typeof capturedSchema>>;
 
-/** A function on the stack of an allocation, or a line of source. Names are untrusted. */
-export const siteFrameSchema = z.strictObject({
-  symbol: z.string().nullable(),
-  /** Bytes from the start of the function. */
-  offset: count.nullable(),
-  module: z.string().nullable(),
-  /** File and line; null: the source does not report them. */
-  line: z.string().nullable(),
-  /** Always false: frames come from the kernel’s own unwinder. */
-  guess: z.boolean(),
-});
-
 /** Why a source could not be had. */
 export const unavailableCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES, ...HOST_ERROR_CODES]);

@@ -54,6 +54,18 @@ export const pressureSchema = z.strictObject({ some: pressureLine, full: pressur
 export type Pressure = NonNullable<Immutable<z.output<typeof pressureSchema>>>;
 export type PressureLine = Pressure['some'];
 
+/** A function on the stack of an allocation, or a line of source. Names are untrusted. */
+export const siteFrameSchema = z.strictObject({
+  symbol: z.string().nullable(),
+  /** Bytes from the start of the function. */
+  offset: count.nullable(),
+  module: z.string().nullable(),
+  /** File and line; null: the source does not report them. */
+  line: z.string().nullable(),
+  /** Always false: frames come from the kernel’s own unwinder. */
+  guess: z.boolean(),
+});
+
 /** Any code in JSON: programs that read it know codes of other versions. */
 const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
   decode: (code) => code as WarningCode,

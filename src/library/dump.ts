@@ -15,11 +15,8 @@ import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
-import { unreachableJson } from '../answers/memory/unreachable/render.js';
-import type { UnreachableJson } from '../answers/memory/unreachable/schema.js';
 import { originJson } from '../answers/origin.js';
-import { refsJson } from '../answers/refs/render.js';
-import type { RefsJson } from '../answers/refs/schema.js';
+import { refsAnswer } from '../answers/refs/document.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
@@ -29,8 +26,10 @@ import type { BlockedJson } from '../contracts/blocked.js';
 import type { ListAnswer } from '../contracts/lists.js';
 import type { DescriptorsAnswer } from '../contracts/process.js';
 import type { ProcsAnswer } from '../contracts/procs.js';
+import type { RefsJson } from '../contracts/refs.js';
 import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../contracts/sockets.js';
 import type { TaskStacksJson } from '../contracts/task-stacks.js';
+import type { UnreachableJson } from '../contracts/unreachable.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { NativeKernel } from '../kernel/native/kernel.js';
@@ -215,7 +214,7 @@ export class Dump implements Disposable {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
     const each = () => progress ?? (() => undefined);
-    return refsJson(await searchReferences(kernel, symbols, targets, limit, each));
+    return jsonOf(refsAnswer(await searchReferences(kernel, symbols, targets, limit, each)));
   }
 
   /** Returns allocations of a dump that no reference from memory in use was found to. */
@@ -223,7 +222,7 @@ export class Dump implements Disposable {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
     const each = () => progress ?? (() => undefined);
-    return unreachableJson(await describeUnreachable(kernel, symbols, each));
+    return jsonOf(await describeUnreachable(kernel, symbols, each));
   }
 
   /** Closes the files. The object cannot be queried afterwards. Idempotent. */

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
+import { count, siteFrameSchema } from '../../contracts/common.js';
 import { growthSchema } from '../../contracts/growth.js';
 import { socketEndsShape } from '../../contracts/sockets.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
-import { address, siteFrameSchema, unavailableCode } from '../schema.js';
+import { CATEGORIES } from '../../records/categories.js';
+import { address, unavailableCode } from '../schema.js';
 
 const method = z.enum([
   'page-owner-stacks',

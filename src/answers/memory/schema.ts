@@ -1,16 +1,9 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { siteFrameSchema } from '../../contracts/common.js';
 import { LEFT_OUT_REASONS } from '../../records/files.js';
 import { NAMED_KINDS } from '../../records/named-memory.js';
-import {
-  capturedSchema,
-  count,
-  kernelSchema,
-  originSchema,
-  siteFrameSchema,
-  unavailableCode,
-  warningSchema,
-} from '../schema.js';
+import { capturedSchema, count, kernelSchema, originSchema, unavailableCode, warningSchema } from '../schema.js';
 
 const owner = z.strictObject({
   kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'mapping', 'tmpfs', 'device']),

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
 import {
   courseSchema,
@@ -11,6 +10,7 @@ import {
   machineShape,
 } from '../../contracts/growth.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
+import { CATEGORIES } from '../../records/categories.js';
 import { count, unavailableCode, warningSchema } from '../schema.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */

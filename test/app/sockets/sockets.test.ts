@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { type SocketsJson, socketLineSchema, socketsEndSchema, socketsSchema } from '../../../src/contracts/sockets.js';
 import { jsonOf } from '../../../src/base/util.js';
+import { type SocketsJson, socketLineSchema, socketsEndSchema, socketsSchema } from '../../../src/contracts/sockets.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
 
