@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { accountProcess } from '../dist/account/skb.js';
-import { skbProcessJson } from '../dist/answers/skb/json.js';
+import { jsonOf } from '../dist/base/util.js';
 import { openCrash } from '../dist/kernel/crash/open.js';
 import { recordSession } from '../dist/kernel/crash/session.js';
 
@@ -21,7 +21,7 @@ for (const version of ['5.10', '6.1', '6.12']) {
     crash: `${lab}/bin/crash`,
     wrap: (session) => recordSession(session, (line) => (recording += line)),
   });
-  const answer = skbProcessJson(accountProcess(kernel, pid));
+  const answer = jsonOf(accountProcess(kernel, pid));
   kernel.close();
   const target = `fixtures/crash/${version}`;
   writeFileSync(`${target}.session.jsonl.gz`, gzipSync(recording, { level: 9 }));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { socketsSchema } from '../src/answers/schema.js';
+import { hex } from '../src/base/util.js';
+import { socketsSchema } from '../src/contracts/sockets.js';
 import { crashRows, wordsOf } from './support/coming-from.js';
 import { ROOT } from './support/documents.js';
 import { kdumpMem, kdumpMemJson } from './support/in-process.js';
@@ -43,7 +44,7 @@ const values: Record<string, string> = { N: '16' };
 beforeAll(async () => {
   const { sockets } = await kdumpMemJson(socketsSchema, 'sockets', '--vmcore', DUMP);
   const held = sockets.find(({ holders }) => holders.length > 0);
-  values.ADDR = `${held?.socket.sock}`;
+  values.ADDR = hex(held?.socket.sock ?? 0n);
   [values.PID, values.FD] = [`${held?.holders[0]?.pid}`, `${held?.holders[0]?.fd}`];
 });
 

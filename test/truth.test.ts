@@ -44,9 +44,9 @@ describe.each(FIXTURES)('the fixture of %s', (name) => {
   });
 
   test('contains everything that a census reads', () => {
-    const { sockets, total, warnings } = accountAll(kernel);
+    const { sockets, totals, warnings } = accountAll(kernel);
     expect(warnings.map(({ code }) => code)).not.toContain('unreadable');
-    expect(total.complete).toBe(true);
+    expect(totals.complete).toBe(true);
     expect(sockets.length).toBeGreaterThanOrEqual(truth.sockets.length);
   });
 

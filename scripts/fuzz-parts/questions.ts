@@ -7,17 +7,16 @@ import { readList } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
 import { infoSchema } from '../../src/answers/info/schema.js';
 import { infoText } from '../../src/answers/info/text.js';
-import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/answers/schema.js';
-import { skbJson, skbProcessJson } from '../../src/answers/skb/json.js';
-import { skbProcessText, skbText } from '../../src/answers/skb/text.js';
+import { processBlocks, skbBlocks } from '../../src/answers/skb/document.js';
+import { socketsBlocks } from '../../src/answers/sockets/document.js';
 import { socketsJson } from '../../src/answers/sockets/json.js';
-import { socketsText } from '../../src/answers/sockets/text.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
 import { instanceJson } from '../../src/answers/struct/render.js';
 import { instanceSchema } from '../../src/answers/struct/schema.js';
-import { blockTexts } from '../../src/answers/text/blocks.js';
+import { type Block, blockTexts } from '../../src/answers/text/blocks.js';
 import { jsonOf } from '../../src/base/util.js';
 import { blockedSchema } from '../../src/contracts/blocked.js';
+import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/contracts/sockets.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
@@ -57,6 +56,8 @@ export function questionsOf(kernel: NativeKernel): Question[] {
   return questions;
 }
 
+const textOf = (blocks: readonly Block[]) => blockTexts(blocks, null).join('\n\n');
+
 const LISTS = ['modules', 'mounts', 'swap', 'shared-memory', 'run-queues'] as const;
 
 function listed(list: (typeof LISTS)[number]): Question {
@@ -89,9 +90,10 @@ function descriptor(pid: number, fd: number, kind: string): Question {
     name: `skb --pid ${pid} --fd ${fd} (${kind})`,
     ask(kernel) {
       const answer = accountFd(kernel, pid, fd, true);
-      const json = skbSchema.parse(skbJson(answer));
+      const json = jsonOf(answer);
+      skbSchema.parse(json);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { kind: 'answered', text: skbText(answer), json, complete };
+      return { kind: 'answered', text: textOf(skbBlocks(answer)), json, complete };
     },
   };
 }
@@ -101,9 +103,10 @@ function process(pid: number): Question {
     name: `skb --pid ${pid}`,
     ask(kernel) {
       const answer = accountProcess(kernel, pid);
-      const json = skbProcessSchema.parse(skbProcessJson(answer));
+      const json = jsonOf(answer);
+      skbProcessSchema.parse(json);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { kind: 'answered', text: skbProcessText(answer), json, complete };
+      return { kind: 'answered', text: textOf(processBlocks(answer)), json, complete };
     },
   };
 }
@@ -113,12 +116,13 @@ function all(): Question {
     name: 'sockets',
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'cgroup' });
-      const whole = socketsSchema.parse(socketsJson(answer, answer.sockets));
+      const whole = jsonOf(socketsJson(answer, answer.sockets));
+      socketsSchema.parse(whole);
       // A row without a figure has a reason.
       const claims = whole.outsideQueues.filter(({ objects }) => objects !== null).map((row) => JSON.stringify(row));
       const json = { ...whole, outsideQueues: [] };
-      const complete = answer.total.complete && answer.warnings.length === 0;
-      const text = socketsText(answer, answer.sockets, { by: 'cgroup', limit: 1000 });
+      const complete = answer.totals.complete && answer.warnings.length === 0;
+      const text = textOf(socketsBlocks(answer, answer.sockets, { by: 'cgroup', limit: 1000 }));
       return { kind: 'answered', text, json, claims, complete };
     },
   };

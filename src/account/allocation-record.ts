@@ -1,5 +1,5 @@
+import type { AllocationRecord } from '../contracts/whatis.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { SiteFrame } from '../records/allocation-sites.js';
 import { AllocationTags, profilingState, TagReferences } from '../walk/allocations/alloc-tags.js';
 import { PageOwner, pageOwnerState } from '../walk/allocations/page-owner.js';
 import { SlabTracks, StackDepot, siteFrames } from '../walk/allocations/stack-depot.js';
@@ -7,21 +7,6 @@ import { readTicks, type Ticks } from '../walk/machine/clock.js';
 import { findOrNot } from '../walk/named-read.js';
 import type { Warnings } from '../walk/warnings.js';
 import { attempted } from './memory/missed.js';
-
-/** What the kernel noted when it allocated a page or an object. Names are untrusted. */
-export interface AllocationRecord {
-  readonly source: 'page-owner' | 'slab-tracks' | 'allocation-tags';
-  /** Whether it is that of a page, or of an object. */
-  readonly of: 'page' | 'object';
-  /** Innermost first; empty: unknown. */
-  readonly frames: readonly SiteFrame[];
-  /** Thread and process; null: not noted. */
-  readonly pid: number | null;
-  readonly tgid: number | null;
-  readonly comm: string | null;
-  /** Seconds between boot and the allocation, without suspend; null: not noted, or the clock is unknown. */
-  readonly seconds: number | null;
-}
 
 /** An allocated slab object. */
 export interface SlabObject {
@@ -103,14 +88,14 @@ export class AllocationRecords {
       if (!tag) return null;
       const { line, symbol, module } = tag;
       const unknown = { pid: null, tgid: null, comm: null, seconds: null };
-      const frames = [{ symbol, offset: null, module, line }];
+      const frames = [{ symbol, offset: null, module, line, guess: false }];
       return { source: 'allocation-tags', of, frames, ...unknown } as const;
     });
     return found ?? null;
   }
 
-  #framesOf(addresses: readonly bigint[]): SiteFrame[] {
-    return siteFrames(this.#kernel, addresses);
+  #framesOf(addresses: readonly bigint[]): AllocationRecord['frames'] {
+    return siteFrames(this.#kernel, addresses).map((frame) => ({ ...frame, guess: false }));
   }
 
   #tried<T>(what: string, step: () => T): T | undefined {

@@ -1,6 +1,7 @@
-import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
+import type { Figures } from '../contracts/sockets.js';
+import { type QueueName, queueFacts, queuesThat } from '../records/queues.js';
 import type { SockIdentity } from '../walk/sockets/sock.js';
-import type { Figures, Tally } from './tally.js';
+import type { Tally } from './tally.js';
 
 /** Memory that a socket holds, and the effect of its close. */
 export interface Holdings {

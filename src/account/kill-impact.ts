@@ -1,4 +1,4 @@
-import type { SkbProcessJson } from '../answers/schema.js';
+import type { Freed } from '../contracts/sockets.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Connection, Holdings } from './holdings.js';
 import type { Tally } from './tally.js';
@@ -219,9 +219,6 @@ function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void 
   if (list) list.push(value);
   else map.set(key, [value]);
 }
-
-/** Bounds of the bytes that are returned to the allocators. */
-export type Freed = SkbProcessJson['freedIfKilled'];
 
 /** Successive stages of memory that may be freed. */
 interface Stages {

@@ -1,4 +1,5 @@
 import { hex } from '../base/util.js';
+import type { Freed } from '../contracts/sockets.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
@@ -9,7 +10,7 @@ import { FileTables } from '../walk/tasks/files.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { addError, incompleteness, Warnings } from '../walk/warnings.js';
 import type { Holdings } from './holdings.js';
-import { atLeastFreed, type Freed, KillImpact, keepersOf } from './kill-impact.js';
+import { atLeastFreed, KillImpact, keepersOf } from './kill-impact.js';
 import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
@@ -102,7 +103,7 @@ class KillOfProcess {
 
   #heldOf(socket: CountedSocket, known: ReadonlyMap<bigint, Holdings>): Holdings {
     const held = known.get(socket.sock);
-    return held ?? this.#accountant.accountWithTallies(socket, { warnings: this.#missed }).held;
+    return held ?? this.#accountant.account(socket, { warnings: this.#missed }).held;
   }
 }
 

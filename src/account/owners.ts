@@ -1,8 +1,8 @@
-import type { CensusEntryJson } from '../answers/schema.js';
+import type { CensusHolder, CensusOwner, Freed, Group, ListedSocket } from '../contracts/sockets.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
-import { atLeastFreed, type Freed } from './kill-impact.js';
-import { portsOf, type SocketAccount } from './socket.js';
-import type { Figures, Ownership, Tally } from './tally.js';
+import { atLeastFreed } from './kill-impact.js';
+import { portsOf } from './socket.js';
+import type { Tally } from './tally.js';
 
 interface Sum {
   /** The process of the group; null if the group is not a process. */
@@ -50,8 +50,8 @@ export class Owners {
         comm: process?.comm ?? null,
         sockets,
         total: missed ? { ...total, complete: false } : total,
-        ownership: tally.ownership(),
         freedIfKilled: process === null ? null : freedBy(process.pid),
+        ...tally.ownership(),
       };
     });
     return groups.sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.key < b.key ? -1 : 1));
@@ -71,15 +71,15 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Pro
   const owners = ownersOf(entry);
   switch (grouping) {
     case 'process':
-      if (owners.length === 0) return one(unownedKey(entry));
+      if (owners.length === 0) return one(UNOWNED[entry.keeper]);
       return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, { pid, comm }]));
     case 'cgroup':
-      if (owners.length === 0) return one(unownedKey(entry));
+      if (owners.length === 0) return one(UNOWNED[entry.keeper]);
       return new Map(owners.map(({ cgroup }) => [cgroup ?? '(unreadable)', null]));
     case 'netns':
       return one(socket.netns === null ? 'unknown' : String(socket.netns));
     case 'port':
-      return one(portsOf(socket).local ?? '(none)');
+      return one(portsOf(socket)[0]?.toString() ?? '(none)');
     case 'family':
       return one(`${socket.family} ${socket.protocol}`);
     case 'state':
@@ -96,21 +96,17 @@ export function ownersOf(entry: CensusEntry): readonly CensusOwner[] {
   return [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
 }
 
-function unownedKey(entry: CensusEntry): string {
-  return UNOWNED[keptBy(entry)];
-}
-
 /** Kind of object that keeps a socket that no process has open or maps. */
 export type Keeper = 'listener' | 'message' | 'io_uring' | 'connection' | 'nothing' | 'kernel' | 'unknown';
 
 /** Returns the keeper of a socket; `nothing` only if the sock itself records that it has no socket. */
-export function keptBy(entry: CensusEntry): Keeper {
-  if (entry.acceptedFrom !== undefined) return 'listener';
-  if (entry.carriedBy.length > 0) return 'message';
-  if (entry.registeredWith.length > 0) return 'io_uring';
-  if (entry.subflowOf !== undefined) return 'connection';
-  if (entry.socket.inode === 0) return 'nothing';
-  return entry.socket.inode !== null && entry.socket.file === 0n ? 'kernel' : 'unknown';
+export function keptBy(found: CountedSocket): Keeper {
+  if (found.acceptedFrom !== undefined) return 'listener';
+  if (found.carriedBy.length > 0) return 'message';
+  if (found.registeredWith.length > 0) return 'io_uring';
+  if (found.subflowOf !== undefined) return 'connection';
+  if (found.inode === 0) return 'nothing';
+  return found.inode !== null && found.file === 0n ? 'kernel' : 'unknown';
 }
 
 /** Group keys of sockets without an owner process. */
@@ -124,36 +120,16 @@ export const UNOWNED: Readonly<Record<Keeper, string>> = {
   unknown: '(owner unknown)',
 };
 
-/** A process that references a socket. */
-export type CensusOwner = CensusEntryJson['mappedBy'][number];
-
-/** A process that holds a socket. */
-export type CensusHolder = CensusEntryJson['holders'][number];
-
-/** One socket of the machine, with its memory. */
-export interface CensusEntry
-  extends SocketAccount,
-    Pick<CountedSocket, 'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'> {
-  readonly holders: readonly CensusHolder[];
-  /** Processes that map its file, once for each mapping. */
-  readonly mappedBy: readonly CensusOwner[];
+/** One socket of the machine, and what only groups and text need. */
+export interface CensusEntry extends ListedSocket {
+  readonly keeper: Keeper;
   /** For a subflow: processes that have its MPTCP connection open. */
   readonly connectionHolders: readonly CensusHolder[];
 }
 
+/** Returns what JSON has. */
+export const listedSocket = ({ keeper: _, connectionHolders: __, ...listed }: CensusEntry): ListedSocket => listed;
+
 /** Ways to group sockets. */
 const GROUPINGS = ['process', 'cgroup', 'netns', 'port', 'family', 'state'] as const;
 export type Grouping = (typeof GROUPINGS)[number];
-
-/** Memory that the sockets of a group pin together. A socket that two processes hold is in both groups. */
-export interface Group {
-  readonly key: string;
-  /** Process; comm is untrusted. Null: the group is not a process. */
-  readonly pid: number | null;
-  readonly comm: string | null;
-  readonly sockets: number;
-  readonly total: Figures;
-  readonly ownership: Ownership;
-  /** Memory freed if it is killed; null: the group is not a process. */
-  readonly freedIfKilled: Freed | null;
-}

@@ -1,44 +1,16 @@
-import type { SkbProcessJson } from '../answers/schema.js';
 import { KdumpMemError, WalkError } from '../base/errors.js';
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { ProcessSockets, SkbAnswer } from '../contracts/sockets.js';
+import { kernelIdentity } from '../kernel/identity.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';
 import { contradictions, findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { incompleteness, type Warning, Warnings } from '../walk/warnings.js';
+import { incompleteness, Warnings } from '../walk/warnings.js';
 import type { Holdings } from './holdings.js';
 import { freedOf, freedOfProcess } from './kill.js';
-import type { Freed } from './kill-impact.js';
-import { type SocketAccount, SocketAccountant } from './socket.js';
-import { type Figures, Tally } from './tally.js';
-
-export type ProcessName = SkbProcessJson['process'];
-
-/** The answer to `skb --pid --fd`, and to `skb --sock`, which needs no process. */
-export interface SkbAnswer extends SocketAccount {
-  readonly kernel: KernelFacts;
-  readonly process: ProcessName | null;
-  readonly fd: number | null;
-  /**
-   * Memory of this socket and its dependents that is freed if the process is killed: none if another process
-   * holds the socket too, and possibly none if a reference is of unknown origin. Null: no process was
-   * requested, or the holders of the socket could not be read.
-   */
-  readonly freedIfKilled: Freed | null;
-  readonly warnings: readonly Warning[];
-}
-
-/** The answer to `skb --pid`: every socket of a process, largest first. */
-export interface ProcessAnswer {
-  readonly kernel: KernelFacts;
-  readonly process: ProcessName;
-  readonly sockets: readonly (SocketAccount & { readonly fds: readonly number[] })[];
-  /** Total of all sockets; shared memory is counted once. */
-  readonly total: Figures;
-  /** Memory freed if the process is killed, including sockets without a descriptor. */
-  readonly freedIfKilled: Freed;
-  readonly warnings: readonly Warning[];
-}
+import { SocketAccountant } from './socket.js';
+import { Tally } from './tally.js';
 
 /**
  * Queues of the socket behind one descriptor.
@@ -55,14 +27,16 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   for (const { code, message } of contradictions(taskTable(kernel))) warnings.add(code, message);
   const isSound = warnings.complete;
   const accountant = new SocketAccountant(kernel);
-  const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
+  const { account, held, ...skbs } = accountant.account(socket, { warnings, keepSkbs });
   return {
-    kernel: kernel.facts,
+    schema: 'kdump-mem.skb/1',
+    kernel: kernelIdentity(kernel.facts),
     process: nameOf(task),
     fd,
     ...account,
     total: { ...account.total, complete: account.total.complete && isSound },
     freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
+    ...skbs,
     warnings: warnings.list(),
   };
 }
@@ -122,10 +96,18 @@ export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): Skb
   const warnings = new Warnings(kernel.doubts);
   const isSound = warnings.complete;
   const socket = socketOfSock(kernel, sock);
-  const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
-  const nobody = { process: null, fd: null, freedIfKilled: null };
-  const total = { ...account.total, complete: account.total.complete && isSound };
-  return { kernel: kernel.facts, ...nobody, ...account, total, warnings: warnings.list() };
+  const { account, held: _, ...skbs } = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
+  return {
+    schema: 'kdump-mem.skb/1',
+    kernel: kernelIdentity(kernel.facts),
+    process: null,
+    fd: null,
+    ...account,
+    total: { ...account.total, complete: account.total.complete && isSound },
+    freedIfKilled: null,
+    ...skbs,
+    warnings: warnings.list(),
+  };
 }
 
 /**
@@ -133,7 +115,7 @@ export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): Skb
  *
  * @throws as {@link accountFd}; one socket that cannot be read is a warning instead.
  */
-export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
+export function accountProcess(kernel: Kernel, pid: number): ProcessSockets {
   const task = findTask(kernel, pid);
   const warnings = new Warnings();
   const finder = new SocketFinder(kernel);
@@ -154,13 +136,13 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
     if (fdsByFile.size === 0) throw error;
     sum.incomplete(incompleteness(error), `its descriptors: ${(error as Error).message}`);
   }
-  const sockets: (SocketAccount & { fds: number[] })[] = [];
+  const sockets: ProcessSockets['sockets'][number][] = [];
   const helds = new Map<bigint, Holdings>();
   for (const [file, fds] of fdsByFile) {
     try {
       const socket = finder.find(file);
       if (!socket) continue;
-      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums: [sum] });
+      const { account, held } = accountant.account(socket, { warnings, sums: [sum] });
       sockets.push({ fds, ...account });
       helds.set(socket.sock, held);
     } catch (error) {
@@ -171,7 +153,8 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   sockets.sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0));
   const total = sum.figures();
   return {
-    kernel: kernel.facts,
+    schema: 'kdump-mem.skb-process/1',
+    kernel: kernelIdentity(kernel.facts),
     process: nameOf(task),
     sockets,
     total,
@@ -180,7 +163,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   };
 }
 
-function nameOf({ pid, comm }: Task): ProcessName {
+function nameOf({ pid, comm }: Task): ProcessSockets['process'] {
   return { pid, comm };
 }
 

@@ -1,33 +1,19 @@
 import { hex } from '../base/util.js';
+import type { Figures, Skb, SkbAnswer, SocketAccount } from '../contracts/sockets.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { type QueueName, queueFacts, queuesThat } from '../records/queues.js';
+import { socketEnds } from '../records/socket-ends.js';
 import { PageReader } from '../walk/pages/pages.js';
-import { HeldReader, type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
+import { HeldReader } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
-import { type Skb, SkbReader } from '../walk/skbs/skb.js';
+import { SkbReader } from '../walk/skbs/skb.js';
 import { PartReader } from '../walk/sockets/read-part.js';
 import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
 import { TcpCharges } from '../walk/sockets/tcp.js';
 import { incompleteness, type WarningCode, Warnings } from '../walk/warnings.js';
 import { type CountedQueue, type Holdings, holdingsOf } from './holdings.js';
-import { type Figures, type Ownership, Tally } from './tally.js';
-
-/** A socket, the contents of each of its queues, and the memory that they pin together. */
-export interface SocketAccount {
-  readonly socket: Socket & SockIdentity;
-  readonly queues: Readonly<Partial<Record<QueueName, Figures>>>;
-  /** Total of all queues; shared memory is counted once. */
-  readonly total: Figures;
-  /** Of `total.pinnedBytes`, the part freed if only this socket drops its queues, and the remainder. */
-  readonly ownership: Ownership;
-  /**
-   * Received payload that the process has not read, excluding the part of the first skb that it has read;
-   * null: unknown.
-   */
-  readonly unreadBytes: number | null;
-  /** Entries of each queue, if requested. */
-  readonly skbs?: Readonly<Partial<Record<QueueName, readonly Skb[]>>>;
-}
+import { Tally } from './tally.js';
 
 export interface AccountOptions {
   /** Receives unreadable data. */
@@ -38,6 +24,12 @@ export interface AccountOptions {
   readonly keepsSlots?: boolean | undefined;
   /** Sums over several sockets that this one is added to. */
   readonly sums?: readonly Tally[];
+}
+
+/** A socket, and its tallies, to be added to other sockets'. */
+interface Accounted extends Pick<SkbAnswer, 'skbs'> {
+  readonly account: SocketAccount;
+  readonly held: Holdings;
 }
 
 /** Maximum number of walks of a live kernel's queue that changes during the walk. */
@@ -76,15 +68,7 @@ export class SocketAccountant {
    *
    * @throws {ReadError} if the sock itself cannot be read.
    */
-  account(socket: Socket, options: AccountOptions): SocketAccount {
-    return this.accountWithTallies(socket, options).account;
-  }
-
-  /** The same, with its tallies, to be added to other sockets'. */
-  accountWithTallies(
-    socket: Socket,
-    options: AccountOptions,
-  ): { readonly account: SocketAccount; readonly held: Holdings } {
+  account(socket: Socket, options: AccountOptions): Accounted {
     const { live, pageSize } = this.#kernel.facts;
     for (let attempt = 1; ; attempt++) {
       const forget = this.#kernel.noteReads();
@@ -92,12 +76,12 @@ export class SocketAccountant {
       const newTally = () => new Tally(pageSize, warnings, options.keepsSlots);
       const total = newTally();
       const keepSkbs = options.keepSkbs ?? false;
-      const { account, held } = this.#attempt(socket, { keepSkbs, newTally }, total);
+      const found = this.#attempt(socket, { keepSkbs, newTally }, total);
       const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
       if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
-        return { account, held };
+        return found;
       }
       // Data read in this attempt, and assumptions about pages, may be stale.
       forget();
@@ -109,7 +93,7 @@ export class SocketAccountant {
     socket: Socket,
     { keepSkbs, newTally }: { readonly keepSkbs: boolean; readonly newTally: () => Tally },
     total: Tally,
-  ): { account: SocketAccount; held: Holdings } {
+  ): Accounted {
     const identity = this.#socks.read(socket.sock, (code, message) => total.incomplete(code, message));
     try {
       const odd = this.#socks.contradiction(socket.sock);
@@ -157,15 +141,16 @@ export class SocketAccountant {
       total.add(tally);
     }
     total.checkReferences();
+    const { file, sock, inode } = socket;
     const account = {
-      socket: { ...socket, ...identity },
+      socket: { file, sock, inode, ...identity, ...socketEnds(identity, identity.local, identity.peer) },
       queues,
       total: total.figures(),
-      ownership: total.ownership(),
       unreadBytes: read === undefined || !equalsUnread(queues) ? null : payloadOf(queues).received - read,
-      ...(keepSkbs ? { skbs } : {}),
+      ...total.ownership(),
     };
-    return { account, held: holdingsOf(identity, total, counted, newTally, this.#mptcpResets) };
+    const held = holdingsOf(identity, total, counted, newTally, this.#mptcpResets);
+    return { account, held, ...(keepSkbs ? { skbs } : {}) };
   }
 
   /** Warns if completely read queues differ from the sock's charge. */
@@ -199,14 +184,10 @@ export class SocketAccountant {
   }
 }
 
-/** Returns the ports of a socket from its addresses; raw sockets and other families have none. */
-export function portsOf({ family, type, local, peer }: Pick<SockIdentity, 'family' | 'type' | 'local' | 'peer'>): {
-  readonly local?: string | undefined;
-  readonly peer?: string | undefined;
-} {
-  if ((family !== 'AF_INET' && family !== 'AF_INET6') || type === 'SOCK_RAW') return {};
-  const portOf = (end: string | null) => /:(\d+)$/.exec(end ?? '')?.[1];
-  return { local: portOf(local), peer: portOf(peer) };
+/** The own port and that of the peer; null: none, as for raw sockets and other families. */
+export function portsOf({ family, type, localPort, peerPort }: SocketAccount['socket']): (number | null)[] {
+  const isInternet = family === 'AF_INET' || family === 'AF_INET6';
+  return isInternet && type !== 'SOCK_RAW' ? [localPort, peerPort] : [null, null];
 }
 
 const RECEIVED = queuesThat(({ payload }) => payload === 'received');
@@ -224,13 +205,13 @@ export interface Payload {
   readonly errors: number;
 }
 
-export function payloadOf(queues: Readonly<Partial<Record<QueueName, Figures>>>): Payload {
+export function payloadOf(queues: SocketAccount['queues']): Payload {
   const sumOf = (names: readonly QueueName[]) =>
     names.reduce((sum, name) => sum + (queues[name]?.payloadBytes ?? 0), 0);
   return { received: sumOf(RECEIVED), unsent: sumOf(SENT), errors: sumOf(ERRORS) };
 }
 
 /** Whether the payload of the queues equals the unread bytes. */
-function equalsUnread(queues: Readonly<Partial<Record<QueueName, Figures>>>): boolean {
+function equalsUnread(queues: SocketAccount['queues']): boolean {
   return UNSORTED.every((name) => (queues[name]?.payloadBytes ?? 0) === 0);
 }

@@ -1,6 +1,7 @@
 import { hex } from '../base/util.js';
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { Origin } from '../records/machine-sample.js';
+import type { CensusHolder, CensusOwner, Group, SocketsAnswer } from '../contracts/sockets.js';
+import { kernelIdentity } from '../kernel/identity.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { FreeLists } from '../walk/memory/zones.js';
 import { NetworkPages } from '../walk/network/network-pages.js';
 import type { FramesTest } from '../walk/pages/slab-scan.js';
@@ -10,29 +11,21 @@ import { LoopbackConnections } from '../walk/sockets/loopback.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { addError, incompleteness, type Warning, Warnings } from '../walk/warnings.js';
+import { addError, incompleteness, Warnings } from '../walk/warnings.js';
 import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
 import { outsideQueues } from './outside-queues/outside-queues.js';
 import type { OutsideRow } from './outside-queues/row.js';
-import { type CensusEntry, type CensusHolder, type CensusOwner, type Group, type Grouping, Owners } from './owners.js';
+import { type CensusEntry, type Grouping, keptBy, Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
-import { type Figures, Tally } from './tally.js';
+import { Tally } from './tally.js';
 
 /** Machine-wide part of a census. */
-export interface CensusWhole {
-  readonly kernel: KernelFacts;
-  /** Time and boot; undefined if they were not requested. */
-  readonly origin?: Origin;
-  /** Number of sockets read. */
-  readonly count: number;
-  /** Total of all sockets; shared memory is counted once. */
-  readonly total: Figures;
+export interface CensusWhole extends Pick<SocketsAnswer, 'kernel' | 'totals' | 'warnings'> {
   /** Network memory outside socket queues. */
   readonly outsideQueues: readonly OutsideRow[];
   /** Nothing is missing, in the total or outside queues. */
   readonly complete: boolean;
-  readonly warnings: readonly Warning[];
 }
 
 /** The answer to `sockets`: every socket of the machine, largest first. */
@@ -162,21 +155,21 @@ class AccountedCensus {
     for (const found of this.#all) {
       let accounted: Accounted;
       try {
-        const { file, sock, inode, fileReferences } = found;
-        const socket = { file, sock, inode, fileReferences };
-        const { account, held } = accountant.accountWithTallies(socket, options);
-        const { foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = found;
+        const { account, held } = accountant.account(found, options);
+        const { acceptedFrom, subflowOf } = found;
         const entry = {
           ...account,
           holders: found.holders.map(holderOf),
           mappedBy: found.mappedBy.map(ownerOf),
+          foundBy: found.foundBy,
+          acceptedFrom: acceptedFrom ?? null,
+          subflowOf: subflowOf ?? null,
+          carriedBy: found.carriedBy,
+          registeredWith: found.registeredWith.flatMap(({ holders }) =>
+            holders.map(({ task: { pid, comm }, fd }) => ({ pid, comm, fd })),
+          ),
+          keeper: keptBy(found),
           connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
-          foundBy,
-          acceptedFrom,
-          subflowOf,
-          carriedBy,
-          registeredWith,
-          fileReferences,
         };
         accounted = { found, entry, held };
       } catch (error) {
@@ -206,9 +199,8 @@ class AccountedCensus {
       if (holds) onHeld?.(row, holds);
     }
     return {
-      kernel: this.#kernel.facts,
-      count: this.#count,
-      total,
+      kernel: kernelIdentity(this.#kernel.facts),
+      totals: { sockets: this.#count, ...total },
       outsideQueues: rows,
       complete: total.complete && rows.every(({ complete }) => complete),
       warnings: this.#warnings.list(),

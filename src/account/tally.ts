@@ -1,24 +1,12 @@
-import type { SkbJson } from '../answers/schema.js';
+import type { Figures, Ownership, Skb } from '../contracts/sockets.js';
 import type { Pointer } from '../kernel/pointer.js';
 import type { PagePool } from '../walk/pages/page-pool.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
-import type { Skb } from '../walk/skbs/skb.js';
 import type { SkbSink } from '../walk/skbs/skb-slots.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { PageCounts, SharedTable, SlotCounts } from './counts.js';
 import { overcounted, overlapping, type Pooled, PooledSum } from './pooled.js';
-
-/** Bytes without another holder, and with one. */
-export interface Ownership {
-  /** All references are found here: these bytes are freed if all of them are dropped. */
-  readonly exclusiveBytes: number;
-  /**
-   * Other holders have references as well: a socket, process, driver or page-frag cache. Or a driver's page
-   * pool has room for it, and may take it back.
-   */
-  readonly sharedBytes: number;
-}
 
 const NO_PAGES = new PageCounts();
 const NO_SLOTS = new SlotCounts();
@@ -301,6 +289,3 @@ export class Tally implements SkbSink {
     return this.#pageSize * 2 ** (order ?? 0);
   }
 }
-
-/** Figures of one or more queues: `Q` in the JSON contract. Sizes are bytes. */
-export type Figures = SkbJson['total'];

@@ -1,8 +1,10 @@
 import { damaged } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Identified } from '../contracts/object.js';
+import type { AllocationRecord, Identity } from '../contracts/whatis.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
+import type { CategoryName } from '../records/categories.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../walk/cpus.js';
 import { MappedFileReader } from '../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../walk/files/paths.js';
@@ -18,27 +20,11 @@ import { MappedPageReader } from '../walk/processes/mapped-page.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { stackSize } from '../walk/tasks/stack-size.js';
 import type { Warnings } from '../walk/warnings.js';
-import { type AllocationRecord, AllocationRecords, type SlabObject } from './allocation-record.js';
+import { AllocationRecords, type SlabObject } from './allocation-record.js';
 import { Areas, categoryOfCaller } from './memory/areas.js';
-import type { CategoryName } from './memory/categories.js';
 import { accountMemory, type MemoryPlaces } from './memory/memory.js';
 import { attempted } from './memory/missed.js';
 import type { CensusEntry } from './owners.js';
-
-/** An address, and what it is part of. */
-export interface Identity {
-  readonly address: bigint;
-  /** Physical address; null: not mapped. */
-  readonly physical: number | null;
-  /** Page frame; null: not mapped, or the address is no memory. */
-  readonly frame: number | null;
-  /** Category of its page, as in `kdump-mem memory`; null: unknown, or not mapped. */
-  readonly category: CategoryName | null;
-  /** Null: nothing is known about it. */
-  readonly object: Identified | null;
-  /** What the kernel noted when it allocated the object or the page; null: nothing. */
-  readonly site: AllocationRecord | null;
-}
 
 /** Symbols by address, including templates of per-CPU variables. */
 export interface SymbolsByAddress {
@@ -148,7 +134,7 @@ export class AddressIdentifier {
   #identify(address: bigint): Omit<Identity, 'site'> {
     const physical = this.#tried('the page tables', () => this.#physicalOf(address)) ?? null;
     const frame = physical === null ? null : Math.floor(physical / this.#kernel.facts.pageSize);
-    const base = { address, physical, frame };
+    const base = { address, physical: physical === null ? null : BigInt(physical), frame };
     const fixed = this.#tried('the address', () => this.#fixed(address, frame));
     if (fixed) return { ...base, ...fixed };
     const inArea = this.#tried('vmalloc areas', () => this.#inArea(address));

@@ -1,37 +1,31 @@
 import { escapeText } from '../base/escape.js';
 import { formatCount, formatSize } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
+import type { AnswerOrigin, Captured } from '../contracts/common.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
 import { CGROUP_FIGURES, type Pasted, type PastedPart } from '../records/pasted.js';
-import type { CapturedJson, OriginJson } from './schema.js';
 
 /**
  * Returns the origin of an answer as JSON. This file loads no schema, so that commands that print text start
  * faster.
  */
-export function originJson(origin: Origin | undefined): OriginJson {
+export function originJson(origin: Origin | undefined): AnswerOrigin {
   if (!origin) return null;
   const { at, host, bootId, uptime } = origin;
   return { at: at?.toISOString() ?? null, host, bootId, uptimeSeconds: uptime };
 }
 
-export function capturedJson(captured: CaptureOrigin | undefined): CapturedJson {
-  return captured ? capturedOf(captured) : null;
-}
-
-function capturedOf({ name, taken }: CaptureOrigin): NonNullable<CapturedJson> {
-  return { host: name ?? null, takenAt: taken?.toISOString() ?? null };
+export function capturedJson(captured: CaptureOrigin): Captured;
+export function capturedJson(captured: CaptureOrigin | undefined): Captured | null;
+export function capturedJson(captured: CaptureOrigin | undefined): Captured | null {
+  return captured ? { host: captured.name ?? null, takenAt: captured.taken?.toISOString() ?? null } : null;
 }
 
 /** Returns `captured on HOST at TIME`, with a time such as 2026-01-02 03:04:05 UTC. */
-export function captureWords({ host, takenAt }: NonNullable<CapturedJson>): string {
+export function captureWords({ host, takenAt }: Captured): string {
   const on = host === null ? '' : ` on ${escapeText(host)}`;
   const at = takenAt === null ? 'an unknown time' : `${takenAt.slice(0, 19).replace('T', ' ')} UTC`;
   return `captured${on} at ${at}`;
-}
-
-export function capturedWords(captured: CaptureOrigin): string {
-  return captureWords(capturedOf(captured));
 }
 
 /** Most outputs that are named. */

@@ -3,8 +3,19 @@ import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSche
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
 import { processFdsSchema, processSchema } from '../contracts/process.js';
 import { procsSchema } from '../contracts/procs.js';
+import { refsSchema } from '../contracts/refs.js';
+import {
+  skbProcessSchema,
+  skbSchema,
+  socketLineSchema,
+  socketsEndSchema,
+  socketsSchema,
+} from '../contracts/sockets.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
+import { unattributedSchema } from '../contracts/unattributed.js';
+import { unreachableSchema } from '../contracts/unreachable.js';
 import { verifySchema } from '../contracts/verify.js';
+import { whatisSchema } from '../contracts/whatis.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
@@ -15,11 +26,7 @@ import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
-import { unattributedSchema } from './memory/unattributed/schema.js';
-import { unreachableSchema } from './memory/unreachable/schema.js';
 import { readSchema } from './read/schema.js';
-import { refsSchema } from './refs/schema.js';
-import { skbProcessSchema, skbSchema, socketLineSchema, socketsEndSchema, socketsSchema } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
@@ -27,7 +34,6 @@ import { instanceSchema, structSchema } from './struct/schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema, triageWatchEndSchema } from './triage/schema.js';
 import { recordedHoldersSchema, watchSampleSchema, watchSchema } from './watch/schema.js';
-import { whatisSchema } from './whatis/schema.js';
 
 /**
  * Schemas of all answers and JSON lines that the commands print, by the value of their field `schema`. The

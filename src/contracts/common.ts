@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOST_ERROR_CODES, KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../base/errors.js';
 import { hex, type Immutable } from '../base/util.js';
 import type { WarningCode } from '../records/warnings.js';
 
@@ -6,8 +7,11 @@ import type { WarningCode } from '../records/warnings.js';
 
 export const count = z.int().nonnegative();
 
+/** Address as text, in answers whose code does not have it as a bigint. */
+export const addressText = z.string().regex(/^0x[0-9a-f]{1,16}$/);
+
 /** Address: bigint in code, hexadecimal text in JSON (`formatJson`, `jsonOf`). */
-export const address = z.codec(z.string().regex(/^0x[0-9a-f]{1,16}$/), z.bigint(), { decode: BigInt, encode: hex });
+export const address = z.codec(addressText, z.bigint(), { decode: BigInt, encode: hex });
 
 export const kernelSchema = z.strictObject({
   release: z.string(),
@@ -24,6 +28,8 @@ export const capturedSchema = z
   .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
   .nullable();
 
+export type Captured = NonNullable<Immutable<z.output<typeof capturedSchema>>>;
+
 /**
  * Origin of an answer: host, boot and time of its source (for a dump, the time of its clock's last tick);
  * null: unknown. `kdump-mem diff` uses it to decide whether two answers are comparable.
@@ -37,6 +43,8 @@ export const originSchema = z
     uptimeSeconds: z.number().nonnegative().nullable(),
   })
   .nullable();
+
+export type AnswerOrigin = Immutable<z.output<typeof originSchema>>;
 
 /** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
 const pressureLine = z.strictObject({
@@ -54,6 +62,18 @@ export const pressureSchema = z.strictObject({ some: pressureLine, full: pressur
 export type Pressure = NonNullable<Immutable<z.output<typeof pressureSchema>>>;
 export type PressureLine = Pressure['some'];
 
+/** A function on the stack of an allocation, or a line of source. Names are untrusted. */
+export const siteFrameSchema = z.strictObject({
+  symbol: z.string().nullable(),
+  /** Bytes from the start of the function. */
+  offset: count.nullable(),
+  module: z.string().nullable(),
+  /** File and line; null: the source does not report them. */
+  line: z.string().nullable(),
+  /** Always false: frames come from the kernel’s own unwinder. */
+  guess: z.boolean(),
+});
+
 /** Any code in JSON: programs that read it know codes of other versions. */
 const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
   decode: (code) => code as WarningCode,
@@ -61,3 +81,6 @@ const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
 });
 
 export const warningSchema = z.strictObject({ code: warningCode, message: z.string() });
+
+/** Why a source could not be had. */
+export const unavailableCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES, ...HOST_ERROR_CODES]);

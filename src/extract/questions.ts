@@ -82,7 +82,7 @@ export function readEverything(kernel: NativeKernel, scope: Scope, original: Nat
         attempt(() => {
           const socket = finder.find(file);
           if (socket === undefined || sockets.has(socket.sock)) return;
-          const account = accountant.account(socket, { warnings: new Warnings(), keepSkbs: true });
+          const { account } = accountant.account(socket, { warnings: new Warnings(), keepSkbs: true });
           sockets.set(socket.sock, account.socket);
         });
       }

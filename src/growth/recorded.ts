@@ -1,4 +1,4 @@
-import type { CategoryName } from '../account/memory/categories.js';
+import type { CategoryName } from '../records/categories.js';
 import type { WatchSample } from './watch/answer.js';
 
 /** What a process, cache, file system or program holds of a category at one time. */

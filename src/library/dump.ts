@@ -15,13 +15,8 @@ import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
-import { unreachableJson } from '../answers/memory/unreachable/render.js';
-import type { UnreachableJson } from '../answers/memory/unreachable/schema.js';
 import { originJson } from '../answers/origin.js';
-import { refsJson } from '../answers/refs/render.js';
-import type { RefsJson } from '../answers/refs/schema.js';
-import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../answers/schema.js';
-import { skbJson, skbProcessJson } from '../answers/skb/json.js';
+import { refsAnswer } from '../answers/refs/document.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
@@ -31,7 +26,10 @@ import type { BlockedJson } from '../contracts/blocked.js';
 import type { ListAnswer } from '../contracts/lists.js';
 import type { DescriptorsAnswer } from '../contracts/process.js';
 import type { ProcsAnswer } from '../contracts/procs.js';
+import type { RefsJson } from '../contracts/refs.js';
+import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../contracts/sockets.js';
 import type { TaskStacksJson } from '../contracts/task-stacks.js';
+import type { UnreachableJson } from '../contracts/unreachable.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { NativeKernel } from '../kernel/native/kernel.js';
@@ -128,7 +126,7 @@ export class Dump implements Disposable {
   sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
     const origin = kernelOrigin(this.kernel);
     const found = { ...accountAll(this.kernel, { by, progress }), origin };
-    return socketsJson(found, found.sockets);
+    return jsonOf(socketsJson(found, found.sockets));
   }
 
   /** Yields each socket as it is found, and returns the summary, such as memory. */
@@ -136,14 +134,14 @@ export class Dump implements Disposable {
     const entries = accountEach(this.kernel, progress);
     for (let listed = 0; ; listed++) {
       const { done, value } = entries.next();
-      if (done) return socketsEnd({ ...value, origin: kernelOrigin(this.kernel) }, listed, 0);
-      yield socketLine(value);
+      if (done) return jsonOf(socketsEnd(value, kernelOrigin(this.kernel), listed, 0));
+      yield jsonOf(socketLine(value));
     }
   }
 
   /** Returns the data in the queues of one socket, and the pages that it pins; with every skb. */
   skb(socket: SocketSelector): SkbJson {
-    return skbJson(
+    return jsonOf(
       'sock' in socket
         ? accountSock(this.kernel, socket.sock, true)
         : accountFd(this.kernel, socket.pid, socket.fd, true),
@@ -152,7 +150,7 @@ export class Dump implements Disposable {
 
   /** Returns the same for every socket of a process. */
   skbsOf(pid: number): SkbProcessJson {
-    return skbProcessJson(accountProcess(this.kernel, pid));
+    return jsonOf(accountProcess(this.kernel, pid));
   }
 
   /** Returns the kernel log. */
@@ -216,7 +214,7 @@ export class Dump implements Disposable {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
     const each = () => progress ?? (() => undefined);
-    return refsJson(await searchReferences(kernel, symbols, targets, limit, each));
+    return jsonOf(refsAnswer(await searchReferences(kernel, symbols, targets, limit, each)));
   }
 
   /** Returns allocations of a dump that no reference from memory in use was found to. */
@@ -224,7 +222,7 @@ export class Dump implements Disposable {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
     const each = () => progress ?? (() => undefined);
-    return unreachableJson(await describeUnreachable(kernel, symbols, each));
+    return jsonOf(await describeUnreachable(kernel, symbols, each));
   }
 
   /** Closes the files. The object cannot be queried afterwards. Idempotent. */

@@ -1,7 +1,4 @@
-import type { CensusEntryJson } from '../answers/schema.js';
-
-/** The two ends of a socket as separate fields: `local` and `peer` are one text each. */
-export type SocketEnds = Pick<CensusEntryJson['socket'], 'localAddress' | 'localPort' | 'peerAddress' | 'peerPort'>;
+import type { SocketEnds } from '../contracts/sockets.js';
 
 /** Families and protocols whose ends are names, even if they look like addresses. */
 const NAMED = /^(?:AF_)?(?:UNIX|LOCAL|NETLINK|PACKET)$/i;

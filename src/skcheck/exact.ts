@@ -55,8 +55,8 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
     const stale = STALE_CODES.includes(finding.verdict.verdict);
     try {
       const socket = isOwnerless(finding) ? ownerless().find(finding.socket) : findSocket(kernel, finder, finding);
-      const { total } = accountant.account(socket, { warnings, sums: stale ? [sum] : [] });
-      const { skbs, pages, pinnedBytes, complete } = total;
+      const { account } = accountant.account(socket, { warnings, sums: stale ? [sum] : [] });
+      const { skbs, pages, pinnedBytes, complete } = account.total;
       counts.set(finding, { skbs, pages, pinnedBytes, complete });
       if (stale && !complete) staleComplete = false;
     } catch (error) {

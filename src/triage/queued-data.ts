@@ -1,6 +1,7 @@
-import { type CensusEntry, type Group, ownersOf } from '../account/owners.js';
+import { type CensusEntry, ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../base/util.js';
+import type { Figures, Group } from '../contracts/sockets.js';
 import { type Finding, found, severityOf } from './finding.js';
 
 /**
@@ -10,7 +11,7 @@ import { type Finding, found, severityOf } from './finding.js';
  * @param memory bytes of the machine
  */
 export function queuedData(
-  { sockets, processes, total, count }: Pick<CensusAnswer, 'sockets' | 'processes' | 'total' | 'count'>,
+  { sockets, processes, totals }: Pick<CensusAnswer, 'sockets' | 'processes' | 'totals'>,
   memory: number,
 ): Finding[] {
   const isMuch = (bytes: number) => severityOf(bytes, memory) !== undefined;
@@ -30,7 +31,7 @@ export function queuedData(
       const holding = sockets.filter(({ total }) => total.pinnedBytes > 0).filter(heldBy(group));
       return ofProcess(group, holding.length, memory);
     }),
-    ...(isMuch(together(rest, total)) ? [ofMachine({ processes, total, count }, memory)] : []),
+    ...(isMuch(together(rest, totals)) ? [ofMachine({ processes, totals }, memory)] : []),
   ];
 }
 
@@ -46,7 +47,7 @@ function heldBy({ pid }: Group): (entry: CensusEntry) => boolean {
   return (entry) => ownersOf(entry).some((owner) => owner.pid === pid);
 }
 
-type Sum = Pick<CensusAnswer['total'], 'pinnedBytes' | 'payloadBytes' | 'skbs'>;
+type Sum = Pick<Figures, 'pinnedBytes' | 'payloadBytes' | 'skbs'>;
 
 function figuresOf({ pinnedBytes, payloadBytes, skbs }: Sum, memory: number) {
   return { pinnedBytes, payloadBytes, skbs, share: pinnedBytes / memory };
@@ -76,18 +77,15 @@ function ofProcess({ pid, comm, total, freedIfKilled }: Group, sockets: number, 
   return found('queued-data-of-process', severityOf(total.pinnedBytes, memory) ?? 'note', figures, `skb --pid ${pid}`);
 }
 
-function ofMachine(
-  { processes, total, count }: Pick<CensusAnswer, 'processes' | 'total' | 'count'>,
-  memory: number,
-): Finding {
+function ofMachine({ processes, totals }: Pick<CensusAnswer, 'processes' | 'totals'>, memory: number): Finding {
   const [most] = processes;
   const figures = {
-    ...figuresOf(total, memory),
-    sockets: count,
+    ...figuresOf(totals, memory),
+    sockets: totals.sockets,
     pid: most?.pid ?? null,
     comm: most?.comm ?? null,
     mostBytes: most?.total.pinnedBytes ?? null,
   };
-  const severity = severityOf(total.pinnedBytes, memory) ?? 'note';
+  const severity = severityOf(totals.pinnedBytes, memory) ?? 'note';
   return found('queued-data-of-machine', severity, figures, 'sockets --by process');
 }

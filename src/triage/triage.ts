@@ -1,11 +1,12 @@
 import { type LogAnswer, messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
-import type { CensusEntry, CensusHolder } from '../account/owners.js';
+import type { CensusEntry } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';
 import { grouped, hex } from '../base/util.js';
+import type { CensusHolder } from '../contracts/sockets.js';
 import type { StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { OOM } from '../walk/log/panic.js';
@@ -227,7 +228,7 @@ function waitingOf(kernel: Kernel, entries: readonly CensusEntry[], warnings: Wa
 function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, warnings: Warnings): Finding[] {
   const queued = sockets.filter(
     ({ socket, unreadBytes, acceptedFrom }) =>
-      acceptedFrom !== undefined && isTcp(socket.protocol) && (unreadBytes ?? 0) > 0,
+      acceptedFrom !== null && isTcp(socket.protocol) && (unreadBytes ?? 0) > 0,
   );
   const old = waitingOf(kernel, queued, warnings).filter(
     ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= THRESHOLDS['stalled-reader'].leastSeconds,

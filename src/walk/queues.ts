@@ -1,20 +1,12 @@
 import { KernelError, ReadError, readOrNot } from '../base/errors.js';
 import { once } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { QUEUE_NAMES, type QueueName } from '../records/queues.js';
 import { pointerPartOf } from './named-read.js';
 import { MptcpQueues } from './queues/mptcp.js';
 import { PacketRings, XdpUmem } from './queues/packet-rings.js';
 import { AlgQueues, PsockQueues } from './queues/psock.js';
-import {
-  type Entry,
-  QUEUE_NAMES,
-  type Queue,
-  type QueueFinder,
-  type QueueName,
-  type SockKind,
-  UDP,
-  unreadQueue,
-} from './queues/queue.js';
+import { type Entry, type Queue, type QueueFinder, type SockKind, UDP, unreadQueue } from './queues/queue.js';
 import { SctpQueues } from './queues/sctp.js';
 import { KeptSkbs, SkbLists, UdpProducers } from './queues/skb-lists.js';
 import { TlsQueues } from './queues/tls.js';

@@ -39,6 +39,6 @@ test('yields a socket before it reads the next one', () => {
   let rest = 0;
   let next = readFor();
   for (; !next.done; next = readFor()) rest += next.took;
-  expect(next.value).toMatchObject({ total: { complete: true } });
+  expect(next.value).toMatchObject({ totals: { complete: true } });
   expect(rest).toBeGreaterThan(500);
 });

@@ -35,7 +35,7 @@ test.each([
     sockets.find(({ holders }) => holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd));
   const queueOf = (answer: CensusAnswer) => socketOf(answer)?.queues.receive;
   for (const [small, grown] of [
-    [before().total, after.total],
+    [before().totals, after.totals],
     [queueOf(before()), queueOf(after)],
   ]) {
     if (!small || !grown) throw new Error('the socket is not there');
@@ -50,7 +50,7 @@ test.each([
   }
   expect(after.sockets).toHaveLength(before().sockets.length);
   // The other halves of pairs are in no queue, and keep all memory; a page has references from four skbs.
-  const owned = (answer: CensusAnswer) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
+  const owned = (answer: CensusAnswer) => socketOf(answer)?.exclusiveBytes ?? 0;
   const own = { plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes, clones: 0 };
   expect(owned(after) - owned(before())).toBe(own[kind]);
 });

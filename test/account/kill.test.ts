@@ -3,7 +3,7 @@ import type { CountedQueue, Holdings } from '../../src/account/holdings.js';
 import { holdingsOf } from '../../src/account/holdings.js';
 import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
-import type { QueueName } from '../../src/walk/queues/queue.js';
+import type { QueueName } from '../../src/records/queues.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import type { Task } from '../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';

@@ -29,7 +29,7 @@ describe('a process', () => {
   test('with the pid of another is reported, and identified by its struct pid', () => {
     const damage = setPid(other!.pid);
     const answer = all(damage);
-    expect(answer.total).toEqual({ ...truth.total, complete: false });
+    expect(answer.totals).toEqual({ ...truth.totals, complete: false });
     expect(messages(answer)).toContainEqual(
       expect.stringMatching(`has pid ${other!.pid}, but its struct pid has number ${victim!.pid}`),
     );
@@ -43,7 +43,7 @@ describe('a process', () => {
   test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is identified by its struct pid', (pid) => {
     const answer = all(setPid(pid));
     expect(answer.sockets.map(({ holders }) => holders)).toEqual(truth.sockets.map(({ holders }) => holders));
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(messages(answer)).toContainEqual(
       `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
     );
@@ -53,7 +53,7 @@ describe('a process', () => {
 
   test('with a free pid is identified by its struct pid', () => {
     const answer = all(setPid(77_777));
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(messages(answer).join()).toMatch(`has pid 77777, but its struct pid has number ${victim!.pid}`);
   });
 
@@ -72,7 +72,7 @@ describe('a network namespace', () => {
   test.each([0n, 1n, 2n ** 31n])('with the invalid number %i is reported', (number) => {
     const answer = all(set(net, 'net.ns.inum', number));
     const shown = answer.sockets.filter(({ socket }) => socket.netns === Number(number));
-    expect([shown, answer.total.complete]).toEqual([[], false]);
+    expect([shown, answer.totals.complete]).toEqual([[], false]);
     expect(messages(answer).join()).toMatch(new RegExp(`namespace at 0x\\w+ has number ${number}`));
   });
 
@@ -80,7 +80,7 @@ describe('a network namespace', () => {
     const apart = truth.sockets.find(({ socket }) => socket.netns !== netns)!.socket;
     const second = read(apart.sock, 'sock.__sk_common.skc_net.net');
     const answer = all(set(second, 'net.ns.inum', BigInt(netns!)));
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(messages(answer).join()).toMatch(/has number \d+, like another one/);
   });
 });
@@ -105,21 +105,21 @@ describe('a socket', () => {
   test('is reported if it is zeros but its file is open', () => {
     const { socket } = sockets.find(({ holders }) => holders.length > 0)!;
     const answer = all(clear(socketOf(socket.sock), 'socket'));
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(messages(answer).join()).toMatch(/has no sock, but its file 0x\w+ is open/);
   });
 
   test.each([-1n, 0n, 2n ** 62n])('with %i references of its file is reported', (count) => {
     const { socket } = sockets.find(({ holders }) => holders.length === 1)!;
     const damage = set(socket.file, 'file.f_count', count);
-    expect(all(damage).total.complete).toBe(false);
+    expect(all(damage).totals.complete).toBe(false);
     expect(messages(all(damage)).join()).toMatch(/file 0x\w+ counts \d+ references/);
   });
 
   test('with fewer file references than descriptors is reported', () => {
     const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
     const answer = all(set(socket.file, 'file.f_count', 1n));
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(messages(answer).join()).toMatch(`counts 1 references, but ${holders.length} descriptors refer to it`);
   });
 });
@@ -128,7 +128,7 @@ test('an uncounted row outside queues makes the answer incomplete', () => {
   expect(truth.complete).toBe(true);
   const net = read('net_namespace_list') - offset('net.list');
   const answer = all(set(net, 'net.dev_base_head', 8n));
-  expect([answer.total.complete, answer.complete]).toEqual([true, false]);
+  expect([answer.totals.complete, answer.complete]).toEqual([true, false]);
   const uncounted = [...ledgerOf(answer).values()].filter(({ message }) => message.includes('not counted'));
   expect(uncounted.length).toBeGreaterThan(0);
   for (const { complete } of uncounted) expect(complete).toBe(false);

@@ -102,7 +102,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (name)
     expect(warned(expectQueuesWhole(kernel, cut))).toEqual([message]);
     expect(() => kernel.pages.frameOfPage(new Pointer())).toThrow(message);
     const all = accountAll(kernel);
-    expect(all.total.complete).toBe(false);
+    expect(all.totals.complete).toBe(false);
     expect(warned(all)).toEqual([`sockets found by slabs: ${message}`, message]);
     const rows = Array.from(ledgerOf(all).values(), (row) => row.message).join('\n');
     expect(rows).toContain(`Page fragment caches: not counted: ${message}`);

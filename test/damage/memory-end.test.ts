@@ -36,8 +36,8 @@ test.each<[string, Damage, RegExp]>([
   ],
 ])('%s: reports it, and finds every socket', (_, damage, message) => {
   const answer = accountAll(damagedBy(damage));
-  expect(answer.count).toBe(truth.count);
-  expect(answer.total).toEqual({ ...truth.total, complete: false });
+  expect(answer.totals.sockets).toBe(truth.totals.sockets);
+  expect(answer.totals).toEqual({ ...truth.totals, complete: false });
   expect(answer.warnings.map(({ message }) => message)).toContainEqual(
     expect.stringMatching(new RegExp(`end of memory: .*${message.source}`)),
   );
@@ -46,7 +46,7 @@ test.each<[string, Damage, RegExp]>([
 test('without max_pfn and zones, scans the memory in the dump', () => {
   const damage = together(set('max_pfn', 8, 0n), lose('node_data', 8));
   const answer = accountAll(damagedBy(damage));
-  expect([answer.count, answer.total.complete]).toEqual([truth.count, false]);
+  expect([answer.totals.sockets, answer.totals.complete]).toEqual([truth.totals.sockets, false]);
 });
 
 test.each(FIXTURES)('on %s max_pfn and zones agree', (name) => {

@@ -74,10 +74,10 @@ test('does not count a qdisc that has packets but no bytes', () => {
 
 test('reports a raw socket whose number differs from its protocol', () => {
   const census = accountAll(kernel);
-  expect(census.total.complete).toBe(true);
+  expect(census.totals.complete).toBe(true);
   const raw = census.sockets.find(({ socket }) => socket.type === 'SOCK_RAW')?.socket.sock;
   const damage = set(raw ?? 0n, 'sock.sk_protocol', 0x83an);
-  expect(accountAll(damagedBy(damage)).total.complete).toBe(false);
+  expect(accountAll(damagedBy(damage)).totals.complete).toBe(false);
 });
 
 const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');

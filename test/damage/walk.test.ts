@@ -115,14 +115,12 @@ test('reports a bitmap that marks open descriptors as closed', () => {
 });
 
 test('reports an accept queue without its start by its count', () => {
-  const child = census.sockets.find(
-    ({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.protocol === 'TCP',
-  );
+  const child = census.sockets.find(({ socket, acceptedFrom }) => acceptedFrom !== null && socket.protocol === 'TCP');
   const listener = child?.acceptedFrom;
-  if (listener === undefined) throw new Error('the fixture has no connection to accept');
+  if (typeof listener !== 'bigint') throw new Error('the fixture has no connection to accept');
   const damage = set(listener, 'inet_connection_sock.icsk_accept_queue.rskq_accept_head', 0n);
   const answer = accountAll(damagedBy(damage));
-  expect(answer.total.complete).toBe(false);
+  expect(answer.totals.complete).toBe(false);
   expect(answer.warnings.map(({ message }) => message).join()).toContain('contains 0 connections, but counts 3');
 });
 
@@ -142,7 +140,7 @@ test('an unreadable file in a message does not hide the files of other messages'
 
 test('a census that missed a part is incomplete', () => {
   const answer = accountAll(damagedBy(set('init_task', 'task_struct.tasks', 0x1234n)));
-  expect(answer.total.complete).toBe(false);
+  expect(answer.totals.complete).toBe(false);
   expect(answer.warnings.length).toBeGreaterThan(0);
 });
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { CategoryName } from '../../src/account/memory/categories.js';
 import {
   MOST_HOLDERS,
   ofBoot,
@@ -8,6 +7,7 @@ import {
   recordedGrowth,
 } from '../../src/growth/recorded.js';
 import type { WatchSample } from '../../src/growth/watch/answer.js';
+import type { CategoryName } from '../../src/records/categories.js';
 import type { MachineSample } from '../../src/records/machine-sample.js';
 import { look } from './made-up-machine.js';
 

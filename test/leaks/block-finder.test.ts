@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { CategoryName } from '../../src/account/memory/categories.js';
 import type { CensusEntry } from '../../src/account/owners.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';
 import { keeperOf } from '../../src/leaks/survivors/lookup.js';
+import type { CategoryName } from '../../src/records/categories.js';
 import type { VmArea } from '../../src/walk/memory/vm-areas.js';
 import { PageReader } from '../../src/walk/pages/pages.js';
 import { type Damage, kernelWith, liveKernel, together } from '../support/damaged-kernel.js';

@@ -5,9 +5,10 @@ import { accountMemory, type MemoryPlaces } from '../../src/account/memory/memor
 import { findReferences } from '../../src/account/references/references.js';
 import { searchReferences, TargetFinder } from '../../src/account/references/search.js';
 import { AddressIdentifier } from '../../src/account/whatis.js';
-import { unattributedSchema } from '../../src/answers/memory/unattributed/schema.js';
-import { refsJson } from '../../src/answers/refs/render.js';
-import { refsSchema } from '../../src/answers/refs/schema.js';
+import { refsAnswer } from '../../src/answers/refs/document.js';
+import { jsonOf } from '../../src/base/util.js';
+import { refsSchema } from '../../src/contracts/refs.js';
+import { unattributedSchema } from '../../src/contracts/unattributed.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative, openNativeImage } from '../../src/kernel/native/open.js';
@@ -79,7 +80,7 @@ test.each([...KERNELS, '6.12-arm64-16k'] as const)(
       const form = into === 0 ? 'pointer' : into < 8 ? 'tagged' : 'interior';
       return line(number, physical, isPage ? 'page' : form);
     });
-    const lines = found.references.map(({ target, holder, form }) => line(target, holder.physical ?? -1, form));
+    const lines = found.references.map(({ target, holder, form }) => line(target, Number(holder.physical ?? -1), form));
     expect(lines.toSorted()).toEqual(expected.toSorted());
     expect(targets.size).toBeGreaterThan(90);
     expect(expected.length).toBeGreaterThan(1000);
@@ -136,9 +137,9 @@ describe('a dump with a missing part', () => {
     const packed = openNative({ files: [labDump('6.1').kdumpZlib] });
     const found = await searchReferences(packed, packed.symbolTable, tasks, 50);
     packed.close();
-    expect(refsJson(found)).toEqual(refsJson(plain));
+    expect(refsAnswer(found)).toEqual(refsAnswer(plain));
     using dump = openDump(elf);
-    expect(await dump.refs(tasks, 50)).toEqual(refsJson(plain));
+    expect(await dump.refs(tasks, 50)).toEqual(jsonOf(refsAnswer(plain)));
   });
 });
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { accountMemory, type MemoryPlaces } from '../../src/account/memory/memory.js';
-import { AddressIdentifier, type Identity } from '../../src/account/whatis.js';
+import { AddressIdentifier } from '../../src/account/whatis.js';
 import type { Identified } from '../../src/contracts/object.js';
+import type { Identity } from '../../src/contracts/whatis.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { DRGN_MS, drgnJson } from '../support/drgn.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Areas } from '../../src/account/memory/areas.js';
 import { AddressIdentifier } from '../../src/account/whatis.js';
-import { whatisSchema } from '../../src/answers/whatis/schema.js';
+import { whatisSchema } from '../../src/contracts/whatis.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';

@@ -1,4 +1,4 @@
-import type { SkbProcessJson } from '../../src/answers/schema.js';
+import type { SkbProcessJson } from '../../src/contracts/sockets.js';
 import type { OracleFigures, OracleSocket } from './lab.js';
 
 type SocketJson = SkbProcessJson['sockets'][number];

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
-import { type SkbJson, skbProcessSchema, skbSchema } from '../../src/answers/schema.js';
-import { skbJson, skbProcessJson } from '../../src/answers/skb/json.js';
+import { jsonOf } from '../../src/base/util.js';
+import { type SkbJson, type SkbProcessJson, skbProcessSchema, skbSchema } from '../../src/contracts/sockets.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { asOracle, fromOracle } from './expected.js';
 import type { LabDump, Role } from './lab.js';
@@ -9,9 +9,9 @@ import { commOf, expectTruth } from './truth.js';
 
 /** Each socket, once for each process that holds it. */
 export function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'oracle'>): void {
-  const answers = new Map<number, ReturnType<typeof skbProcessJson>>();
+  const answers = new Map<number, SkbProcessJson>();
   const answerOf = (pid: number) => {
-    const known = answers.get(pid) ?? skbProcessJson(accountProcess(kernel, pid));
+    const known = answers.get(pid) ?? jsonOf(accountProcess(kernel, pid));
     answers.set(pid, known);
     return known;
   };
@@ -36,7 +36,7 @@ export function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'ora
 /** Answers of the guest's own kernel to its processes, just before the dump. */
 export function compareWithGuest(kernel: Kernel, { truth }: Pick<LabDump, 'truth'>): void {
   for (const role of truth.roles.filter(({ kind }) => kind === 'socket')) {
-    const answer = skbJson(accountFd(kernel, role.pid, role.fd));
+    const answer = jsonOf(accountFd(kernel, role.pid, role.fd));
     skbSchema.parse(answer);
     expect(answer.process?.comm, role.name).toBe(commOf(role));
     expectTruth(role, answer);

@@ -1,6 +1,6 @@
 import type { CensusWhole } from '../../src/account/sockets.js';
-import type { SocketsJson } from '../../src/answers/schema.js';
 import { outsideQueuesJson } from '../../src/answers/sockets/json.js';
+import type { SocketsJson } from '../../src/contracts/sockets.js';
 
 export type LedgerRowJson = SocketsJson['outsideQueues'][number];
 

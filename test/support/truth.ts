@@ -1,12 +1,14 @@
 import { expect } from 'vitest';
-import type { SkbJson } from '../../src/answers/schema.js';
+import type { SkbJson } from '../../src/contracts/sockets.js';
 import type { Role } from './lab.js';
+
+type Answer = Pick<SkbJson, 'queues'> & { readonly socket: Pick<SkbJson['socket'], 'inode' | 'netns' | 'state'> };
 
 /**
  * Compares an answer about a role's socket with what its process built and what its kernel reported.
  * Roles of kind `socket` only.
  */
-export function expectTruth({ name, skbs, bytes, socket }: Role, answer: Pick<SkbJson, 'socket' | 'queues'>): void {
+export function expectTruth({ name, skbs, bytes, socket }: Role, answer: Answer): void {
   expect(answer.socket.inode, name).toBe(socket?.inode);
   expect(answer.socket.netns, name).toBe(socket?.netns);
   const { receive, outOfOrder, error, write, retransmit } = answer.queues;

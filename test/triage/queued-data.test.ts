@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { CensusEntry, Group } from '../../src/account/owners.js';
+import type { CensusEntry } from '../../src/account/owners.js';
+import type { Group } from '../../src/contracts/sockets.js';
 import { queuedData } from '../../src/triage/queued-data.js';
 
 const MIB = 2 ** 20;
@@ -59,8 +60,7 @@ function census(...sockets: readonly Made[]) {
   return {
     sockets: entries as unknown as CensusEntry[],
     processes: groups as unknown as Group[],
-    total: figures(sockets.reduce((sum, [mib]) => sum + mib * MIB, 0)),
-    count: sockets.length,
+    totals: { sockets: sockets.length, ...figures(sockets.reduce((sum, [mib]) => sum + mib * MIB, 0)) },
   };
 }
 

@@ -1,7 +1,7 @@
 import { accountFd, accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import { skbJson, skbProcessJson } from '../../../src/answers/skb/json.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
+import { jsonOf } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 
 /** An answer, and whether it reports that anything is missing. */
@@ -41,7 +41,7 @@ function sockets(): Command {
     name: 'sockets',
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'process' });
-      const { groups, outsideQueues, ...json } = socketsJson(answer, answer.sockets);
+      const { groups, outsideQueues, ...json } = jsonOf(socketsJson(answer, answer.sockets));
       const processes = groups?.map(({ key, ...group }) => {
         const [pid, ...comm] = key.split(' ');
         return { ...group, pid, comm: comm.join(' ') };
@@ -60,7 +60,7 @@ function process(pid: number): Command {
     ask(kernel) {
       const answer = accountProcess(kernel, pid);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { json: skbProcessJson(answer), complete };
+      return { json: jsonOf(answer), complete };
     },
   };
 }
@@ -71,7 +71,7 @@ function descriptor(pid: number, fd: number): Command {
     ask(kernel) {
       const answer = accountFd(kernel, pid, fd, true);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { json: skbJson(answer), complete };
+      return { json: jsonOf(answer), complete };
     },
   };
 }

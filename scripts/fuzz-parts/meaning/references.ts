@@ -1,7 +1,7 @@
 import { searchReferences } from '../../../src/account/references/search.js';
 import { describeUnreachable } from '../../../src/account/references/unreachable.js';
-import { unreachableJson } from '../../../src/answers/memory/unreachable/render.js';
-import { refsJson } from '../../../src/answers/refs/render.js';
+import { refsAnswer } from '../../../src/answers/refs/document.js';
+import { jsonOf } from '../../../src/base/util.js';
 import type { Command } from './answers.js';
 
 /** `refs`: references to the objects of a cache that every kernel has. */
@@ -10,7 +10,7 @@ export const REFS = {
     {
       name: 'refs --cache TCP',
       async ask(kernel) {
-        const json = refsJson(await searchReferences(kernel, undefined, { cache: 'TCP' }, 20));
+        const json = jsonOf(refsAnswer(await searchReferences(kernel, undefined, { cache: 'TCP' }, 20)));
         const { groups, references, targets, ...sums } = json;
         const key = (one: { address: string }) => ({ key: one.address, ...one });
         return {
@@ -29,7 +29,7 @@ export const UNREACHABLE = {
     {
       name: 'memory --unreachable',
       async ask(kernel) {
-        const json = unreachableJson(await describeUnreachable(kernel, undefined, () => () => {}));
+        const json = jsonOf(await describeUnreachable(kernel, undefined, () => () => {}));
         const groups = json.groups.map(({ site: _, ...group }) => group);
         return { json: { ...json, groups: byWhat(groups) }, complete: json.complete };
       },

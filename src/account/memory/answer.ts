@@ -1,6 +1,7 @@
 import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
 import type { CachedFiles } from '../../records/files.js';
 import type { CaptureOrigin, MemoryCounters, Origin } from '../../records/machine-sample.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
@@ -8,7 +9,6 @@ import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
-import type { CategoryName } from './categories.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
 import type { FreeConflict } from './proc-counters.js';

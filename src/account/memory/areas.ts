@@ -2,13 +2,13 @@ import { damaged, KernelError, ReadError, readOrNot } from '../../base/errors.js
 import { hex } from '../../base/util.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
 import { readUntilConsistent } from '../../walk/live-reads.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
 import { cachedWalk, settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';
 import { findOrNot } from '../../walk/named-read.js';
 import type { Warnings } from '../../walk/warnings.js';
-import type { CategoryName } from './categories.js';
 
 /** Bytes below the top of a stack that every thread that has run has written to. */
 const DEEPEST = 4096;

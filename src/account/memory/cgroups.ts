@@ -1,10 +1,10 @@
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { CHARGE, scanCharges, slabCharges } from '../../walk/memory/charges.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { addError, incompleteness, type Warnings } from '../../walk/warnings.js';
-import { CATEGORIES, type CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 
 /** Page frames by category, largest first. */

@@ -1,8 +1,8 @@
+import type { CategoryName } from '../../records/categories.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import type { Balloon } from '../../records/named-memory.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { FrameNote, MemoryAnswer } from './answer.js';
-import type { CategoryName } from './categories.js';
 import { detailsOf, type MachineLists } from './details.js';
 import { counterSlack, exactly, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
 import { type Category, leafTree } from './tree.js';

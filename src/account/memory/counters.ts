@@ -1,11 +1,11 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryGroup, CategoryName } from '../../records/categories.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { ramBytes } from '../../walk/machine-facts.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { readPartOf } from '../../walk/named-read.js';
 import { gpuPages, hugePages, long, memoryNodes, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
-import type { CategoryGroup, CategoryName } from './categories.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
 const LRU_LISTS = ['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE', 'NR_UNEVICTABLE'];

@@ -1,5 +1,5 @@
+import type { CategoryName } from '../../records/categories.js';
 import type { FigureFormat, FigureLine, FormattedFigures, MemoryAnswer } from './answer.js';
-import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
 import { leaves } from './tree.js';
 

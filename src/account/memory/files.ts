@@ -1,6 +1,8 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { CATEGORIES, categoryFacts } from '../../records/categories.js';
+import type { PageKind } from '../../records/page-kinds.js';
 import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
@@ -8,13 +10,11 @@ import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js'
 import { type FileFrameCount, type FileFrames, usesGenerations } from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
-import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
-
+import { KIND } from '../../walk/memory/page-kinds.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Task } from '../../walk/tasks/tasks.js';
 import { addError, incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
-import { CATEGORIES, categoryFacts } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Owner } from './tree.js';
 

@@ -1,8 +1,8 @@
+import type { CategoryName } from '../../records/categories.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { lackingVmalloc } from '../../records/meminfo-lines.js';
 import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
-import type { CategoryName } from './categories.js';
 import type { MachineLists } from './details.js';
 import { counterSlack, freeCounts, MOST_ON_CPU, type ProcCounter, procCounters } from './proc-counters.js';
 

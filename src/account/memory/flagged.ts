@@ -1,6 +1,6 @@
+import type { CategoryName } from '../../records/categories.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { Contradiction, FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
-import type { CategoryName } from './categories.js';
 import { dirtyNotes, otherCounters } from './counted.js';
 import { detailsOf } from './details.js';
 import {

@@ -1,10 +1,11 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { bytesByValue, hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { PageKind } from '../../records/page-kinds.js';
 import { cpuMask } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { KIND, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
+import { KIND, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { batchedPages, cpuLists, type Zone } from '../../walk/memory/zones.js';
 
 import { slabsCounted } from '../../walk/pages/slab-caches.js';

@@ -1,8 +1,9 @@
 import { bytesByValue } from '../../base/util.js';
+import { CATEGORIES, type CategoryName, categoryFacts, categoryNumber } from '../../records/categories.js';
+import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
-import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
 import { alignedBlock } from '../../walk/pages/block.js';
-import { CATEGORIES, type CategoryName, categoryFacts, categoryNumber } from './categories.js';
 
 /** Frames that a walk found and that other categories have, by category. */
 export interface Elsewhere {

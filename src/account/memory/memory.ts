@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { type FrameScan, scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FilesOfProcesses, secretFrames } from '../../walk/memory/open-files.js';
@@ -13,7 +14,6 @@ import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import { addError, type WarningCode, Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
-import { CATEGORIES, type CategoryName } from './categories.js';
 import { accountCgroups } from './cgroups.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
 import { meminfoOfCounts } from './figures.js';

@@ -1,8 +1,8 @@
 import { KernelError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
+import type { CategoryName } from '../../records/categories.js';
 import { TornList } from '../../walk/list.js';
 import { incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
-import type { CategoryName } from './categories.js';
 
 /** Why a category is incomplete. */
 export interface Reason {

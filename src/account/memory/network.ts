@@ -1,11 +1,11 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
 import { type OutsideRow, rowName } from '../outside-queues/row.js';
 import type { CensusEntry, Grouping } from '../owners.js';
 import { accountAll, type CensusAnswer, type CensusOptions } from '../sockets.js';
 import type { Tally } from '../tally.js';
 import type { QueueBytes } from './answer.js';
-import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
 
@@ -52,7 +52,8 @@ export function claimNetwork(
     missed.add('network-other', error);
     return undefined;
   }
-  if (!census.total.complete) missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
+  if (!census.totals.complete)
+    missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
   for (const row of census.outsideQueues) noteRow(row, missed);
   return census;
 }

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
@@ -19,7 +20,6 @@ import { checkMapcounts, countsAgree, UnmappedPages } from '../processes/map-che
 import { MappingCounts, type ResidentPages } from '../processes/mapped-pages.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures, Loose } from './answer.js';
-import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
 import type { FileAccount } from './files.js';
 import type { FrameLedger } from './frame-ledger.js';

@@ -1,8 +1,8 @@
 import type { MemoryJson } from '../../answers/memory/schema.js';
+import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { type LackingLine, lackingLine, lackingVmalloc } from '../../records/meminfo-lines.js';
 import type { Balloon } from '../../records/named-memory.js';
-import { CATEGORIES, type CategoryName } from './categories.js';
 
 /** Definition of a category by lines of /proc/meminfo, without overlapping counters. */
 interface Formula {

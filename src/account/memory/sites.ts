@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { ownFrames, type SiteFrame } from '../../records/allocation-sites.js';
+import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import { AllocationTags, profilingState } from '../../walk/allocations/alloc-tags.js';
 import { PageOwner, pageOwnerState, type RecordState } from '../../walk/allocations/page-owner.js';
 import { SlabTracks, StackDepot, siteFrames } from '../../walk/allocations/stack-depot.js';
@@ -11,7 +12,6 @@ import { SlabScan } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
 import { addError, Warnings } from '../../walk/warnings.js';
 import type { Areas } from './areas.js';
-import { CATEGORIES, type CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { codeOf } from './missed.js';
 

@@ -1,4 +1,10 @@
-import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts, type Known } from './categories.js';
+import {
+  CATEGORIES,
+  type CategoryGroup,
+  type CategoryName,
+  categoryFacts,
+  type Known,
+} from '../../records/categories.js';
 import type { KernelCounts } from './counters.js';
 import type { Elsewhere, FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';

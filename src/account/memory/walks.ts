@@ -1,9 +1,10 @@
 import { damaged, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
+import type { PageKind } from '../../records/page-kinds.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { entryTables, kernelTables, pageDirectories, upperTables } from '../../walk/memory/kernel-tables.js';
 import { dmaBuffers, type EachFile, type FilesOfProcesses, PipeReader } from '../../walk/memory/open-files.js';
-import type { PageKind } from '../../walk/memory/page-kinds.js';
 import {
   type AddressRange,
   crashKernelFrames,
@@ -20,7 +21,6 @@ import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { stackSize } from '../../walk/tasks/stack-size.js';
 import { type Areas, categoryOfCaller } from './areas.js';
-import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 
 /** A walk that fills a category as far as possible. */

@@ -2,9 +2,10 @@ import type { ReadError } from '../../base/errors.js';
 import { readOrNot } from '../../base/errors.js';
 import type { MachinePages } from '../../contracts/procs.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
+import { KINDS } from '../../records/page-kinds.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
-import { KIND, KINDS } from '../../walk/memory/page-kinds.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
 
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';

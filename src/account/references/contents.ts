@@ -1,6 +1,7 @@
 import { ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { CONTENT_KINDS, type ContentKind, contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
+import { CONTENT_KINDS, type ContentKind } from '../../records/references.js';
+import { contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
 
 /** Judges allocations by their pages. */
 export class Contents {

@@ -1,5 +1,8 @@
-import type { Identified } from '../../contracts/object.js';
+import type { Place } from '../../contracts/refs.js';
+import type { Identity } from '../../contracts/whatis.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
+import type { ReferenceSource } from '../../records/references.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { PageReader } from '../../walk/pages/pages.js';
 import { type SlabCache, SlabCacheNames } from '../../walk/pages/slab-caches.js';
@@ -7,31 +10,17 @@ import type { Slab } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
 import { struct } from '../../walk/pages/struct-page.js';
 import type { Warnings } from '../../walk/warnings.js';
-import type { CategoryName } from '../memory/categories.js';
 import { attempted } from '../memory/missed.js';
-import type { AddressIdentifier, Identity } from '../whatis.js';
+import type { AddressIdentifier } from '../whatis.js';
 import { MappedFrames } from './mapped-frames.js';
 
-/**
- * What the memory around a reference is. `kernel`: memory in use by the kernel; only such references keep a
- * target in use. `user`: data of processes and files. `free`: freed objects and pages. `target`: the target
- * itself, or its own `struct page`.
- */
-export const SOURCES = ['kernel', 'user', 'free', 'target'] as const;
-export type ReferenceSource = (typeof SOURCES)[number];
-
 /** Places that hold references and are alike. */
-export interface Holder {
-  readonly kind: Identified['kind'] | 'unknown';
-  /** Slab cache, symbol, or function that allocated the area; null: none. Untrusted. */
-  readonly name: string | null;
-  /** Offset in the slab object or `struct page`; null: it says nothing, or is unknown. */
-  readonly offset: number | null;
-  /** `struct.member` at the offset; null: unknown. */
-  readonly member: string | null;
-  readonly category: CategoryName | null;
+export interface Holder extends Place {
   readonly source: Exclude<ReferenceSource, 'target'>;
 }
+
+/** Returns what JSON has. */
+export const placeOf = ({ source: _, ...place }: Holder): Place => place;
 
 /** Categories of memory with content of processes and files. */
 const USER: ReadonlySet<string> = new Set(['anonymous', 'page-cache', 'shared', 'secret', 'swap-cache', 'hugetlb']);

@@ -1,15 +1,18 @@
 import { unsupportedLayout } from '../../base/errors.js';
+import type { Unscanned } from '../../contracts/refs.js';
+import type { Identity } from '../../contracts/whatis.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { CategoryName } from '../../records/categories.js';
+import { FORMS, type Form, type ReferenceSource, SOURCES } from '../../records/references.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { passOver } from '../../walk/references/memory-pass.js';
-import { FORMS, type Form, type PieceHits } from '../../walk/references/piece-scan.js';
+import type { PieceHits } from '../../walk/references/piece-scan.js';
 import type { IndexedTargets } from '../../walk/references/target-index.js';
 import type { Warnings } from '../../walk/warnings.js';
-import type { CategoryName } from '../memory/categories.js';
 import { kernelCounts } from '../memory/counters.js';
 import { comparison } from '../memory/frame-checks.js';
-import type { AddressIdentifier, Identity } from '../whatis.js';
-import { type Holder, Holders, type ReferenceSource, SOURCES } from './holders.js';
+import type { AddressIdentifier } from '../whatis.js';
+import { type Holder, Holders } from './holders.js';
 
 /** A word that refers to a target. */
 export interface Reference {
@@ -28,12 +31,6 @@ export interface ReferenceGroup {
   readonly source: ReferenceSource;
   references: number;
   readonly forms: Record<Form, number>;
-}
-
-/** Memory that was not scanned, by category. */
-export interface Unscanned {
-  readonly category: CategoryName | null;
-  readonly bytes: number;
 }
 
 /** References to some targets. */

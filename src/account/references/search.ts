@@ -1,6 +1,9 @@
 import { KernelError, WalkError } from '../../base/errors.js';
+import type { RefsAnswer } from '../../contracts/refs.js';
+import type { Identity } from '../../contracts/whatis.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
+import type { CategoryName } from '../../records/categories.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { alignedBlock, looseBlocks } from '../../walk/pages/block.js';
 import { PageReader } from '../../walk/pages/pages.js';
@@ -10,8 +13,7 @@ import { SlotUse } from '../../walk/pages/slot-use.js';
 import { Targets } from '../../walk/references/target-index.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
-import type { CategoryName } from '../memory/categories.js';
-import { AddressIdentifier, type Identity, type SymbolsByAddress } from '../whatis.js';
+import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { findReferences, type ReferencesFound } from './references.js';
 
 /** Targets of `refs`: addresses, page frames, the objects of a slab cache, the pages of a category. */
@@ -24,22 +26,12 @@ export interface RefsTargets {
   readonly category?: CategoryName | undefined;
 }
 
-/** A target by address: in the direct map, or of a symbol, stack or area. */
-interface TargetFacts {
-  readonly address: bigint;
-  readonly bytes: number;
-  /** It consists of complete pages. */
-  readonly pages: boolean;
-  /** Number of references from the kernel's memory. */
-  readonly references: number;
-}
-
 /** References to targets of one kernel. */
-export interface RefsAnswer {
+export interface RefsFound {
   readonly kernel: KernelFacts;
   readonly found: ReferencesFound;
   readonly targetCount: number;
-  readonly targetAt: (number: number) => TargetFacts;
+  readonly targetAt: (number: number) => RefsAnswer['targets'][number];
   /** Maximum number of targets, groups and references in a list. */
   readonly limit: number;
   readonly complete: boolean;
@@ -61,7 +53,7 @@ export async function searchReferences(
   { addresses = [], frames = [], cache, category }: RefsTargets,
   limit: number,
   progress: ProgressOf = () => () => {},
-): Promise<RefsAnswer> {
+): Promise<RefsFound> {
   needDump(kernel, 'refs');
   const warnings = new Warnings(kernel.doubts);
   const passing = progress('scanning page frames');

@@ -1,55 +1,28 @@
-import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { ContentKind } from '../../walk/memory/contents.js';
+import type { UnattributedAnswer, UnattributedGroup } from '../../contracts/unattributed.js';
+import { kernelIdentity } from '../../kernel/identity.js';
+import type { Kernel } from '../../kernel/kernel.js';
+
 import { REACHED } from '../../walk/references/reach.js';
 import type { IndexedTargets } from '../../walk/references/target-index.js';
-import { type Warning, Warnings } from '../../walk/warnings.js';
+import { Warnings } from '../../walk/warnings.js';
 import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { framesOfArea } from './allocations.js';
 import { Contents } from './contents.js';
-import type { Holder } from './holders.js';
+import { type Holder, placeOf } from './holders.js';
 import { findReferences, NO_GROUP, type ReferencesFound } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks, TargetFinder } from './search.js';
 import { markReached } from './unreachable.js';
 
-/** Unattributed blocks of pages that are alike. */
-export interface UnattributedGroup {
-  /** log2 of the base pages of a block, rounded up. */
-  readonly order: number;
-  /** What refers to the blocks; null: no reference from the kernel's memory was found. */
+/** A group, while blocks are added to it. */
+interface Group extends Omit<UnattributedGroup, 'holder' | 'ports'> {
   readonly holder: Holder | null;
-  readonly content: ContentKind;
-  /** Nothing refers to them, but they may be part of the allocation of the pages before them ({@link SplitBlocks}). */
-  readonly followsBlock: boolean;
   blocks: number;
   bytes: number;
-  /** Number of references from the kernel's memory to all blocks. */
   references: number;
-  /** Direct-map address of the first block. */
-  readonly first: bigint;
-  /** Ports in the headers of packets: the most frequent first, by number of blocks. */
-  readonly ports: readonly number[];
+  /** Number of blocks that have each port. */
+  readonly ports: Map<number, number>;
 }
-
-/** Unattributed memory of one kernel, grouped by what is known about it. */
-export interface UnattributedAnswer {
-  readonly kernel: KernelFacts;
-  readonly bytes: number;
-  readonly blocks: number;
-  readonly unreferencedBlocks: number;
-  readonly unreferencedBytes: number;
-  /** Those of the unreferenced bytes that may be part of the allocation of the pages before them. */
-  readonly followsBlockBytes: number;
-  /** Largest first. */
-  readonly groups: readonly UnattributedGroup[];
-  readonly ramBytes: number;
-  readonly scannedBytes: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
-
-/** A group, with the number of blocks that have each port. */
-type Group = Omit<UnattributedGroup, 'ports'> & { readonly ports: Map<number, number> };
 
 /** Number of ports that a group names. */
 const MOST_PORTS = 4;
@@ -123,18 +96,24 @@ export async function describeUnattributed(
   }
   if (sums.unread > 0) warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
   return {
-    kernel: kernel.facts,
+    schema: 'kdump-mem.memory-unattributed/1',
+    kernel: kernelIdentity(kernel.facts),
     bytes: sums.bytes,
     blocks: targets.size,
     unreferencedBlocks: sums.unreferencedBlocks,
     unreferencedBytes: sums.unreferencedBytes,
     followsBlockBytes: sums.followsBlockBytes,
-    groups: [...groups.values()]
-      .map((group) => ({ ...group, ports: mostFrequent(group.ports) }))
-      .toSorted((a, b) => b.bytes - a.bytes || b.references - a.references),
     ramBytes: found.ramBytes,
     scannedBytes: found.scannedBytes,
     complete: warnings.complete,
+    groups: [...groups.values()]
+      .map(({ holder, ports, first, ...group }) => ({
+        ...group,
+        holder: holder && placeOf(holder),
+        ports: mostFrequent(ports),
+        first,
+      }))
+      .toSorted((a, b) => b.bytes - a.bytes || b.references - a.references),
     warnings: warnings.list(),
   };
 }

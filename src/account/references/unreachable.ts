@@ -1,80 +1,27 @@
 import { readOrNot, unsupportedLayout } from '../../base/errors.js';
+import type { UnreachableAmount, UnreachableAnswer, UnreachableGroup } from '../../contracts/unreachable.js';
+import type { AllocationRecord } from '../../contracts/whatis.js';
 import { bytesOf } from '../../kernel/bytes.js';
-import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import { kernelIdentity } from '../../kernel/identity.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { FORMS } from '../../records/references.js';
 import { PageExtensions } from '../../walk/allocations/page-owner.js';
-import type { ContentKind } from '../../walk/memory/contents.js';
+
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 
 import { isMerged } from '../../walk/pages/slab-caches.js';
 import { passOver } from '../../walk/references/memory-pass.js';
-import { FORMS, PIECE_BYTES, type PieceHits, pieceScanner } from '../../walk/references/piece-scan.js';
+import { PIECE_BYTES, type PieceHits, pieceScanner } from '../../walk/references/piece-scan.js';
 import { REACHED, ReferenceGraph } from '../../walk/references/reach.js';
 import { StructReader } from '../../walk/struct-reader.js';
-import { type Warning, Warnings } from '../../walk/warnings.js';
-import { type AllocationRecord, AllocationRecords } from '../allocation-record.js';
+import { Warnings } from '../../walk/warnings.js';
+import { AllocationRecords } from '../allocation-record.js';
 import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
 import { Contents } from './contents.js';
 import { Unread } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks } from './search.js';
-
-/**
- * Known reason why nothing refers to an allocation in use. `split-block`: a page behind one that is reached may be
- * part of its allocation, since alloc_pages_exact splits blocks into pages, and only the first has a pointer.
- * `sysctl-table`: a registered table without entries, or one of boot, which the kernel never frees. `vmcoreinfo`: the
- * text that a crash replaces by a safe copy.
- */
-export const UNREACHABLE_REASONS = ['split-block', 'sysctl-table', 'vmcoreinfo'] as const;
-export type UnreachableReason = (typeof UNREACHABLE_REASONS)[number];
-
-/** Allocations that are alike, and that no reference from reachable memory was found to. */
-export interface UnreachableGroup {
-  readonly kind: Allocation['kind'];
-  /** Slab cache, or function that allocated the areas; null: pages, or unknown. Untrusted. */
-  readonly name: string | null;
-  /** Whether the kernel merged several caches into this one; null: no slab object, or unknown. */
-  readonly merged: boolean | null;
-  /** Bytes of one allocation. */
-  readonly size: number;
-  allocations: number;
-  bytes: number;
-  /** `unreachable`: other allocations of the answer refer to each of them. */
-  readonly referencedBy: 'nothing' | 'unreachable';
-  readonly reason: UnreachableReason | null;
-  readonly content: ContentKind;
-  /** What the kernel noted when it allocated the first of them; null: nothing. */
-  readonly site: AllocationRecord | null;
-  /** Addresses of the first ones. */
-  readonly examples: readonly bigint[];
-}
-
-interface Amount {
-  allocations: number;
-  bytes: number;
-}
-
-/** Allocations of one kernel that no reference from reachable memory was found to. */
-export interface UnreachableAnswer {
-  readonly kernel: KernelFacts;
-  /** All allocations that were searched for: slab objects, page blocks, vmalloc areas. */
-  readonly searched: Amount;
-  /**
-   * Those in groups without a known reason, and with one. Null: unknown, since too much memory that may contain
-   * references is missing. There are no groups then: most of them would be in use.
-   */
-  readonly unreachable: Amount | null;
-  readonly explained: Amount | null;
-  /** Objects that may be allocated or free: they are in no group. */
-  readonly undecided: number;
-  /** Memory that may contain references, and how much of it was not read. */
-  readonly holderBytes: number;
-  readonly unreadBytes: number;
-  /** Largest first, those without a known reason before others. */
-  readonly groups: readonly UnreachableGroup[];
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
 
 /** Maximum share of the memory that may contain references, and of objects, that may be missing. */
 const MOST_MISSING = 1 / 1000;
@@ -118,7 +65,7 @@ export async function describeUnreachable(
   const isUnknown =
     unread.bytes > MOST_MISSING * holderBytes || all.undecided.length > MOST_MISSING * searched.allocations;
   const groups = isUnknown ? [] : grouping.result();
-  const sum = (isOf: (group: UnreachableGroup) => boolean): Amount => {
+  const sum = (isOf: (group: UnreachableGroup) => boolean): UnreachableAmount => {
     const some = groups.filter(isOf);
     return {
       allocations: some.reduce((total, { allocations }) => total + allocations, 0),
@@ -126,15 +73,16 @@ export async function describeUnreachable(
     };
   };
   return {
-    kernel: kernel.facts,
+    schema: 'kdump-mem.memory-unreachable/1',
+    kernel: kernelIdentity(kernel.facts),
     searched,
     unreachable: isUnknown ? null : sum(({ reason }) => reason === null),
     explained: isUnknown ? null : sum(({ reason }) => reason !== null),
     undecided: all.undecided.length,
     holderBytes,
     unreadBytes: unread.bytes,
-    groups,
     complete: warnings.complete,
+    groups,
     warnings: warnings.list(),
   };
 }
@@ -283,7 +231,11 @@ class Marking {
   }
 }
 
-type Group = UnreachableGroup & { readonly examples: bigint[] };
+interface Group extends UnreachableGroup {
+  allocations: number;
+  bytes: number;
+  readonly examples: bigint[];
+}
 
 /** Groups what is not reached. */
 class Grouping {

@@ -14,7 +14,7 @@ import { type Content, html, raw, sentence } from '../html/html.js';
 import { captureWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import type { Block } from '../text/blocks.js';
-import { objectWords } from '../whatis/render.js';
+import { objectWords } from '../whatis/document.js';
 
 export interface BlockedChoice {
   /** Waiting tasks that are named for each lock. */

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { count } from '../../contracts/common.js';
 import { growthSchema } from '../../contracts/growth.js';
+import { socketEndsShape } from '../../contracts/sockets.js';
 import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/state.js';
-import { count, socketEndsShape } from '../schema.js';
 
 /**
  * `kdump-mem diff --json`, version 1: changes from the first input to the last. Sizes are bytes; null:

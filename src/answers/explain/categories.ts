@@ -1,7 +1,7 @@
 import type { FrameNote } from '../../account/memory/answer.js';
-import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnnamedCharges } from '../../account/memory/cgroups.js';
 import type { UnnamedFiles } from '../../account/memory/files.js';
+import type { CategoryName } from '../../records/categories.js';
 import type { LeftOutReason } from '../../records/files.js';
 import type { NamedKind } from '../../records/named-memory.js';
 import type { Explanation, Explanations } from './schema.js';

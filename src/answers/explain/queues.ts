@@ -1,5 +1,5 @@
 import type { OutsideCode } from '../../account/outside-queues/row.js';
-import type { QueueName } from '../../walk/queues/queue.js';
+import type { QueueName } from '../../records/queues.js';
 import type { Explanation, Explanations } from './schema.js';
 
 const READ = 'Make the process read, or close the socket.';

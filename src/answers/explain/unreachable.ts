@@ -1,10 +1,10 @@
-import type { UnreachableReason } from '../../account/references/unreachable.js';
+import type { UnreachableGroup } from '../../contracts/unreachable.js';
 import type { Explanations } from './schema.js';
 
 const deeper = 'kdump-mem memory --unreachable -v';
 
 /** Why no reference leads to an allocation in use (`kdump-mem memory --unreachable`). */
-export const UNREACHABLE_REASONS_EXPLAINED: Explanations<UnreachableReason> = {
+export const UNREACHABLE_REASONS_EXPLAINED: Explanations<NonNullable<UnreachableGroup['reason']>> = {
   'split-block': {
     means:
       'A page that may be part of the allocation of the pages before it. alloc_pages_exact and split_page make single pages of a block, and the kernel keeps the address of the first one only. A leaked page that follows such a page has this reason, too.',

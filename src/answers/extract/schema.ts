@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
-import { warningSchema } from '../schema.js';
+import { count, warningSchema } from '../../contracts/common.js';
 
 /** Number of distinct names of one kind that were replaced, and that were kept. */
 const names = z.strictObject({ replaced: count, kept: count });
@@ -37,4 +36,4 @@ export const extractSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type ExtractJson = Immutable<z.infer<typeof extractSchema>>;
+export type ExtractJson = Immutable<z.input<typeof extractSchema>>;

@@ -22,10 +22,14 @@ export function listHtml(page: ListPage, { source, version, made }: PageFacts): 
       const heading = block.heading === '' ? undefined : html`<p>${sentence(block.heading)}</p>`;
       return [heading, html`<pre>${sentence(block.lines.join('\n'))}</pre>`];
     }
+    const below = block.below === '' ? undefined : html`<p>${sentence(block.below)}</p>`;
+    if ('items' in block) {
+      const items = block.items.map(({ size, words }) => html`<li>${size} ${sentence(words)}</li>`);
+      return [html`<p>${sentence(block.heading)}</p><ul>${items}</ul>`, below];
+    }
     const table = block.draw((columns, rows) =>
       htmlTable({ id: `table-${index}`, caption: sentence(block.caption), columns, rows }),
     );
-    const below = block.below === '' ? undefined : html`<p>${sentence(block.below)}</p>`;
     return [table, below];
   });
   const body = html`<p class="headline">${sentence(headline)}</p>

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
 import type { Immutable } from '../../base/util.js';
-import { count, kernelSchema } from '../../contracts/common.js';
+import { addressText, count, kernelSchema } from '../../contracts/common.js';
 import { TYPES_VERIFIED } from '../../kernel/layout.js';
 import { LIMIT_CODES } from '../../walk/limits.js';
 import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
-import { address } from '../schema.js';
 
-const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
+const task = z.strictObject({ cpu: count, address: addressText, pid: count, comm: z.string() });
 
 const notFoundCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES]);
 
@@ -75,7 +74,7 @@ export const infoSchema = z.strictObject({
       /** Running task of each online CPU; pid 0 is the idle task. */
       running: z.array(task),
       taint: z
-        .strictObject({ mask: address, flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })) })
+        .strictObject({ mask: addressText, flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })) })
         .nullable(),
       processes: z.strictObject({ user: count, kernel: count }).nullable(),
       modules: z.strictObject({ names: z.array(z.string()), withTypes: count.nullable() }).nullable(),
@@ -107,4 +106,4 @@ export const infoSchema = z.strictObject({
   ),
 });
 
-export type InfoJson = Immutable<z.infer<typeof infoSchema>>;
+export type InfoJson = Immutable<z.input<typeof infoSchema>>;

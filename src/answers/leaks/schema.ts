@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
+import { addressText, count, siteFrameSchema, unavailableCode } from '../../contracts/common.js';
 import { growthSchema } from '../../contracts/growth.js';
+import { socketEndsShape } from '../../contracts/sockets.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
-import { address, siteFrameSchema, socketEndsShape, unavailableCode } from '../schema.js';
+import { CATEGORIES } from '../../records/categories.js';
 
 const method = z.enum([
   'page-owner-stacks',
@@ -45,7 +45,7 @@ export const leakMethodsSchema = z.strictObject({
   ),
 });
 
-export type LeakMethodsJson = Immutable<z.infer<typeof leakMethodsSchema>>;
+export type LeakMethodsJson = Immutable<z.input<typeof leakMethodsSchema>>;
 
 /**
  * `kdump-mem leaks --json`, version 1. Sizes are bytes; null: unknown. Names (functions, modules, caches,
@@ -65,7 +65,7 @@ const held = {
 };
 
 const socket = z.strictObject({
-  sock: address,
+  sock: addressText,
   inode: count.nullable(),
   protocol: z.string(),
   local: z.string().nullable(),
@@ -122,7 +122,7 @@ export const leaksSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   windows: count,
   /** One block in `oneIn` is traced: those whose frame number or object address matches these bits. */
-  sample: z.strictObject({ oneIn: z.int().positive(), mask: address, residue: address }),
+  sample: z.strictObject({ oneIn: z.int().positive(), mask: addressText, residue: addressText }),
   endedEarly: z.boolean(),
   total: z.strictObject(held),
   /** Ordered by verdict: leaking, growing, unknown, transient. */
@@ -187,4 +187,4 @@ export const leaksSchema = z.strictObject({
   ),
 });
 
-export type LeaksJson = Immutable<z.infer<typeof leaksSchema>>;
+export type LeaksJson = Immutable<z.input<typeof leaksSchema>>;

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import type { CensusEntry } from '../../account/owners.js';
 import { escapeText } from '../../base/escape.js';
+import type { siteFrameSchema } from '../../contracts/common.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
-import type { siteFrameSchema } from '../schema.js';
 
 /** Number of functions of a site that a row shows. */
 const NAMED = 3;

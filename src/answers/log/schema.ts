@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { capturedSchema, count, kernelSchema } from '../../contracts/common.js';
-import { warningSchema } from '../schema.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from '../../contracts/common.js';
 
 /**
  * `kdump-mem log --json`, version 1, and its lines with --ndjson, for a kernel, a capture or text. Text
@@ -92,7 +91,7 @@ export const logMessageSchema = z.strictObject({ schema: z.literal('kdump-mem.lo
 /** The last line of --ndjson, with the number of messages. */
 export const logEndSchema = z.strictObject({ schema: z.literal('kdump-mem.log-end/1'), listed: count, ...whole });
 
-export type LogJson = Immutable<z.infer<typeof logSchema>>;
-export type LogMessageJson = Immutable<z.infer<typeof logMessageSchema>>;
-export type LogEndJson = Immutable<z.infer<typeof logEndSchema>>;
-export type TextLogJson = Immutable<z.infer<typeof textLogSchema>>;
+export type LogJson = Immutable<z.input<typeof logSchema>>;
+export type LogMessageJson = Immutable<z.input<typeof logMessageSchema>>;
+export type LogEndJson = Immutable<z.input<typeof logEndSchema>>;
+export type TextLogJson = Immutable<z.input<typeof textLogSchema>>;

@@ -1,7 +1,5 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { LEFT_OUT_REASONS } from '../../records/files.js';
-import { NAMED_KINDS } from '../../records/named-memory.js';
 import {
   capturedSchema,
   count,
@@ -10,7 +8,9 @@ import {
   siteFrameSchema,
   unavailableCode,
   warningSchema,
-} from '../schema.js';
+} from '../../contracts/common.js';
+import { LEFT_OUT_REASONS } from '../../records/files.js';
+import { NAMED_KINDS } from '../../records/named-memory.js';
 
 const owner = z.strictObject({
   kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'mapping', 'tmpfs', 'device']),
@@ -462,9 +462,9 @@ export const memoryEndSchema = z.strictObject({
   interrupted: z.boolean(),
 });
 
-export type MemoryEndJson = Immutable<z.infer<typeof memoryEndSchema>>;
-export type CategoryJson = Immutable<z.infer<typeof categorySchema>>;
-export type CgroupsJson = Immutable<z.infer<typeof cgroups>>;
-export type FilesJson = Immutable<z.infer<typeof files>>;
+export type MemoryEndJson = Immutable<z.input<typeof memoryEndSchema>>;
+export type CategoryJson = Immutable<z.input<typeof categorySchema>>;
+export type CgroupsJson = Immutable<z.input<typeof cgroups>>;
+export type FilesJson = Immutable<z.input<typeof files>>;
 export type SlabCacheJson = MemoryJson['caches'][number];
-export type MemoryJson = Immutable<z.infer<typeof memorySchema>>;
+export type MemoryJson = Immutable<z.input<typeof memorySchema>>;

@@ -92,7 +92,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const words = others.map(
     ({ category, frames }) => `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
   );
-  const slots = answer.census?.total.slabBytes ?? 0;
+  const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
   return [
     `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: also ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
@@ -349,7 +349,7 @@ const LARGEST = {
 
 /** Small skbs are objects of slab caches, whose names do not identify an owner. Undefined: most slabs are of others. */
 function slabOfQueues({ census }: MemoryAnswer, { category, bytes }: Category): string | undefined {
-  const { slabBytes = 0 } = census?.total ?? {};
+  const { slabBytes = 0 } = census?.totals ?? {};
   if (category !== 'slab-unreclaimable' || slabBytes * 2 < bytes) return undefined;
   const owner = census?.processes.find(({ pid }) => pid !== null);
   const most = owner ? `; largest owner: pid ${owner.pid} (${escapeText(owner.comm ?? '?')})` : '';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { socketEndsShape } from '../../contracts/sockets.js';
 import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
 import { SOCKET_OWNERS } from '../../skcheck/socket-memory.js';
 import { VERDICT_CODES } from '../../skcheck/verdict.js';
-import { socketEndsShape } from '../schema.js';
 import { SKCHECK_REASON_CODES } from './reasons.js';
 
 const bytes = z.number().int().nonnegative();

@@ -3,7 +3,7 @@ import type { Immutable } from '../../base/util.js';
 import { LEFT_OUT, OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { CAPTURE_FAULT_CODES } from '../../capture/read/manifest.js';
 import { FAILURE_CODES } from '../../capture/write/failures.js';
-import { count } from '../schema.js';
+import { count } from '../../contracts/common.js';
 
 /** `kdump-mem snapshot --json`: contents, and missing data. */
 export const snapshotSchema = z.strictObject({

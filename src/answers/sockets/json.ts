@@ -1,31 +1,27 @@
 import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
-import type { CensusEntry } from '../../account/owners.js';
+import { type CensusEntry, listedSocket } from '../../account/owners.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
-import { hex } from '../../base/util.js';
-import { kernelIdentity } from '../../kernel/identity.js';
+import type { SocketLine, SocketsAnswer, SocketsEnd } from '../../contracts/sockets.js';
+import type { Origin } from '../../records/machine-sample.js';
 import { originJson } from '../origin.js';
-import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
-import { accountJson } from '../skb/json.js';
 import { outsideQueuesWords } from './outside-queues.js';
 
-/** Returns the answer to `sockets` according to the JSON contract. */
+/** Returns the answer to `sockets`. @param entries the sockets to list, of those in the answer */
 export function socketsJson(
-  answer: CensusAnswer,
+  answer: CensusAnswer & { readonly origin?: Origin },
   entries: readonly CensusEntry[],
   limit = Number.POSITIVE_INFINITY,
-): SocketsJson {
-  const { groups } = answer;
-  const { kernel, ...whole } = wholeJson(answer);
+): SocketsAnswer {
+  const { groups, origin } = answer;
+  const { kernel, ...whole } = wholeJson(answer, origin);
   const listed = entries.slice(0, limit);
   return {
     schema: 'kdump-mem.sockets/1',
     kernel,
-    sockets: listed.map(censusEntryJson),
+    sockets: listed.map(listedSocket),
     omitted: Math.max(0, (groups ?? entries).length - limit),
     allListed: isWhole(answer.sockets, listed),
-    ...(groups
-      ? { groups: groups.slice(0, limit).map(({ ownership, ...group }) => ({ ...group, ...ownership })) }
-      : {}),
+    ...(groups ? { groups: groups.slice(0, limit) } : {}),
     ...whole,
   };
 }
@@ -36,42 +32,21 @@ function isWhole(all: readonly CensusEntry[], listed: readonly CensusEntry[]): b
 }
 
 /** Returns a line of `--ndjson`: one socket. */
-export function socketLine(entry: CensusEntry): SocketLineJson {
-  return { schema: 'kdump-mem.socket/1', ...censusEntryJson(entry) };
+export function socketLine(entry: CensusEntry): SocketLine {
+  return { schema: 'kdump-mem.socket/1', ...listedSocket(entry) };
 }
 
 /** The last line of `--ndjson`, with the number of sockets. */
-export function socketsEnd(whole: CensusWhole, listed: number, omitted: number): SocketsEndJson {
-  return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
+export function socketsEnd(whole: CensusWhole, origin: Origin, listed: number, omitted: number): SocketsEnd {
+  return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole, origin) };
 }
 
-function wholeJson({ kernel, origin, count, total, outsideQueues, warnings }: CensusWhole) {
-  return {
-    kernel: kernelIdentity(kernel),
-    origin: originJson(origin),
-    totals: { sockets: count, ...total },
-    outsideQueues: outsideQueues.map(outsideQueuesJson),
-    warnings,
-  };
-}
-
-function censusEntryJson(entry: CensusEntry): CensusEntryJson {
-  return {
-    ...accountJson(entry),
-    holders: entry.holders,
-    mappedBy: entry.mappedBy,
-    foundBy: entry.foundBy,
-    acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
-    subflowOf: entry.subflowOf === undefined ? null : hex(entry.subflowOf),
-    carriedBy: entry.carriedBy.map(hex),
-    registeredWith: entry.registeredWith.flatMap(({ holders }) =>
-      holders.map(({ task, fd }) => ({ pid: task.pid, comm: task.comm, fd })),
-    ),
-  };
+function wholeJson({ kernel, totals, outsideQueues, warnings }: CensusWhole, origin: Origin | undefined) {
+  return { kernel, origin: originJson(origin), totals, outsideQueues: outsideQueues.map(outsideQueuesJson), warnings };
 }
 
 /** A row of memory outside socket queues, for JSON. */
-export function outsideQueuesJson(row: OutsideRow): SocketsJson['outsideQueues'][number] {
+export function outsideQueuesJson(row: OutsideRow): SocketsAnswer['outsideQueues'][number] {
   const { objects, bytes, complete } = row;
   const [what, message] = [rowName(row), outsideQueuesWords(row)];
   // Keys stand where they always stood.

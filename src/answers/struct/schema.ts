@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { count, kernelSchema } from '../../contracts/common.js';
-import { address, warningSchema } from '../schema.js';
+import { addressText, count, kernelSchema, warningSchema } from '../../contracts/common.js';
 
 /** A number, or beyond 2^53 its decimal digits. */
 const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);
@@ -46,7 +45,7 @@ const valueSchema: z.ZodType<ValueJson> = z.lazy(() =>
   z.union([
     z.strictObject({ kind: z.literal('int'), value: integer }),
     z.strictObject({ kind: z.literal('float'), value: z.number().nullable() }),
-    z.strictObject({ kind: z.literal('pointer'), value: address, symbol: z.string().optional() }),
+    z.strictObject({ kind: z.literal('pointer'), value: addressText, symbol: z.string().optional() }),
     z.strictObject({ kind: z.literal('enum'), value: integer, name: z.string().nullable() }),
     z.strictObject({ kind: z.literal('text'), text: z.string() }),
     z.strictObject({ kind: z.literal('array'), elements: z.array(valueSchema), omitted: count }),
@@ -77,7 +76,7 @@ export const instanceSchema = z.strictObject({
   schema: z.literal('kdump-mem.struct-instance/1'),
   kernel: kernelSchema,
   type: z.string(),
-  address,
+  address: addressText,
   symbol: z.string().optional(),
   cpu: count.optional(),
   /** The complete instance, or only the selected members. */
@@ -86,6 +85,6 @@ export const instanceSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type LayoutMemberJson = Immutable<z.infer<typeof layoutMemberSchema>>;
-export type StructJson = Immutable<z.infer<typeof structSchema>>;
-export type InstanceJson = Immutable<z.infer<typeof instanceSchema>>;
+export type LayoutMemberJson = Immutable<z.input<typeof layoutMemberSchema>>;
+export type StructJson = Immutable<z.input<typeof structSchema>>;
+export type InstanceJson = Immutable<z.input<typeof instanceSchema>>;

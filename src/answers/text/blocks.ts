@@ -4,10 +4,20 @@ import { type Column, renderTable } from './table.js';
 /** A table of an answer, declared once for text and pages. */
 export interface TableBlock {
   readonly caption: string;
-  /** Sentence directly below the table; '' for none. */
+  /** Lines directly below the table; '' for none. */
   readonly below: string;
-  /** Passes columns and rows on, whatever the type of its rows. */
-  draw<Drawn>(draw: <Row>(columns: readonly Column<Row>[], rows: readonly Row[]) => Drawn): Drawn;
+  /** Passes columns, rows and what stands below each row on, whatever the type of its rows. */
+  draw<Drawn>(
+    draw: <Row>(columns: readonly Column<Row>[], rows: readonly Row[], details?: (row: Row) => string) => Drawn,
+  ): Drawn;
+}
+
+/** Sentences with a size before each. */
+export interface SizesBlock {
+  readonly heading: string;
+  readonly items: readonly { readonly size: string; readonly words: string }[];
+  /** Lines directly below; '' for none. */
+  readonly below: string;
 }
 
 /** Lines that are not wrapped, such as those of a tree, below a sentence. */
@@ -18,7 +28,7 @@ export interface LinesBlock {
 }
 
 /** Part of an answer: sentences (each line of the text is wrapped), lines, or a table. */
-export type Block = string | LinesBlock | TableBlock;
+export type Block = string | LinesBlock | SizesBlock | TableBlock;
 
 /** Returns a table as a block. */
 export function tableBlock<Row>(
@@ -26,8 +36,9 @@ export function tableBlock<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   below = '',
+  details?: (row: Row) => string,
 ): TableBlock {
-  return { caption, below, draw: (draw) => draw(columns, rows) };
+  return { caption, below, draw: (draw) => draw(columns, rows, details) };
 }
 
 /** The next command, which is not wrapped. */
@@ -41,8 +52,16 @@ export function blockTexts(blocks: readonly Block[], width: number | null): stri
     if (typeof block === 'string') return wrapped(block, width).join('\n');
     if ('lines' in block)
       return [...(block.heading === '' ? [] : wrap(block.heading, width)), ...block.lines].join('\n');
-    const table = block.draw((columns, rows) => renderTable(columns, rows, width));
-    const below = block.below === '' ? [] : wrap(block.below, width);
-    return [table, ...below].join('\n');
+    const below = block.below === '' ? [] : wrapped(block.below, width);
+    if ('items' in block) return [block.heading, ...sizeLines(block, width), ...below].join('\n');
+    return [block.draw((columns, rows, details) => renderTable(columns, rows, width, details)), ...below].join('\n');
   });
+}
+
+function sizeLines({ items }: SizesBlock, width: number | null): string[] {
+  const column = Math.max(...items.map(({ size }) => size.length));
+  const room = width === null ? null : Math.max(20, width - column - 4);
+  return items.flatMap(({ size, words }) =>
+    wrap(words, room).map((line, at) => `  ${(at === 0 ? size : '').padStart(column)}  ${line}`),
+  );
 }

@@ -1,5 +1,5 @@
-import type { Freed } from '../../account/kill-impact.js';
 import { formatSize } from '../../base/size.js';
+import type { Freed } from '../../contracts/sockets.js';
 
 /**
  * Returns sentences: how much a kill frees, and why there are bounds.

@@ -45,11 +45,25 @@ const LEAST_CELL = 4;
  * Formats rows under headings, two spaces between columns, no boxes, no trailing spaces.
  *
  * @param width columns of the terminal; null: no terminal (a pipe, a file), and nothing is cut
+ * @param details of a row: a paragraph below it
  */
-export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number | null): string {
+export function renderTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width: number | null,
+  details?: (row: Row) => string,
+): string {
   const { heading, rows: lines, note } = tableLines(columns, rows, width);
-  return [heading, ...lines, ...wrap(note ?? '', width).filter((line) => line !== '')].join('\n');
+  const room = width === null ? null : Math.max(20, width - INDENT.length);
+  const below = (row: Row) => (details ? wrap(details(row), room).map((line) => `${INDENT}${line}`) : []);
+  return [
+    heading,
+    ...lines.flatMap((line, index) => [line, ...below(rows[index]!)]),
+    ...wrap(note ?? '', width).filter((line) => line !== ''),
+  ].join('\n');
 }
+
+const INDENT = '      ';
 
 /** The same by lines, for a caller that adds lines between them. */
 export function tableLines<Row>(

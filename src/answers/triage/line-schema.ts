@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES } from '../../base/errors.js';
 import type { Immutable } from '../../base/util.js';
+import { count } from '../../contracts/common.js';
 import { SEARCH_ERROR_CODES } from '../../triage/batch/search.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { textLogSchema } from '../log/schema.js';
-import { count } from '../schema.js';
 import { findingSchema, triageSchema } from './schema.js';
 
 /** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */

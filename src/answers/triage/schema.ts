@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from '../../contracts/common.js';
 import { crashReportSchema, oomReportSchema } from '../../contracts/log-reports.js';
 import { stackSchema } from '../../contracts/task-stacks.js';
 import { PASTED_STATES } from '../../records/pasted.js';
@@ -8,7 +9,6 @@ import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';
 import { RULE_DOUBTS } from '../../triage/rules/match.js';
 import { textLogSchema } from '../log/schema.js';
-import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
 
 /**
  * `kdump-mem triage --json`, version 1. Log text, names and commands are as in the kernel: JSON escapes them.

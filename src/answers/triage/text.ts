@@ -14,7 +14,7 @@ import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
-import { capturedWords, pastedWords } from '../origin.js';
+import { capturedJson, captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
@@ -242,7 +242,7 @@ export function summary(answer: TriageAnswer): string {
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
   if (host?.isCaptured)
-    return `${from}${linuxWords(host.release)}, ${capturedWords(host)}.${lacks} ${foundWords(answer)}`;
+    return `${from}${linuxWords(host.release)}, ${captureWords(capturedJson(host))}.${lacks} ${foundWords(answer)}`;
   return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
+import { count, unavailableCode, warningSchema } from '../../contracts/common.js';
 import {
   courseSchema,
   endedSchema,
@@ -11,7 +11,7 @@ import {
   machineShape,
 } from '../../contracts/growth.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
-import { count, unavailableCode, warningSchema } from '../schema.js';
+import { CATEGORIES } from '../../records/categories.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */
 
@@ -78,8 +78,8 @@ export const recordedHoldersSchema = z.strictObject({
   ),
 });
 
-export type RecordedHoldersJson = Immutable<z.infer<typeof recordedHoldersSchema>>;
-export type WatchSampleJson = Immutable<z.infer<typeof watchSampleSchema>>;
+export type RecordedHoldersJson = Immutable<z.input<typeof recordedHoldersSchema>>;
+export type WatchSampleJson = Immutable<z.input<typeof watchSampleSchema>>;
 
 /** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: unknown. */
 
@@ -154,5 +154,5 @@ export const watchSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type WatchJson = Immutable<z.infer<typeof watchSchema>>;
-export type WatchCategoryJson = Immutable<z.infer<typeof category>>;
+export type WatchJson = Immutable<z.input<typeof watchSchema>>;
+export type WatchCategoryJson = Immutable<z.input<typeof category>>;

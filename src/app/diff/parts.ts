@@ -8,6 +8,7 @@ import { memoryJson } from '../../answers/memory/json.js';
 import { capturedJson, originJson } from '../../answers/origin.js';
 import { socketsJson } from '../../answers/sockets/json.js';
 import { HostError, KernelError, ReadError } from '../../base/errors.js';
+import { jsonOf } from '../../base/util.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostState } from '../../diff/state.js';
@@ -108,7 +109,7 @@ export async function queryDump(path: string): Promise<HostState> {
       },
       sockets: () => {
         const found = census ?? accountAll(kernel, { progress: reading('sockets') });
-        return socketsJson({ ...found, origin }, found.sockets);
+        return jsonOf(socketsJson({ ...found, origin }, found.sockets));
       },
     });
   } finally {

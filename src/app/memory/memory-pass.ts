@@ -2,8 +2,8 @@ import type { ProgressOf } from '../../account/references/search.js';
 import { describeUnattributed } from '../../account/references/unattributed.js';
 import { describeUnreachable } from '../../account/references/unreachable.js';
 import type { SymbolsByAddress } from '../../account/whatis.js';
-import { unattributedJson, unattributedText } from '../../answers/memory/unattributed/render.js';
-import { unreachableJson, unreachableText } from '../../answers/memory/unreachable/render.js';
+import { unattributedBlocks } from '../../answers/memory/unattributed/document.js';
+import { unreachableBlocks } from '../../answers/memory/unreachable/document.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { UsageError } from '../kit/failure.js';
@@ -19,10 +19,7 @@ interface PassOptions extends AnswerOptions {
 export async function showUnattributed(options: PassOptions): Promise<void> {
   const found = await overMemory(options, '--unattributed', describeUnattributed);
   const { limit = 20 } = options;
-  present(found, options, {
-    toJson: unattributedJson,
-    toText: (answer, width) => unattributedText(answer, { limit, width }, sourceWords(options)),
-  });
+  present(found, options, { toBlocks: (answer) => unattributedBlocks(answer, limit, sourceWords(options)) });
 }
 
 /** Prints groups of unreachable allocations. @throws {UsageError} */
@@ -30,8 +27,7 @@ export async function showUnreachable(options: PassOptions): Promise<void> {
   const found = await overMemory(options, '--unreachable', describeUnreachable);
   const { limit = 20, verbose = false } = options;
   present(found, options, {
-    toJson: unreachableJson,
-    toText: (answer, width) => unreachableText(answer, { limit, width, verbose }, sourceWords(options)),
+    toBlocks: (answer) => unreachableBlocks(answer, { limit, verbose, source: sourceWords(options) }),
   });
 }
 

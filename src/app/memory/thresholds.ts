@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
-import { CATEGORIES, type CategoryName } from '../../account/memory/categories.js';
 import { type Category, leaves } from '../../account/memory/tree.js';
 import { formatSize } from '../../base/size.js';
+import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import { parseSize } from '../kit/arguments.js';
 import { EXIT } from '../kit/failure.js';
 

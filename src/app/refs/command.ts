@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { CategoryName } from '../../account/memory/categories.js';
+import type { CategoryName } from '../../records/categories.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
@@ -67,8 +67,8 @@ export function registerRefs(program: Command): void {
       try {
         const [{ searchReferences }, refs, { CATEGORIES }] = await Promise.all([
           import('../../account/references/search.js'),
-          import('../../answers/refs/render.js'),
-          import('../../account/memory/categories.js'),
+          import('../../answers/refs/document.js'),
+          import('../../records/categories.js'),
         ]);
         const category = CATEGORIES.find((one) => one === options.category);
         if (options.category !== undefined && category === undefined)
@@ -89,7 +89,7 @@ export function registerRefs(program: Command): void {
           (doing) => progress.of(doing),
         );
         progress.clear();
-        present(found, options, { toJson: refs.refsJson, toText: refs.refsText });
+        present(found, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
       } finally {
         progress.clear();
         kernel.close();

@@ -46,25 +46,16 @@ export function registerSkb(program: Command): void {
       if (verbose && fd === undefined && sock === undefined) {
         throw new UsageError('--verbose lists the skbs of one socket: select it with --fd N');
       }
-      const [ask, json, text] = await Promise.all([
-        import('../../account/skb.js'),
-        import('../../answers/skb/json.js'),
-        import('../../answers/skb/text.js'),
-      ]);
+      const [ask, words] = await Promise.all([import('../../account/skb.js'), import('../../answers/skb/document.js')]);
       if (pid !== undefined && fd === undefined) {
-        await answer(options, {
-          ask: (kernel) => ask.accountProcess(kernel, pid),
-          toJson: json.skbProcessJson,
-          toText: text.skbProcessText,
-        });
+        await answer(options, { ask: (kernel) => ask.accountProcess(kernel, pid), toBlocks: words.processBlocks });
       } else {
         await answer(options, {
           ask: (kernel) =>
             pid !== undefined && fd !== undefined
               ? ask.accountFd(kernel, pid, fd, verbose)
               : ask.accountSock(kernel, sock ?? 0n, verbose),
-          toJson: json.skbJson,
-          toText: text.skbText,
+          toBlocks: words.skbBlocks,
         });
       }
     });

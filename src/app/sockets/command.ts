@@ -104,13 +104,13 @@ interface SocketsOptions extends AnswerOptions {
 
 /** Prints all sockets after the last one was found, largest first. */
 async function answerSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkTargets: checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsText }] =
+  const [{ checkTargets: checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsBlocks }] =
     await Promise.all([
       import('../../walk/network/net-devices.js'),
       import('../../account/sockets.js'),
       import('../../walk/machine/origin.js'),
       import('../../answers/sockets/json.js'),
-      import('../../answers/sockets/text.js'),
+      import('../../answers/sockets/document.js'),
     ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
@@ -125,10 +125,7 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
       return { ...accountAll(kernel, { by, select, progress }), origin: kernelOrigin(kernel) };
     },
     toJson: (found) => socketsJson(found, listed(found), limit),
-    toText: (found, width) => {
-      const source = sourceWords(options);
-      return socketsText(found, listed(found), { by, limit, verbose, width, source });
-    },
+    toBlocks: (found) => socketsBlocks(found, listed(found), { by, limit, verbose, source: sourceWords(options) }),
   });
 }
 
@@ -156,8 +153,7 @@ async function streamSockets(options: SocketsOptions): Promise<void> {
         const { done, value } = entries.next();
         search.clear();
         if (done) {
-          const whole = { ...value, origin: kernelOrigin(kernel) };
-          yield `${formatJson(words.socketsEnd(whole, listed, omitted))}\n`;
+          yield `${formatJson(words.socketsEnd(value, kernelOrigin(kernel), listed, omitted))}\n`;
           return value.complete;
         }
         if (!isListed(value, options)) continue;
@@ -193,6 +189,5 @@ function matches(entry: CensusEntry, options: SocketsOptions): boolean {
   if (pid !== undefined && !owners.some((owner) => owner.pid === pid)) return false;
   if (netns !== undefined && socket.netns !== netns) return false;
   if (state !== undefined && socket.state !== state) return false;
-  const { local, peer } = portsOf(socket);
-  return port === undefined || [local, peer].includes(String(port));
+  return port === undefined || portsOf(socket).includes(port);
 }

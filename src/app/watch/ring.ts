@@ -1,4 +1,3 @@
-import { categoryFacts } from '../../account/memory/categories.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
 import { KdumpMemError } from '../../base/errors.js';
@@ -15,6 +14,7 @@ import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
+import { categoryFacts } from '../../records/categories.js';
 import { USER_HZ } from '../../records/processes.js';
 import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';

@@ -1,5 +1,4 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { CategoryName } from '../../account/memory/categories.js';
 import { conflictWhy } from '../../account/memory/proc-counters.js';
 import type { Category } from '../../account/memory/tree.js';
 import { processSample } from '../../account/processes/process.js';
@@ -20,6 +19,7 @@ import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
+import type { CategoryName } from '../../records/categories.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import type { PssChoice } from '../../records/pss.js';
 

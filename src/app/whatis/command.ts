@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { WhatisAnswer } from '../../answers/whatis/render.js';
+import type { WhatisAnswer } from '../../contracts/whatis.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import { Warnings } from '../../walk/warnings.js';
 import { present } from '../kit/answer.js';
 import { besideDumps } from '../kit/dump-arguments.js';
@@ -50,9 +51,9 @@ export function registerWhatis(program: Command): void {
       const kernel = await openNativeSource(options);
       const progress = new Progress();
       try {
-        const [{ AddressIdentifier }, { whatisJson, whatisText }] = await Promise.all([
+        const [{ AddressIdentifier }, { whatisBlocks }] = await Promise.all([
           import('../../account/whatis.js'),
-          import('../../answers/whatis/render.js'),
+          import('../../answers/whatis/document.js'),
         ]);
         const addresses = places.map((one) => addressOfPlace(kernel, one));
         const warnings = new Warnings(kernel.doubts);
@@ -65,13 +66,14 @@ export function registerWhatis(program: Command): void {
         const identities = addresses.map((address) => identifier.of(address));
         progress.clear();
         const found: WhatisAnswer = {
-          kernel: kernel.facts,
+          schema: 'kdump-mem.whatis/1',
+          kernel: kernelIdentity(kernel.facts),
           identities,
-          byFrame: places.map((place) => 'frame' in place),
           complete: warnings.complete,
           warnings: warnings.list(),
         };
-        present(found, options, { toJson: whatisJson, toText: whatisText });
+        const byFrame = places.map((place) => 'frame' in place);
+        present(found, options, { toBlocks: (answer) => whatisBlocks(answer, byFrame) });
       } finally {
         progress.clear();
         kernel.close();

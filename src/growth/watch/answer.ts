@@ -1,6 +1,6 @@
 import type { MemorySource } from '../../account/memory/answer.js';
-import { type CategoryGroup, type CategoryName, categoryFacts } from '../../account/memory/categories.js';
 import type { UnavailableCode } from '../../base/errors.js';
+import { type CategoryGroup, type CategoryName, categoryFacts } from '../../records/categories.js';
 import type { GrowthAnswer } from '../answer.js';
 import { DaySeries, dayTrendOf } from '../day-trend.js';
 import type { ProcessesAtTime } from '../processes.js';

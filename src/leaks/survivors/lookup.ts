@@ -1,8 +1,8 @@
-import type { CategoryName } from '../../account/memory/categories.js';
 import type { CensusEntry } from '../../account/owners.js';
 import { HostError, isHostError, type UnavailableCode } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { type FlagKind, type FrameFile, flagKind, isTail } from '../../host/proc/frames/frame-files.js';
+import type { CategoryName } from '../../records/categories.js';
 import type { AllocationType, Survivor } from '../recording.js';
 
 /** Sources of the current use of blocks. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
 import { bytesOf } from '../../base/quantity.js';
+import { CATEGORIES } from '../../records/categories.js';
 import { TASK_STATES } from '../../records/waits.js';
 import { SEVERITIES } from '../finding.js';
 import { FINDING_CODES } from '../findings/all.js';

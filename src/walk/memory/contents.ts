@@ -1,21 +1,4 @@
-/**
- * What lies in a page, without showing any of it. `network-frames`: IP packets with a valid header. `poison`:
- * objects that a debugging allocator freed (POISON_FREE). `high-entropy`: compressed, encrypted or random bytes.
- * `data`: none of these.
- */
-export const CONTENT_KINDS = [
-  'zero',
-  'repeated-word',
-  'text',
-  'network-frames',
-  'page-table',
-  'pointers',
-  'poison',
-  'high-entropy',
-  'data',
-  'unreadable',
-] as const;
-export type ContentKind = (typeof CONTENT_KINDS)[number];
+import type { ContentKind } from '../../records/references.js';
 
 /** Facts about memory that its pages are judged by. */
 export interface MemoryFacts {

@@ -3,6 +3,7 @@ import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
+import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import { Cursor } from '../cursor.js';
 import { reclaimTest } from '../pages/slab-caches.js';
 import type { FramesTest } from '../pages/slab-scan.js';
@@ -19,7 +20,7 @@ import {
 import { readUnsigned } from '../struct-reader.js';
 import { FileFrames } from './file-frames.js';
 import { eachChunk, type FrameMap } from './page-array.js';
-import { KIND, KINDS, type KindTest, kindTest, type PageKind } from './page-kinds.js';
+import { KIND, type KindTest, kindTest } from './page-kinds.js';
 import type { FrameRange } from './ram.js';
 import { deferredRanges, type FreeLists } from './zones.js';
 

@@ -1,50 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
+import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import { flagPlace, memberOf, pageTypes, slabTest, struct } from '../pages/struct-page.js';
-
-/** Kind of a page frame by its `struct page` alone: exactly one of these. */
-export const KINDS = [
-  /** Not scanned yet. */
-  'unseen',
-  /** Its `struct page` cannot be read. */
-  'unread',
-  /** Its `struct page` contradicts that of its neighbours. */
-  'torn',
-  /** In the buddy allocator. */
-  'free',
-  /** Memory of a confidential guest that it has not accepted yet (6.5). */
-  'unaccepted',
-  /** Its `struct page` is not initialized yet (deferred_init). */
-  'uninitialized',
-  'slab',
-  /** A slab of a cache that shrinks under memory pressure. */
-  'slab-reclaimable',
-  /** Of user space, and since about 6.15 of the kernel. */
-  'page-table',
-  /** Returned to the hypervisor: balloon, virtio-mem, Hyper-V, Xen. */
-  'offline',
-  'hugetlb',
-  /** A kmalloc too large for a slab (6.15). */
-  'large-kmalloc',
-  /** zsmalloc, which stores compressed pages. */
-  'zsmalloc',
-  /** Never released to the buddy allocator. */
-  'reserved',
-  'anonymous',
-  'swap-cache',
-  'file',
-  'shmem',
-  /** Movable, and not on an LRU list: zsmalloc before 6.12, balloons. */
-  'movable',
-  /** Has references of unknown origin. */
-  'held',
-  /**
-   * No references, and not in the buddy allocator: on a per-CPU free list, or not the first page of a block.
-   */
-  'unreferenced',
-] as const;
-
-export type PageKind = (typeof KINDS)[number];
 
 /** Numbers of the kinds, as stored by the scan. */
 export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])) as Readonly<Record<PageKind, number>>;

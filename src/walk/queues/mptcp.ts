@@ -1,8 +1,9 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
+import type { QueueName } from '../../records/queues.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry, HeldPage, Queue, QueueFinder, QueueName } from './queue.js';
+import type { Entry, HeldPage, Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**

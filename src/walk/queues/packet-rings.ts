@@ -1,8 +1,9 @@
 import { damaged, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { QueueName } from '../../records/queues.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { HeldPage, Queue, QueueFinder, QueueName } from './queue.js';
+import type { HeldPage, Queue, QueueFinder } from './queue.js';
 
 /**
  * Maximum number of blocks of a ring: `tp_block_nr` is an int, and each block takes 8 bytes of one kmalloc

@@ -1,9 +1,10 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { QueueName } from '../../records/queues.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { SkMsgReader } from './psock.js';
-import type { Entry, Queue, QueueFinder, QueueName } from './queue.js';
+import type { Entry, Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /** Values of `tls_context.{rx,tx}_conf` (include/net/tls.h): without kTLS, and kTLS in software. */

@@ -40,10 +40,6 @@ export type Piece = { readonly length: number } & (
   | { readonly bytes: ArrayBuffer }
 );
 
-/** How a word refers to a target: its index is the code in {@link PieceHits}. */
-export const FORMS = ['pointer', 'tagged', 'interior', 'page'] as const;
-export type Form = (typeof FORMS)[number];
-
 /** Words of a piece that refer to targets, in ascending order. */
 export interface PieceHits {
   /** Number of each word in the piece. */

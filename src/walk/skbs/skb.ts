@@ -1,23 +1,12 @@
 import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { Skb } from '../../contracts/sockets.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { SkbFrags } from './skb-frags.js';
 import { reportTo, type SkbSink, SkbSlots } from './skb-slots.js';
-
-/** One entry of a queue. */
-export interface Skb {
-  /** Address of its `struct sk_buff`. */
-  readonly address: bigint;
-  /** Payload: `skb->len`, bytes. */
-  readonly length: number;
-  /** Charge to the socket: `skb->truesize`, bytes. */
-  readonly truesize: number;
-  /** Number of entries of `frags`, in it and in the skbs of its frag_list. */
-  readonly frags: number;
-}
 
 /** Frags of a shared info: their number and bytes. */
 interface Paged {

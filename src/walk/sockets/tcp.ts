@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import type { QueueName } from '../../records/queues.js';
 import type { Ticks } from '../machine/clock.js';
-import type { QueueName } from '../queues/queue.js';
 import { StructReader } from '../struct-reader.js';
 
 const SOCK_FIELDS = [

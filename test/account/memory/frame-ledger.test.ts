@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { CATEGORIES, categoryFacts } from '../../../src/account/memory/categories.js';
 import { FrameLedger } from '../../../src/account/memory/frame-ledger.js';
+import { CATEGORIES, categoryFacts } from '../../../src/records/categories.js';
+import { KINDS, type PageKind } from '../../../src/records/page-kinds.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
-import { KIND, KINDS, type PageKind } from '../../../src/walk/memory/page-kinds.js';
+import { KIND } from '../../../src/walk/memory/page-kinds.js';
 
 /** A ledger of frames 8 to 8 + n, with these kinds. */
 function ledgerOf(...kinds: readonly PageKind[]): FrameLedger {

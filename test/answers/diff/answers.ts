@@ -1,6 +1,6 @@
 import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
-import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
 import { type ProcsAnswer, procsSchema } from '../../../src/contracts/procs.js';
+import { type SocketsJson, socketsSchema } from '../../../src/contracts/sockets.js';
 
 const KERNEL = { release: '6.1.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' } as const;
 const PAGE = 4096;
@@ -225,7 +225,7 @@ export function socketsAnswerAt(minute: number, pinned: Readonly<Record<number, 
     sharedBytes: 0,
   }));
   const all = entries.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
-  return socketsSchema.parse({
+  const answer: SocketsJson = {
     schema: 'kdump-mem.sockets/1',
     kernel: KERNEL,
     origin: takenAt(minute),
@@ -235,5 +235,7 @@ export function socketsAnswerAt(minute: number, pinned: Readonly<Record<number, 
     outsideQueues: [],
     warnings: [],
     totals: { sockets: entries.length, ...figures(all) },
-  } satisfies SocketsJson);
+  };
+  socketsSchema.parse(answer);
+  return answer;
 }

@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import { CATEGORIES, type CategoryName, categoryFacts } from '../../../src/account/memory/categories.js';
 import type { Category } from '../../../src/account/memory/tree.js';
+import { CATEGORIES, type CategoryName, categoryFacts } from '../../../src/records/categories.js';
 
 const PAGE = 4096;
 

@@ -3,7 +3,8 @@ import type { SocketEstimate } from '../../../src/account/memory/answer.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
-import { unattributedText } from '../../../src/answers/memory/unattributed/render.js';
+import { unattributedBlocks } from '../../../src/answers/memory/unattributed/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
 import { answerOf } from './answer.js';
 
 const PAGE = 4096;
@@ -76,35 +77,39 @@ test('calls only a small unattributed amount normal, on a machine of any size', 
   const { kernel } = answerOf({ 'free-buddy': 256 });
   const [MIB, GIB] = [2 ** 20, 2 ** 30];
   const of = (bytes: number, followsBlockBytes = 0) =>
-    unattributedText(
-      {
-        kernel: kernel!,
-        bytes,
-        blocks: 2,
-        unreferencedBlocks: 1,
-        unreferencedBytes: PAGE,
-        followsBlockBytes,
-        ramBytes: 1024 * GIB,
-        scannedBytes: 1024 * GIB,
-        groups: [
-          {
-            order: 0,
-            holder: null,
-            content: 'zero',
-            followsBlock: followsBlockBytes > 0,
-            blocks: 1,
-            bytes: PAGE,
-            references: 0,
-            first: 0xffff_8880_0000_1000n,
-            ports: [],
-          },
-        ],
-        complete: true,
-        warnings: [],
-      },
-      { limit: 20, width: null },
-      '--vmcore dump',
-    );
+    blockTexts(
+      unattributedBlocks(
+        {
+          schema: 'kdump-mem.memory-unattributed/1',
+          kernel: kernel!,
+          bytes,
+          blocks: 2,
+          unreferencedBlocks: 1,
+          unreferencedBytes: PAGE,
+          followsBlockBytes,
+          ramBytes: 1024 * GIB,
+          scannedBytes: 1024 * GIB,
+          groups: [
+            {
+              order: 0,
+              holder: null,
+              content: 'zero',
+              followsBlock: followsBlockBytes > 0,
+              blocks: 1,
+              bytes: PAGE,
+              references: 0,
+              first: 0xffff_8880_0000_1000n,
+              ports: [],
+            },
+          ],
+          complete: true,
+          warnings: [],
+        },
+        20,
+        '--vmcore dump',
+      ),
+      null,
+    ).join('\n\n');
   expect(of(MIB)).toContain(
     '1 block (1020 KiB) is in use: kernel memory refers to each, as listed below. 1 block (4.00 KiB) is possibly leaked: nothing refers to',
   );

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import { skbProcessText } from '../../../src/answers/skb/text.js';
-import { socketsText } from '../../../src/answers/sockets/text.js';
+import { processBlocks } from '../../../src/answers/skb/document.js';
+import { socketsBlocks } from '../../../src/answers/sockets/document.js';
+import { type Block, blockTexts } from '../../../src/answers/text/blocks.js';
 import { openFiles } from '../../../src/walk/tasks/files.js';
 import { findTask } from '../../../src/walk/tasks/task-table.js';
 import { fixtureKernel } from '../../support/opened-kernel.js';
@@ -11,12 +12,13 @@ import { fixtureKernel } from '../../support/opened-kernel.js';
 const { kernel, lose, damagedBy } = fixtureKernel('6.1');
 
 const all = accountAll(kernel);
+const textOf = (blocks: readonly Block[]) => blockTexts(blocks, null).join('\n\n');
 const pid = all.sockets.flatMap(({ holders }) => holders)[0]!.pid;
 
 test('counts sockets that pin nothing, and lists none of them', () => {
   const idle = all.sockets.filter(({ total }) => total.pinnedBytes === 0);
   expect(idle.length).toBeGreaterThan(1);
-  const text = socketsText({ ...all, sockets: idle }, [], { limit: 20 });
+  const text = textOf(socketsBlocks({ ...all, sockets: idle }, [], { limit: 20 }));
   expect(text).toMatch(new RegExp(`^0 of ${idle.length} sockets pin `));
   expect(text).not.toMatch(/no sockets found|are no sockets|has no sockets/i);
 });
@@ -24,8 +26,8 @@ test('counts sockets that pin nothing, and lists none of them', () => {
 test('reports that none was found if some data could not be read', () => {
   const none = { ...all, sockets: [], processes: [], outsideQueues: [] };
   const found = 'No sockets found: the structures that lead to them could not be read.';
-  for (const unread of [{ complete: false }, { complete: false, total: { ...all.total, complete: false } }])
-    expect(socketsText({ ...none, ...unread }, [], { limit: 20 })).toBe(found);
+  for (const unread of [{ complete: false }, { complete: false, totals: { ...all.totals, complete: false } }])
+    expect(textOf(socketsBlocks({ ...none, ...unread }, [], { limit: 20 }))).toBe(found);
 });
 
 test('a process whose files could not be read may have sockets', () => {
@@ -34,7 +36,7 @@ test('a process whose files could not be read may have sockets', () => {
   const denials = files.map((address) => lose(address, size));
   const unread = accountProcess(damagedBy(...denials), pid);
   expect(unread.sockets).toEqual([]);
-  expect(skbProcessText(unread)).toMatch(/ may have sockets: none was found, but the scan is incomplete\./);
+  expect(textOf(processBlocks(unread))).toMatch(/ may have sockets: none was found, but the scan is incomplete\./);
   const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };
-  expect(skbProcessText(none)).toMatch(/ has no sockets\.$/m);
+  expect(textOf(processBlocks(none))).toMatch(/ has no sockets\.$/m);
 });

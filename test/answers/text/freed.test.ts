@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Freed } from '../../../src/account/kill-impact.js';
 import { freedCell, freedLegend, killingText } from '../../../src/answers/text/freed.js';
+import type { Freed } from '../../../src/contracts/sockets.js';
 
 const MIB = 1024 * 1024;
 const NOTHING = { shared: 0, pools: 0, unsent: 0, peers: 0, uncertain: 0 };

@@ -1,12 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import {
-  type CensusEntryJson,
-  type SocketsJson,
-  socketLineSchema,
-  socketsEndSchema,
-  socketsSchema,
-} from '../../../src/answers/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type SocketsJson, socketLineSchema, socketsEndSchema, socketsSchema } from '../../../src/contracts/sockets.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
 
@@ -16,11 +11,15 @@ const run = (...options: string[]) => kdumpMem('sockets', '--vmcore', vmcore, ..
 async function json(...options: string[]): Promise<SocketsJson> {
   const { stdout, status, stderr } = await run('--json', ...options);
   expect([status, stderr]).toEqual([0, '']);
-  return socketsSchema.parse(JSON.parse(stdout));
+  const answer: SocketsJson = JSON.parse(stdout);
+  socketsSchema.parse(answer);
+  return answer;
 }
 
+type SocketJson = SocketsJson['sockets'][number];
+
 /** Every socket, in the order of the answer. */
-let all: readonly CensusEntryJson[];
+let all: readonly SocketJson[];
 let whole: SocketsJson;
 beforeAll(async () => {
   whole = await json('--all');
@@ -28,17 +27,17 @@ beforeAll(async () => {
 });
 
 const pidOf = (name: string) => truth.roles.find((role) => role.name === name)?.pid ?? 0;
-const ownerOf = ({ holders, mappedBy }: CensusEntryJson) => (holders.length ? holders : mappedBy);
+const ownerOf = ({ holders, mappedBy }: SocketJson) => (holders.length ? holders : mappedBy);
 /** Raw sockets have their protocol instead of a port. */
-const portsOf = ({ socket: { family, type, local, peer } }: CensusEntryJson) =>
+const portsOf = ({ socket: { family, type, local, peer } }: SocketJson) =>
   [local, peer].map((address) =>
     family.startsWith('AF_INET') && type !== 'SOCK_RAW' ? (/:(\d+)$/.exec(address ?? '')?.[1] ?? null) : null,
   );
-const socks = (sockets: readonly CensusEntryJson[]) => sockets.map(({ socket }) => socket.sock);
+const socks = (sockets: readonly SocketJson[]) => sockets.map(({ socket }) => socket.sock);
 
 describe('sockets lists', () => {
   const of = (name: string) => all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
-  const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> = {
+  const cases: Record<string, () => [option: string, isListed: (one: SocketJson) => boolean]> = {
     '--min-bytes': () => ['66k', ({ total }) => total.pinnedBytes >= 66 * 1024],
     '--pid': () => [String(pidOf('starving')), (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving'))],
     '--netns': () => [
@@ -99,7 +98,7 @@ describe('sockets lists', () => {
 });
 
 describe('sockets --by', () => {
-  const keys: Record<string, (one: CensusEntryJson) => readonly (string | null)[]> = {
+  const keys: Record<string, (one: SocketJson) => readonly (string | null)[]> = {
     process: (one) => ownerOf(one).map(({ pid, comm }) => `${pid} ${comm}`),
     cgroup: (one) => ownerOf(one).map(({ cgroup }) => cgroup),
     netns: ({ socket }) => [String(socket.netns)],
@@ -155,11 +154,11 @@ describe('sockets --ndjson', () => {
     const last = socketsEndSchema.parse(JSON.parse(lines.pop() ?? ''));
     return { sockets: lines.map((line) => socketLineSchema.parse(JSON.parse(line))), last };
   }
-  const bySock = (a: CensusEntryJson, b: CensusEntryJson) => (a.socket.sock < b.socket.sock ? -1 : 1);
+  const bySock = (a: SocketJson, b: SocketJson) => (a.socket.sock < b.socket.sock ? -1 : 1);
 
   test('prints the same as --json, one socket per line, and the totals in the last', async () => {
     const { sockets, last } = await stream('--all');
-    const entries = sockets.map(({ schema: _, ...entry }) => entry);
+    const entries: SocketJson[] = jsonOf(sockets).map(({ schema: _, ...entry }) => entry);
     expect(entries.toSorted(bySock)).toEqual(all.toSorted(bySock));
     const { schema: _, sockets: __, allListed: ___, ...rest } = whole;
     const { schema, listed, ...end } = last;

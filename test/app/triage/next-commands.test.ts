@@ -356,10 +356,11 @@ describe('the next command shows what the finding of a dump said', () => {
       ...one,
       total: { ...one.total, pinnedBytes: factor * one.total.pinnedBytes },
     });
-    const scaled = larger({ ...census, sockets: census.sockets.map(larger), processes: census.processes.map(larger) });
+    const { total: totals } = larger({ total: census.totals });
+    const scaled = { totals, sockets: census.sockets.map(larger), processes: census.processes.map(larger) };
     const sizes = scaled.sockets.map(({ total }) => total.pinnedBytes).toSorted((a, b) => b - a);
     // A machine on which only a socket, or only all sockets together, have 5 % of memory.
-    const memory = 20 * (code === 'queued-data' ? sizes[0]! : scaled.total.pinnedBytes);
+    const memory = 20 * (code === 'queued-data' ? sizes[0]! : scaled.totals.pinnedBytes);
     const { figures, next } = queuedData(scaled, memory).find((one) => one.code === code)!;
     const owner = { pid: Number(figures.pid), comm: figures.comm ?? null };
     const amount = Number(figures[figure]) / factor;

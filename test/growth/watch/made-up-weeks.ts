@@ -1,5 +1,5 @@
-import type { CategoryName } from '../../../src/account/memory/categories.js';
 import type { WatchSample } from '../../../src/growth/watch/answer.js';
+import type { CategoryName } from '../../../src/records/categories.js';
 import { chance, noise, type Signal } from '../made-up.js';
 import { held, look } from '../made-up-machine.js';
 

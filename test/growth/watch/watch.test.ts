@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import type { CategoryName } from '../../../src/account/memory/categories.js';
 import type { WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
 import { choose, MOST_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
+import type { CategoryName } from '../../../src/records/categories.js';
 import type { MachineSample } from '../../../src/records/machine-sample.js';
 import { held, look } from '../made-up-machine.js';
 import { MB } from './made-up-weeks.js';

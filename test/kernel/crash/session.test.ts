@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { accountProcess } from '../../../src/account/skb.js';
-import { skbProcessSchema } from '../../../src/answers/schema.js';
-import { skbProcessJson } from '../../../src/answers/skb/json.js';
+import { skbProcessSchema } from '../../../src/contracts/sockets.js';
 import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
 import { playSession, recordSession } from '../../../src/kernel/crash/session.js';
 
@@ -15,7 +14,7 @@ describe.each(['5.10', '6.1', '6.12'])('a replayed session of crash on %s', (ver
   test('yields the figures of the original run', () => {
     const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
     const kernel = new CrashKernel(playSession(session(version)), 'vmcore');
-    const answer = skbProcessJson(accountProcess(kernel, expected.process.pid));
+    const answer = accountProcess(kernel, expected.process.pid);
     expect(answer).toEqual(expected);
     expect(answer.total.pages).toBeGreaterThan(0);
   });

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
-import { socketsSchema } from '../../../src/answers/schema.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { socketsSchema } from '../../../src/contracts/sockets.js';
 import { extract } from '../../../src/extract/extract.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { listNodes } from '../../../src/walk/list.js';
@@ -80,7 +81,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
       const { oracle, truth, elf, kernel: of } = dump();
       const answer = askDump(files(), (kernel) => {
         const found = accountAll(kernel, { by: 'netns' });
-        return socketsJson(found, found.sockets);
+        return jsonOf(socketsJson(found, found.sockets));
       });
       socketsSchema.parse(answer);
       expect(answer.warnings).toEqual([]);

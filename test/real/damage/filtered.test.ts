@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { CensusEntry } from '../../../src/account/owners.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import type { Figures } from '../../../src/account/tally.js';
 import { ReadError } from '../../../src/base/errors.js';
+import type { Figures } from '../../../src/contracts/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { fromOracle } from '../../support/expected.js';
@@ -63,7 +63,7 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
 
   test('every remaining socket is found, and none exceeds its true figures', () => {
     const answer = accountAll(kernel);
-    expect(answer.total.complete).toBe(false);
+    expect(answer.totals.complete).toBe(false);
     expect(answer.warnings.map(({ code }) => code)).toContain('unreadable');
     let compared = 0;
     for (const entry of answer.sockets) {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Freed } from '../../../src/account/kill-impact.js';
+import type { Freed } from '../../../src/contracts/sockets.js';
 import { type LabKernel, role } from '../../support/lab.js';
 import { type Fate, type KillExperiment, killProcesses, measure } from './kill-experiment.js';
 

@@ -89,8 +89,8 @@ describe.each([
     expect(procs.processes).toEqual(kernelProcesses(whole).processes);
     expect(sockets.warnings).toEqual([]);
     expect(sockets.complete).toBe(true);
-    const { sockets: all, total } = accountAll(whole);
-    expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
+    const { sockets: all, totals } = accountAll(whole);
+    expect({ sockets: sockets.sockets, totals: sockets.totals }).toEqual({ sockets: all, totals });
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { UnreachableJson } from '../../../src/answers/memory/unreachable/schema.js';
+import type { UnreachableJson } from '../../../src/contracts/unreachable.js';
 
 type Group = UnreachableJson['groups'][number];
 

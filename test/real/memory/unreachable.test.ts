@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { searchReferences } from '../../../src/account/references/search.js';
-import { describeUnreachable, type UnreachableAnswer } from '../../../src/account/references/unreachable.js';
+import { describeUnreachable } from '../../../src/account/references/unreachable.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
-import { unreachableJson } from '../../../src/answers/memory/unreachable/render.js';
-import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type UnreachableAnswer, unreachableSchema } from '../../../src/contracts/unreachable.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
@@ -106,7 +106,7 @@ describe('a damaged dump', () => {
     for (const part of [0.3, 0.5, 0.7]) {
       const { holder, target } = only[Math.floor(only.length * part)]!;
       const { address } = targetAt(target);
-      const answer = await damaged({ at: holder.physical!, bytes: new Uint8Array(8) });
+      const answer = await damaged({ at: Number(holder.physical), bytes: new Uint8Array(8) });
       const codes = answer.warnings.map(({ code }) => code);
       expect(codes.length > 0, codes.join()).toBe(!answer.complete);
       if (!answer.complete) continue;
@@ -156,7 +156,7 @@ test('as a command: text, JSON, and refused options', async () => {
   expect(json).toMatchObject({ stderr: '', status: 0 });
   const answer = unreachableSchema.parse(JSON.parse(json.stdout));
   const kernel = openNative({ files: [elf] });
-  expect(answer).toEqual(unreachableJson(await find(kernel)));
+  expect(answer).toEqual(jsonOf(await find(kernel)));
   kernel.close();
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { socketsSchema } from '../../../src/answers/schema.js';
+import { socketsSchema } from '../../../src/contracts/sockets.js';
 import { kdumpMem } from '../../support/cli.js';
 import { McpClient } from '../../support/mcp.js';
 import { nodeOf } from '../launch/installed-tree.js';

@@ -4,8 +4,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { SocketAccountant } from '../../../src/account/socket.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { Tally } from '../../../src/account/tally.js';
-import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type SocketsJson, socketsSchema } from '../../../src/contracts/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
@@ -69,7 +70,8 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const core = join(folder, 'elf.vmcore');
     const kernel = openNative({ files: [core] });
     const all = accountAll(kernel, { by: 'process' });
-    answer = socketsSchema.parse(socketsJson(all, all.sockets));
+    answer = jsonOf(socketsJson(all, all.sockets));
+    socketsSchema.parse(answer);
     kernel.close();
     const script = new URL('families.py', import.meta.url);
     drgn = drgnJson(core, version, script, String(roles[0]?.pid));
@@ -287,8 +289,8 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
       const warnings = new Warnings();
       const kernel = damagedBy(...damages);
       const target = { file: 0n, sock, fileReferences: 0, inode: 0 };
-      const { queues } = new SocketAccountant(kernel).account(target, { warnings });
-      return { queues, warnings: warnings.list() };
+      const { account } = new SocketAccountant(kernel).account(target, { warnings });
+      return { queues: account.queues, warnings: warnings.list() };
     };
     expect(account(plain)).toMatchObject({ queues: { cork: queues.cork }, warnings: [] });
     for (const elsewhere of [0n, sock]) {
@@ -362,9 +364,9 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const kernel = damagedBy(write(name, Buffer.from('esp')));
     const warnings = new Warnings();
     const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
-    const { total } = new SocketAccountant(kernel).account(socket, { warnings });
+    const { account } = new SocketAccountant(kernel).account(socket, { warnings });
     sound.close();
-    expect(total.complete).toBe(false);
+    expect(account.total.complete).toBe(false);
     expect(warnings.list()).toEqual([
       { code: 'unsupported-layout', message: expect.stringContaining('not counted: esp') },
     ]);
@@ -380,9 +382,9 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const kernel = damagedBy(set(context, 'tls_context.tx_conf', TLS_HW));
     const warnings = new Warnings();
     const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
-    const { queues } = new SocketAccountant(kernel).account(socket, { warnings });
+    const { account } = new SocketAccountant(kernel).account(socket, { warnings });
     sound.close();
-    expect(queues.tlsSend).toMatchObject({ pinnedBytes: 0, complete: false });
+    expect(account.queues.tlsSend).toMatchObject({ pinnedBytes: 0, complete: false });
     expect(warnings.list()).toEqual([
       { code: 'unsupported-layout', message: expect.stringContaining('kTLS device offload') },
     ]);

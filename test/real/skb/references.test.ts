@@ -24,16 +24,16 @@ describe.each(['6.1', 'newest'] as const)('references as counted by %s', (versio
   test('the modified skb has its own pages', () => {
     expect(before.total).toMatchObject({ complete: true });
     expect(read(shared, 'skb_shared_info.nr_frags')).toBeGreaterThan(0n);
-    expect(before.ownership.exclusiveBytes).toBeGreaterThan(0);
+    expect(before.exclusiveBytes).toBeGreaterThan(0);
   });
 
   test('does not count memory of an skb as freed if it has another reference', () => {
     const after = answer(set(first, 'sk_buff.users.refs.counter', 2n));
     expect(after.total).toEqual(before.total);
-    const less = before.ownership.exclusiveBytes - after.ownership.exclusiveBytes;
+    const less = before.exclusiveBytes - after.exclusiveBytes;
     // More than the slot of the skb itself: its pages.
     expect(less).toBeGreaterThanOrEqual(4096);
-    expect(after.ownership.sharedBytes).toBe(before.ownership.sharedBytes + less);
+    expect(after.sharedBytes).toBe(before.sharedBytes + less);
   });
 
   test('pages of frags without a reference belong to another owner', () => {
@@ -41,9 +41,9 @@ describe.each(['6.1', 'newest'] as const)('references as counted by %s', (versio
     expect(after.total).toEqual(before.total);
     const page = read(firstFrag) & ~1n;
     expect(page).not.toBe(0n);
-    const lost = before.ownership.exclusiveBytes - after.ownership.exclusiveBytes;
+    const lost = before.exclusiveBytes - after.exclusiveBytes;
     expect(lost).toBeGreaterThanOrEqual(4096);
-    expect(after.ownership.sharedBytes - before.ownership.sharedBytes).toBe(lost);
+    expect(after.sharedBytes - before.sharedBytes).toBe(lost);
   });
 
   test('reports a frag of a free page', () => {

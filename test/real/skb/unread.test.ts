@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
-import { skbText } from '../../../src/answers/skb/text.js';
+import { skbBlocks } from '../../../src/answers/skb/document.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { memoryOf } from '../../support/damaged-kernel.js';
 import { KERNELS, LAB, LabMissing, labDump, ofRun, role } from '../../support/lab.js';
@@ -43,7 +43,7 @@ describe.each(KERNELS)('unread data of %s', (version) => {
     if (struct !== 'tcp_sock') return kernel.close();
     const unknown = accountFd(damagedBy(lose(object, consumed)), pid, fd);
     expect(unknown.unreadBytes).toBeNull();
-    expect(skbText(unknown)).toContain('in skbs that are not fully read');
+    expect(skbBlocks(unknown)[0]).toContain('in skbs that are not fully read');
     kernel.close();
   });
 });

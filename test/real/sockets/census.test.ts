@@ -3,9 +3,10 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { accountSock } from '../../../src/account/skb.js';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
-import { socketsSchema } from '../../../src/answers/schema.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
 import { compareAnswers } from '../../../src/answers/verify/document.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { socketsSchema } from '../../../src/contracts/sockets.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
@@ -34,7 +35,7 @@ function census(version: LabKernel): CensusAnswer {
   return answer;
 }
 
-const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets);
+const toJson = (answer: CensusAnswer) => jsonOf(socketsJson(answer, answer.sockets));
 
 describe.each(KERNELS)('the census of %s', (version) => {
   const { oracle, truth } = labDump(version);
@@ -89,7 +90,7 @@ describe.each(KERNELS)('the census of %s', (version) => {
   test('counts a page once in the total, and a kill frees no more than is pinned', () => {
     const answer = census(version);
     const sum = answer.sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
-    expect(answer.total.pinnedBytes).toBeLessThan(sum);
+    expect(answer.totals.pinnedBytes).toBeLessThan(sum);
     const starving = role(truth, 'starving');
     const row = answer.processes.find(({ key }) => key.startsWith(`${starving.pid} `));
     const freed = row?.freedIfKilled;

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
-import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
+import { socketsBlocks } from '../../../src/answers/sockets/document.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
-import { socketsText } from '../../../src/answers/sockets/text.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type SocketsJson, socketsSchema } from '../../../src/contracts/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { type Hidden, KERNELS, labDump } from '../../support/lab.js';
@@ -24,8 +26,9 @@ describe.each(KERNELS)('sockets of %s that no process has open', (version) => {
   beforeAll(() => {
     const kernel = openNative({ files: [elf] });
     const all = accountAll(kernel, { by: 'process' });
-    answer = socketsSchema.parse(socketsJson(all, all.sockets));
-    text = socketsText(all, all.sockets, { limit: 1000 });
+    answer = jsonOf(socketsJson(all, all.sockets));
+    socketsSchema.parse(answer);
+    text = blockTexts(socketsBlocks(all, all.sockets, { limit: 1000 }), null).join('\n\n');
     kernel.close();
     drgn = drgnJson(elf, version, new URL('hidden.py', import.meta.url));
   });

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import { socketsText } from '../../../src/answers/sockets/text.js';
+import { socketsBlocks } from '../../../src/answers/sockets/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
@@ -40,14 +41,14 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
     expect(whole.size).toBeGreaterThanOrEqual(4);
     censusOf(file(), (all) => {
       const ours = all.sockets.filter(({ subflowOf }) => subflowOf);
-      const hex = (sock: bigint | undefined) => `0x${sock?.toString(16)}`;
+      const hex = (sock: bigint | null) => `0x${sock?.toString(16)}`;
       expect(new Map(ours.map(({ socket, subflowOf }) => [hex(socket.sock), hex(subflowOf)]))).toEqual(whole);
       const pids = new Set(ours.flatMap(({ connectionHolders }) => connectionHolders).map(({ pid }) => pid));
       expect(pids.size).toBe(1);
       const group = all.processes.find(({ key }) => key.startsWith(`${[...pids][0]} `));
       const held = all.sockets.filter(({ holders }) => holders.some(({ pid }) => pids.has(pid)));
       expect(group?.sockets).toBe(held.length + ours.length);
-      expect(socketsText(all, all.sockets, { limit: 1000 })).not.toContain('orphan');
+      expect(blockTexts(socketsBlocks(all, all.sockets, { limit: 1000 }), null).join('\n')).not.toContain('orphan');
     });
   });
 
@@ -67,7 +68,7 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
   test('each sock in the census can be queried by its address', () => {
     censusOf(file(), (all, kernel) => {
       for (const { socket, total } of all.sockets) {
-        const { file: _, fileReferences: __, ...identity } = socket;
+        const { file: _, ...identity } = socket;
         expect(accountSock(kernel, socket.sock)).toMatchObject({ socket: identity, total });
       }
     });
@@ -99,13 +100,13 @@ describe.each(KERNELS)('a kill on %s', (version) => {
 
 test.each(ofRun(['newest-kdump']))('%s, without sockets or owners, is complete for no process', () => {
   censusOf(labKdump('newest').formats['lzo-d31'][0] ?? '', (all) => {
-    expect(all.total.complete).toBe(false);
+    expect(all.totals.complete).toBe(false);
     expect(all.processes.length).toBeGreaterThan(5);
     for (const { key, total, freedIfKilled } of all.processes) {
       expect(total.complete, key).toBe(false);
       expect(freedIfKilled?.high ?? null, key).toBeNull();
     }
-    const text = socketsText(all, all.sockets, { by: 'process', limit: 1000 });
+    const text = blockTexts(socketsBlocks(all, all.sockets, { by: 'process', limit: 1000 }), null).join('\n\n');
     expect(text).not.toMatch(/ to \d/);
     // None of them appears closed unless it was.
     for (const { socket } of all.sockets) {

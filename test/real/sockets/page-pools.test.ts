@@ -35,10 +35,9 @@ const PAGE = 4096;
 const ROOM = { ring: 10, cache: 5 } as const;
 
 function ask(...damages: readonly Damage[]) {
-  const { freedIfKilled, total, ownership } = accountFd(damagedBy(...damages), pid, fd);
+  const { freedIfKilled, total, exclusiveBytes, sharedBytes } = accountFd(damagedBy(...damages), pid, fd);
   if (!freedIfKilled?.between) throw new Error('what a kill gives back is not known');
   const { pinnedBytes } = total;
-  const { exclusiveBytes, sharedBytes } = ownership;
   expect(exclusiveBytes + sharedBytes).toBe(pinnedBytes);
   expect(total.complete).toBe(true);
   const { low, high, keptByPools, between } = freedIfKilled;

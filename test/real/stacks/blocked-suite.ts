@@ -5,11 +5,11 @@ import { blockedTasks } from '../../../src/account/blocked.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
 import { infoSchema } from '../../../src/answers/info/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { unattributedSchema } from '../../../src/answers/memory/unattributed/schema.js';
-import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { jsonOf } from '../../../src/base/util.js';
 import { type BlockedAnswer, type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
+import { unattributedSchema } from '../../../src/contracts/unattributed.js';
+import { unreachableSchema } from '../../../src/contracts/unreachable.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
@@ -123,7 +123,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     test('memory that a module leaked is unreachable, and memory that it kept is not', async () => {
       const found = await kdumpMemJson(unreachableSchema, 'memory', '--unreachable', '--vmcore', dump);
       expect(found).toMatchObject({ complete: true, warnings: [] });
-      expectLost(found, log, [['filp', 1]]);
+      expectLost(jsonOf(found), log, [['filp', 1]]);
     });
 
     test('pages that page tables of a process or of a kept area refer to are in use', async () => {

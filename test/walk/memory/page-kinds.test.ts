@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { KINDS, kindTest } from '../../../src/walk/memory/page-kinds.js';
+import { KINDS } from '../../../src/records/page-kinds.js';
+import { kindTest } from '../../../src/walk/memory/page-kinds.js';
 import { type MadeMembers, madeKernel } from '../../support/made-kernel.js';
 
 const COMMON: MadeMembers = { flags: 0, mapping: 24, compound_head: 8, _mapcount: [48, 4], _refcount: [52, 4] };

@@ -6,9 +6,10 @@
 import { writeFileSync } from 'node:fs';
 import type { NativeKernel } from '../../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
+import type { PageKind } from '../../../../src/records/page-kinds.js';
 import { scanFrames } from '../../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../../src/walk/memory/page-array.js';
-import { KIND, type PageKind } from '../../../../src/walk/memory/page-kinds.js';
+import { KIND } from '../../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../../src/walk/memory/ram.js';
 import { type BlockSpec, diskdumpExtents } from '../../../../test/support/dump/diskdump.js';
 import { writeElf } from '../../../../test/support/dump/elf.js';

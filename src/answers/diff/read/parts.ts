@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { originSchema } from '../../../contracts/common.js';
 import type { Flaw, HostState } from '../../../diff/state.js';
 import type { Origin } from '../../../records/machine-sample.js';
 import { leavesComplete } from '../../../walk/warnings.js';
-import { originSchema } from '../../schema.js';
 
 /** Facts about a host in one sample, from one answer. */
 export type ParsedState = Omit<HostState, 'name'>;

@@ -5,8 +5,8 @@ import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
-import { socketText } from '../../skb/text.js';
-import { holdersText } from '../../sockets/text.js';
+import { socketText } from '../../skb/document.js';
+import { holdersText } from '../../sockets/document.js';
 import { ownerWords, share } from '../words.js';
 
 /** Returns all memory by groups, categories and owners. */

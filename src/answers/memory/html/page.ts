@@ -14,7 +14,7 @@ import {
 } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
-import { SOCKET_COLUMNS } from '../../sockets/text.js';
+import { SOCKET_COLUMNS } from '../../sockets/document.js';
 import { CACHE_COLUMNS, CALLER_COLUMNS, ZONES, zoneColumns } from '../depths/tables.js';
 import { namedWords } from '../named.js';
 import {

@@ -1,9 +1,9 @@
-import type { CategoryGroup } from '../../../account/memory/categories.js';
 import { categoryWords } from '../../../account/memory/category-names.js';
 import { formatSize } from '../../../base/size.js';
 import type { GrownProcess } from '../../../growth/answer.js';
 import type { Points } from '../../../growth/series.js';
 import type { GroupHistory, GrownCategory, WatchAnswer } from '../../../growth/watch/answer.js';
+import type { CategoryGroup } from '../../../records/categories.js';
 import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';

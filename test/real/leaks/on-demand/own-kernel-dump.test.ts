@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
-import { whatisSchema } from '../../../../src/answers/whatis/schema.js';
+import { whatisSchema } from '../../../../src/contracts/whatis.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest } from '../../../support/guest.js';

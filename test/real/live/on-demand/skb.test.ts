@@ -5,7 +5,7 @@ import { makeDisk } from '../../../../scripts/lab-parts/disk.mjs';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { toolProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { bootScenario, settledTruth } from '../../../../scripts/lab-parts/scenario.mjs';
-import { skbSchema } from '../../../../src/answers/schema.js';
+import { skbSchema } from '../../../../src/contracts/sockets.js';
 import { jsonInGuest, kdumpMemInGuest } from '../../../support/guest.js';
 import { LAB, labKernel, role } from '../../../support/lab.js';
 import { expectTruth } from '../../../support/truth.js';

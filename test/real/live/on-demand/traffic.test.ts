@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { socketsSchema } from '../../../../src/answers/schema.js';
+import { socketsSchema } from '../../../../src/contracts/sockets.js';
 import { inGuest, testGuest } from '../../../support/guest.js';
 
 // Override for a shorter run: KDUMP_MEM_TRAFFIC_SECONDS=30.

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { findReferences } from '../../../../src/account/references/references.js';
 import { TargetFinder } from '../../../../src/account/references/search.js';
 import { AddressIdentifier } from '../../../../src/account/whatis.js';
-import { unreachableSchema } from '../../../../src/answers/memory/unreachable/schema.js';
+import { unreachableSchema } from '../../../../src/contracts/unreachable.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
 import { Warnings } from '../../../../src/walk/warnings.js';
 import { kdumpMemJson } from '../../../support/cli.js';
@@ -64,7 +64,7 @@ async function compareSearch(name: LabKernel, elf: string): Promise<void> {
     line(BigInt(truth.targets[target]!.address), physical, form),
   );
   const lines = found.references.map(({ target, holder, form }) =>
-    line(ours[target]!.address, holder.physical ?? -1, form),
+    line(ours[target]!.address, Number(holder.physical ?? -1), form),
   );
   expect(lines.toSorted()).toEqual(expected.toSorted());
   expect(truth.targets.length).toBeGreaterThanOrEqual(95);
@@ -79,11 +79,11 @@ async function compareSearch(name: LabKernel, elf: string): Promise<void> {
     ({ source, holder: { object, physical } }) =>
       source !== 'target' &&
       object?.kind === 'slab-object' &&
-      isAllocated.get(physical ?? -1) !== null &&
+      isAllocated.get(Number(physical ?? -1)) !== null &&
       (source === 'kernel' || !hasSheaves),
   );
   for (const { source, address, holder } of inSlabs)
-    expect([address, source === 'kernel']).toEqual([address, isAllocated.get(holder.physical!)]);
+    expect([address, source === 'kernel']).toEqual([address, isAllocated.get(Number(holder.physical))]);
   expect(inSlabs.length).toBeGreaterThan(100);
 }
 

@@ -1,9 +1,16 @@
 import { z } from 'zod';
-import { UNREACHABLE_REASONS } from '../../../account/references/unreachable.js';
-import type { Immutable } from '../../../base/util.js';
-import { CONTENT_KINDS } from '../../../walk/memory/contents.js';
-import { address, count, kernelSchema, warningSchema } from '../../schema.js';
-import { siteSchema } from '../../whatis/schema.js';
+import type { Immutable } from '../base/util.js';
+import { CONTENT_KINDS } from '../records/references.js';
+import { address, count, kernelSchema, warningSchema } from './common.js';
+import { siteSchema } from './whatis.js';
+
+/**
+ * Known reason why nothing refers to an allocation in use. `split-block`: a page behind one that is reached may be
+ * part of its allocation, since alloc_pages_exact splits blocks into pages, and only the first has a pointer.
+ * `sysctl-table`: a registered table without entries, or one of boot, which the kernel never frees. `vmcoreinfo`: the
+ * text that a crash replaces by a safe copy.
+ */
+export const UNREACHABLE_REASONS = ['split-block', 'sysctl-table', 'vmcoreinfo'] as const;
 
 const amount = z.strictObject({ allocations: count, bytes: count });
 
@@ -52,4 +59,8 @@ export const unreachableSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type UnreachableJson = Immutable<z.infer<typeof unreachableSchema>>;
+export type UnreachableAnswer = Immutable<z.output<typeof unreachableSchema>>;
+export type UnreachableJson = Immutable<z.input<typeof unreachableSchema>>;
+/** Allocations that are alike, and that no reference from reachable memory was found to. Names are untrusted. */
+export type UnreachableGroup = UnreachableAnswer['groups'][number];
+export type UnreachableAmount = UnreachableAnswer['searched'];

@@ -1,28 +1,11 @@
-import type { UnattributedAnswer, UnattributedGroup } from '../../../account/references/unattributed.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
-import { kernelIdentity } from '../../../kernel/identity.js';
-import type { ContentKind } from '../../../walk/memory/contents.js';
-import { holderJson, holderWords } from '../../refs/render.js';
-import { wrap } from '../../text/cut.js';
-import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import type { UnattributedAnswer, UnattributedGroup } from '../../../contracts/unattributed.js';
+import type { ContentKind } from '../../../records/references.js';
+import { holderWords } from '../../refs/document.js';
+import { type Block, nextBlock, tableBlock } from '../../text/blocks.js';
+import type { Column } from '../../text/table.js';
 import { share } from '../words.js';
-import type { UnattributedJson } from './schema.js';
-
-export function unattributedJson({ kernel, groups, warnings, ...answer }: UnattributedAnswer): UnattributedJson {
-  return {
-    schema: 'kdump-mem.memory-unattributed/1',
-    kernel: kernelIdentity(kernel),
-    ...answer,
-    groups: groups.map(({ holder, first, ports, ...group }) => ({
-      ...group,
-      holder: holder && holderJson(holder),
-      ports: [...ports],
-      first: hex(first),
-    })),
-    warnings: [...warnings],
-  };
-}
 
 export const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
   zero: 'zeros only',
@@ -93,7 +76,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
 }
 
 /** A sentence, the groups, and the next command. */
-export function unattributedText(answer: UnattributedAnswer, { limit, width }: ListOptions, source: string): string {
+export function unattributedBlocks(answer: UnattributedAnswer, limit: number, source: string): Block[] {
   const { groups, bytes, blocks } = answer;
   const { ramBytes, scannedBytes } = answer;
   const scanned =
@@ -107,12 +90,13 @@ export function unattributedText(answer: UnattributedAnswer, { limit, width }: L
       : []),
     ...usesWords(answer),
   ].join(' ');
-  const parts = [wrap(`${headline}${scanned}`, width).join('\n')];
   // A block without a reference may be leaked: it comes before a larger one that has a holder.
   const first = groups.find((group) => group.holder === null && !group.followsBlock) ?? groups[0];
-  if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
-  if (groups.length > limit) parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
-  if (first !== undefined && !isLittle)
-    parts.push(`Next: kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`);
-  return parts.join('\n\n');
+  const next = first && `kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`;
+  return [
+    `${headline}${scanned}`,
+    ...(groups.length > 0 ? [tableBlock('Unattributed blocks', COLUMNS, groups.slice(0, limit))] : []),
+    ...(groups.length > limit ? [`${formatCount(groups.length - limit)} more: --limit N lists them`] : []),
+    ...(next === undefined || isLittle ? [] : [nextBlock(next)]),
+  ];
 }

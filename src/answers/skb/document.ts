@@ -1,53 +1,47 @@
-import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
-import { payloadOf, type SocketAccount } from '../../account/socket.js';
-import type { Figures } from '../../account/tally.js';
+import { payloadOf } from '../../account/socket.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
-import type { Skb } from '../../walk/skbs/skb.js';
-import { wrap } from '../text/cut.js';
+import type { Figures, ProcessSockets, Skb, SkbAnswer, SocketAccount } from '../../contracts/sockets.js';
+import { type Block, tableBlock } from '../text/blocks.js';
 import { killingText } from '../text/freed.js';
-import { type Column, renderTable } from '../text/table.js';
+import type { Column } from '../text/table.js';
 
-/**
- * Formats the answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested.
- *
- * @param width columns of the terminal; null: no terminal, and nothing is cut or wrapped
- */
-export function skbText(answer: SkbAnswer, width: number | null = null): string {
-  const { process, fd, socket, skbs, freedIfKilled, total } = answer;
+/** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested. */
+export function skbBlocks(answer: SkbAnswer): Block[] {
+  const { kernel, process, fd, socket, skbs, freedIfKilled, total } = answer;
   const subject = process ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}` : `sock ${hex(socket.sock)}`;
-  const parts = [said(`${subject}: ${socketText(answer)} ${holdsText(answer)}`, width), queuesTable(answer, width)];
-  if (process && freedIfKilled) {
-    const { live } = answer.kernel;
-    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, live, true);
-    if (killing !== undefined) parts.push(said(killing, width));
-  }
-  if (skbs) parts.push(skbsTable(skbs, width));
-  return parts.join('\n\n');
+  const live = kernel.source === 'kcore';
+  const killing =
+    process && freedIfKilled ? killingText(process.pid, freedIfKilled, total.pinnedBytes, live, true) : undefined;
+  return [
+    `${subject}: ${socketText(answer)} ${holdsText(answer)}`,
+    queuesBlock(answer),
+    ...(killing === undefined ? [] : [killing]),
+    ...(skbs ? [skbsTable(skbs)] : []),
+  ];
 }
 
-/** Formats the answer to `skb --pid`: a sentence, then a line for each socket. */
-export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
+/** The answer to `skb --pid`: a sentence, then a line for each socket. */
+export function processBlocks(answer: ProcessSockets): Block[] {
   const { process, sockets, total: sum, freedIfKilled } = answer;
   const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
-  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes, answer.kernel.live);
-  const more = killing === undefined ? [] : [said(killing, width)];
+  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes, answer.kernel.source === 'kcore');
+  const more = killing === undefined ? [] : [killing];
   if (sockets.length === 0) {
     const isKnown = sum.complete && answer.warnings.length === 0;
     const none = isKnown ? 'has no sockets.' : 'may have sockets: none was found, but the scan is incomplete.';
-    return [`${subject} ${none}`, ...more].join('\n\n');
+    return [`${subject} ${none}`, ...more];
   }
   const busy = sockets.filter(({ total }) => isBusy(total) || !total.complete).length;
   const all = busy === 0 || busy === sockets.length ? '' : ` of ${sockets.length}`;
   const many = `${busy || sockets.length}${all} ${sockets.length === 1 ? 'socket' : 'sockets'}`;
   const hold = sockets.length === 1 ? 'holds' : 'hold';
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
-  const headline = said(`${subject}: ${many} ${hold} ${sums}`, width);
   const charged = sockets.reduce((bytes, { total }) => bytes + total.truesizeBytes, 0);
   const note = chargedText(charged, sum);
-  const notes = note === undefined ? more : [said(note, width), ...more];
-  return [headline, processTable(answer, width), ...notes].join('\n\n');
+  const notes = note === undefined ? more : [note, ...more];
+  return [`${subject}: ${many} ${hold} ${sums}`, processTable(answer), ...notes];
 }
 
 /** Explains memory that the kernel does not charge to the sockets. */
@@ -56,34 +50,27 @@ function chargedText(charged: number, { pinnedBytes }: Figures): string | undefi
   return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets. ss -m shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) apply to it, not to PINNED. Lower limits reduce PINNED, because fewer packets are queued, but do not bound it: each packet still pins whole blocks.`;
 }
 
-type ProcessSocket = ProcessAnswer['sockets'][number];
+type ProcessSocket = ProcessSockets['sockets'][number];
 
-function processTable({ sockets, total: sum }: ProcessAnswer, width: number | null): string {
+function processTable({ sockets, total: sum }: ProcessSockets): Block {
   // Most descriptors of a server hold no data.
   const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
   const idle = sockets.filter((one) => !holding.includes(one));
-  const table = renderTable<ProcessSocket>(
-    [
-      { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
-      { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 36 } },
-      { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
-      ...figureColumns<ProcessSocket>(({ total }) => total),
-      { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
-      ...incompleteColumn(
-        sockets.map(({ total }) => total),
-        ({ total }: ProcessSocket) => total,
-      ),
-    ],
-    holding,
-    width,
-  );
   const notes = [
     ...(idle.length === 0 ? [] : [idleText(idle, holding.length > 0)]),
     ...sharedText(holding, sum),
     ...(holding.length > 0 ? ['BLOCKS: allocations that contain the data of skbs or their fragments (FRAGS).'] : []),
+  ].join('\n');
+  if (holding.length === 0) return notes;
+  const columns: Column<ProcessSocket>[] = [
+    { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
+    { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 36 } },
+    { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
+    ...figureColumns<ProcessSocket>(({ total }) => total),
+    { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
+    ...incompleteColumn(sockets, ({ total }) => total),
   ];
-  const none = notes.map((note) => said(note, width)).join('\n');
-  return [...(holding.length === 0 ? [] : [table]), ...(none === '' ? [] : [none])].join('\n');
+  return tableBlock('Sockets', columns, holding, notes);
 }
 
 /** Explains rows that add up to more than the total: blocks that several sockets pin. */
@@ -105,11 +92,6 @@ function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   const rest = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
   const [noun, verb] = idle.length === 1 ? ['socket', 'holds'] : ['sockets', 'hold'];
   return `${formatCount(idle.length)} ${more ? 'more ' : ''}${noun} (fd ${shown}${rest}) ${verb} no data.`;
-}
-
-/** Wraps prose at the width of the terminal. */
-function said(text: string, width: number | null): string {
-  return wrap(text, width).join('\n');
 }
 
 /** Returns `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`, without parts that the socket lacks. */
@@ -190,8 +172,8 @@ function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
 }
 
 /** Returns a column that marks incomplete rows; none if all rows are complete. */
-function incompleteColumn<Row>(all: readonly Figures[], figuresOf: (row: Row) => Figures): Column<Row>[] {
-  if (all.every(({ complete }) => complete)) return [];
+function incompleteColumn<Row>(all: readonly Row[], figuresOf: (row: Row) => Figures): Column<Row>[] {
+  if (all.every((row) => figuresOf(row).complete)) return [];
   return [{ heading: '', value: (row) => (figuresOf(row).complete ? '' : 'incomplete') }];
 }
 
@@ -200,43 +182,35 @@ function isBusy({ skbs, pinnedBytes }: Figures): boolean {
   return skbs > 0 || pinnedBytes > 0;
 }
 
-function queuesTable({ queues, total }: SkbAnswer, width: number | null): string {
+function queuesBlock({ queues, total }: SkbAnswer): Block {
+  type Row = readonly [name: string, figures: Figures];
   const all = Object.entries(queues);
-  const shown = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
-  const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => queueWords(name));
-  if (shown.length === 0) return said(`Empty queues: ${empty.join(', ')}.`, width);
-  const busy = shown.filter(([, figures]) => isBusy(figures));
-  const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
+  const shown: Row[] = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
+  const empty = all.filter(([name]) => shown.every(([other]) => other !== name)).map(([name]) => queueWords(name));
+  const none = empty.length === 0 ? '' : `Empty queues: ${empty.join(', ')}.`;
+  if (shown.length === 0) return none;
+  const rows: Row[] = shown.filter(([, figures]) => isBusy(figures)).length > 1 ? [...shown, ['total', total]] : shown;
   const orders = Object.entries(total.orders)
     .filter(([, pages]) => pages > 0)
     .map(([order]) => order);
   // The headline names the only order, and BLOCKS counts it.
-  const columns = orders.length === 1 && orders[0] !== 'unknown' ? [] : orders;
-  type Row = readonly [name: string, figures: Figures];
-  const table = renderTable<Row>(
-    [
-      { heading: 'QUEUE', value: ([name]) => queueWords(name) },
-      ...figureColumns<Row>(([, figures]) => figures),
-      ...columns.map(
-        (order): Column<Row> => ({
-          heading: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
-          value: ([, figures]) => formatCount(figures.orders[order] ?? 0),
-          align: 'right',
-          spare: 3,
-        }),
-      ),
-      { heading: 'SLAB', value: ([, { slabBytes }]) => formatSize(slabBytes), align: 'right', spare: 5 },
-      { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
-      ...incompleteColumn(
-        rows.map(([, figures]) => figures),
-        ([, figures]: Row) => figures,
-      ),
-    ],
-    rows,
-    width,
-  );
-  const none = `Empty queues: ${empty.join(', ')}.`;
-  return empty.length === 0 ? table : `${table}\n${said(none, width)}`;
+  const named = orders.length === 1 && orders[0] !== 'unknown' ? [] : orders;
+  const columns: Column<Row>[] = [
+    { heading: 'QUEUE', value: ([name]) => queueWords(name) },
+    ...figureColumns<Row>(([, figures]) => figures),
+    ...named.map(
+      (order): Column<Row> => ({
+        heading: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
+        value: ([, figures]) => formatCount(figures.orders[order] ?? 0),
+        align: 'right',
+        spare: 3,
+      }),
+    ),
+    { heading: 'SLAB', value: ([, { slabBytes }]) => formatSize(slabBytes), align: 'right', spare: 5 },
+    { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
+    ...incompleteColumn(rows, ([, figures]) => figures),
+  ];
+  return tableBlock('Queues', columns, rows, none);
 }
 
 /** `outOfOrder` in words. */
@@ -244,17 +218,15 @@ function queueWords(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function skbsTable(skbs: NonNullable<SocketAccount['skbs']>, width: number | null): string {
+function skbsTable(skbs: NonNullable<SkbAnswer['skbs']>): Block {
   type Row = { readonly queue: string; readonly skb: Skb };
-  return renderTable<Row>(
-    [
-      { heading: 'QUEUE', value: ({ queue }) => queueWords(queue) },
-      { heading: 'SKB', value: ({ skb }) => hex(skb.address) },
-      { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
-      { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },
-      { heading: 'FRAGS', value: ({ skb }) => formatCount(skb.frags), align: 'right' },
-    ],
-    Object.entries(skbs).flatMap(([queue, entries]) => entries.map((skb) => ({ queue, skb }))),
-    width,
-  );
+  const columns: Column<Row>[] = [
+    { heading: 'QUEUE', value: ({ queue }) => queueWords(queue) },
+    { heading: 'SKB', value: ({ skb }) => hex(skb.address) },
+    { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
+    { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },
+    { heading: 'FRAGS', value: ({ skb }) => formatCount(skb.frags), align: 'right' },
+  ];
+  const rows = Object.entries(skbs).flatMap(([queue, entries]) => entries.map((skb) => ({ queue, skb })));
+  return tableBlock('skbs', columns, rows);
 }

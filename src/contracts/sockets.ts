@@ -1,27 +1,12 @@
 import { z } from 'zod';
-import { HOST_ERROR_CODES, KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../base/errors.js';
 import type { Immutable } from '../base/util.js';
-import { type capturedSchema, count, kernelSchema, originSchema } from '../contracts/common.js';
-import { QUEUE_NAMES } from '../walk/queues/queue.js';
+import { QUEUE_NAMES } from '../records/queues.js';
+import { address, count, kernelSchema, originSchema, warningSchema } from './common.js';
 
-/**
- * Common JSON contract of kdump-mem commands, version 1. Addresses are hex strings, sizes are bytes, counts
- * are integers. Text from a dump (comm, addresses, protocol names) is copied from the kernel and
- * JSON-escaped.
- */
-
-export { capturedSchema, count, kernelSchema, originSchema } from '../contracts/common.js';
-
-export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
-
-export const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
-
-export type OriginJson = Immutable<z.infer<typeof originSchema>>;
-
-export type CapturedJson = Immutable<z.infer<typeof capturedSchema>>;
+/** Names (protocols, addresses, tasks, cgroups) are as in the kernel. */
 
 /** Figures of one queue, or the sum of several. */
-export const figuresSchema = z.strictObject({
+const figuresSchema = z.strictObject({
   /** List entries. */
   skbs: count,
   /** Σ `skb->len`. */
@@ -59,7 +44,8 @@ export const socketEndsShape = {
   peerPort: count.nullable(),
 };
 
-export const socketSchema = z.strictObject({
+const socketSchema = z.strictObject({
+  /** Of its `struct file`; 0: it has none. */
   file: address,
   sock: address,
   /** 0: no `struct socket`; null: not in the dump. */
@@ -75,11 +61,16 @@ export const socketSchema = z.strictObject({
   netns: count.nullable(),
 });
 
-/** Received payload, without the part of the first skb that was already read; null: unknown. */
-const unreadBytes = count.nullable();
-
-/** Parts of `total.pinnedBytes`: memory without other holders, and with other holders. */
-const ownership = { exclusiveBytes: count, sharedBytes: count };
+/** Parts of `total.pinnedBytes`. */
+const ownership = {
+  /** All references are found here: these bytes are freed if all of them are dropped. */
+  exclusiveBytes: count,
+  /**
+   * Other holders have references as well: a socket, process, driver or page-frag cache. Or a driver’s page
+   * pool has room for it, and may take it back.
+   */
+  sharedBytes: count,
+};
 
 /** Bounds of the bytes freed if the process is killed. */
 const freed = z.strictObject({
@@ -114,14 +105,31 @@ const freed = z.strictObject({
     .nullable(),
 });
 
-export const queueNameSchema = z.enum(QUEUE_NAMES);
+const queueNameSchema = z.enum(QUEUE_NAMES);
 
-export const queuesSchema = z.partialRecord(queueNameSchema, figuresSchema);
+const processSchema = z.strictObject({ pid: z.int().nonnegative(), comm: z.string() });
 
-export const processSchema = z.strictObject({ pid: z.int().nonnegative(), comm: z.string() });
+/** A socket, the contents of each of its queues, and the memory that they pin together. */
+const accountShape = {
+  socket: socketSchema,
+  queues: z.partialRecord(queueNameSchema, figuresSchema),
+  /** Of all queues; shared memory is counted once. */
+  total: figuresSchema,
+  /** Received payload, without the part of the first skb that was already read; null: unknown. */
+  unreadBytes: count.nullable(),
+  ...ownership,
+};
 
 /** A queue entry, listed by `--verbose`. */
-export const skbEntrySchema = z.strictObject({ address, length: count, truesize: count, frags: count });
+const skbEntrySchema = z.strictObject({
+  address,
+  /** Payload: `skb->len`, bytes. */
+  length: count,
+  /** Charge to the socket: `skb->truesize`, bytes. */
+  truesize: count,
+  /** Number of entries of `frags`, in it and in the skbs of its frag_list. */
+  frags: count,
+});
 
 /** `kdump-mem skb --pid N --fd N --json`; with `--sock`, there is no process and no fd. */
 export const skbSchema = z.strictObject({
@@ -129,14 +137,11 @@ export const skbSchema = z.strictObject({
   kernel: kernelSchema,
   process: processSchema.nullable(),
   fd: count.nullable(),
-  socket: socketSchema,
-  queues: queuesSchema,
-  total: figuresSchema,
-  unreadBytes,
-  ...ownership,
+  ...accountShape,
   /**
-   * Includes this socket with its subflows and pending connections. Null: no process was requested, or it was
-   * not found again.
+   * Includes this socket with its subflows and pending connections: none of it if another process holds the socket
+   * too, and possibly none if a reference is of unknown origin. Null: no process was requested, or the holders of
+   * the socket could not be read.
    */
   freedIfKilled: freed.nullable(),
   skbs: z.partialRecord(queueNameSchema, z.array(skbEntrySchema)).optional(),
@@ -148,16 +153,8 @@ export const skbProcessSchema = z.strictObject({
   schema: z.literal('kdump-mem.skb-process/1'),
   kernel: kernelSchema,
   process: processSchema,
-  sockets: z.array(
-    z.strictObject({
-      fds: z.array(count),
-      socket: socketSchema,
-      queues: queuesSchema,
-      total: figuresSchema,
-      unreadBytes,
-      ...ownership,
-    }),
-  ),
+  /** Descriptors of one file are one socket. */
+  sockets: z.array(z.strictObject({ fds: z.array(count), ...accountShape })),
   total: figuresSchema,
   /** Includes all memory of the process, and sockets without a descriptor. */
   freedIfKilled: freed,
@@ -167,9 +164,12 @@ export const skbProcessSchema = z.strictObject({
 const owner = { pid: count, comm: z.string(), cgroup: z.string().nullable() };
 const holder = z.strictObject({ ...owner, fd: count });
 
+// Keys of the published schema stand where they always stood.
+const firstShape = { socket: socketSchema };
+
 /** A socket of the census. */
-export const censusEntrySchema = z.strictObject({
-  socket: socketSchema,
+const censusEntrySchema = z.strictObject({
+  ...firstShape,
   holders: z.array(holder),
   /** Processes that map its file (as for AF_PACKET rings), once per mapping. */
   mappedBy: z.array(z.strictObject(owner)),
@@ -182,14 +182,11 @@ export const censusEntrySchema = z.strictObject({
   carriedBy: z.array(address),
   /** Processes with io_uring instances that its file is registered with. */
   registeredWith: z.array(z.strictObject({ pid: count, comm: z.string(), fd: count })),
-  queues: queuesSchema,
-  total: figuresSchema,
-  unreadBytes,
-  ...ownership,
+  ...accountShape,
 });
 
 /** A row of `--by`: the memory that a group of sockets pins. */
-export const groupSchema = z.strictObject({
+const groupSchema = z.strictObject({
   key: z.string(),
   /** Pid if the group is a process, otherwise null. */
   pid: count.nullable(),
@@ -244,25 +241,32 @@ export const socketsEndSchema = z.strictObject({
   }).shape,
 });
 
-export type SocketLineJson = Immutable<z.infer<typeof socketLineSchema>>;
-export type SocketsEndJson = Immutable<z.infer<typeof socketsEndSchema>>;
-export type CensusEntryJson = Immutable<z.infer<typeof censusEntrySchema>>;
-export type SocketsJson = Immutable<z.infer<typeof socketsSchema>>;
-
-export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
-export type SkbProcessJson = Immutable<z.infer<typeof skbProcessSchema>>;
-
-/** A function on the stack of an allocation, or a line of source. Names are untrusted. */
-export const siteFrameSchema = z.strictObject({
-  symbol: z.string().nullable(),
-  /** Bytes from the start of the function. */
-  offset: count.nullable(),
-  module: z.string().nullable(),
-  /** File and line; null: the source does not report them. */
-  line: z.string().nullable(),
-  /** Always false: frames come from the kernel’s own unwinder. */
-  guess: z.boolean(),
-});
-
-/** Why a source could not be had. */
-export const unavailableCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES, ...HOST_ERROR_CODES]);
+export type SkbAnswer = Immutable<z.output<typeof skbSchema>>;
+export type SkbJson = Immutable<z.input<typeof skbSchema>>;
+/** Every socket of a process. */
+export type ProcessSockets = Immutable<z.output<typeof skbProcessSchema>>;
+export type SkbProcessJson = Immutable<z.input<typeof skbProcessSchema>>;
+export type SocketsAnswer = Immutable<z.output<typeof socketsSchema>>;
+export type SocketsJson = Immutable<z.input<typeof socketsSchema>>;
+export type SocketLine = Immutable<z.output<typeof socketLineSchema>>;
+export type SocketLineJson = Immutable<z.input<typeof socketLineSchema>>;
+export type SocketsEnd = Immutable<z.output<typeof socketsEndSchema>>;
+export type SocketsEndJson = Immutable<z.input<typeof socketsEndSchema>>;
+/** A socket, the contents of each of its queues, and the memory that they pin together. Text is untrusted, in all of these. */
+export type SocketAccount = Pick<SkbAnswer, keyof typeof accountShape>;
+export type SocketEnds = Pick<SocketAccount['socket'], keyof typeof socketEndsShape>;
+/** Bytes without another holder, and with one. */
+export type Ownership = Pick<SocketAccount, keyof typeof ownership>;
+/** Figures of one or more queues. */
+export type Figures = SocketAccount['total'];
+/** Bounds of the bytes that are returned to the allocators. */
+export type Freed = ProcessSockets['freedIfKilled'];
+export type Skb = NonNullable<NonNullable<SkbAnswer['skbs']>['receive']>[number];
+/** One socket of the machine, with its memory. */
+export type ListedSocket = SocketsAnswer['sockets'][number];
+/** A process that references a socket. */
+export type CensusOwner = ListedSocket['mappedBy'][number];
+/** A process that holds a socket. */
+export type CensusHolder = ListedSocket['holders'][number];
+/** Memory that the sockets of a group pin together. A socket that two processes hold is in both groups. */
+export type Group = NonNullable<SocketsAnswer['groups']>[number];

@@ -1,4 +1,4 @@
-import type { PageKind } from '../../walk/memory/page-kinds.js';
+import type { PageKind } from './page-kinds.js';
 
 /** Parent of a category; the groups sum to all memory. */
 export type CategoryGroup = 'free' | 'applications-and-files' | 'kernel' | 'reserved' | 'unknown';

@@ -1,11 +1,9 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
-import { SOURCES } from '../../account/references/holders.js';
-import type { Immutable } from '../../base/util.js';
-import { count, kernelSchema } from '../../contracts/common.js';
-import { FORMS } from '../../walk/references/piece-scan.js';
-import { address, warningSchema } from '../schema.js';
-import { identitySchema } from '../whatis/schema.js';
+import type { Immutable } from '../base/util.js';
+import { CATEGORIES } from '../records/categories.js';
+import { FORMS, SOURCES } from '../records/references.js';
+import { address, count, kernelSchema, warningSchema } from './common.js';
+import { identitySchema } from './whatis.js';
 
 const category = z.enum(CATEGORIES).nullable();
 
@@ -94,4 +92,8 @@ export const refsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
+export type RefsAnswer = Immutable<z.output<typeof refsSchema>>;
 export type RefsJson = Immutable<z.input<typeof refsSchema>>;
+/** Places that hold references and are alike. */
+export type Place = RefsAnswer['groups'][number]['holder'];
+export type Unscanned = RefsAnswer['unscanned'][number];

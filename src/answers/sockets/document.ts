@@ -1,31 +1,22 @@
 import type { OutsideRow } from '../../account/outside-queues/row.js';
-import {
-  type CensusEntry,
-  type CensusHolder,
-  type Group,
-  type Grouping,
-  type Keeper,
-  keptBy,
-  UNOWNED,
-} from '../../account/owners.js';
+import { type CensusEntry, type Grouping, type Keeper, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
-import { amplificationText, atLeast, sharedText, socketText } from '../skb/text.js';
-import { wrap } from '../text/cut.js';
+import type { CensusHolder, Group } from '../../contracts/sockets.js';
+import { amplificationText, atLeast, sharedText, socketText } from '../skb/document.js';
+import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { freedCell, freedLegend } from '../text/freed.js';
-import { type Column, renderTable, tableLines } from '../text/table.js';
+import type { Column } from '../text/table.js';
 import { outsideQueuesWords } from './outside-queues.js';
 
-export interface SocketsTextOptions {
+interface SocketsChoice {
   readonly by?: Grouping | undefined;
   /** Maximum number of rows. */
   readonly limit: number;
   /** Adds to each socket its holders, address and queues, and lists small rows outside queues. */
   readonly verbose?: boolean | undefined;
-  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
-  readonly width?: number | null;
   /** The options that name the dump, for the next command; undefined: none is named. */
   readonly source?: string;
 }
@@ -35,36 +26,35 @@ export interface SocketsTextOptions {
  *
  * @param entries the sockets to list, of those in the answer
  */
-export function socketsText(
+export function socketsBlocks(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
-  { by, limit, verbose = false, width = null, source }: SocketsTextOptions,
-): string {
+  { by, limit, verbose = false, source }: SocketsChoice,
+): Block[] {
   const groups = by && answer.groups;
   const all = groups ? groups.length : entries.length;
-  const parts = [said(headline(answer), width)];
+  const blocks: Block[] = [headline(answer)];
   if (all === 0) {
-    if (answer.sockets.length > 0) parts.push(said(NOTHING, width));
+    if (answer.sockets.length > 0) blocks.push(NOTHING);
   } else if (groups) {
-    parts.push(groupsTable(groups.slice(0, limit), by, width));
+    blocks.push(groupsTable(groups.slice(0, limit), by));
   } else {
-    parts.push(socketsTable(entries.slice(0, limit), verbose, width), said(MEANS, width));
+    const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
+    blocks.push(tableBlock('Sockets', columns, entries.slice(0, limit), '', verbose ? detailsOf : undefined), MEANS);
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
-    parts.push(said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`, width));
+    blocks.push(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`);
   }
-  if (!groups && all > 0 && all <= limit)
-    parts.push(...sharedText(entries, answer.total).map((text) => said(text, width)));
+  if (!groups && all > 0 && all <= limit) blocks.push(...sharedText(entries, answer.totals));
   const orphans = groups
     ? groups.slice(0, limit).some(({ key }) => key === UNOWNED.nothing)
-    : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
-  if (orphans) parts.push(said(ORPHANS, width));
-  const outside = outsideQueuesText(answer, verbose, width);
-  if (outside !== '') parts.push(outside);
+    : entries.slice(0, limit).some(({ keeper }) => keeper === 'nothing');
+  if (orphans) blocks.push(ORPHANS);
+  blocks.push(...outsideQueuesBlocks(answer, verbose));
   const next = source === undefined ? undefined : nextSubject(entries, by === 'process' ? groups : undefined);
-  if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
-  return parts.join('\n\n');
+  if (next !== undefined) blocks.push(nextBlock(`kdump-mem skb ${next} ${source}`));
+  return blocks;
 }
 
 /** Options of `skb` for the socket, or process, that pins most. */
@@ -79,18 +69,13 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
   return `--sock ${hex(entry.socket.sock)}`;
 }
 
-/** Prose, broken at spaces where the terminal ends. */
-function said(text: string, width: number | null): string {
-  return wrap(text, width).join('\n');
-}
-
 const MEANS =
   'PINNED: memory that is in use until the data is read or the socket is closed. RATIO: PINNED divided by PAYLOAD.';
 
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 
 function headline(answer: CensusAnswer): string {
-  const { sockets, total, processes } = answer;
+  const { sockets, totals: total, processes } = answer;
   if (sockets.length === 0 && !(total.complete && answer.complete))
     return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
@@ -110,29 +95,18 @@ function ownerText(key: string): string {
   return /^\d+ /.test(key) ? `pid ${escapeText(key.replace(/^(\d+) (.*)$/s, '$1 ($2)'))}` : escapeText(key);
 }
 
-function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: number | null): string {
-  const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
-  const { heading, rows, note } = tableLines(columns, entries, width);
-  const lines = [heading];
-  rows.forEach((row, index) => {
-    lines.push(row);
-    const entry = entries[index];
-    if (verbose && entry) lines.push(...detailsOf(entry, width));
-  });
-  if (note !== undefined) lines.push(said(note, width));
-  return lines.join('\n');
-}
-
 /** Allocations by order: a detail, which -v has below each row. */
 const BLOCKS = 'BLOCKS';
 
+const PINNED: Column<Pick<CensusEntry, 'total'>> = {
+  heading: 'PINNED',
+  value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+  align: 'right',
+};
+
 /** A line for each socket. */
 export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
-  {
-    heading: 'PINNED',
-    value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
-    align: 'right',
-  },
+  PINNED,
   { heading: BLOCKS, value: blocksText, align: 'right', spare: 5 },
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
@@ -143,8 +117,8 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
 ];
 
-/** A socket's holders, address and queues: lines below its row. */
-function detailsOf(entry: CensusEntry, width: number | null): string[] {
+/** A socket's holders, address and queues, below its row. */
+function detailsOf(entry: CensusEntry): string {
   const { socket, holders, mappedBy, queues, total } = entry;
   const owners = holders.length > 0 ? holders : mappedBy;
   const cgroups = new Set(owners.map(({ cgroup }) => cgroup ?? '(unreadable)'));
@@ -161,16 +135,13 @@ function detailsOf(entry: CensusEntry, width: number | null): string[] {
     ...(busy.length > 0 ? [busy.join(', '), `${blocksText(entry)} blocks`] : []),
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
     ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
-    ...(owners.length === 0 ? [KEPT[keptBy(entry)]] : []),
+    ...(owners.length === 0 ? [KEPT[entry.keeper]] : []),
     ...(entry.carriedBy.length > 0 ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`] : []),
-    ...(entry.acceptedFrom === undefined ? [] : [`listener ${hex(entry.acceptedFrom)}`]),
+    ...(entry.acceptedFrom === null ? [] : [`listener ${hex(entry.acceptedFrom)}`]),
     ...(total.complete ? [] : ['incomplete: part of it could not be read']),
   ];
-  const room = width === null ? null : Math.max(20, width - INDENT.length);
-  return wrap(parts.join('; '), room).map((line) => `${INDENT}${line}`);
+  return parts.join('; ');
 }
-
-const INDENT = '      ';
 
 const MOST_NAMED = 8;
 
@@ -217,12 +188,10 @@ export function holdersText(entry: CensusEntry): string {
 }
 
 function keeperText(entry: CensusEntry): string {
-  const ring = entry.registeredWith[0]?.holders[0];
-  const keeper = keptBy(entry);
-  if (ring && keeper === 'io_uring') {
-    return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;
-  }
-  return KEEPERS[keeper];
+  const [ring] = entry.registeredWith;
+  return ring && entry.keeper === 'io_uring'
+    ? `(io_uring of ${ring.pid} ${escapeText(ring.comm)} fd ${ring.fd})`
+    : KEEPERS[entry.keeper];
 }
 
 function namesOf(holders: readonly CensusHolder[]): string {
@@ -243,32 +212,24 @@ const KEEPERS: Readonly<Record<Keeper, string>> = {
   unknown: '(owner unknown)',
 };
 
-function groupsTable(groups: readonly Group[], by: Grouping | undefined, width: number | null): string {
+function groupsTable(groups: readonly Group[], by: Grouping): Block {
   const process = by === 'process';
-  const table = renderTable<Group>(
-    [
-      {
-        heading: (by ?? '').toUpperCase(),
-        value: ({ key }) => (process ? ownerText(key) : escapeText(key)),
-        shrinks: { keeps: 'ends', least: 20 },
-      },
-      { heading: 'SOCKETS', value: ({ sockets }) => formatCount(sockets), align: 'right' },
-      { heading: 'SKBS', value: ({ total }) => formatCount(total.skbs), align: 'right', spare: 2 },
-      { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right', spare: 1 },
-      {
-        heading: 'PINNED',
-        value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
-        align: 'right',
-      },
-      process
-        ? { heading: 'FREED IF KILLED', value: ({ freedIfKilled }) => freedCell(freedIfKilled), align: 'right' }
-        : { heading: 'EXCLUSIVE', value: ({ ownership }) => formatSize(ownership.exclusiveBytes), align: 'right' },
-    ],
-    groups,
-    width,
-  );
+  const columns: Column<Group>[] = [
+    {
+      heading: by.toUpperCase(),
+      value: ({ key }) => (process ? ownerText(key) : escapeText(key)),
+      shrinks: { keeps: 'ends', least: 20 },
+    },
+    { heading: 'SOCKETS', value: ({ sockets }) => formatCount(sockets), align: 'right' },
+    { heading: 'SKBS', value: ({ total }) => formatCount(total.skbs), align: 'right', spare: 2 },
+    { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right', spare: 1 },
+    PINNED,
+    process
+      ? { heading: 'FREED IF KILLED', value: ({ freedIfKilled }) => freedCell(freedIfKilled), align: 'right' }
+      : { heading: 'EXCLUSIVE', value: ({ exclusiveBytes }) => formatSize(exclusiveBytes), align: 'right' },
+  ];
   const legend = process ? freedLegend(groups.map(({ freedIfKilled }) => freedIfKilled)) : undefined;
-  return legend === undefined ? table : `${table}\n${said(legend, width)}`;
+  return tableBlock(`Sockets by ${by}`, columns, groups, legend);
 }
 
 /** When the kernel frees an orphan: net/ipv4/tcp.c, tcp_timer.c (tcp_orphan_retries 0 means 8). */
@@ -282,7 +243,7 @@ const SMALL_BYTES = 1024 * 1024;
 const NOTABLE_SHARE = 0.02;
 const NOTABLE_BYTES = 16 * 1024 * 1024;
 
-function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, width: number | null): string {
+function outsideQueuesBlocks({ outsideQueues }: CensusAnswer, verbose: boolean): Block[] {
   const isNotable = ({ bytes, complete, status }: OutsideRow) =>
     !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
   // Pages whose owner this answer does not search for: most are other kernel memory.
@@ -291,25 +252,20 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
   const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
   const rows = outsideQueues.filter((row) => row !== apart && (verbose ? !empty.includes(row) : isNotable(row)));
   const small = outsideQueues.filter((row) => row !== apart && !rows.includes(row) && !empty.includes(row));
-  const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
-  const column = Math.max(0, ...sizes.map(({ length }) => length));
-  const room = width === null ? null : Math.max(20, width - column - 4);
-  const lines = rows.flatMap((row, index) =>
-    wrap(escapeText(outsideQueuesWords(row, verbose)), room).map(
-      (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
-    ),
-  );
-  if (small.length > 0 && rows.length > 0) lines.push(...wrap(smallText(small), width));
-  if (verbose && empty.length > 0) lines.push(...wrap(`${empty.length} other places hold none.`, width));
-  const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
+  const below: string[] = [];
+  if (small.length > 0 && rows.length > 0) below.push(smallText(small));
+  if (verbose && empty.length > 0) below.push(`${empty.length} other places hold none.`);
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
     const { left, present } = apart.figures;
     if (left >= NOTABLE_SHARE * present || (apart.bytes ?? 0) >= NOTABLE_BYTES)
-      parts.push(
-        ...wrap(`${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`, width),
-      );
+      below.push(`${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`);
   }
-  return parts.join('\n');
+  if (rows.length === 0) return below.length === 0 ? [] : [below.join('\n')];
+  const items = rows.map((row) => ({
+    size: row.bytes === null ? '?' : formatSize(row.bytes),
+    words: escapeText(outsideQueuesWords(row, verbose)),
+  }));
+  return [{ heading: 'Network memory outside socket queues:', items, below: below.join('\n') }];
 }
 
 function smallText(rows: readonly OutsideRow[]): string {

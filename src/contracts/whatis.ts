@@ -1,11 +1,8 @@
 import { z } from 'zod';
-import { CATEGORIES } from '../../account/memory/categories.js';
-import type { Immutable } from '../../base/util.js';
-import { count, kernelSchema } from '../../contracts/common.js';
-import { objectSchema } from '../../contracts/object.js';
-import { address, siteFrameSchema, warningSchema } from '../schema.js';
-
-const pid = count;
+import type { Immutable } from '../base/util.js';
+import { CATEGORIES } from '../records/categories.js';
+import { address, count, kernelSchema, siteFrameSchema, warningSchema } from './common.js';
+import { objectSchema } from './object.js';
 
 /** What the kernel noted when it allocated a page or an object. */
 export const siteSchema = z.strictObject({
@@ -15,8 +12,8 @@ export const siteSchema = z.strictObject({
   /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
   frames: z.array(siteFrameSchema),
   /** Thread and process; null: not noted. */
-  pid: pid.nullable(),
-  tgid: pid.nullable(),
+  pid: count.nullable(),
+  tgid: count.nullable(),
   comm: z.string().nullable(),
   /** Seconds between boot and the allocation, without suspend; null: unknown. */
   seconds: z.number().nullable(),
@@ -46,4 +43,8 @@ export const whatisSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type WhatisJson = Immutable<z.input<typeof whatisSchema>>;
+export type WhatisAnswer = Immutable<z.output<typeof whatisSchema>>;
+/** An address, and what it is part of. Names are untrusted, in all of these. */
+export type Identity = WhatisAnswer['identities'][number];
+/** What the kernel noted when it allocated a page or an object. */
+export type AllocationRecord = NonNullable<Identity['site']>;

@@ -1,78 +1,73 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import type { Holder } from '../../account/references/holders.js';
+import { placeOf } from '../../account/references/holders.js';
 import type { ReferenceGroup } from '../../account/references/references.js';
-import type { RefsAnswer } from '../../account/references/search.js';
+import type { RefsFound } from '../../account/references/search.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
+import type { Place, RefsAnswer } from '../../contracts/refs.js';
 import { kernelIdentity } from '../../kernel/identity.js';
-import type { Form } from '../../walk/references/piece-scan.js';
-import { wrap } from '../text/cut.js';
-import { type Column, renderTable } from '../text/table.js';
-import { identityJson, identityWords } from '../whatis/render.js';
-import type { RefsJson } from './schema.js';
+import type { Form } from '../../records/references.js';
 
-function unreferenced({ found }: RefsAnswer): number {
+import { type Block, tableBlock } from '../text/blocks.js';
+import type { Column } from '../text/table.js';
+import { identityWords } from '../whatis/document.js';
+
+function unreferenced({ found }: RefsFound): number {
   return found.perTarget.reduce((sum, references) => sum + (references === 0 ? 1 : 0), 0);
 }
 
-export function refsJson(answer: RefsAnswer): RefsJson {
-  const { kernel, found, targetCount, targetAt, limit, complete, warnings } = answer;
-  const listed = Array.from({ length: Math.min(limit, targetCount) }, (_, number) => number);
+/** Returns the answer to `refs`, with as many targets, groups and references as were requested. */
+export function refsAnswer(all: RefsFound): RefsAnswer {
+  const { kernel, found, targetCount, targetAt, limit, complete, warnings } = all;
   return {
     schema: 'kdump-mem.refs/1',
     kernel: kernelIdentity(kernel),
-    targets: listed.map((number) => {
-      const { address, ...target } = targetAt(number);
-      return { address: hex(address), ...target };
-    }),
+    targets: Array.from({ length: Math.min(limit, targetCount) }, (_, number) => targetAt(number)),
     targetCount,
-    unreferencedTargets: unreferenced(answer),
+    unreferencedTargets: unreferenced(all),
     counts: found.counts,
-    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({ holder: holderJson(holder), ...group })),
+    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({ holder: placeOf(holder), ...group })),
     groupCount: found.groups.length,
-    references: found.references.map(({ address, form, source, target, holder }) => ({
-      address: hex(address),
-      form,
-      source,
-      target: hex(targetAt(target).address),
-      holder: identityJson(holder),
+    references: found.references.map(({ target, holder, ...reference }) => ({
+      ...reference,
+      target: targetAt(target).address,
+      holder,
     })),
     ramBytes: found.ramBytes,
     scannedBytes: found.scannedBytes,
-    unscanned: [...found.unscanned],
+    unscanned: found.unscanned,
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
 /** A sentence, the groups of holders, and the first references, without those inside the targets. */
-export function refsText(answer: RefsAnswer, width: number | null): string {
+export function refsBlocks(answer: RefsFound): Block[] {
   const { found, limit } = answer;
   const all = found.groups.filter(({ source }) => source !== 'target');
   const groups = all.slice(0, limit);
-  const parts = [wrap(headline(answer), width).join('\n')];
   const columns = groups.some(({ source }) => source !== 'kernel') ? [...GROUPS, STATE] : GROUPS;
-  if (groups.length > 0) parts.push(renderTable(columns, groups, width));
-  if (all.length > limit) parts.push(moreWords(all, limit));
-  if (groups.some(({ holder }) => holder.kind === 'slab-object' && holder.member === null))
-    parts.push(wrap(MERGED, width).join('\n'));
   const others = found.references.filter(({ source }) => source !== 'target');
-  const lines = others.map((one) => {
-    const target = hex(answer.targetAt(one.target).address);
-    const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
-    return wrap(words, width).join('\n');
+  const lines = others.map(({ address, form, target, holder }) => {
+    const to = hex(answer.targetAt(target).address);
+    return `${hex(address)} (${FORM_WORDS[form]} ${to}): ${identityWords(holder)}`;
   });
-  if (lines.length > 0) parts.push([`${listedWords(answer, lines.length)}:`, ...lines].join('\n'));
-  parts.push(wrap(scannedWords(answer), width).join('\n'));
-  return parts.join('\n\n');
+  return [
+    headline(answer),
+    ...(groups.length > 0 ? [tableBlock('Holders', columns, groups)] : []),
+    ...(all.length > limit ? [moreWords(all, limit)] : []),
+    ...(groups.some(({ holder }) => holder.kind === 'slab-object' && holder.member === null) ? [MERGED] : []),
+    ...(lines.length > 0 ? [[`${listedWords(answer, lines.length)}:`, ...lines].join('\n')] : []),
+    scannedWords(answer),
+  ];
 }
 
 const MERGED =
   'The kernel may merge slab caches: objects without a named member can be of another type than their cache says.';
 
 /** Returns `All 8 references`, or `20 of 57 references`. */
-function listedWords({ found: { counts } }: RefsAnswer, listed: number): string {
+function listedWords({ found: { counts } }: RefsFound, listed: number): string {
   const all = counts.kernel + counts.user + counts.free;
   return listed === all
     ? `All ${formatCount(all)} references`
@@ -94,7 +89,7 @@ const FORM_WORDS: Readonly<Record<Form, string>> = {
   page: 'pointer to the struct page of',
 };
 
-function headline(answer: RefsAnswer): string {
+function headline(answer: RefsFound): string {
   const { found, targetCount } = answer;
   const { kernel, user, free, target } = found.counts;
   const others = [
@@ -152,12 +147,8 @@ const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {
   target: 'target itself',
 };
 
-export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups'][number]['holder'] {
-  return holder;
-}
-
 /** Names places that are alike: `kmalloc-2k object + 0x48`. */
-export function holderWords({ kind, name, offset, member, category }: Omit<Holder, 'source'>): string {
+export function holderWords({ kind, name, offset, member, category }: Place): string {
   const named = name === null ? '?' : escapeText(name);
   const at = offset === null ? '' : ` + ${hex(BigInt(offset))}`;
   switch (kind) {
@@ -180,7 +171,7 @@ export function holderWords({ kind, name, offset, member, category }: Omit<Holde
   }
 }
 
-function scannedWords({ found, complete }: RefsAnswer): string {
+function scannedWords({ found, complete }: RefsFound): string {
   const { ramBytes, scannedBytes, unscanned } = found;
   const all = `Scanned: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}`;
   if (unscanned.length === 0) return `${all}.`;

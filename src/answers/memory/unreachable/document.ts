@@ -1,32 +1,11 @@
-import {
-  UNREACHABLE_REASONS,
-  type UnreachableAnswer,
-  type UnreachableGroup,
-} from '../../../account/references/unreachable.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
-import { kernelIdentity } from '../../../kernel/identity.js';
+import { UNREACHABLE_REASONS, type UnreachableAnswer, type UnreachableGroup } from '../../../contracts/unreachable.js';
 import { siteName } from '../../leaks/site-words.js';
-import { wrap } from '../../text/cut.js';
-import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { siteJson } from '../../whatis/render.js';
-import { CONTENT_WORDS } from '../unattributed/render.js';
-import type { UnreachableJson } from './schema.js';
-
-export function unreachableJson({ kernel, groups, warnings, ...answer }: UnreachableAnswer): UnreachableJson {
-  return {
-    schema: 'kdump-mem.memory-unreachable/1',
-    kernel: kernelIdentity(kernel),
-    ...answer,
-    groups: groups.map(({ site, examples, ...group }) => ({
-      ...group,
-      site: site && siteJson(site),
-      examples: examples.map(hex),
-    })),
-    warnings: [...warnings],
-  };
-}
+import { type Block, nextBlock, tableBlock } from '../../text/blocks.js';
+import type { Column } from '../../text/table.js';
+import { CONTENT_WORDS } from '../unattributed/document.js';
 
 const COLUMNS: readonly Column<UnreachableGroup>[] = [
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
@@ -54,28 +33,28 @@ function kindWords({ kind, name, merged }: UnreachableGroup): string {
 }
 
 /** A sentence, the groups, what else is known, and the next command. */
-export function unreachableText(
+export function unreachableBlocks(
   answer: UnreachableAnswer,
-  { limit, width, verbose }: ListOptions & { readonly verbose: boolean },
-  source: string,
-): string {
+  { limit, verbose, source }: { readonly limit: number; readonly verbose: boolean; readonly source: string },
+): Block[] {
   const { groups, explained, complete } = answer;
   const open = groups.filter(({ reason }) => reason === null);
   const shown = verbose ? groups : open;
-  const parts = [wrap(headline(answer), width).join('\n')];
-  const hasSites = shown.some(({ site }) => site !== null);
-  const columns = hasSites ? [...COLUMNS, SITE] : COLUMNS;
-  if (shown.length > 0) parts.push(renderTable(columns, shown.slice(0, limit), width));
-  if (shown.length > limit) parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
-  if (explained !== null && explained.allocations > 0) {
-    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable, but not suspected: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
-    parts.push(wrap(known, width).join('\n'));
-  }
-  if (shown.some(({ merged }) => merged === true)) parts.push(wrap(MERGED, width).join('\n'));
-  if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
+  const columns = shown.some(({ site }) => site !== null) ? [...COLUMNS, SITE] : COLUMNS;
   const first = open[0]?.examples[0];
-  if (first !== undefined) parts.push(`Next: kdump-mem whatis ${hex(first)} ${source}`);
-  return parts.join('\n\n');
+  return [
+    headline(answer),
+    ...(shown.length > 0 ? [tableBlock('Unreachable allocations', columns, shown.slice(0, limit))] : []),
+    ...(shown.length > limit ? [`${formatCount(shown.length - limit)} more: --limit N lists them`] : []),
+    ...(explained !== null && explained.allocations > 0
+      ? [
+          `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable, but not suspected: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`,
+        ]
+      : []),
+    ...(shown.some(({ merged }) => merged === true) ? [MERGED] : []),
+    ...(open.length > 0 || !complete ? [CAUTION] : []),
+    ...(first === undefined ? [] : [nextBlock(`kdump-mem whatis ${hex(first)} ${source}`)]),
+  ];
 }
 
 const MERGED = 'A merged cache has the objects of several caches of one size: the name of one of them stands for all.';

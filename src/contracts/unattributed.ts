@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { Immutable } from '../../../base/util.js';
-import { CONTENT_KINDS } from '../../../walk/memory/contents.js';
-import { holderSchema } from '../../refs/schema.js';
-import { address, count, kernelSchema, warningSchema } from '../../schema.js';
+import type { Immutable } from '../base/util.js';
+import { CONTENT_KINDS } from '../records/references.js';
+import { address, count, kernelSchema, warningSchema } from './common.js';
+import { holderSchema } from './refs.js';
 
 /** `kdump-mem memory --unattributed --json`, version 1. */
 export const unattributedSchema = z.strictObject({
@@ -43,4 +43,6 @@ export const unattributedSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type UnattributedJson = Immutable<z.infer<typeof unattributedSchema>>;
+export type UnattributedAnswer = Immutable<z.output<typeof unattributedSchema>>;
+/** Unattributed blocks of pages that are alike. */
+export type UnattributedGroup = UnattributedAnswer['groups'][number];

@@ -1,60 +1,15 @@
-import type { AllocationRecord } from '../../account/allocation-record.js';
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import type { Identity } from '../../account/whatis.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
-import { hex, jsonOf } from '../../base/util.js';
+import { hex } from '../../base/util.js';
 import type { Identified } from '../../contracts/object.js';
-import { kernelIdentity } from '../../kernel/identity.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
-import type { Warning } from '../../walk/warnings.js';
-import { siteFrameJson, siteName } from '../leaks/site-words.js';
-import { wrap } from '../text/cut.js';
-import type { WhatisJson } from './schema.js';
+import type { AllocationRecord, Identity, WhatisAnswer } from '../../contracts/whatis.js';
+import { siteName } from '../leaks/site-words.js';
+import type { Block } from '../text/blocks.js';
 
-/** Identities of addresses of one kernel. */
-export interface WhatisAnswer {
-  readonly kernel: KernelFacts;
-  readonly identities: readonly Identity[];
-  /** Whether each was requested as a page frame, `pfn:N`. */
-  readonly byFrame: readonly boolean[];
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
-
-export function whatisJson({ kernel, identities, complete, warnings }: WhatisAnswer): WhatisJson {
-  return {
-    schema: 'kdump-mem.whatis/1',
-    kernel: kernelIdentity(kernel),
-    identities: identities.map(identityJson),
-    complete,
-    warnings: [...warnings],
-  };
-}
-
-type IdentityJson = WhatisJson['identities'][number];
-
-export function identityJson(identity: Identity): IdentityJson {
-  const { address, physical, frame, category, object, site } = identity;
-  return {
-    address: hex(address),
-    physical: physical === null ? null : hex(BigInt(physical)),
-    frame,
-    category,
-    object: jsonOf(object),
-    site: site && siteJson(site),
-  };
-}
-
-export function siteJson(site: AllocationRecord): NonNullable<IdentityJson['site']> {
-  return { ...site, frames: site.frames.map(siteFrameJson) };
-}
-
-/** One line for each address, and one for its page. */
-export function whatisText({ identities, byFrame }: WhatisAnswer, width: number | null): string {
-  const text = (one: Identity, index: number) =>
-    identityText(one, byFrame[index] === true).flatMap((line) => wrap(line, width));
-  return identities.map((one, index) => text(one, index).join('\n')).join('\n\n');
+/** @param byFrame whether each address was requested as a page frame, `pfn:N` */
+export function whatisBlocks({ identities }: WhatisAnswer, byFrame: readonly boolean[]): Block[] {
+  return identities.map((one, index) => identityText(one, byFrame[index] === true).join('\n'));
 }
 
 /** What an address is part of, in a phrase. */
@@ -73,7 +28,7 @@ function identityText(identity: Identity, byFrame: boolean): string[] {
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(
-      `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(BigInt(physical))}.${object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
+      `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(physical)}.${object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
     );
   }
   if (byFrame && object?.kind === 'slab-object')
