@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import './scripts/codes.mjs';
+import './scripts/generate.mjs';
 import { SUITES } from './scripts/test-parts/suites.mjs';
 import { isolated as isolatedPool } from './test/support/isolated.js';
 import { LongestFirst } from './test/support/longest-first.js';
