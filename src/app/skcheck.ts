@@ -80,8 +80,8 @@ async function run(options: SkcheckOptions): Promise<number> {
 const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
 
 async function doctor(options: SkcheckOptions): Promise<number> {
-  const { printDoctor: tellDoctor } = await import('./doctor/command.js');
-  await tellDoctor('skcheck', options, OWN_CHECKS);
+  const { printDoctor } = await import('./doctor/command.js');
+  await printDoctor('skcheck', options, OWN_CHECKS);
   return EXIT.nothingStale;
 }
 
