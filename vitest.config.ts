@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import './scripts/generate.mjs';
 import { SUITES } from './scripts/test-parts/suites.mjs';
 import { isolated as isolatedPool } from './test/support/isolated.js';
 import { LongestFirst } from './test/support/longest-first.js';

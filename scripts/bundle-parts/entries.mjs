@@ -31,6 +31,18 @@ export function bothCommands() {
   return { stdin: { ...stdin, contents } };
 }
 
+/**
+ * Returns the lines of src/app/completion/generated.ts: functions that register every command except `completion` and
+ * `mcp`, which offer the others.
+ */
+export function allCommandsSource() {
+  const offered = SUBCOMMANDS.filter((name) => !['completion', 'mcp'].includes(name));
+  return [
+    ...offered.map((name) => `import { ${registrar(name)} } from '../${name}/command.js';`),
+    `export const ALL_COMMANDS = [${offered.map(registrar).join(', ')}];`,
+  ];
+}
+
 /** registerSkb for skb, registerTopTalkers for top-talkers. */
 function registrar(name) {
   return `register-${name}`.replaceAll(/-(.)/g, (_, letter) => letter.toUpperCase());

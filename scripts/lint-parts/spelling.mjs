@@ -13,9 +13,11 @@ const PAGES = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
-  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
+  ...['docs', 'src/codes'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-spelling-'));
@@ -30,7 +32,11 @@ try {
   const lines = new Map();
   // Lines of a shell script are code.
   for (const { file, line, text } of printedText(ROOT, 'src'))
-    if (!file.startsWith('src/capture/read/script') && !file.includes('completion/scripts'))
+    if (
+      !file.endsWith('/generated.ts') &&
+      !file.startsWith('src/capture/read/script') &&
+      !file.includes('completion/scripts')
+    )
       lines.set(file, `${lines.get(file) ?? ''}${line}: ${text.replaceAll('\n', ' ')}\n`);
   for (const [file, text] of lines) write(`${file}.txt`, text);
   const { status } = spawnSync(

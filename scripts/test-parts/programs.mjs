@@ -21,6 +21,7 @@ export const PROGRAMS = [
   'zsh=zsh',
   'fish=fish',
   'jq=jq',
+  'shellcheck=shellcheck',
   'tmux=tmux',
   '/usr/bin/chromium=chromium',
 ];

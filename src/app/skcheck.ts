@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import type { SkcheckReport } from '../answers/skcheck/schema.js';
 import { formatSkcheckText } from '../answers/skcheck/text.js';
-import { EXHAUSTION_ADVICE, ExhaustedError, HostError } from '../base/errors.js';
+import { ExhaustedError, HostError } from '../base/errors.js';
 import { escapeText } from '../base/escape.js';
 import { OutputError } from '../base/output-file.js';
 import { formatJson } from '../base/util.js';
@@ -9,7 +9,7 @@ import { endAll, READER_VARIABLE } from '../host/child.js';
 import type { HostSource } from '../host/host-source.js';
 import { liveHost } from '../host/live.js';
 import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
-import { reportBugs } from './kit/failure.js';
+import { EXHAUSTION_ADVICE, reportBugs } from './kit/failure.js';
 import { endWithReader, printAnswer, printText } from './kit/output.js';
 import { Progress } from './kit/terminal.js';
 import {
@@ -80,8 +80,8 @@ async function run(options: SkcheckOptions): Promise<number> {
 const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
 
 async function doctor(options: SkcheckOptions): Promise<number> {
-  const { printDoctor: tellDoctor } = await import('./doctor/command.js');
-  await tellDoctor('skcheck', options, OWN_CHECKS);
+  const { printDoctor } = await import('./doctor/command.js');
+  await printDoctor('skcheck', options, OWN_CHECKS);
   return EXIT.nothingStale;
 }
 

@@ -293,7 +293,3 @@ export function exhaustionOf(error: unknown): string | undefined {
   if (typeof code !== 'string') return undefined;
   return EXHAUSTION[code] && `${EXHAUSTION[code]} (${code})`;
 }
-
-/** Advice for such an error. */
-export const EXHAUSTION_ADVICE =
-  'Raise the limit of open files (ulimit -n), processes (ulimit -u, pids.max) or memory.';

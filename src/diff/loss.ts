@@ -74,7 +74,7 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
   if (!free || free.change === null || memory.change === null) return null;
   const lost = -free.change;
   const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
-  const isTold = leaves.some(({ change }) => change !== null);
+  const isComparable = leaves.some(({ change }) => change !== null);
   const named = leaves.filter(({ category }) => !OWNERLESS.has(category));
   const sum = (of: readonly CategoryDiff[], pick: (change: number) => number) =>
     of.reduce((all, { change }) => all + pick(change ?? 0), 0);
@@ -88,11 +88,11 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
   return {
     lost,
     plugged: memory.change,
-    ...(isTold
+    ...(isComparable
       ? { grew, shrank, unattributed, uncompared }
       : { grew: null, shrank: null, unattributed: null, uncompared: null }),
-    pipes: isTold && pipes && unattributed > 0 && pipes.mostBytes >= GOOD_PART * unattributed ? pipes : null,
-    explanation: isLost && isTold ? explanationOf(lost, grew, uncompared) : null,
+    pipes: isComparable && pipes && unattributed > 0 && pipes.mostBytes >= GOOD_PART * unattributed ? pipes : null,
+    explanation: isLost && isComparable ? explanationOf(lost, grew, uncompared) : null,
     categories: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))

@@ -271,8 +271,8 @@ export class MappingCounts {
     const found = this.at(index);
     // The same as in USS.
     if (found === 1) return true;
-    const told = this.#mappings[index]!;
-    if (told !== MAPPINGS.unknown && told > Math.min(found, MAPPINGS.more)) return false;
+    const mappings = this.#mappings[index]!;
+    if (mappings !== MAPPINGS.unknown && mappings > Math.min(found, MAPPINGS.more)) return false;
     return this.#isAnonymous(index) || this.#kinds[index] === KIND.file;
   }
 

@@ -37,3 +37,9 @@ export interface Explanation {
 
 /** Explanations of all codes of a kind. */
 export type Explanations<Code extends string> = Readonly<Record<Code, Explanation>>;
+
+/**
+ * A section of a page of src/codes. An error of the compiler names the page if a code of the program has no explanation
+ * there, or an explanation has no code.
+ */
+export type Section<_Page extends string, Code extends string> = { readonly [Each in Code]: Explanation };

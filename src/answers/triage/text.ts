@@ -10,7 +10,7 @@ import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js
 import { FINDINGS } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
-import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
+import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
@@ -143,8 +143,7 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
   if (!logs) return findingLines;
   return (finding, options) => {
     const corrupted = finding.report?.corrupted;
-    const note =
-      corrupted == null || options.isEffect ? [] : wrap(CORRUPTIONS_EXPLAINED[corrupted].means, roomIn(options));
+    const note = corrupted == null || options.isEffect ? [] : wrap(CORRUPTION[corrupted].means, roomIn(options));
     return [...findingLines(finding, options, true), ...indented(note)];
   };
 }

@@ -70,7 +70,7 @@ async function declared(of: string): Promise<Command> {
   }
   const [{ kdumpMemCommand }, { ALL_COMMANDS }, { registerMcp }] = await Promise.all([
     import('../kdump-mem.js'),
-    import('./all-commands.js'),
+    import('./generated.js'),
     import('../mcp/command.js'),
   ]);
   return kdumpMemCommand(...ALL_COMMANDS, registerMcp, registerCompletion);

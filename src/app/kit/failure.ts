@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
-import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from '../../answers/explain/errors.js';
+import { OPEN_ERROR, READ_ERROR, STORE_ERROR, TRACE_ERROR } from '../../answers/explain/generated.js';
 import {
-  EXHAUSTION_ADVICE,
   ExhaustedError,
   ExtractError,
   exhaustionOf,
@@ -17,6 +16,9 @@ import { escapeText } from '../../base/escape.js';
 import { OutputError } from '../../base/output-file.js';
 import { asCalled } from './called-as.js';
 import { isServed } from './served.js';
+
+/** Advice for a resource of this machine that ran out. */
+export const EXHAUSTION_ADVICE = OPEN_ERROR.exhausted.next;
 
 /** Exit statuses of kdump-mem. */
 export const EXIT = {
@@ -57,17 +59,17 @@ export function explainFailure(error: unknown): { line: string; status: number }
     return { line: errorLine(error.message), status };
   }
   if (error instanceof StoreError)
-    return { line: errorLine(error.message, error.next ?? STORE_ERRORS[error.code].next), status: EXIT.unreadable };
+    return { line: errorLine(error.message, error.next ?? STORE_ERROR[error.code].next), status: EXIT.unreadable };
   if (error instanceof WalkError) return { line: errorLine(error.message), status: EXIT.notFound };
   if (error instanceof KernelError) {
     const { cause, code, message } = error;
     const isMissing = code === 'damaged' && cause instanceof ReadError;
-    const advice = (isMissing ? READ_ERRORS[cause.code] : KERNEL_ERRORS[code]).next;
+    const advice = (isMissing ? READ_ERROR[cause.code] : OPEN_ERROR[code]).next;
     return { line: errorLine(message, error.next ?? advice), status: EXIT.unreadable };
   }
   if (error instanceof ReadError) {
     return {
-      line: errorLine(`what the answer needs cannot be read: ${error.message}`, READ_ERRORS[error.code].next),
+      line: errorLine(`what the answer needs cannot be read: ${error.message}`, READ_ERROR[error.code].next),
       status: EXIT.unreadable,
     };
   }
@@ -77,7 +79,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
   }
   if (error instanceof TraceError) {
     const status = error.code === 'process-ended' ? EXIT.notFound : EXIT.unreadable;
-    return { line: errorLine(error.message, error.next ?? TRACE_ERRORS[error.code].next), status };
+    return { line: errorLine(error.message, error.next ?? TRACE_ERROR[error.code].next), status };
   }
   if (error instanceof ExhaustedError)
     return { line: errorLine(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };

@@ -1,7 +1,7 @@
 import { type Argument, type Command, Option } from 'commander';
 import type { ToolCall } from '../../answers/mcp/schema.js';
-import { ALL_COMMANDS } from '../completion/all-commands.js';
 import { lineWords } from '../completion/command-line.js';
+import { ALL_COMMANDS } from '../completion/generated.js';
 import { kdumpMemCommand } from '../kdump-mem.js';
 import { UsageError } from '../kit/failure.js';
 

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { HOST_ERRORS } from '../../answers/explain/errors.js';
+import { HOST_ERROR } from '../../answers/explain/generated.js';
 import { SKCHECK_GROUPINGS, type SkcheckGrouping } from '../../answers/skcheck/schema.js';
 import type { HostErrorCode } from '../../base/errors.js';
 import type { OutputError } from '../../base/output-file.js';
@@ -261,5 +261,5 @@ const ROOT_ADVICE: Partial<Record<HostErrorCode, string>> = {
 
 export function adviceFor(code: HostErrorCode, captured: boolean): string {
   const own = captured ? CAPTURE_ADVICE : process.geteuid?.() === 0 ? ROOT_ADVICE : {};
-  return own[code] ?? HOST_ERRORS[code].next;
+  return own[code] ?? HOST_ERROR[code].next;
 }

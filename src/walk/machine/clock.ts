@@ -166,7 +166,7 @@ const STEAL = 'CPUTIME_STEAL';
 /** Allowance: steal that is accounted at once after a pause may exceed the guest’s own clock. Seconds. */
 const MAX_EXCESS = 60;
 /** `rq.prev_steal_time` is updated just after the counter. Seconds. */
-const MAX_APART = 1;
+const MOST_STEAL_APART = 1;
 
 /**
  * Reads `kernel_cpustat` of each CPU. It counts nanoseconds since 4.11.
@@ -199,7 +199,7 @@ export function readCpuTimes(kernel: Kernel): CpuTimes {
       throw damaged(`CPU ${cpu} was busy for ${Math.round(all)} s, but uptime is ${Math.round(up)} s`);
     const steal = seconds.at(-1) ?? 0;
     const again = schedulerSteal(kernel, cpu);
-    if (again !== undefined && Math.abs(again - steal) > MAX_APART)
+    if (again !== undefined && Math.abs(again - steal) > MOST_STEAL_APART)
       throw damaged(
         `steal time of CPU ${cpu} is ${steal.toFixed(1)} s, but rq.prev_steal_time is ${again.toFixed(1)} s`,
       );

@@ -121,9 +121,9 @@ export class SockReader {
     const protocol = sock.number('sk_protocol');
     const state = sock.number('__sk_common.skc_state');
     const inet = family === AF_INET || family === AF_INET6;
-    const orUnknown = <T>(what: string, otherwise: T, tell: () => T): T => {
+    const orUnknown = <T>(what: string, otherwise: T, readValue: () => T): T => {
       try {
-        return tell();
+        return readValue();
       } catch (error) {
         const message = `sock ${hex(address)}: ${what}: ${(error as Error).message}`;
         incomplete(incompleteness(error), message);

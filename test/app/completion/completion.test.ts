@@ -1,8 +1,8 @@
 import { basename, dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ALL_COMMANDS } from '../../../src/app/completion/all-commands.js';
 import { registerCompletion } from '../../../src/app/completion/command.js';
 import { lineWords } from '../../../src/app/completion/command-line.js';
+import { ALL_COMMANDS } from '../../../src/app/completion/generated.js';
 import { suggest } from '../../../src/app/completion/suggest.js';
 import { kdumpMemCommand } from '../../../src/app/kdump-mem.js';
 import { registerMcp } from '../../../src/app/mcp/command.js';

@@ -1,6 +1,6 @@
 import type { Command, Option } from 'commander';
 import { expect, test } from 'vitest';
-import { ALL_COMMANDS } from '../../../src/app/completion/all-commands.js';
+import { ALL_COMMANDS } from '../../../src/app/completion/generated.js';
 import { kdumpMemCommand } from '../../../src/app/kdump-mem.js';
 import { registerMcp } from '../../../src/app/mcp/command.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { CommandLineMask } from '../../../src/capture/read/command-line.js';
-import { HOST } from '../../../src/capture/read/script.js';
+import { CAPTURE_SCRIPT } from '../../../src/capture/read/script.js';
+
+const [MASKED] = /^masked\(\) \{\n.*?^\}\n/ms.exec(CAPTURE_SCRIPT)!;
 
 /** Formats of kernels from 5.10 to 7.2, dracut and systemd; each contains the secret s3cret. */
 const KEPT_HEADS = [
@@ -48,7 +50,7 @@ function byNode(log: string, pieceBytes: number): string {
 
 /** Runs the function of the script. */
 function byScript(log: string, withArguments: boolean): string {
-  const script = `asked() { ${withArguments}; }\n${HOST}\nmasked`;
+  const script = `asked() { ${withArguments}; }\n${MASKED}masked`;
   const { stdout, status, stderr } = spawnSync('sh', ['-c', script], {
     input: Buffer.from(log, 'latin1'),
     env: { ...process.env, LC_ALL: 'C' },

@@ -11,7 +11,7 @@ import type { Declaration, Figure } from '../../../triage/findings/declared.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { forestHtml } from '../../blocked/document.js';
-import { CORRUPTIONS_EXPLAINED } from '../../explain/findings.js';
+import { CORRUPTION } from '../../explain/generated.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
@@ -237,7 +237,7 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
 <h3 id="${id}"><span class="severity">${LABELS[severity]}${finding.past && ' (earlier)'}</span> <span class="name">${code}</span></h3>
 ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
-${corrupted == null ? undefined : html`<p>${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
+${corrupted == null ? undefined : html`<p>${CORRUPTION[corrupted].means}</p>`}
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
 ${finding.waits && forestHtml(finding.waits.roots, finding.waits.locks)}

@@ -1,0 +1,1 @@
+export function codesSource(root: string): string[];
