@@ -35,16 +35,17 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
 }
 
 async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
-  const [{ openNativeDump }, { triage }, { dumpTime, notedIn }, { failedJson, textSummaryJson, summaryJson }] =
-    await Promise.all([
+  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
+    [
       import('../../kernel/native/open.js'),
       import('../../triage/triage.js'),
       import('../../answers/info/answer.js'),
       import('../../answers/triage/line.js'),
-    ]);
+    ],
+  );
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
-  const { ringBeside, withRing } = await import('./ring.js');
+  const { momentOf, ringBeside, withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -70,15 +71,15 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      const noExtract = options.besideExtract && (await extracted(kernel, options, filesOf(used)));
+      // Of an extract another one has nothing more, unless names are to be replaced.
+      const isWanted = options.besideExtract && (options.anonymize || !kernel.physical.isExtract);
+      const noExtract = isWanted && (await extracted(kernel, options, filesOf(used)));
       const read = await withLogBeside(triage(kernel), vmcore);
-      const time = dumpTime(noted, read.machine.clock);
-      const moment = { at: time ? new Date(time.at) : null, host: read.machine.uts?.nodename };
-      const answer = withRing(read, options.ring, ringBeside(path), moment);
+      const answer = withRing(read, options.ring, ringBeside(path), momentOf(read.machine));
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
-      return { ...summaryJson(found, noted, used), ...(noExtract === undefined ? {} : { noExtract }) };
+      return { ...summaryJson(found, noted, used), ...(noExtract ? { noExtract } : {}) };
     } finally {
       image.close();
     }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoredError } from '../../answers/growth/stored.js';
+import { dumpTime } from '../../answers/info/answer.js';
 import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sample.js';
 import { HostError } from '../../base/errors.js';
 import { type RingCopy, readRing } from '../../base/ring.js';
@@ -13,6 +14,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { ranked } from '../../triage/answer.js';
 import { type Finding, found } from '../../triage/finding.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
+import type { MachineFacts } from '../../walk/machine-facts.js';
 
 /** The ring of kdump-mem-ring.service. */
 const OWN_RING = `/${RING}`;
@@ -38,6 +40,12 @@ export interface RingMoment {
   readonly at?: Date | null;
   /** Host of the dump: the ring of this machine is used only for its own dumps. Undefined: unknown. */
   readonly host?: string | undefined;
+}
+
+/** The crash of a dump. */
+export function momentOf(machine: MachineFacts): RingMoment {
+  const time = dumpTime(machine, machine.clock);
+  return { at: time ? new Date(time.at) : null, host: machine.uts?.nodename };
 }
 
 /** The boot of this machine; null: hidden. */
