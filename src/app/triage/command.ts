@@ -224,9 +224,9 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
 
 /** With what a recorder kept of the time before. */
 async function recordedBy(found: KernelTriage, { ring, live, vmcore }: TriageOptions): Promise<KernelTriage> {
-  const { bootId, momentOf, ringBeside, withRing } = await import('./ring.js');
-  if (live) return withRing(found, ring, undefined, { bootId: bootId() });
-  return withRing(found, ring, vmcore?.[0] && ringBeside(vmcore[0]), momentOf(found.machine));
+  const { bootId, momentOf, ringsBeside, withRing } = await import('./ring.js');
+  if (live) return withRing(found, ring, [], { bootId: bootId() });
+  return withRing(found, ring, vmcore?.slice(0, 1).flatMap(ringsBeside) ?? [], momentOf(found.machine));
 }
 
 /** With the findings of this host's files. */

@@ -45,7 +45,7 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
   );
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
-  const { momentOf, ringBeside, withRing } = await import('./ring.js');
+  const { momentOf, ringsBeside, withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -75,7 +75,7 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const isWanted = options.besideExtract && (options.anonymize || !kernel.physical.isExtract);
       const noExtract = isWanted && (await extracted(kernel, options, filesOf(used)));
       const read = await withLogBeside(triage(kernel), vmcore);
-      const answer = withRing(read, options.ring, ringBeside(path), momentOf(read.machine));
+      const answer = withRing(read, options.ring, ringsBeside(path), momentOf(read.machine));
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));

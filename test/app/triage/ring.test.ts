@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
@@ -25,6 +25,7 @@ beforeEach(() => {
 
 const holder = (bytes: number): RecordedHolder => ({
   category: 'anonymous',
+  scan: 'processes',
   key: '7 100',
   name: 'grows\n\u001b[31m',
   pid: 7,
@@ -34,11 +35,11 @@ const holder = (bytes: number): RecordedHolder => ({
 
 /** An earlier record of the same boot. */
 const recordAt = (uptime: number) =>
-  formatJson(recordedHoldersJson({ bootId: 'this', uptime, holders: [holder(50 * MIB)] }));
+  formatJson(recordedHoldersJson({ bootId: 'this', uptime, scans: ['processes'], holders: [holder(50 * MIB)] }));
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
-function recorded(file: string, last: Date, bootId = 'first'): void {
-  const ring = Ring.open(file);
+function recorded(file: string, last: Date, bootId = 'first', copy?: string): void {
+  const ring = Ring.open(file, copy);
   for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
     const time = new Date(last.getTime() - 5000 * (4 - index));
     const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
@@ -47,7 +48,7 @@ function recorded(file: string, last: Date, bootId = 'first'): void {
     ring.append(formatJson(watchSampleJson(sample)));
     if (index % 2 > 0) continue;
     const holders = [holder(mib * MIB - 50 * MIB)];
-    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, holders })));
+    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, scans: ['processes'], holders })));
   }
   ring.close();
 }
@@ -78,6 +79,19 @@ describe('triage --ring', () => {
     const { stdout } = await kdumpMem('triage', '--ring', join(at, 'ring'), join(at, 'dmesg'));
     expect(stdout).toContain('anonymous grew by 300 MiB (29 % of memory) in 20 s, about 900 MiB a minute');
     expect(stdout).toContain('Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB.');
+  });
+
+  test('a log of pstore: what pstore kept of the ring beside it, unless that is of another boot', async () => {
+    const pmsg = join(at, 'pmsg-ramoops-0');
+    writeFileSync(pmsg, '');
+    recorded(join(at, 'ring'), new Date(), 'first', pmsg);
+    writeFileSync(pmsg, readFileSync(pmsg).subarray(300));
+    writeFileSync(join(at, 'dmesg-ramoops-0'), `Panic#1 Part1\n${OOM}`);
+    const beside = () => kdumpMem('triage', '--json', join(at, 'dmesg-ramoops-0'));
+    // The oldest sample is lost.
+    expect(grown(await beside())).toMatchObject([{ beforeBytes: 150 * MIB, grownBytes: 250 * MIB, pid: 7 }]);
+    utimesSync(pmsg, 1, 1);
+    expect(grown(await beside())).toEqual([]);
   });
 
   test('a dump: the ring beside it, of the boot that ended at its crash', async () => {
