@@ -180,7 +180,12 @@ const NOT_OF_PROCESS = { pid: null, began: null } as const;
 
 function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
   const owner = { process: comm ?? '?', orphans: 'orphaned', unknown: 'owner unknown' }[kind];
-  return { key: `sockets ${pid ?? kind}`, name: `${owner} (${sockets} sockets)`, pid, bytes: pinned.likely };
+  return {
+    key: `sockets ${pid ?? kind}`,
+    name: `${owner} (${sockets} ${sockets === 1 ? 'socket' : 'sockets'})`,
+    pid,
+    bytes: pinned.likely,
+  };
 }
 
 /** Scans whose holders are single processes. With the pid, the start identifies one. */

@@ -11,7 +11,7 @@ import type { RecordedHolder } from '../../../src/growth/recorded.js';
 import { look } from '../../growth/made-up-machine.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
-import { madeSource, WEB_HOST } from '../../support/made-host.js';
+import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const MIB = 2 ** 20;
@@ -181,12 +181,28 @@ describe('triage --ring', () => {
   });
 });
 
+/** Lines of /proc/meminfo: everything else is 0. */
+const NO_OTHERS = [
+  'Buffers Cached SwapCached Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked',
+  'SwapTotal SwapFree Dirty Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim KernelStack PageTables',
+  'SecPageTables NFS_Unstable Bounce WritebackTmp Committed_AS VmallocTotal VmallocUsed Percpu HardwareCorrupted Hugetlb',
+]
+  .join(' ')
+  .split(' ')
+  .map((name) => `${name}: 0 kB\n`)
+  .join('');
+
 describe('the recorder', () => {
   const status = (pid: number, mib: number) => ({
     [`/proc/${pid}/status`]: `Name:\tp${pid}\nState:\tS (sleeping)\nPPid:\t1\nFDSize:\t64\nVmRSS:\t${mib * 1024} kB\nRssAnon:\t${mib * 1024} kB\nRssFile:\t0 kB\nRssShmem:\t0 kB\nVmPTE:\t0 kB\nThreads:\t1\n`,
     [`/proc/${pid}/stat`]: `${pid} (p${pid}) S 1 ${'0 '.repeat(17)}${pid}00 0 0\n`,
   });
-  function host(uptime: number, anonMib: number, more: Readonly<Record<string, string>> = {}) {
+  function host(
+    uptime: number,
+    anonMib: number,
+    more: Readonly<Record<string, string>> = {},
+    rest: Partial<MadeHost> = {},
+  ) {
     const kib = anonMib * 1024;
     return madeSource({
       files: {
@@ -198,6 +214,7 @@ describe('the recorder', () => {
         ...status(1, 5),
         ...more,
       },
+      ...rest,
     });
   }
   /** Samples hosts in turn. */
@@ -237,6 +254,48 @@ describe('the recorder', () => {
       ['dentry', 'slab-unreclaimable', 9000 / 256],
       ['p1', 'anonymous', 5],
     ]);
+  });
+
+  test('if memory without a counter grew, owners of sockets are a list of their own', async () => {
+    const texts: string[] = [];
+    const memory = (uptime: number, usedMib: number, queuedMib: number) => {
+      const socket = (recvQ: number, own: number, peer: number, sent: number) =>
+        `u_str ESTAB ${recvQ} 0 * ${own} * ${peer} skmem:(r0,rb212992,t${sent},tb212992,f0,w0,o0,bl0,d0) <->\n`;
+      const [free, bytes] = [`MemFree: ${4_000_000 - usedMib * 1024} kB`, queuedMib * MIB];
+      const meminfo = `MemTotal: 4194304 kB\n${free}\n${NO_OTHERS}`;
+      const files = {
+        ...status(7, 5),
+        '/proc/meminfo': meminfo,
+        '/proc/7/comm': 'p7\n',
+        '/proc/sys/fs/pipe-max-size': '1048576\n',
+      };
+      const links = { '/proc/self/ns/net': 'net:[1]', '/proc/7/ns/net': 'net:[1]', '/proc/7/fd/3': 'socket:[77]' };
+      const unix = socket(bytes, 77, 78, 0) + socket(0, 78, 77, bytes);
+      return host(uptime, 0, files, { links, ss: { inet: '', unix, others: '' } });
+    };
+    let now = memory(100, 0, 0);
+    const source = new Proxy(now, { get: (_, name) => Reflect.get(now, name) });
+    const recorder = new RingRecorder({ append: (text) => void texts.push(text) }, source);
+    for (const one of [now, memory(105, 70, 65), memory(110, 140, 130)]) {
+      now = one;
+      recorder.sample(new Date(0));
+      await recorder.pending;
+    }
+    const lists = texts.map((text) => JSON.parse(text)).filter(({ holders }) => holders);
+    const sockets = lists.filter(({ scans }) => scans.includes('sockets'));
+    expect(lists.map(({ scans }) => scans.join(' '))).toEqual([
+      'processes caches',
+      'processes caches pipes',
+      'sockets',
+      'processes caches pipes',
+      'sockets',
+    ]);
+    expect(sockets.map(({ uptimeSeconds }) => uptimeSeconds)).toEqual([105, 110]);
+    const [first, second] = sockets.flatMap(({ holders }) => holders as Record<string, unknown>[]);
+    const owner = { name: 'p7 (1 socket)', key: 'sockets 7 700', pid: 7, category: 'unattributed', bound: false };
+    // The structure of a socket buffer has 512 bytes.
+    expect(first).toMatchObject({ ...owner, bytes: 65 * MIB + 512 });
+    expect(second).toMatchObject({ ...owner, bytes: 130 * MIB + 512 });
   });
 
   test('a record fits, whatever names are', () => {
