@@ -71,8 +71,9 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      // Of an extract another one has nothing more, unless names are to be replaced.
-      const isWanted = options.besideExtract && (options.anonymize || !kernel.physical.isExtract);
+      const isOwn = kernel.physical.isExtract && OF_CAPTURE_KERNEL.test(path);
+      // Another one has nothing more, unless names are to be replaced.
+      const isWanted = options.besideExtract && (options.anonymize || !isOwn);
       const noExtract = isWanted && (await extracted(kernel, options, filesOf(used)));
       const read = await withLogBeside(triage(kernel), vmcore);
       const answer = withRing(read, options.ring, ringsBeside(path), momentOf(read.machine));
@@ -95,6 +96,9 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
     }
   }
 }
+
+/** Where kdump-mem-vmcore writes extracts, with all that an extract beside a dump has. */
+const OF_CAPTURE_KERNEL = /\/extract-\d{14}\/vmcore$/;
 
 /** Writes an extract beside the dump. Returns why it could not. */
 async function extracted(
