@@ -136,8 +136,7 @@ function info(clean: NativeKernel): Question {
       const unknowns = new Unknowns();
       const { vmcoreinfo, facts, provenance } = kernel;
       const fields = fieldsOf(kernel, vmcoreinfo);
-      const crashed = vmcoreinfo.crashTime !== undefined;
-      const machine = describeMachine(kernel as Kernel, fields, crashed, unknowns);
+      const machine = describeMachine(kernel as Kernel, fields, unknowns);
       const told = { facts, provenance, machine };
       const missing = [...impossibleFigures(told), ...unknowns.list()];
       const { crashTime } = vmcoreinfo;

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { basename } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { errorCode, HostError, StoreError } from './errors.js';
 
@@ -6,6 +7,8 @@ import { errorCode, HostError, StoreError } from './errors.js';
 export const RING_BYTES = 8 * 2 ** 20;
 /** Maximum length of a record. */
 export const MOST_RECORD = 32 * 2 ** 10;
+/** Maximum length of a copied record: pmsg has 4 KiB by default, and keeps its newest bytes. */
+export const MOST_COPIED = 2 * 2 ** 10 - 64;
 /** No ring is larger: a reader holds it in memory. */
 const MOST_RING = 16 * 2 ** 20;
 
@@ -41,11 +44,12 @@ export function isRing(head: Buffer): boolean {
  * was written in part before a crash, is left out.
  *
  * @param bytes hostile
+ * @param first 0: bytes without a title
  */
-export function ringRecords(bytes: Buffer): RingContents {
+export function ringRecords(bytes: Buffer, first = FIRST): RingContents {
   const records: RingRecord[] = [];
   let damaged = 0;
-  for (let at = bytes.indexOf(MAGIC, FIRST); at >= 0; ) {
+  for (let at = bytes.indexOf(MAGIC, first); at >= 0; ) {
     const record = recordAt(bytes, at);
     if (record) records.push(record);
     else damaged++;
@@ -80,7 +84,10 @@ export interface RingCopy {
   readonly bytes: Buffer;
 }
 
-/** @param ring its path, or a copy @throws {HostError} `unreadable` */
+/** A record of pstore's memory for messages of programs, which keeps its newest bytes: `pmsg-ramoops-0`. */
+export const PMSG = /^pmsg-[a-z_]+-\d{1,20}$/;
+
+/** @param ring its path, a copy, or a file of pmsg @throws {HostError} `unreadable` */
 export function readRing(ring: string | RingCopy): RingContents {
   const file = typeof ring === 'string' ? ring : ring.name;
   const refused = (why: string, cause?: unknown) =>
@@ -96,8 +103,10 @@ export function readRing(ring: string | RingCopy): RingContents {
     if (cause instanceof HostError) throw cause;
     throw refused(`cannot be read (${errorCode(cause)})`, cause);
   }
-  if (!isRing(bytes)) throw refused('not a ring');
-  return ringRecords(bytes);
+  if (isRing(bytes)) return ringRecords(bytes);
+  if (!PMSG.test(basename(file))) throw refused('not a ring');
+  // Its oldest record begins anywhere, and other programs may write to it.
+  return { ...ringRecords(bytes, 0), damaged: 0 };
 }
 
 /**
@@ -109,9 +118,11 @@ export class Ring {
   #at: number;
   #number: number;
   #isFlushing = false;
+  readonly #copy: number | undefined;
 
-  private constructor(fd: number, at: number, number: number) {
+  private constructor(fd: number, copy: number | undefined, at: number, number: number) {
     this.#fd = fd;
+    this.#copy = copy;
     this.#at = at;
     this.#number = number;
   }
@@ -119,9 +130,10 @@ export class Ring {
   /**
    * Creates a ring, or continues one behind its newest record.
    *
+   * @param copy a device that also receives small records, if it exists
    * @throws {StoreError} it cannot be written, or the file is something else
    */
-  static open(file: string): Ring {
+  static open(file: string, copy?: string): Ring {
     const isNew = !fs.existsSync(file);
     let fd: number;
     try {
@@ -138,13 +150,13 @@ export class Ring {
         throw new StoreError('cannot-write', `${file}: not a ring of kdump-mem watch --ring`);
       if (size === RING_BYTES && isRing(bytes)) {
         const newest = ringRecords(bytes).records.at(-1);
-        return new Ring(fd, newest?.end ?? FIRST, (newest?.number ?? 0) + 1);
+        return new Ring(fd, openedCopy(copy), newest?.end ?? FIRST, (newest?.number ?? 0) + 1);
       }
       writeWhole(fd, Buffer.alloc(RING_BYTES), 0);
       fs.ftruncateSync(fd, RING_BYTES);
       fs.fsyncSync(fd);
       writeWhole(fd, TITLE, 0);
-      return new Ring(fd, FIRST, 1);
+      return new Ring(fd, openedCopy(copy), FIRST, 1);
     } catch (cause) {
       fs.closeSync(fd);
       // What fitted on a full disk is no ring, and would keep it full.
@@ -154,19 +166,18 @@ export class Ring {
     }
   }
 
-  /** @param text at most MOST_RECORD bytes @throws {RangeError} it is longer; the error of the write */
-  append(text: string): void {
-    const body = Buffer.from(text);
-    if (body.length > MOST_RECORD) throw new RangeError('a record that is too long');
-    const record = Buffer.alloc(HEAD + body.length);
-    MAGIC.copy(record);
-    record.writeUInt32LE(body.length, MAGIC.length);
-    record.writeBigUInt64LE(BigInt(this.#number), MAGIC.length + 8);
-    body.copy(record, HEAD);
-    record.writeUInt32LE(crc32(record.subarray(MAGIC.length + 8)), MAGIC.length + 4);
+  /**
+   * @param text at most MOST_RECORD bytes
+   * @param short what the copy receives, at most MOST_COPIED bytes; otherwise it receives nothing
+   * @throws {RangeError} it is longer; the error of the write
+   */
+  append(text: string, short = text): void {
+    const record = recordOf(text, this.#number);
+    if (record.length > HEAD + MOST_RECORD) throw new RangeError('a record that is too long');
     if (this.#at + record.length > RING_BYTES) this.#at = FIRST;
     writeWhole(this.#fd, record, this.#at);
     this.#at += record.length;
+    this.#writeCopy(short === text ? record : recordOf(short, this.#number));
     this.#number++;
     if (this.#isFlushing) return;
     this.#isFlushing = true;
@@ -175,8 +186,37 @@ export class Ring {
     });
   }
 
+  #writeCopy(record: Buffer): void {
+    if (this.#copy === undefined || record.length > HEAD + MOST_COPIED) return;
+    try {
+      fs.writeSync(this.#copy, record);
+    } catch {
+      // The ring has it.
+    }
+  }
+
   close(): void {
     fs.closeSync(this.#fd);
+    if (this.#copy !== undefined) fs.closeSync(this.#copy);
+  }
+}
+
+function recordOf(text: string, number: number): Buffer {
+  const body = Buffer.from(text);
+  const record = Buffer.alloc(HEAD + body.length);
+  MAGIC.copy(record);
+  record.writeUInt32LE(body.length, MAGIC.length);
+  record.writeBigUInt64LE(BigInt(number), MAGIC.length + 8);
+  body.copy(record, HEAD);
+  record.writeUInt32LE(crc32(record.subarray(MAGIC.length + 8)), MAGIC.length + 4);
+  return record;
+}
+
+function openedCopy(path: string | undefined): number | undefined {
+  try {
+    return path === undefined ? undefined : fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_APPEND);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,9 +1,15 @@
 import type { CategoryName } from '../records/categories.js';
 import type { WatchSample } from './watch/answer.js';
 
+/** Scans that find holders: the first two each minute, the others when their category grows. */
+export const HOLDER_SCANS = ['processes', 'caches', 'files', 'pipes', 'sockets'] as const;
+const EACH_MINUTE: readonly HolderScan[] = ['processes', 'caches'];
+export type HolderScan = (typeof HOLDER_SCANS)[number];
+
 /** What a process, cache, file system or program holds of a category at one time. */
 export interface RecordedHolder {
   readonly category: CategoryName;
+  readonly scan: HolderScan;
   /** The same at other times of this boot. */
   readonly key: string;
   /** Untrusted. */
@@ -21,6 +27,8 @@ export interface RecordedHolder {
 export interface RecordedHolders {
   readonly bootId: string | null;
   readonly uptime: number;
+  /** Completed scans: a holder of another one may have been there. */
+  readonly scans: readonly HolderScan[];
   readonly holders: readonly RecordedHolder[];
 }
 
@@ -39,17 +47,22 @@ export interface RecordedGrowth {
   /** From the end of the rise to the last sample. */
   readonly endedSeconds: number;
   /** The holder that grew most; null: none has a quarter of it. */
-  readonly owner: (RecordedHolder & { readonly grownBytes: number }) | null;
+  readonly owner: GrownHolder | null;
 }
+
+/** A holder, and its growth between two lists; if `isBound`, not all of that need be growth. */
+type GrownHolder = RecordedHolder & { readonly grownBytes: number };
 
 /** Minimum share of the growth of a named owner. */
 const OWNER_SHARE = 0.25;
 
-/** The samples of one boot. @param bootId null: those whose boot is unknown */
+/** The samples of one boot, by time. @param bootId null: those whose boot is unknown */
 export function ofBoot({ samples, holders }: Recorded, bootId: string | null): Recorded {
   return {
-    samples: samples.filter(({ look }) => look.machine.bootId === bootId),
-    holders: holders.filter((one) => one.bootId === bootId),
+    samples: samples
+      .filter(({ look }) => look.machine.bootId === bootId)
+      .toSorted((a, b) => a.look.machine.uptime - b.look.machine.uptime),
+    holders: holders.filter((one) => one.bootId === bootId).toSorted((a, b) => a.uptime - b.uptime),
   };
 }
 
@@ -98,26 +111,43 @@ function ownerOf(
   to: number,
   points: readonly Point[],
   all: readonly RecordedHolders[],
-): RecordedGrowth['owner'] {
-  const before = all.findLast(({ uptime }) => uptime <= from) ?? all[0];
-  // The owner may have been killed after it: the last list within the rise, or the first one after it.
-  const after = all.findLast(({ uptime }) => uptime <= to && uptime > from) ?? all.find(({ uptime }) => uptime >= to);
-  if (!before || !after || after.uptime <= before.uptime) return null;
+): GrownHolder | null {
+  const since = (all.findLast(({ uptime }) => uptime <= from) ?? all[0])?.uptime ?? 0;
   const bytesAt = (uptime: number) => points.findLast(({ at }) => at <= uptime)?.bytes ?? points[0]?.bytes ?? 0;
-  const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
-  const listed = new Map(before.holders.filter((one) => one.category === category).map((one) => [one.key, one.bytes]));
-  // What is not listed is smaller than all that is, if the list was full.
-  const least = listed.size < MOST_HOLDERS ? 0 : Math.min(...listed.values());
-  const grown = after.holders
-    .filter((one) => one.category === category)
-    .map((one) => {
-      const isNew = one.began !== null && one.began > before.uptime;
-      return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };
-    })
-    .toSorted((a, b) => b.grownBytes - a.grownBytes);
-  const [most] = grown;
-  return most && most.grownBytes > 0 && most.grownBytes >= OWNER_SHARE * grownThen ? most : null;
+  const owners = HOLDER_SCANS.flatMap((scan) => {
+    const lists = all.filter(({ uptime, scans }) => uptime >= since && scans.includes(scan));
+    const before = lists.findLast(({ uptime }) => uptime <= from) ?? lists[0];
+    // The owner may have been killed after it: the last list within the rise, or the first one after it.
+    const after =
+      lists.findLast(({ uptime }) => uptime <= to && uptime > from) ?? lists.find(({ uptime }) => uptime >= to);
+    if (!before || !after) return [];
+    const has = (one: RecordedHolder) => one.category === category && one.scan === scan;
+    // A single list tells what they hold, and not since when.
+    if (after.uptime <= before.uptime)
+      return EACH_MINUTE.includes(scan)
+        ? []
+        : after.holders.filter(has).map((one) => ({ ...one, grownBytes: one.bytes, isBound: true as const }));
+    const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
+    return grownBetween(before.holders.filter(has), before.uptime, after.holders.filter(has)).filter(
+      ({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen,
+    );
+  }).toSorted((a, b) => b.grownBytes - a.grownBytes);
+  return owners.find(({ isBound }) => !isBound) ?? owners[0] ?? null;
 }
 
-/** Maximum number of holders of a category in one list. */
+function grownBetween(
+  before: readonly RecordedHolder[],
+  uptime: number,
+  after: readonly RecordedHolder[],
+): GrownHolder[] {
+  const listed = new Map(before.map((one) => [one.key, one.bytes]));
+  // What is not listed is smaller than all that is, if the list was full.
+  const least = listed.size < MOST_HOLDERS ? 0 : Math.min(...listed.values());
+  return after.map((one) => {
+    const isNew = one.began !== null && one.began > uptime;
+    return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };
+  });
+}
+
+/** Maximum number of holders of a scan and category in one list. */
 export const MOST_HOLDERS = 24;

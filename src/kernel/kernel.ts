@@ -185,8 +185,8 @@ export interface Kernel {
   /** Layouts that are known without types. Absent where the engine does not read VMCOREINFO (crash). */
   readonly stated?: StatedLayout;
 
-  /** Whether VMCOREINFO records a crash (CRASHTIME). Absent where the engine does not read VMCOREINFO (crash). */
-  readonly crashed?: boolean;
+  /** Seconds since 1970 of the crash that VMCOREINFO records. Absent: none, or VMCOREINFO is not read (crash). */
+  readonly crashTime?: number | undefined;
 
   /** Warnings that apply to every result. Absent where types are the kernel's own (crash checks them itself). */
   readonly doubts?: readonly KernelDoubt[];

@@ -45,7 +45,7 @@ export function triage(
 ): KernelTriage {
   const warnings = new Warnings(kernel.doubts);
   const unknowns = new Unknowns();
-  const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
+  const machine = describeMachine(kernel, fieldsOf(kernel), unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
   const log = attempted(warnings, 'the log', () => messages(kernel, {}));
   const { panic } = machine;

@@ -14,6 +14,8 @@ import type { Unknowns } from './warnings.js';
 export interface MachineFacts {
   readonly uts?: UtsFacts;
   readonly clock?: ClockFacts;
+  /** Seconds since 1970, as the kernel noted it when it crashed. */
+  readonly crashTime?: number;
   /** CPUs by number. */
   readonly online?: readonly number[];
   readonly possible?: readonly number[];
@@ -42,9 +44,10 @@ const MOST_RUNNING = 512;
 /** Maximum memory size: physical addresses have at most 52 bits. */
 const MOST_MEMORY = 2 ** 52;
 
-/** @param crashed see readPanic */
-export function describeMachine(kernel: Kernel, fields: Fields, crashed: boolean, unknowns: Unknowns): MachineFacts {
+export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknowns): MachineFacts {
+  const { crashTime } = kernel;
   const facts = {
+    crashTime,
     uts: unknowns.try('kernel version and host name', () => readUts(kernel, fields)),
     clock: unknowns.try('kernel clock and uptime', () => readClock(kernel)),
     online: unknowns.try('online CPUs', () => cpuMask(kernel, '__cpu_online_mask')),
@@ -63,7 +66,7 @@ export function describeMachine(kernel: Kernel, fields: Fields, crashed: boolean
     const misplaced = misplacement(kernel, task);
     if (misplaced !== undefined) unknowns.add(`current task of CPU ${cpu}`, 'damaged', misplaced);
   }
-  const panic = readPanic(kernel, fields, crashed, unknowns);
+  const panic = readPanic(kernel, fields, crashTime !== undefined, unknowns);
   return { ...present(facts), running, panic };
 }
 

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MOST_RECORD, RING_BYTES, Ring, readRing, ringRecords } from '../../src/base/ring.js';
+import { MOST_COPIED, MOST_RECORD, RING_BYTES, Ring, readRing, ringRecords } from '../../src/base/ring.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const folder = scratchFolder('ring-');
@@ -32,6 +32,29 @@ function damage(file: string, text: string, by = 0): void {
 }
 
 describe('a ring', () => {
+  test('small records are also copied, and found in the newest bytes that pstore kept', () => {
+    const pmsg = join(folder, 'pmsg-ramoops-0');
+    writeFileSync(pmsg, '');
+    const ring = Ring.open(fresh(), pmsg);
+    for (const text of ['one', 'two', 'x'.repeat(MOST_COPIED + 1), 'three']) ring.append(text);
+    ring.append('y'.repeat(MOST_COPIED + 1), 'short');
+    ring.close();
+    expect(texts(pmsg)).toEqual(['one', 'two', 'three', 'short']);
+    writeFileSync(pmsg, readFileSync(pmsg).subarray(5));
+    expect([texts(pmsg), readRing(pmsg).damaged]).toEqual([['two', 'three', 'short'], 0]);
+    // Other programs may write there.
+    writeFileSync(pmsg, 'a text');
+    expect(texts(pmsg)).toEqual([]);
+    // Neither a missing device nor one that fails matters.
+    for (const device of [join(folder, 'none'), '/dev/full']) {
+      const file = fresh();
+      const other = Ring.open(file, device);
+      other.append('one');
+      other.close();
+      expect(texts(file)).toEqual(['one']);
+    }
+  });
+
   test('keeps records in order, is continued, and has its size from the beginning', () => {
     const file = fresh();
     written(file, 'one', 'two');

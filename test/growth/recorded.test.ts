@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  type HolderScan,
   MOST_HOLDERS,
   ofBoot,
   type RecordedHolder,
@@ -24,6 +25,7 @@ function sample(
 }
 const holder = (key: string, mib: number, more: Partial<RecordedHolder> = {}): RecordedHolder => ({
   category: 'anonymous',
+  scan: 'processes',
   key,
   name: key,
   pid: Number(key),
@@ -34,6 +36,7 @@ const holder = (key: string, mib: number, more: Partial<RecordedHolder> = {}): R
 const list = (uptime: number, ...holders: readonly RecordedHolder[]): RecordedHolders => ({
   bootId: 'first',
   uptime,
+  scans: ['processes'],
   holders,
 });
 /** A sample every five seconds, whose anonymous memory is this. */
@@ -94,11 +97,43 @@ describe('growth before the last sample', () => {
     expect(ownerOf(list(1010, holder('7', 500)))).toBeNull();
   });
 
+  test('sockets, files and pipes, which are not in each list, are named by what grew between their own lists', () => {
+    const samples = every5(1000, 100, 200, 300, 400);
+    const scanned = (uptime: number, scan: HolderScan, ...holders: readonly RecordedHolder[]) => ({
+      ...list(uptime, ...holders.map((one) => ({ ...one, scan }))),
+      scans: [scan],
+    });
+    const both = [list(1000), list(1015)];
+    const ownerOf = (...holders: readonly RecordedHolders[]) => {
+      const all = [...both, ...holders].toSorted((a, b) => a.uptime - b.uptime);
+      const {
+        pid = null,
+        grownBytes = 0,
+        isBound = false,
+      } = recordedGrowth({ samples, holders: all }, 600)[0]?.owner ?? {};
+      return [pid, grownBytes / MIB, isBound];
+    };
+    const [before, after] = [scanned(1005, 'sockets', holder('7', 500)), scanned(1014, 'sockets', holder('7', 590))];
+    // What it held before is no growth.
+    expect(ownerOf(before, after)).toEqual([7, 90, false]);
+    // Of one list nothing is known but the size: the owner is possible.
+    expect(ownerOf(after)).toEqual([7, 590, true]);
+    expect(ownerOf(after, scanned(1012, 'files', holder('8', 10)))).toEqual([7, 590, true]);
+    // What grew for certain is named first.
+    const files = [scanned(1005, 'files', holder('8', 1)), scanned(1015, 'files', holder('8', 99))];
+    expect(ownerOf(after, ...files)).toEqual([8, 98, false]);
+    // A list of an hour ago is not that of the rise.
+    expect(ownerOf(scanned(100, 'sockets', holder('7', 1)), after)).toEqual([7, 590, true]);
+  });
+
   test('boots are apart', () => {
     const samples = [sample(1000, { anonymous: 1 }, { bootId: 'other' }), ...every5(5, 1, 2)];
     const holders = [list(5), { ...list(1000), bootId: 'other' }];
     const own = ofBoot({ samples, holders }, 'first');
     expect([own.samples.length, own.holders.length]).toEqual([2, 1]);
     expect(ofBoot({ samples, holders }, null)).toEqual({ samples: [], holders: [] });
+    // Copies of records may come behind newer ones.
+    const mixed = ofBoot({ samples: samples.toReversed(), holders: [] }, 'first');
+    expect(mixed.samples.map(({ look: { machine } }) => machine.uptime)).toEqual([5, 10]);
   });
 });

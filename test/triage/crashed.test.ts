@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { timesJson } from '../../src/answers/triage/json.js';
 import { earlyLines } from '../../src/answers/triage/text.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
@@ -8,12 +9,16 @@ import { fixture, incident } from '../support/fixtures.js';
 test('reports a panic if the kernel recorded a crash, even without other evidence', () => {
   const kernel = openNative({ files: [fixture('6.1').vmcore] });
   try {
-    expect(kernel.crashed).toBe(false);
+    expect(kernel.crashTime).toBeUndefined();
     expect(triage(kernel).machine.panic.state).not.toBe('panicked');
-    Object.defineProperty(kernel, 'crashed', { value: true });
+    Object.defineProperty(kernel, 'crashTime', { value: 1_779_000_000 });
     const { findings, machine } = triage(kernel);
     expect(machine.panic.state).toBe('panicked');
     expect(findings[0]).toMatchObject({ code: 'panic', severity: 'critical' });
+    expect(timesJson(machine)).toEqual({
+      crashTime: '2026-05-17T06:40:00.000Z',
+      time: { at: '2026-05-17T06:40:00.000Z', from: 'crash' },
+    });
   } finally {
     kernel.close();
   }
@@ -35,7 +40,7 @@ test('reports log and panic before memory is read, without a conclusion', () => 
     expect(early.findings.length).toBeGreaterThan(1);
     for (const finding of early.findings) expect(whole.findings).toContain(finding);
     expect(earlyLines(early)).toEqual([
-      expect.stringMatching(/^web-7, Linux 6\.12\.\S+, up 1 min, panicked$/),
+      expect.stringMatching(/^web-7, Linux 6\.12\.\S+, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, up 1 min, panicked$/),
       expect.stringMatching(/^CRITICAL {2}Kernel panic: Out of memory/),
       expect.stringMatching(/^CRITICAL {2}OOM killer invoked by nightly-batch/),
       expect.stringMatching(/^stack of the panic: delay_tsc < panic < out_of_memory/),

@@ -142,7 +142,7 @@ export async function markReached(
  */
 function isLowMemory(kernel: Kernel, identifier: AddressIdentifier, address: number): boolean {
   const { arch, pageSize } = kernel.facts;
-  if (arch !== 'x86_64' || kernel.crashed !== true || address >= LOW_MEMORY) return false;
+  if (arch !== 'x86_64' || kernel.crashTime === undefined || address >= LOW_MEMORY) return false;
   return identifier.categoryOf(Math.floor(address / pageSize)) === 'reserved-other';
 }
 

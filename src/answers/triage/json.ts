@@ -5,6 +5,8 @@ import { kernelIdentity } from '../../kernel/identity.js';
 import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
+import type { MachineFacts } from '../../walk/machine-facts.js';
+import { dumpTime } from '../info/answer.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
@@ -45,6 +47,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     pasted: pastedJson(host?.pasted),
     nodename: machine?.uts?.nodename ?? host?.name ?? null,
     takenAt: host?.taken?.toISOString() ?? null,
+    ...timesJson(machine),
     release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,
     uptimeSeconds: clock ? Number(clock.uptime / 1_000_000_000n) : wholeOf(host?.uptimeSeconds),
     panic: panicJson(machine),
@@ -61,6 +64,14 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     complete,
     warnings: withUnread(warnings, unread),
   };
+}
+
+/** Times of the memory of a dump. @param machine undefined: no memory was read */
+export function timesJson({ crashTime, clock }: Parameters<typeof dumpTime>[0] & Pick<MachineFacts, 'clock'> = {}) {
+  const time = dumpTime({ crashTime }, clock);
+  if (!time) return { crashTime: null, time: null };
+  const at = new Date(time.at).toISOString();
+  return { crashTime: time.from === 'crash' ? at : null, time: { at, from: time.from } };
 }
 
 function panicJson(machine: TriageAnswer['machine']): TriageJson['panic'] {

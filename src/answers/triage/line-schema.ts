@@ -42,10 +42,8 @@ export const summarySchema = z.strictObject({
   release: hostile.nullable(),
   /** GNU build id of the kernel, in hex. */
   buildId: z.string().nullable(),
-  /** As the kernel noted it; null of a dump without a crash. */
-  crashTime: z.iso.datetime().nullable(),
-  /** When it was dumped: `crash`, or by the kernel’s `clock`. */
-  time: z.strictObject({ at: z.iso.datetime(), from: z.enum(['crash', 'clock']) }).nullable(),
+  crashTime: triageSchema.shape.crashTime,
+  time: triageSchema.shape.time,
   nodename: hostile.nullable(),
   uptimeSeconds: count.nullable(),
   panic: triageSchema.shape.panic,

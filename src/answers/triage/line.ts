@@ -9,9 +9,9 @@ import type { Shard } from '../../triage/batch/shard.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
 import { topOwner } from '../../triage/top-owner.js';
-import { dumpTime, type NotedFacts } from '../info/answer.js';
+import type { NotedFacts } from '../info/answer.js';
 import { textLogJson } from '../log/render.js';
-import { findingJson, triageJson } from './json.js';
+import { findingJson, timesJson, triageJson } from './json.js';
 import {
   type EarlierLine,
   earlierLineSchema,
@@ -28,9 +28,8 @@ const MOST_CGROUPS = 32;
 /** A line without the facts of the file system. */
 export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
   const found = triageJson(answer);
-  const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
-  const { kernel, machine } = answer;
-  const time = dumpTime(noted, machine.clock);
+  const { time, nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
+  const { kernel } = answer;
   const owner = topOwner(answer);
   const print = fingerprint(answer, owner);
   return {
@@ -38,7 +37,7 @@ export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: read
     ok: true,
     error: null,
     release: kernel.release || null,
-    time: time ? { at: new Date(time.at).toISOString(), from: time.from } : null,
+    time,
     nodename,
     uptimeSeconds,
     panic,
@@ -93,16 +92,14 @@ export function textSummaryJson(answer: TextTriage): SummaryJson {
 
 function unreadableJson(noted: NotedFacts): SummaryJson {
   const { release, buildId, crashTime } = noted;
-  const crash = dumpTime({ crashTime });
-  const at = crash ? new Date(crash.at).toISOString() : null;
+  const times = timesJson({ crashTime });
   return {
-    key: buildId !== undefined && at !== null ? `${buildId}-${crashTime}` : null,
+    key: buildId !== undefined && times.crashTime !== null ? `${buildId}-${crashTime}` : null,
     ok: false,
     error: null,
     release: release ?? null,
     buildId: buildId ?? null,
-    crashTime: at,
-    time: at === null ? null : { at, from: 'crash' },
+    ...times,
     nodename: null,
     uptimeSeconds: null,
     panic: null,

@@ -6,13 +6,14 @@ const MOST_BYTES = 32 * 2 ** 20;
 const MOST_CODES = 8;
 const MOST_WORDS = 300;
 
-const time = z.iso.datetime().nullable().catch(null);
+const iso = z.iso.datetime().nullable().catch(null);
 /** What is read of an answer: whoever made the bundle may have changed it, and later releases may have more. */
 const answer = z.object({
   schema: z.string().regex(/^(?:kdump-mem\.(?:triage(?:-line)?|memory|procs)|skcheck)\/\d{1,3}$/),
-  takenAt: time,
-  crashTime: time,
-  origin: z.object({ at: time }).nullable().catch(null),
+  takenAt: iso,
+  crashTime: iso,
+  time: z.object({ at: iso }).nullable().catch(null),
+  origin: z.object({ at: iso }).nullable().catch(null),
   complete: z.boolean().nullable().catch(null),
   /** Of a dump that could not be read. */
   error: z.object({ message: z.string() }).nullable().catch(null),
@@ -41,7 +42,7 @@ export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
   }
   const { success, data } = answer.safeParse(json);
   if (!success) return null;
-  const { schema, takenAt, crashTime, origin, complete, error, findings } = data;
+  const { schema, takenAt, crashTime, time, origin, complete, error, findings } = data;
   // Without a readable list of findings a triage proves nothing.
   if (schema.includes('triage') && findings === null && error === null) return null;
   const [first] = findings ?? [];
@@ -50,7 +51,7 @@ export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
   return found('recorded-answer', isSevere || error !== null ? 'warning' : 'note', {
     file,
     answer: schema,
-    at: takenAt ?? origin?.at ?? crashTime,
+    at: takenAt ?? origin?.at ?? crashTime ?? time?.at ?? null,
     findings: findings?.length ?? null,
     complete: complete === null ? null : Number(complete),
     codes: codes.join(' '),

@@ -129,6 +129,10 @@ export const triageSchema = z.strictObject({
   nodename: z.string().nullable(),
   /** Time at which the files of the host were read. */
   takenAt: z.iso.datetime().nullable(),
+  /** Time of the crash, as the kernel noted it; null: no crash, or not noted, as in a dump that QEMU made. */
+  crashTime: z.iso.datetime().nullable(),
+  /** Time of the memory that was read: that of the crash, or that of the kernel’s `clock`; null: unknown. */
+  time: z.strictObject({ at: z.iso.datetime(), from: z.enum(['crash', 'clock']) }).nullable(),
   release: z.string().nullable(),
   uptimeSeconds: count.nullable(),
   panic: z

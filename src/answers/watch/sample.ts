@@ -85,11 +85,12 @@ export function storedWatchSample(line: string): WatchSample | null {
 }
 
 /** A record of a ring. @param recorded its categories are those of samples */
-export function recordedHoldersJson({ bootId, uptime, holders }: RecordedHolders): RecordedHoldersJson {
+export function recordedHoldersJson({ bootId, uptime, scans, holders }: RecordedHolders): RecordedHoldersJson {
   return {
     schema: 'kdump-mem.recorded-holders/1',
     bootId,
     uptimeSeconds: uptime,
+    scans: [...scans],
     holders: holders.map(({ began, isBound = false, ...one }) => ({ ...one, beganSeconds: began, bound: isBound })),
   };
 }
@@ -103,10 +104,11 @@ const storedHolders = z.object({
 export function storedRecordedHolders(text: string): RecordedHolders | null {
   if (!text.startsWith('{"schema":"kdump-mem.recorded-holders/1"')) return null;
   try {
-    const { bootId, uptimeSeconds: uptime, holders } = storedHolders.parse(JSON.parse(text));
+    const { bootId, uptimeSeconds: uptime, scans, holders } = storedHolders.parse(JSON.parse(text));
     return {
       bootId,
       uptime,
+      scans,
       holders: holders.map(({ beganSeconds: began, bound, ...one }) => ({
         ...one,
         began,

@@ -10,6 +10,7 @@ import {
   lossShape,
   machineShape,
 } from '../../contracts/growth.js';
+import { HOLDER_SCANS } from '../../growth/recorded.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import { CATEGORIES } from '../../records/categories.js';
 
@@ -60,10 +61,13 @@ export const recordedHoldersSchema = z.strictObject({
   schema: z.literal('kdump-mem.recorded-holders/1'),
   bootId: z.string().nullable(),
   uptimeSeconds: z.number().nonnegative(),
-  /** The largest of each category. */
+  /** Completed scans: processes, slab caches, files in memory, pipes, sockets. */
+  scans: z.array(z.enum(HOLDER_SCANS)),
+  /** The largest of each scan and category. */
   holders: z.array(
     z.strictObject({
       category: z.enum(CATEGORIES),
+      scan: z.enum(HOLDER_SCANS),
       /** The same at other times of this boot. */
       key: z.string(),
       name: z.string(),

@@ -142,7 +142,7 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
   unknowns.try('skb, sockets and struct', () => {
     if (provenance.types.found) native.struct('sk_buff');
   });
-  const machine = describeMachine(native, fields, native.crashed, unknowns);
+  const machine = describeMachine(native, fields, unknowns);
   const banner = readOrNot(() => {
     const at = provenance.symbols.found ? native.symbol('linux_banner') : undefined;
     return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);

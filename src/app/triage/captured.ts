@@ -81,7 +81,7 @@ export async function printCapturedTriage(
   const ring = files.bytes(RING);
   // No command reads several texts again.
   presentTriage(
-    withRing(answer, options.ring, ring && { name: RING, bytes: ring }, moment),
+    withRing(answer, options.ring, ring ? [{ name: RING, bytes: ring }] : [], moment),
     options,
     failing,
     isOne ? sourceWords({ ...options, from }) : STDIN,
@@ -92,7 +92,7 @@ export async function printCapturedTriage(
 export async function printHostTriage(options: HostTriageOptions, failing: FailOn | null): Promise<void> {
   checkPage(options);
   const moment = { bootId: bootId() };
-  presentTriage(withRing(await hostTriage(options), options.ring, undefined, moment), options, failing, '--live');
+  presentTriage(withRing(await hostTriage(options), options.ring, [], moment), options, failing, '--live');
 }
 
 /**

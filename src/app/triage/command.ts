@@ -224,12 +224,9 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
 
 /** With what a recorder kept of the time before. */
 async function recordedBy(found: KernelTriage, { ring, live, vmcore }: TriageOptions): Promise<KernelTriage> {
-  const { bootId, ringBeside, withRing } = await import('./ring.js');
-  if (live) return withRing(found, ring, undefined, { bootId: bootId() });
-  const { dumpTime } = await import('../../answers/info/answer.js');
-  const time = dumpTime({}, found.machine.clock);
-  const moment = { at: time ? new Date(time.at) : null, host: found.machine.uts?.nodename };
-  return withRing(found, ring, vmcore?.[0] && ringBeside(vmcore[0]), moment);
+  const { bootId, momentOf, ringsBeside, withRing } = await import('./ring.js');
+  if (live) return withRing(found, ring, [], { bootId: bootId() });
+  return withRing(found, ring, vmcore?.slice(0, 1).flatMap(ringsBeside) ?? [], momentOf(found.machine));
 }
 
 /** With the findings of this host's files. */

@@ -35,16 +35,17 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
 }
 
 async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
-  const [{ openNativeDump }, { triage }, { dumpTime, notedIn }, { failedJson, textSummaryJson, summaryJson }] =
-    await Promise.all([
+  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
+    [
       import('../../kernel/native/open.js'),
       import('../../triage/triage.js'),
       import('../../answers/info/answer.js'),
       import('../../answers/triage/line.js'),
-    ]);
+    ],
+  );
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
-  const { ringBeside, withRing } = await import('./ring.js');
+  const { momentOf, ringsBeside, withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -70,15 +71,16 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      const noExtract = options.besideExtract && (await extracted(kernel, options, filesOf(used)));
+      const isOwn = kernel.physical.isExtract && OF_CAPTURE_KERNEL.test(path);
+      // Another one has nothing more, unless names are to be replaced.
+      const isWanted = options.besideExtract && (options.anonymize || !isOwn);
+      const noExtract = isWanted && (await extracted(kernel, options, filesOf(used)));
       const read = await withLogBeside(triage(kernel), vmcore);
-      const time = dumpTime(noted, read.machine.clock);
-      const moment = { at: time ? new Date(time.at) : null, host: read.machine.uts?.nodename };
-      const answer = withRing(read, options.ring, ringBeside(path), moment);
+      const answer = withRing(read, options.ring, ringsBeside(path), momentOf(read.machine));
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
-      return { ...summaryJson(found, noted, used), ...(noExtract === undefined ? {} : { noExtract }) };
+      return { ...summaryJson(found, noted, used), ...(noExtract ? { noExtract } : {}) };
     } finally {
       image.close();
     }
@@ -94,6 +96,9 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
     }
   }
 }
+
+/** Where kdump-mem-vmcore writes extracts, with all that an extract beside a dump has. */
+const OF_CAPTURE_KERNEL = /\/extract-\d{14}\/vmcore$/;
 
 /** Writes an extract beside the dump. Returns why it could not. */
 async function extracted(

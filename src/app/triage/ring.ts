@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoredError } from '../../answers/growth/stored.js';
+import { dumpTime } from '../../answers/info/answer.js';
 import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sample.js';
 import { HostError } from '../../base/errors.js';
-import { type RingCopy, readRing } from '../../base/ring.js';
+import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
 import { RING } from '../../capture/read/manifest.js';
 import { ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
@@ -13,20 +14,37 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { ranked } from '../../triage/answer.js';
 import { type Finding, found } from '../../triage/finding.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
+import type { MachineFacts } from '../../walk/machine-facts.js';
 
 /** The ring of kdump-mem-ring.service. */
 const OWN_RING = `/${RING}`;
 /** A ring beside a dump. */
 const BESIDE = 'kdump-mem.ring';
+/** Where systemd-pstore moves records of pstore. */
+const PSTORE = '/var/lib/systemd/pstore';
 
 /** Seconds before the last sample that are compared. */
 const WINDOW = 600;
 /** The clocks of the last sample and the crash may differ by that much. */
 const APART = 600;
 
-/** The ring beside a dump. */
-export function ringBeside(vmcore: string): string {
-  return join(dirname(vmcore), BESIDE);
+/** Rings beside a dump or a log: as a file, and what pstore kept of one. */
+export function ringsBeside(path: string): string[] {
+  const ring = join(dirname(path), BESIDE);
+  const timeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  // systemd-pstore moves all records of a boot at once, and replaces older ones of their name.
+  const ofLog = pmsgIn(dirname(path)).filter((file) => Math.abs(timeOf(file) - timeOf(path)) <= 1000 * APART);
+  return [...(existsSync(ring) ? [ring] : []), ...ofLog];
+}
+
+function pmsgIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => PMSG.test(name))
+      .map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
 }
 
 /** Which boot of a ring an answer is about. */
@@ -40,6 +58,12 @@ export interface RingMoment {
   readonly host?: string | undefined;
 }
 
+/** The crash of a dump. */
+export function momentOf(machine: MachineFacts): RingMoment {
+  const time = dumpTime(machine, machine.clock);
+  return { at: time ? new Date(time.at) : null, host: machine.uts?.nodename };
+}
+
 /** The boot of this machine; null: hidden. */
 export function bootId(): string | null {
   return hostOrigin(liveHost, null).bootId;
@@ -48,44 +72,41 @@ export function bootId(): string | null {
 /**
  * Adds what grew before the last sample of a recorder.
  *
- * @param ring as named; otherwise the ring beside the dump, or that of this machine if it is of this crash
- * @param beside the ring beside the dump, or in the capture
+ * @param ring as named; otherwise those beside the dump, or those of this machine if they are of this crash
+ * @param beside rings beside the dump, or in the capture; of several the first has most
  * @throws {HostError} the named file is not readable, or no ring
  */
 export function withRing<A extends TriageAnswer>(
   answer: A,
   ring: string | undefined,
-  beside: string | RingCopy | undefined,
+  beside: readonly (string | RingCopy)[],
   moment: RingMoment,
 ): A {
-  const isOwn = moment.host !== undefined || moment.bootId != null;
-  const exists = (one: string | RingCopy | undefined) =>
-    one !== undefined && (typeof one !== 'string' || existsSync(one));
-  const named = ring ?? [beside, ...(isOwn ? [OWN_RING] : [])].find(exists);
-  if (named === undefined) return answer;
+  const mayBeOwn = moment.host !== undefined || moment.bootId != null;
+  const isOwn = ring === undefined && beside.length === 0 && mayBeOwn;
+  const own = isOwn ? [...(existsSync(OWN_RING) ? [OWN_RING] : []), ...pmsgIn(PSTORE)] : beside;
+  const files = ring === undefined ? own : [ring];
+  if (files.length === 0) return answer;
   let read: ReturnType<typeof readRecorded>;
   try {
-    read = readRecorded(named);
+    read = readRecorded(files);
   } catch (error) {
     if (ring !== undefined || !(error instanceof HostError)) throw error;
     return withWarning(answer, error.message);
   }
   const { damaged, ...all } = read;
-  const own = boot(all, moment);
-  const last = own?.samples.at(-1)?.look.machine;
-  const isOther = named === OWN_RING && moment.host !== undefined && last?.host !== moment.host;
-  if (!own || !last || isOther)
+  const of = boot(all, moment);
+  const last = of?.samples.at(-1)?.look.machine;
+  const isOther = isOwn && moment.host !== undefined && last?.host !== moment.host;
+  if (!of || !last || isOther)
     return ring === undefined
       ? answer
       : withWarning(answer, `${ring}: no samples of that boot in the ten minutes before`);
-  const findings = [...answer.findings, ...growthFindings(own, last.total ?? 0)];
+  const findings = [...answer.findings, ...growthFindings(of, last.total ?? 0)];
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
   return damaged > 1
-    ? withWarning(
-        more,
-        `${typeof named === 'string' ? named : named.name}: ${damaged} records are damaged, and left out`,
-      )
+    ? withWarning(more, `${files.map(nameOf).join(', ')}: ${damaged} records are damaged, and left out`)
     : more;
 }
 
@@ -93,27 +114,33 @@ function withWarning<A extends TriageAnswer>(answer: A, message: string): A {
   return { ...answer, complete: false, warnings: [...answer.warnings, { code: 'unreadable', message }] };
 }
 
-function readRecorded(file: string | RingCopy): Recorded & { readonly damaged: number } {
-  const { records, damaged } = readRing(file);
-  const samples: WatchSample[] = [];
-  const holders: RecordedHolders[] = [];
+const nameOf = (ring: string | RingCopy) => (typeof ring === 'string' ? ring : ring.name);
+
+/** @throws {HostError} one of them is not readable, or no ring */
+function readRecorded(files: readonly (string | RingCopy)[]): Recorded & { readonly damaged: number } {
+  const rings = files.map(readRing);
+  const damaged = rings.reduce((sum, ring) => sum + ring.damaged, 0);
+  const samples = new Map<string, WatchSample>();
+  const holders = new Map<string, RecordedHolders>();
   let foreign = 0;
-  for (const { text } of records) {
+  // pstore has copies of records, shortened.
+  const add = <T>(all: Map<string, T>, key: string, one: T) => all.set(key, all.get(key) ?? one);
+  for (const { text } of rings.flatMap(({ records }) => records)) {
     const held = storedRecordedHolders(text);
     if (held) {
-      holders.push(held);
+      add(holders, `${held.bootId} ${held.uptime} ${held.scans}`, held);
       continue;
     }
     try {
       const sample = storedWatchSample(text);
-      if (sample) samples.push(sample);
+      if (sample) add(samples, `${sample.look.machine.bootId} ${sample.look.machine.uptime}`, sample);
       else foreign++;
     } catch (error) {
       if (!(error instanceof StoredError)) throw error;
       foreign++;
     }
   }
-  return { samples, holders, damaged: damaged + foreign };
+  return { samples: [...samples.values()], holders: [...holders.values()], damaged: damaged + foreign };
 }
 
 /** The boot with this id, or whose last sample is nearest to the crash; otherwise the last one. */
@@ -153,6 +180,7 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       cache: isProcess || owner === null ? null : owner.name,
       owner: owner?.name ?? null,
       ownerBytes: owner === null || owner.isBound ? null : owner.grownBytes,
+      ownerScan: owner?.scan ?? null,
       ...(owner?.isBound ? { boundBytes: owner.bytes } : {}),
     };
     return [found('recorded-growth', share >= warning ? 'warning' : 'note', figures)];

@@ -15,7 +15,7 @@ import { UsageError } from '../kit/failure.js';
 import { checkPage } from '../kit/html-page.js';
 import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
-import { bootId, ringBeside, withRing } from './ring.js';
+import { bootId, ringsBeside, withRing } from './ring.js';
 import { rulesStep } from './rules.js';
 
 interface TextTriageOptions extends TriagePrintOptions {
@@ -83,7 +83,7 @@ export async function textTriage(
   if (found.length === 0) throw failures[0] ?? noLog(path);
   const own = triageText(found, [...warnings, ...failures.map(({ message }) => message)]);
   const [file] = found.flatMap(({ files }) => files);
-  const answer = withRing(own, ring, file && ringBeside(file), { notBootId: bootId() });
+  const answer = withRing(own, ring, file === undefined ? [] : ringsBeside(file), { notBootId: bootId() });
   if (!step) return answer;
   const { findings, rules: outcome } = step(ruleBasis(answer));
   return { ...answer, findings, rules: outcome };

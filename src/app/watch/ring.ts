@@ -2,12 +2,15 @@ import { countedMemory } from '../../account/memory/counted.js';
 import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
 import { KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
-import { MOST_RECORD, Ring } from '../../base/ring.js';
+import { MOST_COPIED, MOST_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import { MOST_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import { type HolderScan, MOST_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import { endAll } from '../../host/child.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
+import type { NetnsChoice } from '../../host/namespaces.js';
+import { observe } from '../../host/observe.js';
 import { slabLines } from '../../host/proc/details.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
@@ -15,7 +18,9 @@ import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
 import { categoryFacts } from '../../records/categories.js';
+import type { MachineSample } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
+import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
 import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { SampleLoop } from '../kit/screen.js';
@@ -31,6 +36,8 @@ const REST = 20;
 /** Smaller holders are not listed. */
 const LEAST_BYTES = 2 ** 20;
 const MOST_NAME = 64;
+/** Where pstore keeps messages of programs in memory that survives a reset. */
+const PMSG_DEVICE = '/dev/pmsg0';
 
 /** Records samples of a machine in a ring. */
 export class RingRecorder {
@@ -39,11 +46,19 @@ export class RingRecorder {
   readonly #pageSize: number;
   #listed: { readonly uptime: number; readonly categories: ReadonlyMap<string, number> } | undefined;
   #notBefore = 0;
+  #netns: NetnsChoice = 'all';
+  #socketsNotBefore = 0;
+  #sockets: Promise<void> | undefined;
 
   constructor(ring: Pick<Ring, 'append'>, source: HostSource = liveHost) {
     this.#ring = ring;
     this.#source = source;
     this.#pageSize = knownPageSize(source) ?? 4096;
+  }
+
+  /** The scan of sockets that goes on beside samples. */
+  get pending(): Promise<void> | undefined {
+    return this.#sockets;
   }
 
   /** @throws {HostError} /proc is not available; the error of the write */
@@ -59,30 +74,45 @@ export class RingRecorder {
         .map(([name]) => name)
         .filter((name) => categoryFacts(name).group !== 'free'),
     );
-    const { uptime, bootId } = machine;
+    const { uptime } = machine;
     const isDue = !this.#listed || uptime - this.#listed.uptime >= HOLDERS_EVERY - INTERVAL / 2;
     if (!(isDue || grown.size > 0) || uptime < this.#notBefore) return;
     const begun = this.#source.now();
-    const holders = this.#holders(grown);
+    this.#append(machine, ...this.#holders(grown));
     this.#notBefore = uptime + (REST * (this.#source.now() - begun)) / 1000;
     this.#listed = { uptime, categories: ledger.categories };
-    this.#ring.append(cut(holders, (some) => formatJson(recordedHoldersJson({ bootId, uptime, holders: some }))));
+    if (!grown.has('unattributed') || this.#sockets || uptime < this.#socketsNotBefore) return;
+    this.#sockets = this.#scanSockets(machine).finally(() => {
+      this.#sockets = undefined;
+    });
+  }
+
+  #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
+    const holders = largest(all).map((one) => ({
+      ...one,
+      name: one.name.slice(0, MOST_NAME),
+      ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
+    }));
+    const textOf = (some: readonly RecordedHolder[]) =>
+      formatJson(recordedHoldersJson({ bootId, uptime, scans, holders: some }));
+    this.#ring.append(cut(holders, MOST_RECORD, textOf), cut(holders, MOST_COPIED, textOf));
   }
 
   /** @param grown categories whose owners are worth a slow scan */
-  #holders(grown: ReadonlySet<string>): RecordedHolder[] {
+  #holders(grown: ReadonlySet<string>): [HolderScan[], RecordedHolder[]] {
     const [source, host] = [this.#source, new HostReader(this.#source, this.#pageSize)];
-    const none: Omit<RecordedHolder, 'category' | 'key' | 'name' | 'bytes'> = { pid: null, began: null };
+    const scans: HolderScan[] = [];
     const all: RecordedHolder[] = [];
-    const add = (some: () => readonly RecordedHolder[]) => {
+    const add = (scan: HolderScan, some: () => readonly Found[]) => {
       try {
-        all.push(...some());
+        all.push(...some().map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
+        scans.push(scan);
       } catch (error) {
         // Other holders are still known; a list without these names no owner.
         if (!(error instanceof KdumpMemError)) throw error;
       }
     };
-    add(() =>
+    add('processes', () =>
       processesOf(host).flatMap(({ pid, name, rssAnonBytes, shmemBytes, tableBytes }) =>
         (
           [
@@ -90,12 +120,11 @@ export class RingRecorder {
             ['shared', shmemBytes],
             ['page-tables', tableBytes],
           ] as const
-        ).map(([category, bytes]) => ({ ...none, category, key: `${pid}`, name: name ?? '?', pid, bytes })),
+        ).map(([category, bytes]) => ({ category, key: `${pid}`, name: name ?? '?', pid, bytes })),
       ),
     );
-    add(() =>
+    add('caches', () =>
       slabLines(source).map(({ name, slabs, pagesPerSlab }) => ({
-        ...none,
         category: 'slab-unreclaimable',
         key: name,
         name,
@@ -103,63 +132,95 @@ export class RingRecorder {
       })),
     );
     if (grown.has('shared') && source.file)
-      add(() =>
+      add('files', () =>
         sharedOwners(
           source,
           sharedFiles(source, () => undefined),
           GROWN_BYTES,
         ).map(({ name, bytes, pid = null, comm }) => {
           const key = `file ${name.slice(0, MOST_NAME)} ${pid}`;
-          return { ...none, category: 'shared', key, name: comm === null ? name : `${comm}: ${name}`, pid, bytes };
+          return { category: 'shared', key, name: comm === null ? name : `${comm}: ${name}`, pid, bytes };
         }),
       );
     if (grown.has('unattributed'))
-      add(() =>
+      add('pipes', () =>
         pipesByProgram(host, GROWN_BYTES).map(({ pid, comm, pipes, mostBytes }) => {
           const name = `${comm ?? '?'} (${pipes} pipes)`;
-          return {
-            ...none,
-            category: 'unattributed',
-            key: `pipes ${comm}`,
-            name,
-            pid,
-            bytes: mostBytes,
-            isBound: true,
-          };
+          return { category: 'unattributed', key: `pipes ${comm}`, name, pid, bytes: mostBytes, isBound: true };
         }),
       );
-    return largest(all).map((one) => ({
-      ...one,
-      name: one.name.slice(0, MOST_NAME),
-      ...(/^\d+$/.test(one.key) ? startOf(source, one.key) : {}),
-    }));
+    return [scans, all];
+  }
+
+  /** Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many. */
+  async #scanSockets(machine: MachineSample): Promise<void> {
+    const begun = this.#source.now();
+    try {
+      const observation = await observe(this.#source, { intervalMs: 0, netns: this.#netns, reader: 'auto' });
+      // Each namespace that cannot be entered costs a process.
+      if (observation.losses.closed.length > 0) this.#netns = 'own';
+      const owners = socketMemory(observation).map(
+        (one): RecordedHolder => ({
+          ...NOT_OF_PROCESS,
+          scan: 'sockets',
+          category: 'unattributed',
+          ...socketHolder(one),
+        }),
+      );
+      this.#append(machine, ['sockets'], owners);
+    } catch {
+      // A list without sockets names no owner of them; the next sample reports a disk that fails.
+    }
+    const rest = (REST * (this.#source.now() - begun)) / 1000;
+    // Two lists show what grew: one a minute is always possible.
+    this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
   }
 }
 
-/** With the pid, the start identifies a process. */
-function startOf(source: HostSource, pid: string): Pick<RecordedHolder, 'key' | 'began'> {
-  const ticks = startTicks(source, Number(pid));
-  return { key: `${pid} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
+type Found = Omit<RecordedHolder, 'scan' | 'began' | 'pid'> & { readonly pid?: number | null };
+const NOT_OF_PROCESS = { pid: null, began: null } as const;
+
+function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
+  const owner = { process: comm ?? '?', orphans: 'orphaned', unknown: 'owner unknown' }[kind];
+  return {
+    key: `sockets ${pid ?? kind}`,
+    name: `${owner} (${sockets} ${sockets === 1 ? 'socket' : 'sockets'})`,
+    pid,
+    bytes: pinned.likely,
+  };
 }
 
-/** The largest holders of each category. */
+/** Scans whose holders are single processes. With the pid, the start identifies one. */
+const BY_START: ReadonlySet<HolderScan> = new Set(['processes', 'sockets']);
+
+function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHolder, 'key' | 'began'> {
+  const ticks = startTicks(source, pid);
+  return { key: `${key} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
+}
+
+/** The largest holders of each scan and category. */
 function largest(all: readonly RecordedHolder[]): RecordedHolder[] {
   const counts = new Map<string, number>();
   return all
     .filter(({ bytes }) => bytes >= LEAST_BYTES)
     .toSorted((a, b) => b.bytes - a.bytes)
-    .filter(({ category }) => {
-      const count = (counts.get(category) ?? 0) + 1;
-      counts.set(category, count);
+    .filter(({ category, scan }) => {
+      const key = `${scan} ${category}`;
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
       return count <= MOST_HOLDERS;
     });
 }
 
 /** The text of as many holders as a record can have; names are untrusted, and may be long. */
-function cut(holders: readonly RecordedHolder[], textOf: (some: readonly RecordedHolder[]) => string): string {
+function cut(
+  holders: readonly RecordedHolder[],
+  most: number,
+  textOf: (some: readonly RecordedHolder[]) => string,
+): string {
   for (let count = holders.length; ; count = Math.floor(count / 2)) {
     const text = textOf(holders.slice(0, count));
-    if (Buffer.byteLength(text) <= MOST_RECORD || count === 0) return text;
+    if (Buffer.byteLength(text) <= most || count === 0) return text;
   }
 }
 
@@ -171,7 +232,7 @@ function cut(holders: readonly RecordedHolder[], textOf: (some: readonly Recorde
  */
 export async function recordRing(file: string, seconds = Number.POSITIVE_INFINITY): Promise<void> {
   const unlock = await lockStore(file);
-  const ring = Ring.open(file);
+  const ring = Ring.open(file, PMSG_DEVICE);
   const recorder = new RingRecorder(ring);
   let last = '';
   const loop = new SampleLoop();
@@ -187,6 +248,8 @@ export async function recordRing(file: string, seconds = Number.POSITIVE_INFINIT
       }
     });
   } finally {
+    endAll();
+    await recorder.pending;
     ring.close();
     unlock();
   }

@@ -184,12 +184,12 @@ export class NativeKernel implements Kernel {
     return this.vmcoreinfo;
   }
 
-  get crashed(): boolean {
-    return this.vmcoreinfo.crashTime !== undefined;
+  get crashTime(): number | undefined {
+    return this.vmcoreinfo.crashTime;
   }
 
   get cpuNotes(): Kernel['cpuNotes'] & {} {
-    return statusNotes(this.image.notes ?? [], this.crashed);
+    return statusNotes(this.image.notes ?? [], this.crashTime !== undefined);
   }
 
   /** @throws {KernelError} `no-types` when the kernel's types were not found; as KernelTypes does */

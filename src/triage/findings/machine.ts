@@ -381,22 +381,26 @@ export const MACHINE = {
     deeper: 'kdump-mem memory -v',
   },
   'recorded-growth': {
-    words: (of: Growth & Of<'endedSeconds' | 'perMinuteBytes'> & Partial<Of<'owner', string> & Of<'boundBytes'>>) => [
+    words: (
+      of: Growth &
+        Of<'endedSeconds' | 'perMinuteBytes'> &
+        Partial<Of<'owner' | 'ownerScan', string> & Of<'boundBytes'>>,
+    ) => [
       `Memory growth before the last sample: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, about ${size(of.perMinuteBytes)} a minute${of.endedSeconds === 0 ? '' : `, until ${text(of.endedSeconds)} s before it`}.`,
       ...(of.owner == null
         ? ['The recorder knows no owner of a quarter of it.']
         : of.boundBytes == null
           ? [
-              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${size(of.ownerBytes)}.`,
+              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${of.ownerScan === 'sockets' ? 'about ' : ''}${size(of.ownerBytes)}.`,
             ]
           : [
-              `Possible owner: ${process({ pid: of.pid, comm: of.owner })}, which can hold up to ${size(of.boundBytes)}.`,
+              `Possible owner: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, which held ${of.ownerScan === 'pipes' ? 'up to ' : ''}${size(of.boundBytes)}.`,
             ]),
     ],
     means:
       'The recorder (kdump-mem watch --ring) sampled memory every 5 seconds. In the ten minutes before its last sample of that boot, a category of memory that the kernel cannot reclaim grew by at least 64 MiB and 1 % of memory. From 5 % on it is a warning; anonymous and shared memory and page tables count, since the machine ended or was short of memory.',
     known:
-      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache or file in memory that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by 64 MiB. Owners of sockets are not recorded.',
+      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache, file in memory or sockets of a process that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by 64 MiB. Files, pipes and sockets are listed only then: if that was once, their growth is unknown, and they are possible owners.',
     next: 'Compare the owner with the OOM report or the dump. If the growth is normal, it only shows what changed last.',
     deeper: 'kdump-mem watch --ring',
   },

@@ -89,6 +89,19 @@ describe('triage --beside', () => {
     expect((await beside()).stdout).toContain(`${at('vm1.vmcore')}: `);
   });
 
+  test('an extract, as the capture kernel leaves one, is not extracted again', async () => {
+    kdump('vm1.vmcore');
+    await beside();
+    kdump('extract-20261120041200/vmcore', readFileSync(at('vm1.vmcore.kdump-mem.extract')));
+    expect(await beside()).toMatchObject({ status: 0, stderr: '' });
+    const [text, html, json] = ['kdump-mem.txt', 'kdump-mem.html', 'kdump-mem.json'];
+    expect(readdirSync(at('extract-20261120041200'))).toEqual([html, json, text, 'vmcore']);
+    rmSync(at(`extract-20261120041200/${json}`));
+    // One without names is another file.
+    expect(await beside('--anonymize')).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(at('extract-20261120041200'))).toEqual([...ANSWERS, 'vmcore']);
+  });
+
   test('a dump that is being written waits', () => {
     const now = Date.UTC(2026, 10, 20);
     const found = (name: string, secondsAgo: number) => {

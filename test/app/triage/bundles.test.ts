@@ -74,12 +74,16 @@ describe('triage --from', () => {
     });
     const at = bundle({ [BESIDE]: dump.stdout, [LIVE]: answer({}), [MEMORY]: memory });
     const { recorded, complete } = await triage(at);
-    const { findings } = JSON.parse(dump.stdout) as { findings: { severity: string; words: string }[] };
+    const { findings, time } = JSON.parse(dump.stdout) as {
+      findings: { severity: string; words: string }[];
+      time: { at: string };
+    };
     expect(recorded.map(({ severity, figures }) => ({ severity, ...figures }))).toMatchObject([
       {
         severity: 'warning',
         file: BESIDE,
         answer: 'kdump-mem.triage/1',
+        at: time.at,
         findings: findings.length,
         first: findings[0]?.words.slice(0, 300),
         firstSeverity: findings[0]?.severity,

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
@@ -11,7 +11,7 @@ import type { RecordedHolder } from '../../../src/growth/recorded.js';
 import { look } from '../../growth/made-up-machine.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
-import { madeSource, WEB_HOST } from '../../support/made-host.js';
+import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const MIB = 2 ** 20;
@@ -25,6 +25,7 @@ beforeEach(() => {
 
 const holder = (bytes: number): RecordedHolder => ({
   category: 'anonymous',
+  scan: 'processes',
   key: '7 100',
   name: 'grows\n\u001b[31m',
   pid: 7,
@@ -34,11 +35,11 @@ const holder = (bytes: number): RecordedHolder => ({
 
 /** An earlier record of the same boot. */
 const recordAt = (uptime: number) =>
-  formatJson(recordedHoldersJson({ bootId: 'this', uptime, holders: [holder(50 * MIB)] }));
+  formatJson(recordedHoldersJson({ bootId: 'this', uptime, scans: ['processes'], holders: [holder(50 * MIB)] }));
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
-function recorded(file: string, last: Date, bootId = 'first'): void {
-  const ring = Ring.open(file);
+function recorded(file: string, last: Date, bootId = 'first', copy?: string): void {
+  const ring = Ring.open(file, copy);
   for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
     const time = new Date(last.getTime() - 5000 * (4 - index));
     const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
@@ -47,7 +48,7 @@ function recorded(file: string, last: Date, bootId = 'first'): void {
     ring.append(formatJson(watchSampleJson(sample)));
     if (index % 2 > 0) continue;
     const holders = [holder(mib * MIB - 50 * MIB)];
-    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, holders })));
+    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, scans: ['processes'], holders })));
   }
   ring.close();
 }
@@ -78,6 +79,19 @@ describe('triage --ring', () => {
     const { stdout } = await kdumpMem('triage', '--ring', join(at, 'ring'), join(at, 'dmesg'));
     expect(stdout).toContain('anonymous grew by 300 MiB (29 % of memory) in 20 s, about 900 MiB a minute');
     expect(stdout).toContain('Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB.');
+  });
+
+  test('a log of pstore: what pstore kept of the ring beside it, unless that is of another boot', async () => {
+    const pmsg = join(at, 'pmsg-ramoops-0');
+    writeFileSync(pmsg, '');
+    recorded(join(at, 'ring'), new Date(), 'first', pmsg);
+    writeFileSync(pmsg, readFileSync(pmsg).subarray(300));
+    writeFileSync(join(at, 'dmesg-ramoops-0'), `Panic#1 Part1\n${OOM}`);
+    const beside = () => kdumpMem('triage', '--json', join(at, 'dmesg-ramoops-0'));
+    // The oldest sample is lost.
+    expect(grown(await beside())).toMatchObject([{ beforeBytes: 150 * MIB, grownBytes: 250 * MIB, pid: 7 }]);
+    utimesSync(pmsg, 1, 1);
+    expect(grown(await beside())).toEqual([]);
   });
 
   test('a dump: the ring beside it, of the boot that ended at its crash', async () => {
@@ -167,12 +181,28 @@ describe('triage --ring', () => {
   });
 });
 
+/** Lines of /proc/meminfo: everything else is 0. */
+const NO_OTHERS = [
+  'Buffers Cached SwapCached Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked',
+  'SwapTotal SwapFree Dirty Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim KernelStack PageTables',
+  'SecPageTables NFS_Unstable Bounce WritebackTmp Committed_AS VmallocTotal VmallocUsed Percpu HardwareCorrupted Hugetlb',
+]
+  .join(' ')
+  .split(' ')
+  .map((name) => `${name}: 0 kB\n`)
+  .join('');
+
 describe('the recorder', () => {
   const status = (pid: number, mib: number) => ({
     [`/proc/${pid}/status`]: `Name:\tp${pid}\nState:\tS (sleeping)\nPPid:\t1\nFDSize:\t64\nVmRSS:\t${mib * 1024} kB\nRssAnon:\t${mib * 1024} kB\nRssFile:\t0 kB\nRssShmem:\t0 kB\nVmPTE:\t0 kB\nThreads:\t1\n`,
     [`/proc/${pid}/stat`]: `${pid} (p${pid}) S 1 ${'0 '.repeat(17)}${pid}00 0 0\n`,
   });
-  function host(uptime: number, anonMib: number, more: Readonly<Record<string, string>> = {}) {
+  function host(
+    uptime: number,
+    anonMib: number,
+    more: Readonly<Record<string, string>> = {},
+    rest: Partial<MadeHost> = {},
+  ) {
     const kib = anonMib * 1024;
     return madeSource({
       files: {
@@ -184,6 +214,7 @@ describe('the recorder', () => {
         ...status(1, 5),
         ...more,
       },
+      ...rest,
     });
   }
   /** Samples hosts in turn. */
@@ -223,6 +254,48 @@ describe('the recorder', () => {
       ['dentry', 'slab-unreclaimable', 9000 / 256],
       ['p1', 'anonymous', 5],
     ]);
+  });
+
+  test('if memory without a counter grew, owners of sockets are a list of their own', async () => {
+    const texts: string[] = [];
+    const memory = (uptime: number, usedMib: number, queuedMib: number) => {
+      const socket = (recvQ: number, own: number, peer: number, sent: number) =>
+        `u_str ESTAB ${recvQ} 0 * ${own} * ${peer} skmem:(r0,rb212992,t${sent},tb212992,f0,w0,o0,bl0,d0) <->\n`;
+      const [free, bytes] = [`MemFree: ${4_000_000 - usedMib * 1024} kB`, queuedMib * MIB];
+      const meminfo = `MemTotal: 4194304 kB\n${free}\n${NO_OTHERS}`;
+      const files = {
+        ...status(7, 5),
+        '/proc/meminfo': meminfo,
+        '/proc/7/comm': 'p7\n',
+        '/proc/sys/fs/pipe-max-size': '1048576\n',
+      };
+      const links = { '/proc/self/ns/net': 'net:[1]', '/proc/7/ns/net': 'net:[1]', '/proc/7/fd/3': 'socket:[77]' };
+      const unix = socket(bytes, 77, 78, 0) + socket(0, 78, 77, bytes);
+      return host(uptime, 0, files, { links, ss: { inet: '', unix, others: '' } });
+    };
+    let now = memory(100, 0, 0);
+    const source = new Proxy(now, { get: (_, name) => Reflect.get(now, name) });
+    const recorder = new RingRecorder({ append: (text) => void texts.push(text) }, source);
+    for (const one of [now, memory(105, 70, 65), memory(110, 140, 130)]) {
+      now = one;
+      recorder.sample(new Date(0));
+      await recorder.pending;
+    }
+    const lists = texts.map((text) => JSON.parse(text)).filter(({ holders }) => holders);
+    const sockets = lists.filter(({ scans }) => scans.includes('sockets'));
+    expect(lists.map(({ scans }) => scans.join(' '))).toEqual([
+      'processes caches',
+      'processes caches pipes',
+      'sockets',
+      'processes caches pipes',
+      'sockets',
+    ]);
+    expect(sockets.map(({ uptimeSeconds }) => uptimeSeconds)).toEqual([105, 110]);
+    const [first, second] = sockets.flatMap(({ holders }) => holders as Record<string, unknown>[]);
+    const owner = { name: 'p7 (1 socket)', key: 'sockets 7 700', pid: 7, category: 'unattributed', bound: false };
+    // The structure of a socket buffer has 512 bytes.
+    expect(first).toMatchObject({ ...owner, bytes: 65 * MIB + 512 });
+    expect(second).toMatchObject({ ...owner, bytes: 130 * MIB + 512 });
   });
 
   test('a record fits, whatever names are', () => {

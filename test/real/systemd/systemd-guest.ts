@@ -81,8 +81,9 @@ export class SystemdDisk {
       const { output } = await guest.run(line, { timeoutMs: MOST_MS, mayFail });
       return output.toString();
     };
+    // Many short commands: a test may wait for longer than a command.
     const until = async (command: string) => {
-      await inside(`until ${command}; do sleep 1; done > /dev/null 2>&1`);
+      while ((await inside(`${command} > /dev/null 2>&1 && echo true || sleep 1`)) !== 'true\n');
     };
     return { guest, inside, until, dispose: () => this.dispose() };
   }

@@ -30,7 +30,7 @@ describe('CPUs that were not idle', () => {
   test('are listed with their tasks', () => {
     const kernel = masked(2, 3);
     const unknowns = new Unknowns();
-    const { online, running } = describeMachine(kernel, fieldsOf(kernel), true, unknowns);
+    const { online, running } = describeMachine(kernel, fieldsOf(kernel), unknowns);
     expect(online).toEqual([1]);
     expect(running.map(({ cpu }) => cpu)).toEqual([0, 1]);
     expect(unknowns.list().filter(({ what }) => what.includes('CPU'))).toEqual([]);

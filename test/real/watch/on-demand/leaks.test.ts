@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
+import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { testGuest } from '../../../support/guest.js';
@@ -19,13 +21,20 @@ const LEAKS = [
   ['page-tables', 'page-tables', /^grows$/],
   ['slab', 'slab-unreclaimable', /^kmalloc-/],
   ['pipes', 'unattributed', /^grows \(\d+ pipes\)$/],
+  ['sockets', 'unattributed', /^grows \(\d+ sockets\)$/],
 ] as const;
 
 test.each(LEAKS)(
   'a leak of %s until the kernel panics is in the ring, with its owner',
   async (kind, category, owner) => {
     const disk = guest.disk(`ring-${kind}`, 64);
-    await guest.boot({ kdumpMem: true, tools: ['grows'], disks: [disk] });
+    await guest.boot({
+      kdumpMem: true,
+      tools: ['grows'],
+      files: machineProgram(execFileSync('sh', ['-c', 'command -v ss'], { encoding: 'utf8' }).trim()),
+      modules: ['unix_diag'],
+      disks: [disk],
+    });
     const { machine } = guest;
     await guest.run(
       'echo 2 > /proc/sys/vm/panic_on_oom; mount -t tmpfs -o size=100% t /dev/shm; mkdir /disk; mount -t ext4 /dev/vda /disk',
