@@ -370,4 +370,24 @@ export const NAMED_EXPLAINED: Explanations<NamedKind> = {
     'cgroup.stat of the root and of the cgroup with most of them; of version 1 /proc/cgroups.',
     'kdump-mem memory --cgroups lists them where /proc/kcore is readable.',
   ),
+  gpu: named(
+    'Buffers of a GPU in the memory of this machine, by the processes that have the device open.',
+    'drm-resident-*, drm-shared-* and drm-memory-* of /proc/PID/fdinfo, once for each drm-client-id and drm-pdev. A shared buffer may be that of another client: hence the bounds. Regions such as vram are memory of the device. With GPUActive (7.1), the kernel counts TTM’s pages; other drivers’ buffers are shared memory.',
+    'Check the largest process. A driver without drm-memory lines reports no sizes.',
+  ),
+  'dma-buf': named(
+    'Buffers that devices and processes share, by the driver or heap that made them.',
+    'size, exp_name and ino of /proc/PID/fdinfo. If they have 1 % of memory, /sys/kernel/debug/dma_buf/bufinfo too, which lists those that no process has open. Buffers of heaps are in no counter of the kernel; those of udmabuf are shared memory while their memfd is open, and in no counter afterwards; those of other drivers are in the rows of these.',
+    'A buffer is freed when the last process and device close it.',
+  ),
+  'page-pools': named(
+    'Pages that drivers allocated from page pools and that did not return: in rings, in skbs, in caches of the pools.',
+    'NETDEV_CMD_PAGE_POOL_GET of netlink (6.8), asked by perl or python3: inflight, inflight-mem, detach-time, for each network namespace.',
+    'A detached pool waits for its pages: find the sockets that do not read them (kdump-mem skcheck --stale).',
+  ),
+  'nic-rings': named(
+    'Buffers that wait for packets in receive rings: an estimate.',
+    'Descriptors of ETHTOOL_MSG_RINGS_GET, queues and MTU of RTM_GETLINK: at least one full queue of frames, at most all queues with buffers in pages of their own.',
+    'Compare the bounds with unattributed memory; ethtool -G makes rings smaller.',
+  ),
 };

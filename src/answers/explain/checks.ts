@@ -103,8 +103,8 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   ),
   'huge-pages': check('Unused huge pages.', '/sys/kernel/mm/hugepages.'),
   'named-memory': check(
-    'Balloons of hypervisors, zram and zswap, the cache of ZFS, and removed cgroups.',
-    'Their own files in /proc and /sys; docs/memory.md lists them.',
+    'Balloons of hypervisors, zram and zswap, the cache of ZFS, removed cgroups, buffers of GPUs, dma-bufs, and page pools.',
+    'Their own files in /proc and /sys, and netlink; docs/memory.md lists them.',
   ),
   counters: check(
     'Counters that are impossible, or that their objects contradict.',

@@ -149,6 +149,7 @@ async function triageOf(
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings(mappings);
   const { memory } = parts;
+  if (typeof memory !== 'string') reader.memory = memory;
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
