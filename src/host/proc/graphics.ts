@@ -15,6 +15,9 @@ const CLASSES = [
 const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
+/** Links of descriptors whose fdinfo reports buffers. */
+export const DEVICE_LINK = /^(?:\/dev\/(?:dri|accel)\/|\/dmabuf:)/;
+
 /** Time limit in milliseconds for descriptors, about that for a million. */
 const MAX_MS = 1000;
 /** Maximum number of processes that one device or exporter lists, of devices and exporters, and of buffers. */
@@ -101,13 +104,13 @@ function readAll(source: HostSource, onInfo: (pid: number, key: string, text: st
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
         const link = source.file ? hostOrNull(() => source.readLink(`${folder}/fd/${fd}`)) : '/dmabuf:';
-        if (link === null || !/^(?:\/dev\/(?:dri|accel)\/|\/dmabuf:)/.test(link)) continue;
+        if (link === null || !DEVICE_LINK.test(link)) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text);
       }
     } catch (error) {
       if (!isHostError(error)) throw error;
-      if (error.code === 'denied') denied++;
+      if (error.code === 'denied' && source.file) denied++;
     }
   }
   return { denied, isLate };

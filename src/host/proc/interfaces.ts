@@ -4,8 +4,9 @@ import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { findNamespaces } from '../namespaces.js';
 
-/** Maximum number of network namespaces that are entered, and of interfaces that are listed, the largest first. */
-const MAX_NAMESPACES = 256;
+/** Maximum number of network namespaces that are entered. */
+export const MAX_ENTERED = 256;
+/** Maximum number of interfaces that are listed, the largest first. */
 const MAX_LISTED = 10;
 /** The kernel's own index of `lo`; pools of an interface that was removed are there (page_pool_unreg_netdev). */
 const LOOPBACK = 1;
@@ -44,7 +45,7 @@ const SKB_BYTES = 256 + 320;
 export function readInterfaces(source: HostSource, uptime: number | null, notRead: NotRead[]): NamedMemory[] {
   if (!source.netlink) return [];
   const namespaces = source.file ? findNamespaces(source, 'all') : [];
-  const entered = namespaces.slice(0, MAX_NAMESPACES);
+  const entered = namespaces.slice(0, MAX_ENTERED);
   const text = source.netlink(entered.map(({ own, path }) => (own ? '-' : path)));
   if (text === null) return [];
   const lines = linesOf(text);
