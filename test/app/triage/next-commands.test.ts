@@ -240,7 +240,8 @@ const CAPTURES: readonly Captured[] = [
     files: {
       fdinfo: `/proc/77/fdinfo/3:drm-driver:\tamdgpu\n/proc/77/fdinfo/3:drm-client-id:\t1\n/proc/77/fdinfo/3:drm-shared-gtt:\t0\n/proc/77/fdinfo/3:drm-resident-gtt:\t${4000 * 1024} KiB\n`,
     },
-    figure: 'processBytes',
+    owner: 'amdgpu',
+    figure: 'bytes',
   },
   {
     code: 'dma-buf',
@@ -248,7 +249,8 @@ const CAPTURES: readonly Captured[] = [
     files: {
       fdinfo: `/proc/77/fdinfo/3:size:\t${4000 * 2 ** 20}\n/proc/77/fdinfo/3:exp_name:\tsystem\n/proc/77/fdinfo/3:ino:\t1\n`,
     },
-    figure: 'processBytes',
+    owner: 'system',
+    figure: 'bytes',
   },
   {
     code: 'page-pool-detached',

@@ -54,10 +54,12 @@ test('a page pool has as much in flight as drgn counts', async () => {
     new URL('page_pools.py', import.meta.url),
   );
   expect(pools.filter(({ detached }) => detached)).toEqual([]);
-  const bytes = pools.reduce((sum, one) => sum + one.bytes, 0);
+  // Each CPU has a pool without an interface too, which netlink does not list.
+  const used = pools.filter((one) => one.bytes > 0);
+  const bytes = used.reduce((sum, one) => sum + one.bytes, 0);
   expect(bytes).toBeGreaterThan(0);
   expect(answer.named?.filter(({ kind }) => kind === 'page-pools')).toMatchObject([
-    { name: 'eth0', bytes, figures: { pools: pools.length, detachedPools: 0 } },
+    { name: 'eth0', bytes, figures: { pools: used.length, detachedPools: 0 } },
   ]);
   expect(rowOf(answer, 'network-other')?.bytes).toBe(bytes);
 });
