@@ -44,6 +44,11 @@ export interface HostSource {
   readSlowBytes?(path: string, from: number, length: number): Promise<Buffer>;
   /** Reads a small file inside a network or ipc namespace (`/proc/PID/ns/ipc`), which is entered: slow. */
   readTextIn(namespace: string, path: string): string;
+  /**
+   * Lists interfaces, page pools and rings of these network namespaces (netlink.ts; `-`: our own); null: a capture that lacks
+   * them. `gone`: it needs python3 or perl.
+   */
+  netlink?(namespaces: readonly string[]): string | null;
   /** Reads a large file in pieces. */
   readBytes(path: string, onBytes: OnBytes): void;
   /** The target of a symbolic link. */

@@ -15,6 +15,7 @@ import { attempt, HostError } from '../base/errors.js';
 import { searchPath } from '../base/shell.js';
 import { asExhausted, ownPipes } from './child.js';
 import type { FileFacts, HostSource, OnBytes, TmpfsUse } from './host-source.js';
+import { askNetlink } from './netlink.js';
 import { MemoryFiles } from './proc/memory-files.js';
 import { runSs } from './ss/run.js';
 
@@ -29,6 +30,7 @@ export const liveHost: HostSource = {
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
   readTextIn,
   readSlowText,
+  netlink: askNetlink,
   readSlowBytes: async (path, from, length) => (await memoryFiles.read(path, length, from)).bytes,
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),

@@ -1,16 +1,31 @@
 import type { UnavailableCode } from '../base/errors.js';
 
 /** Kinds of memory that a source beside /proc/meminfo names. */
-export const NAMED_KINDS = ['huge-pages', 'balloon', 'zram', 'zswap', 'zfs-arc', 'dying-cgroups'] as const;
+export const NAMED_KINDS = [
+  'huge-pages',
+  'balloon',
+  'zram',
+  'zswap',
+  'zfs-arc',
+  'dying-cgroups',
+  'gpu',
+  'dma-buf',
+  'page-pools',
+  'nic-rings',
+] as const;
 export type NamedKind = (typeof NAMED_KINDS)[number];
 
 /** The category that contains such memory; null: several do. */
-export type NamedCategory = 'hugetlb' | 'balloon' | 'compressed' | 'zfs-arc' | null;
+export type NamedCategory = 'hugetlb' | 'balloon' | 'compressed' | 'zfs-arc' | DeviceCategory | null;
+
+/** Categories whose memory is in no counter of the kernel, and in no other category. */
+export const DEVICE_CATEGORIES = ['gpu', 'dma-buf', 'network-other'] as const;
+export type DeviceCategory = (typeof DEVICE_CATEGORIES)[number];
 
 /** A part of memory that a source beside /proc/meminfo names: no memory beside that of the categories. */
 export interface NamedMemory {
   readonly kind: NamedKind;
-  /** Size of huge pages, driver, device, cgroup. Untrusted. */
+  /** Size of huge pages, driver, device, cgroup, exporter, interface. Untrusted. */
   readonly name: string;
   readonly category: NamedCategory;
   /** Null: only a number of objects is known. */
@@ -21,7 +36,7 @@ export interface NamedMemory {
   readonly figures: Readonly<Record<string, number | null>>;
   /** Huge pages by NUMA node, in pages. */
   readonly nodes?: readonly NodeHugePages[];
-  /** Processes that map most of it, in bytes; a page counts for each of them. */
+  /** Processes that map most of it, or have it open, in bytes; a page counts for each of them. */
   readonly processes?: readonly { readonly pid: number; readonly comm: string | null; readonly bytes: number }[];
 }
 
@@ -39,6 +54,12 @@ export interface NotRead {
   /** Names the source. Untrusted. */
   readonly why: string;
 }
+
+/**
+ * DRM drivers whose buffers in the machine's memory are pages of TTM (drivers/gpu/drm/ttm/ttm_pool.c). Those of others are
+ * shared memory (drm_gem_shmem_helper.c, i915_gem_shmem.c).
+ */
+export const DRM_IN_TTM: ReadonlySet<string> = new Set(['amdgpu', 'nouveau', 'qxl', 'radeon', 'vmwgfx', 'xe']);
 
 /** Removed cgroups that memory keeps: fewer are normal while services and pods come and go. */
 export const MANY_DYING = 1000;

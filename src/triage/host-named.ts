@@ -1,22 +1,24 @@
+import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { readNamedMemory } from '../host/proc/named-memory.js';
 import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
 import type { MemoryCounters } from '../records/machine-sample.js';
 import type { NamedKind, NamedMemory } from '../records/named-memory.js';
-import { type Finding, found } from './finding.js';
+import { type Finding, found, severityOf } from './finding.js';
 import type { HostReader } from './host-reader.js';
 import { isLargePart, THRESHOLDS } from './thresholds.js';
 
-export const NAMED_HIDES = 'balloons, compressed memory, the cache of ZFS and removed cgroups';
+export const NAMED_HIDES =
+  'balloons, compressed memory, the cache of ZFS, removed cgroups, memory of GPUs and page pools';
 
-/** Balloons, compressed memory, ZFS's cache and removed cgroups, by their own files. @throws {HostError} */
+/** Memory that sources beside /proc/meminfo name: balloons, compressed memory, caches, devices. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
-  const { counts } = host;
-  const { named, notRead } = readNamedMemory(host.source, counts);
+  const { named = [], notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
   // The check of huge pages reads their pools itself.
-  for (const { kind, why } of notRead)
-    if (kind !== 'huge-pages') host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
+  for (const { kind, code, why } of notRead)
+    if (kind !== 'huge-pages' && (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host)))
+      host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
   const total = host.meminfo('MemTotal');
   for (const one of named) yield* FINDERS[one.kind]?.(one, total, host) ?? [];
   yield* compressed(named, total);
@@ -40,7 +42,46 @@ const FINDERS: Readonly<Partial<Record<NamedKind, Finder>>> = {
     const severity = (dying ?? 0) >= warning ? 'warning' : 'note';
     yield found('dying-cgroups', severity, { dying, dyingInside, cgroup: name, cgroups }, 'memory');
   },
+  *gpu({ name, bytes, figures: { mostBytes = null, deviceBytes = null }, processes = [] }, total) {
+    const amount = { bytes: bytes ?? 0, share: (bytes ?? 0) / total };
+    if (isLargePart('gpu-memory', amount.bytes, amount.share))
+      yield found(
+        'gpu-memory',
+        'note',
+        { ...amount, mostBytes, deviceBytes, device: name, ...openerOf(processes) },
+        'memory',
+      );
+  },
+  *'dma-buf'({ name, bytes, figures: { buffers = null, unopenedBytes = null }, processes = [] }, total) {
+    const amount = { bytes: bytes ?? 0, share: (bytes ?? 0) / total };
+    if (isLargePart('dma-buf', amount.bytes, amount.share))
+      yield found(
+        'dma-buf',
+        'note',
+        { ...amount, buffers, unopenedBytes, exporter: name, ...openerOf(processes) },
+        'memory',
+      );
+  },
+  *'page-pools'({ name, figures }, total) {
+    const { detachedPools = 0, detachedPages = 0, detachedBytes = null, detachedSeconds = null } = figures;
+    if (!detachedPools || !detachedPages || (detachedSeconds ?? 0) < THRESHOLDS['page-pool-detached'].note) return;
+    const severity = severityOf(detachedBytes ?? 0, total) === undefined ? 'note' : 'warning';
+    const amounts = { bytes: detachedBytes, pages: detachedPages, pools: detachedPools, detachedSeconds };
+    yield found('page-pool-detached', severity, { ...amounts, interface: name }, 'memory');
+  },
 };
+
+/** The process that has most of a device's buffers open. */
+function openerOf([most]: NonNullable<NamedMemory['processes']>) {
+  return { pid: most?.pid ?? null, comm: most?.comm ?? null, processBytes: most?.bytes ?? null };
+}
+
+/** Whether so much memory is in no counter that page pools may be the cause. */
+function isUnattributed({ memory }: HostReader): boolean {
+  const leaf = memory && leaves(memory.memory).find(({ category }) => category === 'unattributed');
+  const bytes = leaf?.range?.leastBytes ?? leaf?.bytes ?? 0;
+  return memory !== undefined && isLargePart('pipes', bytes, bytes / memory.memory.bytes);
+}
 
 /** Whether little memory is available: then a balloon is part of the problem. */
 function isShort(host: HostReader): boolean {

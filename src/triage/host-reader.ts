@@ -1,3 +1,4 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
 import { readHostCounts } from '../host/proc/memory.js';
@@ -99,6 +100,8 @@ export class HostReader {
   processes: ReadProcesses | undefined;
   /** What the largest processes map; undefined: not read, or not of this machine. */
   mappings: SharedMappings | undefined;
+  /** The memory breakdown, if it was made before; it has what sources beside /proc/meminfo name. */
+  memory: MemoryAnswer | undefined;
   #counts: MemoryCounters | undefined;
 
   constructor(

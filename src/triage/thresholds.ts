@@ -50,6 +50,11 @@ export const THRESHOLDS = {
   'compressed-memory': { unit: 'share', note: 0.1, leastBytes: 64 * MIB },
   /** It shrinks when memory is short, but no counter of the kernel shows it. */
   'zfs-arc': { unit: 'share', note: 0.1, leastBytes: 256 * MIB },
+  /** In the machine's own memory. A desktop has some of it. */
+  'gpu-memory': { unit: 'share', note: 0.1, leastBytes: 256 * MIB },
+  'dma-buf': { unit: 'share', note: 0.05, leastBytes: 64 * MIB },
+  /** The kernel warns after the same time (DEFER_WARN_INTERVAL of net/core/page_pool.c). */
+  'page-pool-detached': { unit: 'seconds', note: 60 },
   'dying-cgroups': { unit: 'count', note: MANY_DYING, warning: 10_000 },
   'counter-mismatch': { unit: 'bytes', note: 256 * MIB },
   /** Smaller growth is common. */

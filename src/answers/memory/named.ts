@@ -8,12 +8,16 @@ const NOTABLE = 0.01;
 
 /** Describes what sources beside /proc/meminfo name, and which were not read. */
 export function namedWords({ named = [], notRead = [], memory }: MemoryAnswer, verbose: boolean): string[] {
-  const shown = named.filter(({ bytes }) => verbose || bytes === null || bytes >= NOTABLE * memory.bytes);
+  const sizeOf = ({ bytes, figures }: NamedMemory) => bytes ?? figures.mostBytes ?? memory.bytes;
+  const shown = named.filter((one) => verbose || sizeOf(one) >= NOTABLE * memory.bytes || isSuspect(one));
   return [
     ...shown.flatMap((one) => WORDS[one.kind](one) ?? []),
     ...notRead.map(({ kind, why }) => `Not read: ${NAMES[kind]} (${escapeText(why)}).`),
   ];
 }
+
+/** A detached pool is worth a line whatever its size. */
+const isSuspect = ({ figures }: NamedMemory): boolean => (figures.detachedPools ?? 0) > 0;
 
 const NAMES: Readonly<Record<NamedKind, string>> = {
   'huge-pages': 'pools of huge pages',
@@ -22,7 +26,18 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
   zswap: 'zswap',
   'zfs-arc': 'the cache of ZFS',
   'dying-cgroups': 'removed cgroups',
+  gpu: 'memory of GPUs',
+  'dma-buf': 'buffers of GPUs, and dma-bufs',
+  'page-pools': 'page pools, and rings of network interfaces',
+  'nic-rings': 'rings of network interfaces',
 };
+
+const openedBy = ({ processes = [] }: NamedMemory): string[] =>
+  processes.length === 0
+    ? []
+    : [
+        `Open in ${processes.map(({ pid, comm, bytes }) => `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`).join(', ')} (shared buffers count for each).`,
+      ];
 
 const size = (bytes: number | null | undefined): string => (bytes == null ? '?' : formatSize(bytes));
 
@@ -30,6 +45,9 @@ const size = (bytes: number | null | undefined): string => (bytes == null ? '?' 
 function ratioWords(data: number | null | undefined, bytes: number | null): string {
   return !data || !bytes ? '' : ` (ratio ${(data / bytes).toFixed(1)})`;
 }
+
+/** Pages of a memfd (drivers/dma-buf/udmabuf.c); when it is closed, they leave the page cache, and stay pinned. */
+const UDMABUF = ', pages of memfds: shared memory while the memfd is open, then in no counter';
 
 const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined>> = {
   'huge-pages': ({ name, bytes, figures, nodes = [], processes = [] }) => {
@@ -61,4 +79,42 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     `ZFS ARC: ${size(bytes)}; ZFS can free up to ${size(figures.reclaimableBytes)} of it when memory is short (minimum ${size(figures.minBytes)}, maximum ${size(figures.maxBytes)}).`,
   'dying-cgroups': ({ name, figures }) =>
     `Removed cgroups that memory still keeps: ${formatCount(figures.dying ?? 0)}${figures.dyingInside == null || name === '/' ? '' : `, ${formatCount(figures.dyingInside)} of them below ${escapeText(name)}`}.`,
+  gpu: (one) => {
+    const { name, bytes, figures } = one;
+    const { mostBytes, deviceBytes, clients, silentClients } = figures;
+    const amount =
+      bytes === null
+        ? 'unknown'
+        : mostBytes != null && mostBytes > bytes
+          ? `between ${size(bytes)} and ${size(mostBytes)}`
+          : size(bytes);
+    return [
+      `GPU ${escapeText(name)}: ${amount} of this machine's memory in buffers of ${formatCount(clients ?? 0)} clients${deviceBytes ? `, and ${size(deviceBytes)} of its own memory` : ''}.`,
+      ...(silentClients ? [`The driver reports no size of ${formatCount(silentClients)} of them.`] : []),
+      ...openedBy(one),
+    ].join(' ');
+  },
+  'dma-buf': (one) => {
+    const { name, bytes, category, figures } = one;
+    const content = name === 'udmabuf' ? UDMABUF : category === null ? ', in memory of their driver' : '';
+    return [
+      `dma-bufs of ${escapeText(name)}: ${formatCount(figures.buffers ?? 0)} buffers, ${size(bytes)}${content}.`,
+      ...(figures.unopenedBytes ? [`No process has ${size(figures.unopenedBytes)} of them open.`] : []),
+      ...openedBy(one),
+    ].join(' ');
+  },
+  'page-pools': ({ name, bytes, figures }) => {
+    const { pools, detachedPools, detachedBytes, detachedSeconds, foreignBytes } = figures;
+    return [
+      `Page pools of ${escapeText(name)}: ${formatCount(pools ?? 0)}, with ${size(bytes)} in flight (in rings, socket queues and their caches).`,
+      ...(detachedPools
+        ? [
+            `${formatCount(detachedPools)} of them are detached and not returned: ${size(detachedBytes)}${detachedSeconds == null ? '' : `, the oldest for ${formatCount(detachedSeconds)} s`}.`,
+          ]
+        : []),
+      ...(foreignBytes ? [`Another ${size(foreignBytes)} is memory of dma-bufs or io_uring.`] : []),
+    ].join(' ');
+  },
+  'nic-rings': ({ name, figures }) =>
+    `Receive rings of ${escapeText(name)}: between ${size(figures.leastBytes)} and ${size(figures.mostBytes)} (estimate: ${formatCount(figures.descriptors ?? 0)} descriptors in up to ${formatCount(figures.queues ?? 1)} queues, MTU ${formatCount(figures.mtu ?? 0)}); in no row of its own.`,
 };

@@ -326,7 +326,7 @@ export const memorySchema = z.strictObject({
     .array(
       z.strictObject({
         kind: z.enum(NAMED_KINDS),
-        /** Size of huge pages, driver, device or cgroup; untrusted. */
+        /** Size of huge pages, driver, device, cgroup, exporter or interface; untrusted. */
         name: z.string(),
         /** The category that contains it; null: several do, or another entry of its kind counts it. */
         category: z.string().nullable(),
@@ -338,12 +338,17 @@ export const memorySchema = z.strictObject({
          * `huge-pages`: `pages`, `free`, of these `reserved`, and `surplus`, of `pageBytes`. `balloon`: `leastBytes` if its
          * counters differ, `isInMemTotal` 0 or 1. `zram`, `zswap`: `dataBytes` before compression. `zfs-arc`: what ZFS can
          * free (`reclaimableBytes`), and `pagesBytes`, its part in no counter of the kernel. `dying-cgroups`: `dying` of
-         * the machine, `dyingInside` of them below the named cgroup. Null: unknown.
+         * the machine, `dyingInside` of them below the named cgroup. `gpu`: bounds of buffers in memory of the machine
+         * (`leastBytes`, `mostBytes`), buffers in memory of the device (`deviceBytes`), `clients`, and those without sizes
+         * (`silentClients`). `dma-buf`: `buffers`, those that no process has open (`unopenedBytes`), and bounds.
+         * `page-pools`: `pools`, `pages`; of these `detachedPools`, `detachedPages`, `detachedBytes`, and the time since the
+         * first was detached (`detachedSeconds`); pools of other memory (`foreignBytes`) are not in `bytes`. `nic-rings`:
+         * bounds of an estimate from `descriptors`, at most `queues` and `mtu`. Null: unknown.
          */
         figures: z.record(z.string(), z.number().nullable()),
         /** Huge pages by NUMA node; null: another kind, or not read. */
         nodes: z.array(z.strictObject({ node: count, pages: count, free: count, surplus: count })).nullable(),
-        /** Processes that map most huge pages, each page once for each of them; null: unknown, or another kind. */
+        /** Processes that map most huge pages, or have most buffers open, each counting for all of them; null: unknown, or another kind. */
         processes: z.array(z.strictObject({ pid: count, comm: z.string().nullable(), bytes: count })).nullable(),
       }),
     )

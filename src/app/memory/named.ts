@@ -1,11 +1,12 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { withDevices } from '../../account/memory/devices.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import type { HostSource } from '../../host/host-source.js';
 import { type NamedFacts, readNamedMemory } from '../../host/proc/named-memory.js';
 import type { NamedMemory } from '../../records/named-memory.js';
 
 /** Kinds whose parts are owners in the row of their category: no page is in two of them. */
-const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set(['balloon', 'zram', 'zswap']);
+const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set(['balloon', 'zram', 'zswap', 'gpu', 'dma-buf', 'page-pools']);
 
 /** Adds huge page pools, balloons, devices and caches that sources beside /proc/meminfo name. */
 export function withNamed(
@@ -15,13 +16,17 @@ export function withNamed(
 ): MemoryAnswer {
   const { named, notRead } = readNamedMemory(host, facts);
   const withOwners = (category: Category): Category => {
-    const owners = named.flatMap(({ kind, name, bytes, category: of }): Owner[] =>
-      of === category.category && OWNERS.has(kind) && bytes !== null ? [{ kind: 'device', name, bytes }] : [],
+    const owners = named.flatMap(({ kind, name, category: of, bytes }): Owner[] =>
+      of === category.category && OWNERS.has(kind) && bytes !== null && bytes > 0
+        ? [{ kind: 'device', name, bytes }]
+        : [],
     );
     const children = category.children.map(withOwners);
-    // One of another time may exceed its row.
+    // One of another time may exceed its row; walks of kernel memory know its owners.
     const fits = owners.reduce((sum, { bytes }) => sum + bytes, 0) <= category.bytes;
-    return { ...category, children, owners: owners.length > 0 && fits ? owners : category.owners };
+    const isBetter = owners.length > 0 && fits && (category.known !== 'walked' || category.owners.length === 0);
+    return { ...category, children, owners: isBetter ? owners : category.owners };
   };
-  return { ...answer, memory: withOwners(answer.memory), named, notRead };
+  const moved = withDevices(answer, named);
+  return { ...moved, memory: withOwners(moved.memory), named, notRead };
 }

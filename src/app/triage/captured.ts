@@ -150,6 +150,7 @@ async function triageOf(
 ): Promise<HostTriage> {
   const { source, pageSize } = reader;
   const { memory } = parts;
+  if (typeof memory !== 'string') reader.memory = memory;
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [

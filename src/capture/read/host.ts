@@ -40,6 +40,8 @@ export class CapturedHost implements HostSource {
   readonly logName: string;
   /** Only the beginning of the log was captured. */
   readonly logCut: boolean;
+  /** Interfaces, page pools and rings, as netlink.ts lists them. */
+  readonly #netlink: string | undefined;
   #hasCgroups = false;
   #index = 0;
   /** Sockets of this moment were read: the time is that of its end. */
@@ -114,6 +116,9 @@ export class CapturedHost implements HostSource {
     }
     auxv ??= auxvOf(pageSizeOf(captured));
     if (this.#moments.length === 0) throw new HostError('not-a-capture', 'the capture contains no socket sample');
+    const descriptors = new PathLines(captured.bytes('fdinfo') ?? Buffer.alloc(0), FDINFO_LINES);
+    for (const path of descriptors.paths()) files.set(path, descriptors.text(path) ?? '');
+    this.#netlink = captured.get('netlink');
     this.#files = files;
     this.filesInMemory = captured.get('files-in-memory');
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), CGROUP_LINES);
@@ -254,6 +259,12 @@ export class CapturedHost implements HostSource {
     return this.readText(insidePath(inode, path));
   }
 
+  /** Namespaces are those that the snapshot entered. */
+  netlink(): string | null {
+    if (this.#netlink === undefined && this.#failures.has('netlink')) throw this.#failures.of('netlink');
+    return this.#netlink ?? null;
+  }
+
   readBytes(path: string, onBytes: OnBytes): void {
     if (path !== AUXV || this.#auxv === undefined) throw new HostError('gone', `${path} was not captured`);
     onBytes(this.#auxv);
@@ -320,6 +331,9 @@ export class CapturedHost implements HostSource {
 
 /** Files of a process whose read failure excuses its absence from lists. */
 const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
+
+/** fdinfo of GPUs and dma-bufs. */
+const FDINFO_LINES: LinesOf = { path: /^(\/proc\/\d{1,10}\/fdinfo\/\d{1,10}):/, head: 64, limit: MAX_PATHS };
 
 const AUXV = '/proc/self/auxv';
 const KMSG = '/dev/kmsg';

@@ -1,7 +1,9 @@
 import { isHostError } from '../../base/errors.js';
 import { isRing, newestOf, RING_BYTES } from '../../base/ring.js';
 import type { HostSource } from '../../host/host-source.js';
+import { findNamespaces } from '../../host/namespaces.js';
 import { isCgroupFile } from '../../host/proc/cgroup-counters.js';
+import { MAX_ENTERED } from '../../host/proc/interfaces.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
 import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { CommandLineMask } from '../read/command-line.js';
@@ -85,6 +87,18 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
     member.end();
   } catch (error) {
     failures.note('/dev/kmsg', error, true);
+  }
+}
+
+/** Records interfaces, page pools and rings of network namespaces. */
+export function recordNetlink({ source, archive, failures }: Work): void {
+  if (!source.netlink) return;
+  try {
+    const namespaces = findNamespaces(source, 'all').slice(0, MAX_ENTERED);
+    const text = source.netlink(namespaces.map(({ own, path }) => (own ? '-' : path)));
+    if (text !== null) archive.add('netlink', Buffer.from(text, 'latin1'));
+  } catch (error) {
+    failures.note('netlink', error);
   }
 }
 

@@ -1,4 +1,5 @@
 import { isHostError } from '../../base/errors.js';
+import { DEVICE_LINK } from '../../host/proc/graphics.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS, WAIT_FILES } from '../read/contents.js';
@@ -130,9 +131,17 @@ const MAX_DESCRIPTORS = 2_000_000;
 /** Descriptors of files, by folder (`/proc/PID/fd`). */
 export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
-/** Records the descriptors of sockets and pipes of each process in the format of `ls -l`. Returns those of files. */
-export async function recordDescriptors(work: Work, at: string, pids: readonly string[]): Promise<OpenFiles> {
+/**
+ * Records the descriptors of sockets and pipes of each process in the format of `ls -l`. Returns those of files, and the
+ * fdinfo of GPUs and dma-bufs.
+ */
+export async function recordDescriptors(
+  work: Work,
+  at: string,
+  pids: readonly string[],
+): Promise<{ readonly openFiles: OpenFiles; readonly devices: readonly string[] }> {
   const openFiles = new Map<string, string[]>();
+  const devices: string[] = [];
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
   let budget = MAX_DESCRIPTORS;
@@ -151,6 +160,7 @@ export async function recordDescriptors(work: Work, at: string, pids: readonly s
         if (target?.startsWith('socket:[') || target?.startsWith('pipe:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
+        if (target !== undefined && DEVICE_LINK.test(target)) devices.push(`/proc/${pid}/fdinfo/${name}`);
         await deadline.breathe();
       }
       member.write(text);
@@ -160,7 +170,20 @@ export async function recordDescriptors(work: Work, at: string, pids: readonly s
     }
   }
   member.end();
-  return openFiles;
+  return { openFiles, devices };
+}
+
+/** Records fdinfo of GPUs and dma-bufs in lines `PATH:LINE`, without the names that programs give to buffers. */
+export function recordDevices({ source, archive, failures }: Work, devices: readonly string[]): void {
+  const member = archive.member('fdinfo');
+  for (const path of devices)
+    try {
+      const lines = linesOf(source.read(path, SMALL_FILE).bytes.toString('latin1'));
+      for (const line of lines) if (!line.startsWith('name:')) member.write(`${path}:${line}\n`);
+    } catch (error) {
+      if (!isHostError(error, 'gone')) failures.note(path, error);
+    }
+  member.end();
 }
 
 /** Undefined: closed after it was listed. @throws {HostError} of another kind */

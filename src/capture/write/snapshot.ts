@@ -22,16 +22,11 @@ import {
   recordFilesInMemory,
   recordHostFiles,
   recordLog,
+  recordNetlink,
   recordRing,
   recordSlabAttributes,
 } from './host-files.js';
-import {
-  type ListedProcesses,
-  type OpenFiles,
-  recordDescriptors,
-  recordNamespaces,
-  recordStates,
-} from './processes.js';
+import { type ListedProcesses, recordDescriptors, recordDevices, recordNamespaces, recordStates } from './processes.js';
 import { recordSockets, type SocketsCaptured } from './sockets.js';
 import type { SnapshotSource } from './source.js';
 import { Deadline, linesOf, SMALL_FILE, type Work } from './work.js';
@@ -107,6 +102,9 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
     const first = await takeSample(work, 1);
     await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
+    recordDevices(work, second.devices);
+    // Names of interfaces are in it.
+    if (!options.anonymize) recordNetlink(work);
     await recordFilesInMemory(work, second.openFiles);
     await recordMemory(work, 'sample-2/', second, options.pss ?? 'small');
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
@@ -139,7 +137,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
 async function takeSample(
   work: Work,
   number: 1 | 2,
-): Promise<ListedProcesses & SocketsCaptured & { readonly openFiles: OpenFiles }> {
+): Promise<ListedProcesses & SocketsCaptured & Awaited<ReturnType<typeof recordDescriptors>>> {
   const at = `sample-${number}/`;
   const uptime = (name: string) => work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MAX_BYTES).bytes);
   uptime('began');
@@ -149,12 +147,12 @@ async function takeSample(
   const pids = listedPids(work.source);
   await recordNamespaces(work, at, pids);
   // Runs while waiting for ss.
-  const [coverage, openFiles] = await Promise.all([recordSockets(work, at), recordDescriptors(work, at, pids)]);
+  const [coverage, descriptors] = await Promise.all([recordSockets(work, at), recordDescriptors(work, at, pids)]);
   uptime('ended');
-  if (before) return { ...before, ...coverage, openFiles };
+  if (before) return { ...before, ...coverage, ...descriptors };
   const after = await recordStates(work, `${at}after`);
   noteExits(work, pids, after.pids);
-  return { ...after, ...coverage, openFiles };
+  return { ...after, ...coverage, ...descriptors };
 }
 
 /** Records the exit of listed processes that /proc no longer has: their states are not missing. */

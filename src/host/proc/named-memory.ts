@@ -12,6 +12,9 @@ import {
 import type { HostSource } from '../host-source.js';
 import { balloonModule } from './balloon.js';
 import { dyingCgroups, zswapByCgroup } from './cgroup-counters.js';
+import { readGraphics } from './graphics.js';
+import { readInterfaces } from './interfaces.js';
+import { readUptime } from './machine-sample.js';
 import { listedPids, optionalText } from './process.js';
 
 /** A device or pool with less is not listed. Bytes. */
@@ -53,6 +56,8 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('zswap', () => zswap(source, facts, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
+    ...attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead)),
+    ...attempt('page-pools', () => readInterfaces(source, readUptime(source), notRead)),
   ];
   return { named, notRead };
 }

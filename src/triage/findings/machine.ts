@@ -22,6 +22,10 @@ type Growth = Amount &
   Of<'grownBytes' | 'beforeBytes' | 'seconds' | 'ownerBytes'> &
   Partial<Of<'file', string> & Of<'fileBytes' | 'pipes' | 'mostBytes' | 'processes'>>;
 
+/** The process that has most of some buffers open. */
+const openedWords = (of: OfProcess & Of<'processBytes'>): string[] =>
+  of.pid == null ? [] : [`Most is open in ${process(of)}: ${size(of.processBytes)}.`];
+
 export const MACHINE = {
   tainted: {
     words: (of: Of<'mask'>) =>
@@ -308,6 +312,44 @@ export const MACHINE = {
     known: 'size, c_min and c_max of /proc/spl/kstat/zfs/arcstats; abdstats for its pages in no counter of the kernel.',
     next: 'If applications need this memory, lower zfs_arc_max. arc_summary shows hit rates.',
     deeper: 'kdump-mem memory --live',
+  },
+  'gpu-memory': {
+    words: (of: Amount & OfProcess & Of<'mostBytes' | 'deviceBytes' | 'processBytes'> & Of<'device', string>) => [
+      `GPU memory: buffers of ${text(of.device)} have ${size(of.bytes)} (${percent(of.share)}) of this machine's memory${of.mostBytes != null && of.mostBytes > of.bytes ? `, and at most ${size(of.mostBytes)}` : ''}.`,
+      ...openedWords(of),
+      ...(of.deviceBytes ? [`Another ${size(of.deviceBytes)} is in memory of the device.`] : []),
+    ],
+    means:
+      'Buffers of a GPU have at least 10 % of the memory of this machine. No RSS of a process shows them, and reclaim cannot free them while they are in use. A shared buffer may be that of several processes: it counts once in the lower bound.',
+    known:
+      'drm-resident-*, drm-shared-* and drm-memory-* of /proc/PID/fdinfo of descriptors of /dev/dri and /dev/accel, once for each client. The upper bound counts shared buffers for each client.',
+    next: 'Check the process that has most of them open. If they grow, the driver or the program leaks buffers.',
+    deeper: 'kdump-mem memory --live -v',
+  },
+  'dma-buf': {
+    words: (of: Amount & OfProcess & Of<'buffers' | 'unopenedBytes' | 'processBytes'> & Of<'exporter', string>) => [
+      `dma-bufs: ${text(of.buffers)} buffers of ${text(of.exporter)} have ${size(of.bytes)} (${percent(of.share)} of memory).`,
+      ...openedWords(of),
+      ...(of.unopenedBytes ? [`No process has ${size(of.unopenedBytes)} of them open.`] : []),
+    ],
+    means:
+      'Buffers that devices and processes share have at least 5 % of memory. Buffers of heaps are in no counter of the kernel and in no RSS. Those of udmabuf are pages of a memfd, and in no counter once it is closed. They are freed when the last process and device close them.',
+    known:
+      'size, exp_name and ino of /proc/PID/fdinfo of descriptors of dma-bufs, each buffer once; with 1 % of memory or more, debugfs dma_buf/bufinfo, which also lists buffers that no process has open.',
+    next: 'Check the process that has most of them open, and the devices in bufinfo.',
+    deeper: 'kdump-mem memory --live -v',
+  },
+  'page-pool-detached': {
+    words: (of: Of<'bytes' | 'pages' | 'pools' | 'detachedSeconds'> & Of<'interface', string>) => [
+      `Page pool detached and not returned: ${text(of.pages)} pages (${size(of.bytes)}) of ${text(of.interface)}, for ${text(of.detachedSeconds)} s.`,
+      `${of.pools === 1 ? 'The pool waits' : `${text(of.pools)} pools wait`} for pages in socket queues that are not read, or that were leaked.`,
+    ],
+    means:
+      'A driver destroyed a page pool, for example when an interface was removed or its rings changed, but pages of it are still in use. The pool and its pages stay until all return. Packets in a socket that is not read hold them, or a driver leaked them.',
+    known:
+      'detach-time, inflight and inflight-mem of page pools (netdev page-pool-get of netlink, 6.8), asked by perl or python3.',
+    next: 'Find sockets that are not read: kdump-mem skcheck --stale. If there are none, the driver leaks pages.',
+    deeper: 'kdump-mem skcheck --stale',
   },
   'dying-cgroups': {
     words: (of: Of<'dying' | 'dyingInside' | 'cgroups'> & Of<'cgroup', string>) => [

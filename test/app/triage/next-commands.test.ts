@@ -235,6 +235,31 @@ const CAPTURES: readonly Captured[] = [
     figure: 'bytes',
   },
   {
+    code: 'gpu-memory',
+    kib: { MemFree: 11_000 * MIB },
+    files: {
+      fdinfo: `/proc/77/fdinfo/3:drm-driver:\tamdgpu\n/proc/77/fdinfo/3:drm-client-id:\t1\n/proc/77/fdinfo/3:drm-shared-gtt:\t0\n/proc/77/fdinfo/3:drm-resident-gtt:\t${4000 * 1024} KiB\n`,
+    },
+    owner: 'amdgpu',
+    figure: 'bytes',
+  },
+  {
+    code: 'dma-buf',
+    kib: { MemFree: 11_000 * MIB },
+    files: {
+      fdinfo: `/proc/77/fdinfo/3:size:\t${4000 * 2 ** 20}\n/proc/77/fdinfo/3:exp_name:\tsystem\n/proc/77/fdinfo/3:ino:\t1\n`,
+    },
+    owner: 'system',
+    figure: 'bytes',
+  },
+  {
+    code: 'page-pool-detached',
+    kib: { MemFree: 14_000 * MIB },
+    files: { netlink: `link 0 index=2 3=65746830 16=6 4=1500 32=1\npool 0 1=1 2=2 4=250000 5=1024000000 6=0\nend\n` },
+    owner: 'eth0',
+    figure: 'bytes',
+  },
+  {
     code: 'dying-cgroups',
     files: {
       cgroups: `${CGROUPS}/sys/fs/cgroup/cgroup.stat:nr_descendants 9\n/sys/fs/cgroup/cgroup.stat:nr_dying_descendants 4000\n/sys/fs/cgroup/web.slice/cgroup.stat:nr_dying_descendants 3900\n`,

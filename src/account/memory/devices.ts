@@ -1,0 +1,67 @@
+import { formatSize } from '../../base/size.js';
+import { DEVICE_CATEGORIES, type DeviceCategory, type NamedMemory } from '../../records/named-memory.js';
+import type { MemoryAnswer } from './answer.js';
+import { type Category, leaves } from './tree.js';
+
+/** Why a row is incomplete that rests on what drivers report. */
+const WHYS: Readonly<Record<DeviceCategory, string>> = {
+  gpu: 'drivers report the sizes of buffers, which may include memory that a process lent (userptr)',
+  'dma-buf': 'buffers that no process has open are unknown',
+  'network-other': 'page pools only, with their pages in socket queues; other network memory is unattributed',
+};
+
+/**
+ * Moves memory that drivers report, and no counter of the kernel, from unattributed memory to its rows. Rows of kernel memory
+ * (/proc/kcore, dumps) have it from the kernel's own structures.
+ */
+export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[]): MemoryAnswer {
+  if (answer.source !== 'counters' && answer.source !== 'pageflags') return answer;
+  const pageSize = answer.host?.pageSize ?? 4096;
+  let rest = leaves(answer.memory).find(({ category }) => category === 'unattributed')?.bytes ?? 0;
+  const rows = new Map<string, (leaf: Category) => Category>();
+  let [moved, movedMost] = [0, 0];
+  for (const category of DEVICE_CATEGORIES) {
+    const parts = named.filter((one) => one.category === category);
+    const bytes = parts.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+    if (bytes === 0) continue;
+    const taken = Math.min(bytes, rest);
+    const isKnown = parts.every(({ figures }) => figures.mostBytes != null);
+    const most = isKnown ? parts.reduce((sum, { figures }) => sum + (figures.mostBytes ?? 0), 0) : rest;
+    const excess = bytes - taken;
+    const isWhole = isKnown && category === 'dma-buf' && excess === 0;
+    const beyond = excess === 0 ? '' : `; ${formatSize(excess)} of it is in other rows`;
+    rest -= taken;
+    moved += taken;
+    movedMost += Math.max(taken, most);
+    rows.set(category, ({ why: _, ...leaf }) => ({
+      ...leaf,
+      bytes: leaf.bytes + taken,
+      frames: leaf.frames + Math.round(taken / pageSize),
+      known: 'counter',
+      complete: isWhole,
+      ...(isWhole ? {} : { why: `${WHYS[category]}${beyond}` }),
+      ...(leaf.range
+        ? { range: { leastBytes: leaf.bytes + taken, mostBytes: leaf.bytes + Math.max(taken, most) } }
+        : {}),
+    }));
+  }
+  if (moved === 0) return answer;
+  rows.set('unattributed', (leaf) => ({
+    ...leaf,
+    bytes: leaf.bytes - moved,
+    frames: leaf.frames - Math.round(moved / pageSize),
+    ...(leaf.range
+      ? {
+          range: {
+            leastBytes: Math.max(0, leaf.range.leastBytes - movedMost),
+            mostBytes: Math.max(0, leaf.range.mostBytes - moved),
+          },
+        }
+      : {}),
+  }));
+  const changed = (category: Category): Category => {
+    const row = rows.get(category.category)?.(category) ?? category;
+    return { ...row, children: row.children.map(changed) };
+  };
+  return { ...answer, memory: changed(answer.memory) };
+}

@@ -1,0 +1,265 @@
+import { hostOrNull, isHostError } from '../../base/errors.js';
+import { grouped } from '../../base/util.js';
+import { DRM_IN_TTM, type NamedMemory, type NotRead } from '../../records/named-memory.js';
+import type { HostSource } from '../host-source.js';
+import { listedPids, optionalText } from './process.js';
+
+/** Classes of devices whose drivers make dma-bufs; without any, no descriptor is read. */
+const CLASSES = [
+  '/sys/class/drm',
+  '/sys/class/accel',
+  '/sys/class/dma_heap',
+  '/sys/class/misc/udmabuf',
+  '/sys/class/video4linux',
+];
+const HEAPS = '/sys/class/dma_heap';
+const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
+
+/** Links of descriptors whose fdinfo reports buffers. */
+export const DEVICE_LINK = /^(?:\/dev\/(?:dri|accel)\/|\/dmabuf:)/;
+
+/** Time limit in milliseconds for descriptors, about that for a million. */
+const MAX_MS = 1000;
+/** Maximum number of processes that one device or exporter lists, of devices and exporters, and of buffers. */
+const MAX_LISTED = 10;
+const MAX_BUFFERS = 1_000_000;
+/** Reading bufinfo takes the lock of each buffer: only if they have at least this share of memory. */
+const LARGE_SHARE = 0.01;
+
+/** Regions of a driver that are not in the machine's own memory: of amdgpu, i915, xe, nouveau. */
+const ON_DEVICE = /^(?:vram|local|lmem|stolen|gds|gws|oa|doorbell|mmio)/;
+
+/** A line `drm-KIND-REGION: SIZE [KiB|MiB]` (drm_fdinfo_print_size of drivers/gpu/drm/drm_file.c). */
+const REGION = /^drm-(total|shared|resident|memory)-([\w.-]{1,40}):\s*(\d{1,16})(?: (KiB|MiB))?$/gm;
+const UNITS: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20 };
+
+/** A dma-buf: its exporter, size, and the processes that have it open. */
+interface Buffer {
+  readonly exporter: string;
+  readonly bytes: number;
+  readonly pids: Set<number>;
+}
+
+/** A DRM client (an open device), in bytes. */
+interface Client {
+  /** Resident buffers in the machine's memory; `shared`: the part that other clients may have too. */
+  readonly resident: number;
+  readonly shared: number;
+  /** Buffers in memory of the device. */
+  readonly onDevice: number;
+  readonly pids: Set<number>;
+}
+
+interface Device {
+  readonly driver: string;
+  readonly pdev: string;
+  /** By drm-client-id; null: its driver reports no sizes. */
+  readonly clients: Map<string, Client | null>;
+}
+
+/**
+ * Buffers of GPUs and dma-bufs, by what fdinfo reports of descriptors of /dev/dri, /dev/accel and `/dmabuf:`
+ * (Documentation/gpu/drm-usage-stats.rst; dma_buf_show_fdinfo of drivers/dma-buf/dma-buf.c). A DRM client counts once for
+ * each drm-client-id and drm-pdev, a dma-buf once for each inode.
+ *
+ * @throws {HostError} /proc cannot be listed
+ */
+export function readGraphics(
+  source: HostSource,
+  meminfo: ReadonlyMap<string, number>,
+  notRead: NotRead[],
+): NamedMemory[] {
+  if (source.file && CLASSES.every((path) => !exists(source, path))) return [];
+  const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
+  const { denied, isLate } = readAll(source, (pid, key, text) => {
+    if (text.includes('drm-driver:')) addClient(devices, pid, key, text);
+    else addBuffer(buffers, pid, key, text);
+  });
+  const missing = [
+    ...(denied > 0 ? [`descriptors of ${denied} processes: permission denied`] : []),
+    ...(isLate ? [`only a part of the descriptors was read in ${MAX_MS / 1000} s`] : []),
+  ];
+  for (const why of missing) notRead.push({ kind: 'dma-buf', code: denied > 0 ? 'denied' : 'unreadable', why });
+  const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
+  const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
+  const hasTtm = meminfo.has('GPUActive');
+  return [
+    ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
+    ...byExporter(source, buffers, isWhole, commOf),
+  ];
+}
+
+const exists = (source: HostSource, path: string): boolean =>
+  hostOrNull(() => source.list(path).length > 0) ?? hostOrNull(() => source.size(path)) !== null;
+
+/** Reads fdinfo of descriptors whose links name a GPU or dma-buf. A capture has no other fdinfo. */
+function readAll(source: HostSource, onInfo: (pid: number, key: string, text: string) => void) {
+  const until = source.now() + MAX_MS;
+  let [denied, isLate] = [0, false];
+  for (const name of listedPids(source)) {
+    const [folder, pid] = [`/proc/${name}`, Number(name)];
+    try {
+      for (const fd of source.list(`${folder}/${source.file ? 'fd' : 'fdinfo'}`)) {
+        isLate ||= source.now() > until;
+        if (isLate) return { denied, isLate };
+        const link = source.file ? hostOrNull(() => source.readLink(`${folder}/fd/${fd}`)) : '/dmabuf:';
+        if (link === null || !DEVICE_LINK.test(link)) continue;
+        const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
+        if (text !== null) onInfo(pid, `${name} ${fd}`, text);
+      }
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied' && source.file) denied++;
+    }
+  }
+  return { denied, isLate };
+}
+
+function addClient(devices: Map<string, Device>, pid: number, key: string, text: string): void {
+  const field = (name: string) => new RegExp(`^${name}:\\s*(\\S{1,64})$`, 'm').exec(text)?.[1];
+  const [driver = '?', pdev = ''] = [field('drm-driver'), field('drm-pdev')];
+  const device = devices.get(`${driver} ${pdev}`) ?? { driver, pdev, clients: new Map() };
+  devices.set(`${driver} ${pdev}`, device);
+  const id = field('drm-client-id') ?? key;
+  const known = device.clients.get(id);
+  if (known) known.pids.add(pid);
+  else if (known === undefined) device.clients.set(id, clientOf(text, pid));
+}
+
+/** Sizes of a client; null: its driver reports none. */
+function clientOf(text: string, pid: number): Client | null {
+  const regions = new Map<string, Map<string, number>>();
+  for (const [, kind = '', region = '', digits, unit = ''] of text.matchAll(REGION)) {
+    const sizes = regions.get(region) ?? new Map<string, number>();
+    regions.set(region, sizes.set(kind, Number(digits) * (UNITS[unit] ?? 1)));
+  }
+  if (regions.size === 0) return null;
+  let [resident, shared, onDevice] = [0, 0, 0];
+  for (const [region, sizes] of regions) {
+    // Before drm-resident, drivers reported drm-memory; a driver without both cannot evict buffers.
+    const bytes = sizes.get('resident') ?? sizes.get('memory') ?? sizes.get('total') ?? 0;
+    if (ON_DEVICE.test(region)) onDevice += bytes;
+    else {
+      resident += bytes;
+      shared += Math.min(bytes, sizes.get('shared') ?? bytes);
+    }
+  }
+  return { resident, shared, onDevice, pids: new Set([pid]) };
+}
+
+type CommOf = (pid: number) => string | null;
+
+function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf: CommOf): NamedMemory[] {
+  const known = [...clients.values()].filter((one) => one !== null);
+  const sum = (of: (one: Client) => number) => known.reduce((all, one) => all + of(one), 0);
+  const most = sum(({ resident }) => resident);
+  // A shared buffer may be that of every other client.
+  const least = sum(({ resident, shared }) => resident - shared) + Math.max(0, ...known.map(({ shared }) => shared));
+  const silent = clients.size - known.length;
+  const onDevice = sum((one) => one.onDevice);
+  if (most + onDevice === 0 && silent === 0) return [];
+  // Pages of TTM are in no other counter, unless the kernel counts them (GPUActive); others are shared memory.
+  const isOwn = DRM_IN_TTM.has(driver) && !hasTtm;
+  return [
+    {
+      kind: 'gpu',
+      name: pdev === '' ? driver : `${driver} ${pdev}`,
+      category: isOwn ? 'gpu' : null,
+      bytes: known.length === 0 ? null : least,
+      source: '/proc/PID/fdinfo',
+      figures: {
+        leastBytes: known.length === 0 ? null : least,
+        mostBytes: silent > 0 ? null : most,
+        deviceBytes: onDevice,
+        clients: clients.size,
+        silentClients: silent,
+      },
+      processes: largest(known, ({ resident }) => resident, commOf),
+    },
+  ];
+}
+
+/** Processes with most of these, each counting what it has open. */
+function largest<T extends { readonly pids: ReadonlySet<number> }>(
+  all: readonly T[],
+  bytesOf: (one: T) => number,
+  commOf: CommOf,
+): NonNullable<NamedMemory['processes']> {
+  const sums = new Map<number, number>();
+  for (const one of all) for (const pid of one.pids) sums.set(pid, (sums.get(pid) ?? 0) + bytesOf(one));
+  return [...sums]
+    .filter(([, bytes]) => bytes > 0)
+    .toSorted((a, b) => b[1] - a[1])
+    .slice(0, MAX_LISTED)
+    .map(([pid, bytes]) => ({ pid, comm: commOf(pid), bytes }));
+}
+
+function addBuffer(buffers: Map<string, Buffer>, pid: number, key: string, text: string): void {
+  const [, digits] = /^size:\s*(\d{1,16})$/m.exec(text) ?? [];
+  const [, exporter = '?'] = /^exp_name:\s*(\S{1,64})$/m.exec(text) ?? [];
+  if (digits === undefined || buffers.size >= MAX_BUFFERS) return;
+  // Since 5.14; before, two descriptors of one buffer cannot be told from two buffers.
+  const inode = /^ino:\s*(\d{1,20})$/m.exec(text)?.[1] ?? key;
+  const buffer = buffers.get(inode) ?? { exporter, bytes: Number(digits), pids: new Set() };
+  buffers.set(inode, buffer);
+  buffer.pids.add(pid);
+}
+
+/**
+ * Adds buffers that no process has open, such as those that only devices and mappings hold (dma_buf_debug_show): size, flags,
+ * mode, count, exporter, inode, name.
+ *
+ * @returns whether all buffers are known
+ */
+function addUnheld(source: HostSource, buffers: Map<string, Buffer>, notRead: NotRead[]): boolean {
+  let text: string;
+  try {
+    text = source.readText(BUFINFO);
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    if (error.code !== 'gone') notRead.push({ kind: 'dma-buf', code: error.code, why: error.message });
+    return false;
+  }
+  let [listed, bytes] = [0, 0];
+  for (const [, size, exporter = '?', inode = ''] of text.matchAll(
+    /^(\d{8,16})\t[\da-f]{8}\t[\da-f]{8}\t-?\d{8,16}\t(\S{1,64})\t(\d{8,20})\t/gm,
+  )) {
+    listed++;
+    bytes += Number(size);
+    if (!buffers.has(`${Number(inode)}`) && buffers.size < MAX_BUFFERS)
+      buffers.set(`${Number(inode)}`, { exporter, bytes: Number(size), pids: new Set() });
+  }
+  const [, objects, total] = /^Total (\d{1,9}) objects, (\d{1,16}) bytes$/m.exec(text) ?? [];
+  if (Number(objects) === listed && Number(total) === bytes) return true;
+  notRead.push({ kind: 'dma-buf', code: 'unreadable', why: `malformed ${BUFINFO}` });
+  return false;
+}
+
+function byExporter(
+  source: HostSource,
+  buffers: ReadonlyMap<string, Buffer>,
+  isWhole: boolean,
+  commOf: CommOf,
+): NamedMemory[] {
+  const heaps = new Set(['system', ...(hostOrNull(() => source.list(HEAPS)) ?? [])]);
+  const groups = grouped([...buffers.values()], ({ exporter }) => exporter);
+  const all = [...groups].map(([exporter, own]): NamedMemory => {
+    const bytesOf = (some: readonly Buffer[]) => some.reduce((sum, { bytes }) => sum + bytes, 0);
+    return {
+      kind: 'dma-buf',
+      name: exporter,
+      category: heaps.has(exporter) ? 'dma-buf' : null,
+      bytes: bytesOf(own),
+      source: isWhole ? BUFINFO : '/proc/PID/fdinfo',
+      figures: {
+        buffers: own.length,
+        unopenedBytes: isWhole ? bytesOf(own.filter(({ pids }) => pids.size === 0)) : null,
+        leastBytes: bytesOf(own),
+        mostBytes: isWhole ? bytesOf(own) : null,
+      },
+      processes: largest(own, ({ bytes }) => bytes, commOf),
+    };
+  });
+  return all.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)).slice(0, MAX_LISTED);
+}

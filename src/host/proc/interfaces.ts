@@ -1,0 +1,168 @@
+import { HostError } from '../../base/errors.js';
+import { grouped } from '../../base/util.js';
+import type { NamedMemory, NotRead } from '../../records/named-memory.js';
+import type { HostSource } from '../host-source.js';
+import { findNamespaces } from '../namespaces.js';
+
+/** Maximum number of network namespaces that are entered. */
+export const MAX_ENTERED = 256;
+/** Maximum number of interfaces that are listed, the largest first. */
+const MAX_LISTED = 10;
+/** The kernel's own index of `lo`; pools of an interface that was removed are there (page_pool_unreg_netdev). */
+const LOOPBACK = 1;
+
+/** Attributes by number: see ../netlink.ts. */
+type Attributes = ReadonlyMap<string, number>;
+interface Line {
+  readonly kind: string;
+  readonly place: number;
+  readonly attributes: Attributes;
+  /** Of a link. Untrusted. */
+  readonly name: string;
+}
+
+/** A page pool. Bytes and pages that it allocated and that did not return to the page allocator. */
+interface Pool {
+  readonly pages: number;
+  readonly bytes: number;
+  /** CLOCK_BOOTTIME in seconds; undefined: in use. */
+  readonly detachedAt: number | undefined;
+  /** Its memory is that of a dma-buf or of io_uring. */
+  readonly isForeign: boolean;
+}
+
+/** Headers of an Ethernet frame with a VLAN tag, and its checksum. */
+const FRAME_BYTES = 22;
+/** Headroom and struct skb_shared_info that a driver adds to a buffer at most (XDP_PACKET_HEADROOM, and 320 bytes). */
+const SKB_BYTES = 256 + 320;
+
+/**
+ * Page pools, and receive rings of network interfaces, in all network namespaces that can be entered.
+ *
+ * @param uptime in seconds; null: unknown
+ * @throws {HostError} `gone`: no program; `unreadable`
+ */
+export function readInterfaces(source: HostSource, uptime: number | null, notRead: NotRead[]): NamedMemory[] {
+  if (!source.netlink) return [];
+  const namespaces = source.file ? findNamespaces(source, 'all') : [];
+  const entered = namespaces.slice(0, MAX_ENTERED);
+  const text = source.netlink(entered.map(({ own, path }) => (own ? '-' : path)));
+  if (text === null) return [];
+  const lines = linesOf(text);
+  const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
+  const left = namespaces.length - entered.length;
+  if (closed + left > 0)
+    notRead.push({ kind: 'page-pools', code: 'denied', why: `${closed + left} network namespaces were not entered` });
+  const links = new Map(
+    lines.flatMap(({ kind, place, attributes, name }) =>
+      kind === 'link' ? [[`${place} ${attributes.get('index')}`, { name, attributes }] as const] : [],
+    ),
+  );
+  const nameOf = (place: number, index: number) => {
+    const name =
+      index === LOOPBACK ? 'removed interfaces' : (links.get(`${place} ${index}`)?.name ?? `interface ${index}`);
+    const namespace = entered[place];
+    if (place === 0 || namespace?.own) return name;
+    return `${name} of netns ${namespace?.name ?? namespace?.inode ?? place}`;
+  };
+  return [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)];
+}
+
+type NameOf = (place: number, index: number) => string;
+
+/** @throws {HostError} `unreadable`: a line is malformed */
+function linesOf(text: string): Line[] {
+  return text.split('\n').flatMap((line): Line[] => {
+    if (!/^(?:link|pool|ring) /.test(line)) return [];
+    const [kind = '', place, ...fields] = line.split(' ');
+    const attributes = new Map<string, number>();
+    let name = '';
+    for (const field of fields) {
+      const [, key = '', value] = /^(\w{1,5})=([0-9a-f]{0,64})$/.exec(field) ?? [];
+      if (value === undefined) throw new HostError('unreadable', `malformed line of netlink: ${line.slice(0, 80)}`);
+      if (kind === 'link' && key === '3') name = Buffer.from(value, 'hex').toString('utf8');
+      else attributes.set(key, value === '' ? Number.NaN : Number(value));
+    }
+    return [{ kind, place: Number(place), attributes, name }];
+  });
+}
+
+function poolOf(attributes: Attributes): Pool {
+  const [pages, bytes] = [attributes.get('4') ?? 0, attributes.get('5') ?? 0];
+  if (!Number.isSafeInteger(pages) || !Number.isSafeInteger(bytes) || pages < 0)
+    throw new HostError('unreadable', 'a page pool has an impossible size');
+  return { pages, bytes, detachedAt: attributes.get('6'), isForeign: attributes.has('7') || attributes.has('8') };
+}
+
+/** Page pools by interface. Without an interface in the attributes, it was removed. */
+function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null): NamedMemory[] {
+  const ofPools = lines.filter(({ kind }) => kind === 'pool');
+  const byInterface = grouped(ofPools, ({ place, attributes }) => nameOf(place, attributes.get('2') ?? LOOPBACK));
+  const all = [...byInterface].map(([name, ofInterface]): NamedMemory => {
+    const found = ofInterface.map(({ attributes }) => poolOf(attributes));
+    const own = found.filter(({ isForeign }) => !isForeign);
+    const sum = (of: (pool: Pool) => number, some = own) => some.reduce((total, pool) => total + of(pool), 0);
+    const detached = own.filter(({ detachedAt }) => detachedAt !== undefined);
+    const since = detached.reduce((first, { detachedAt = 0 }) => Math.min(first, detachedAt), Number.POSITIVE_INFINITY);
+    return {
+      kind: 'page-pools',
+      name,
+      category: 'network-other',
+      bytes: sum(({ bytes }) => bytes),
+      source: 'netdev page-pool-get (netlink)',
+      figures: {
+        pools: found.length,
+        pages: sum(({ pages }) => pages),
+        detachedPools: detached.length,
+        detachedPages: sum(({ pages }) => pages, detached),
+        detachedBytes: sum(({ bytes }) => bytes, detached),
+        detachedSeconds: detached.length === 0 || uptime === null ? null : Math.max(0, Math.floor(uptime - since)),
+        foreignBytes: sum(
+          ({ bytes }) => bytes,
+          found.filter(({ isForeign }) => isForeign),
+        ),
+      },
+    };
+  });
+  return listed(all);
+}
+
+/**
+ * Buffers of receive rings: an estimate. A ring is full of buffers while its interface is up; each has at least a frame
+ * of the MTU, and at most that in pages of its own. Interfaces with page pools have most of them there.
+ */
+function rings(
+  lines: readonly Line[],
+  links: ReadonlyMap<string, { readonly attributes: Attributes }>,
+  nameOf: NameOf,
+): NamedMemory[] {
+  const all = lines.flatMap(({ kind, place, attributes }): NamedMemory[] => {
+    const [index, descriptors, bufferBytes] = ['1', '6', '10'].map((key) => attributes.get(key));
+    if (kind !== 'ring' || index === undefined || !(Number(descriptors) > 0)) return [];
+    const link = links.get(`${place} ${index}`)?.attributes;
+    const [mtu, state, queues] = [link?.get('4'), link?.get('16'), link?.get('32') ?? 1];
+    if (mtu === undefined) return [];
+    const buffers = Number(descriptors) * queues;
+    const frame = bufferBytes || mtu + FRAME_BYTES;
+    const inPages = 4096 * 2 ** Math.ceil(Math.log2(Math.max(1, (frame + SKB_BYTES) / 4096)));
+    // IF_OPER_DOWN and IF_OPER_NOTPRESENT (linux/if.h): most drivers free the buffers of an interface that is down.
+    const isDown = state === 2 || state === 1;
+    const [least, most] = [isDown ? 0 : Math.floor((buffers / queues) * Math.min(frame, 2048)), buffers * inPages];
+    return [
+      {
+        kind: 'nic-rings',
+        name: nameOf(place, index),
+        category: null,
+        bytes: null,
+        source: 'ethtool rings-get (netlink)',
+        figures: { leastBytes: least, mostBytes: most, descriptors: Number(descriptors), queues, mtu },
+      },
+    ];
+  });
+  return listed(all);
+}
+
+const listed = (all: readonly NamedMemory[]): NamedMemory[] =>
+  all
+    .toSorted((a, b) => (b.bytes ?? b.figures.mostBytes ?? 0) - (a.bytes ?? a.figures.mostBytes ?? 0))
+    .slice(0, MAX_LISTED);

@@ -1,0 +1,146 @@
+import { expect, test } from 'vitest';
+import { HostError } from '../../../src/base/errors.js';
+import { readGraphics } from '../../../src/host/proc/graphics.js';
+import type { NotRead } from '../../../src/records/named-memory.js';
+import { FakeHost } from '../fake-host.js';
+
+const MIB = 2 ** 20;
+
+/** amdgpu_show_fdinfo of drivers/gpu/drm/amd/amdgpu/amdgpu_fdinfo.c, with drm_fdinfo_print_size of drm_file.c. */
+const amdgpu = (client: number, gtt: number, shared: number, pdev = '0000:03:00.0') =>
+  [
+    'pos:\t0\nflags:\t02100002\nmnt_id:\t26\nino:\t1057\ndrm-driver:\tamdgpu',
+    `drm-client-id:\t${client}\ndrm-pdev:\t${pdev}\npasid:\t32771`,
+    `drm-total-vram:\t${400 * 1024} KiB\ndrm-shared-vram:\t0\ndrm-resident-vram:\t${300 * 1024} KiB\ndrm-memory-vram:\t${300 * 1024} KiB`,
+    `drm-total-gtt:\t${2 * gtt} MiB\ndrm-shared-gtt:\t${shared} MiB\ndrm-resident-gtt:\t${gtt} MiB\ndrm-memory-gtt:\t${gtt} MiB`,
+    'drm-total-cpu:\t0\ndrm-resident-cpu:\t0\ndrm-engine-gfx:\t123456789 ns\n',
+  ].join('\n');
+/** drm_show_memory_stats of drm_file.c: a driver whose buffers are shared memory. */
+const panfrost = `drm-driver:\tpanfrost\ndrm-client-id:\t4\ndrm-total-memory:\t${64 * 1024} KiB\ndrm-shared-memory:\t0\ndrm-resident-memory:\t${40 * 1024} KiB\n`;
+/** dma_buf_show_fdinfo of drivers/dma-buf/dma-buf.c, after the lines of seq_show (fs/proc/fd.c). */
+const dmaBuf = (mib: number, exporter: string, inode: number | null) =>
+  `pos:\t0\nflags:\t02000002\nmnt_id:\t11\n${inode === null ? '' : `ino:\t${inode}\n`}size:\t${mib * MIB}\ncount:\t2\nexp_name:\t${exporter}\n`;
+/** dma_buf_debug_show, as a guest of Linux 7.2 printed it. */
+const bufinfo = (buffers: readonly (readonly [mib: number, exporter: string, inode: number])[]) =>
+  [
+    '\nDma-buf Objects:\nsize    \tflags   \tmode    \tcount   \texp_name\tino     \tname',
+    ...buffers.map(
+      ([mib, exporter, inode]) =>
+        `${String(mib * MIB).padStart(8, '0')}\t00000002\t02080007\t00000004\t${exporter}\t${String(inode).padStart(8, '0')}\t<none>\n\tAttached Devices:\nTotal 0 devices attached\n`,
+    ),
+    `\nTotal ${buffers.length} objects, ${buffers.reduce((sum, [mib]) => sum + mib * MIB, 0)} bytes\n`,
+  ].join('\n');
+
+/** A running host: descriptors by pid and number. */
+function machine(opened: Readonly<Record<number, Readonly<Record<number, readonly [link: string, info: string]>>>>) {
+  const host = Object.assign(new FakeHost(), {
+    file: (): never => {
+      throw new HostError('gone', 'not read');
+    },
+  });
+  host.files.set('/sys/class/dma_heap/system/dev', '1:2\n');
+  for (const [pid, fds] of Object.entries(opened)) {
+    host.files.set(`/proc/${pid}/comm`, `p${pid}\n`);
+    for (const [fd, [link, info]] of Object.entries(fds)) {
+      host.links.set(`/proc/${pid}/fd/${fd}`, link);
+      host.files.set(`/proc/${pid}/fdinfo/${fd}`, info);
+    }
+  }
+  return host;
+}
+
+function read(host: FakeHost, meminfo: Readonly<Record<string, number>> = {}) {
+  const notRead: NotRead[] = [];
+  const facts = new Map(Object.entries({ MemTotal: 8000 * MIB, ...meminfo }));
+  return { named: readGraphics(host, facts, notRead), notRead };
+}
+
+const CARD = '/dev/dri/renderD128';
+
+test('a client counts once, and what clients share counts once in the lower bound', () => {
+  const host = machine({
+    7: { 3: [CARD, amdgpu(1, 100, 30)], 4: [CARD, amdgpu(1, 100, 30)] },
+    8: { 9: [CARD, amdgpu(2, 50, 40)], 10: ['/dev/dri/card0', amdgpu(1, 100, 30)] },
+    // A decoy as large: its fdinfo is not read.
+    9: { 3: ['/dev/null', amdgpu(5, 100, 0)] },
+  });
+  const [gpu, ...others] = read(host).named;
+  expect(others).toEqual([]);
+  expect(gpu).toMatchObject({
+    kind: 'gpu',
+    name: 'amdgpu 0000:03:00.0',
+    category: 'gpu',
+    bytes: (70 + 10 + 40) * MIB,
+    figures: { leastBytes: 120 * MIB, mostBytes: 150 * MIB, deviceBytes: 600 * MIB, clients: 2, silentClients: 0 },
+    processes: [
+      { pid: 8, comm: 'p8', bytes: 150 * MIB },
+      { pid: 7, comm: 'p7', bytes: 100 * MIB },
+    ],
+  });
+  // The kernel counts pages of TTM: no second time.
+  expect(read(host, { GPUActive: 150 * MIB }).named[0]?.category).toBeNull();
+});
+
+test('the same client number of two devices, and a driver in shared memory', () => {
+  const { named } = read(
+    machine({ 7: { 3: [CARD, amdgpu(1, 10, 0)], 4: [CARD, amdgpu(1, 20, 0, '0000:04:00.0')], 5: [CARD, panfrost] } }),
+  );
+  expect(named.map(({ name, category, bytes }) => [name, category, bytes])).toEqual([
+    ['amdgpu 0000:03:00.0', 'gpu', 10 * MIB],
+    ['amdgpu 0000:04:00.0', 'gpu', 20 * MIB],
+    ['panfrost', null, 40 * MIB],
+  ]);
+});
+
+test('a driver without sizes is unknown, not zero', () => {
+  const info = 'drm-driver:\tvgem\ndrm-client-id:\t3\n';
+  const [gpu] = read(machine({ 7: { 3: [CARD, info] } })).named;
+  expect(gpu).toMatchObject({ bytes: null, figures: { leastBytes: null, mostBytes: null, silentClients: 1 } });
+});
+
+test('a dma-buf counts once by its inode; small ones do not cause a read of bufinfo', () => {
+  const host = machine({
+    7: { 3: ['/dmabuf:', dmaBuf(40, 'system', 1)], 4: ['/dmabuf:frame', dmaBuf(40, 'system', 1)] },
+    8: { 3: ['/dmabuf:', dmaBuf(40, 'system', 1)], 4: ['/dmabuf:', dmaBuf(30, 'udmabuf', 2)] },
+  });
+  host.onRead = (path) => expect(path).not.toContain('bufinfo');
+  const { named, notRead } = read(host);
+  expect(notRead).toEqual([]);
+  expect(named.map(({ name, category, bytes, figures }) => [name, category, bytes, figures.mostBytes])).toEqual([
+    ['system', 'dma-buf', 40 * MIB, null],
+    ['udmabuf', null, 30 * MIB, null],
+  ]);
+  expect(named[0]?.processes?.map(({ pid, bytes }) => [pid, bytes])).toEqual([
+    [7, 40 * MIB],
+    [8, 40 * MIB],
+  ]);
+});
+
+test('bufinfo adds what no process has open, and contradicts nothing silently', () => {
+  const host = machine({ 7: { 3: ['/dmabuf:', dmaBuf(100, 'system', 1)] } });
+  host.files.set(
+    '/sys/kernel/debug/dma_buf/bufinfo',
+    bufinfo([
+      [100, 'system', 1],
+      [60, 'system', 2],
+    ]),
+  );
+  const [heap] = read(host).named;
+  expect(heap).toMatchObject({
+    bytes: 160 * MIB,
+    figures: { buffers: 2, unopenedBytes: 60 * MIB, mostBytes: 160 * MIB },
+  });
+  const text = bufinfo([[100, 'system', 1]]).replace('Total 1 objects', 'Total 2 objects');
+  host.files.set('/sys/kernel/debug/dma_buf/bufinfo', text);
+  const cut = read(host);
+  expect(cut.named[0]).toMatchObject({ bytes: 100 * MIB, figures: { unopenedBytes: null, mostBytes: null } });
+  expect(cut.notRead).toMatchObject([{ kind: 'dma-buf', code: 'unreadable' }]);
+});
+
+test('unreadable descriptors are named, and a host without devices is not searched', () => {
+  const host = machine({ 7: { 3: ['/dmabuf:', dmaBuf(100, 'system', 1)] } });
+  host.closed.add('/proc/8/fd');
+  expect(read(host).notRead).toMatchObject([{ code: 'denied' }]);
+  host.files.delete('/sys/class/dma_heap/system/dev');
+  expect(read(host)).toEqual({ named: [], notRead: [] });
+});

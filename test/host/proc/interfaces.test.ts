@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { askNetlink, NETLINK_PROGRAMS } from '../../../src/host/netlink.js';
+import { readInterfaces } from '../../../src/host/proc/interfaces.js';
+import type { NotRead } from '../../../src/records/named-memory.js';
+import { FakeHost } from '../fake-host.js';
+
+const PAGE = 4096;
+
+function read(text: string | null, uptime: number | null = 1000) {
+  const host = Object.assign(new FakeHost(), { netlink: () => text });
+  const notRead: NotRead[] = [];
+  return { named: readInterfaces(host, uptime, notRead), notRead };
+}
+
+const hex = (name: string) => Buffer.from(name).toString('hex');
+const LINKS = `link 0 index=1 3=${hex('lo')} 16=0 4=65536 32=1\nlink 0 index=2 3=${hex('eth0')} 16=6 4=1500 32=4\n`;
+
+test('page pools sum by interface, and those of another provider are apart', () => {
+  const { named } = read(
+    `${LINKS}pool 0 1=1 2=2 3=8200 4=100 5=${100 * PAGE}\npool 0 1=2 2=2 4=50 5=${50 * PAGE}\npool 0 1=3 2=2 4=9 5=${9 * PAGE} 8=1\nend\n`,
+  );
+  expect(named).toMatchObject([
+    {
+      kind: 'page-pools',
+      name: 'eth0',
+      category: 'network-other',
+      bytes: 150 * PAGE,
+      figures: { pools: 3, pages: 150, detachedPools: 0, detachedSeconds: null, foreignBytes: 9 * PAGE },
+    },
+  ]);
+});
+
+test('a detached pool has its age, and the interface that was removed has no name', () => {
+  const text = `${LINKS}pool 0 1=1 2=2 4=7 5=${7 * PAGE} 6=940\npool 0 1=4 4=3 5=${3 * PAGE} 6=400\nend\n`;
+  const { named } = read(text);
+  expect(named.map(({ name, figures }) => [name, figures.detachedPages, figures.detachedSeconds])).toEqual([
+    ['eth0', 7, 60],
+    ['removed interfaces', 3, 600],
+  ]);
+  expect(read(text, null).named[0]?.figures.detachedSeconds).toBeNull();
+});
+
+test('rings are bounds: at least one full queue, at most all of them in pages', () => {
+  const ring = (text: string) => read(`${text}ring 0 1=2 6=256\nend\n`).named[0];
+  expect(ring(LINKS)).toMatchObject({
+    kind: 'nic-rings',
+    name: 'eth0',
+    category: null,
+    bytes: null,
+    figures: { leastBytes: 256 * 1522, mostBytes: 4 * 256 * PAGE, descriptors: 256, queues: 4, mtu: 1500 },
+  });
+  // Frames of 9 KiB need 16 KiB of pages; an interface that is down may have none.
+  expect(ring(LINKS.replace('4=1500', '4=9000'))?.figures.mostBytes).toBe(4 * 256 * 4 * PAGE);
+  expect(ring(LINKS.replace('16=6', '16=2'))?.figures.leastBytes).toBe(0);
+  // Without an interface of this index, its MTU is unknown.
+  expect(ring('')).toBeUndefined();
+});
+
+test('closed namespaces are named, malformed lines are an error', () => {
+  const { notRead } = read(`${LINKS}closed 1\nend\n`);
+  expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'denied' }]);
+  expect(() => read('pool 0 1=x\nend\n')).toThrow('malformed');
+  expect(() => read(`pool 0 1=1 4= 5=${PAGE}\nend\n`)).toThrow('impossible');
+  expect(read(null)).toEqual({ named: [], notRead: [] });
+});
+
+test('perl and python3 print the same, and a host without both is told so', () => {
+  const [perl, python] = NETLINK_PROGRAMS.map((program) => askNetlink(['-', '/proc/self/ns/none'], [program]));
+  expect(perl).toBe(python);
+  expect(perl).toMatch(/^link 0 index=1 3=6c6f /);
+  expect(perl).toContain('closed 1\n');
+  expect(() => askNetlink(['-'], [])).toThrow('needs python3 or perl');
+});
