@@ -6,7 +6,6 @@ import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { RECORDED, RING } from '../../capture/read/manifest.js';
-import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
 import { withTablesReadOnce } from '../../host/proc/descriptor-tables.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';

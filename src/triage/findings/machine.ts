@@ -348,8 +348,8 @@ export const MACHINE = {
       'A driver destroyed a page pool, for example when an interface was removed or its rings changed, but pages of it are still in use. The pool and its pages stay until all return. Packets in a socket that is not read hold them, or a driver leaked them.',
     known:
       'detach-time, inflight and inflight-mem of page pools (netdev page-pool-get of netlink, 6.8), asked by perl or python3.',
-    next: 'Find sockets that are not read: kdump-mem skcheck --stale. If there are none, the driver leaks pages.',
-    deeper: 'kdump-mem skcheck --stale',
+    next: 'Find sockets that are not read: skcheck --stale. If there are none, the driver leaks pages.',
+    deeper: 'skcheck --stale',
   },
   'dying-cgroups': {
     words: (of: Of<'dying' | 'dyingInside' | 'cgroups'> & Of<'cgroup', string>) => [

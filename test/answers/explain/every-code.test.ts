@@ -95,6 +95,9 @@ const NAMES = [
   'refs-1.groups[].source',
   'site.of',
   'memory-unattributed-1.groups[].content',
+  // The objects that a record of the ring lists.
+  'recorded-holders-1.scans[]',
+  'recorded-holders-1.holders[].scan',
   ...['kind', 'referencedBy', 'content'].map((name) => `memory-unreachable-1.groups[].${name}`),
 ];
 
