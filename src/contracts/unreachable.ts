@@ -10,7 +10,7 @@ import { siteSchema } from './whatis.js';
  * `sysctl-table`: a registered table without entries, or one of boot, which the kernel never frees. `vmcoreinfo`: the
  * text that a crash replaces by a safe copy.
  */
-export const UNREACHABLE_REASONS = ['split-block', 'sysctl-table', 'vmcoreinfo'] as const;
+const UNREACHABLE_REASONS = ['split-block', 'sysctl-table', 'vmcoreinfo'] as const;
 
 const amount = z.strictObject({ allocations: count, bytes: count });
 

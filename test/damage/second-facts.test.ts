@@ -15,7 +15,7 @@ const { sockets } = accountAll(kernel);
 const waiting = (() => {
   const links = offset('request_sock.dl_next');
   const head = offset('inet_connection_sock.icsk_accept_queue.rskq_accept_head');
-  const inet = sockets.find(({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.family === 'AF_INET');
+  const inet = sockets.find(({ socket, acceptedFrom }) => acceptedFrom !== null && socket.family === 'AF_INET');
   const places: bigint[] = [];
   for (let at = read((inet?.acceptedFrom ?? 0n) + head); at !== 0n; at = read(at + links))
     places.push(addressOf(at, 'request_sock.sk'));
@@ -52,7 +52,7 @@ const orphan = sockets.find(({ socket }) => socket.state === 'FIN_WAIT1')?.socke
 
 const closed = sockets.find(
   ({ socket, holders, acceptedFrom, carriedBy }) =>
-    socket.family === 'AF_UNIX' && holders.length + carriedBy.length === 0 && acceptedFrom === undefined,
+    socket.family === 'AF_UNIX' && holders.length + carriedBy.length === 0 && acceptedFrom === null,
 )?.socket.sock;
 
 const tasks = [...new TaskReader(kernel).processes()];

@@ -64,7 +64,7 @@ test('closed namespaces are named, malformed lines are an error', () => {
   expect(read(null)).toEqual({ named: [], notRead: [] });
 });
 
-test('perl and python3 print the same, and a host without both is told so', () => {
+test('perl and python3 print the same; a host without both has a reason for it', () => {
   const [perl, python] = NETLINK_PROGRAMS.map((program) => askNetlink(['-', '/proc/self/ns/none'], [program]));
   expect(perl).toBe(python);
   expect(perl).toMatch(/^link 0 index=1 3=6c6f /);

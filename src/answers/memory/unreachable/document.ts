@@ -1,7 +1,7 @@
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
-import { UNREACHABLE_REASONS, type UnreachableAnswer, type UnreachableGroup } from '../../../contracts/unreachable.js';
+import type { UnreachableAnswer, UnreachableGroup } from '../../../contracts/unreachable.js';
 import { siteName } from '../../leaks/site-words.js';
 import { type Block, nextBlock, tableBlock } from '../../text/blocks.js';
 import type { Column } from '../../text/table.js';
@@ -82,19 +82,19 @@ function headline(answer: UnreachableAnswer): string {
   return [found, ...incomplete].join(' ');
 }
 
-const REASON_WORDS: Readonly<Record<(typeof UNREACHABLE_REASONS)[number], string>> = {
+const REASON_WORDS: Readonly<Record<NonNullable<UnreachableGroup['reason']>, string>> = {
   'split-block': 'in pages that may be part of the allocation before them',
   'sysctl-table': 'headers of sysctl tables',
   vmcoreinfo: 'page of VMCOREINFO',
 };
 
 function reasonWords({ groups }: UnreachableAnswer): string {
-  const counts = UNREACHABLE_REASONS.map((reason) => {
+  const counts = Object.entries(REASON_WORDS).map(([reason, words]) => {
     const some = groups.filter((group) => group.reason === reason);
-    return { reason, many: some.reduce((sum, { allocations }) => sum + allocations, 0) };
+    return { reason, words, many: some.reduce((sum, { allocations }) => sum + allocations, 0) };
   });
   return counts
     .filter(({ many }) => many > 0)
-    .map(({ reason, many }) => `${formatCount(many)} ${REASON_WORDS[reason]} (${reason})`)
+    .map(({ reason, words, many }) => `${formatCount(many)} ${words} (${reason})`)
     .join(', ');
 }
