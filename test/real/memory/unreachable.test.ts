@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { searchReferences } from '../../../src/account/references/search.js';
 import { describeUnreachable } from '../../../src/account/references/unreachable.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
-import { jsonOf } from '../../../src/base/util.js';
 import { type UnreachableAnswer, unreachableSchema } from '../../../src/contracts/unreachable.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
@@ -156,7 +155,7 @@ test('as a command: text, JSON, and refused options', async () => {
   expect(json).toMatchObject({ stderr: '', status: 0 });
   const answer = unreachableSchema.parse(JSON.parse(json.stdout));
   const kernel = openNative({ files: [elf] });
-  expect(answer).toEqual(jsonOf(await find(kernel)));
+  expect(answer).toEqual(await find(kernel));
   kernel.close();
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });
