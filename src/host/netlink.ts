@@ -4,7 +4,7 @@ import { searchPath } from '../base/shell.js';
 import { asExhausted } from './child.js';
 
 /**
- * Node opens no netlink socket: perl or python3 asks the kernel for interfaces (rtnetlink), page pools (family `netdev`,
+ * Node opens no netlink socket: perl or python3 lists interfaces (rtnetlink), page pools (family `netdev`,
  * since 6.8) and rings (family `ethtool`, since 5.6) of network namespaces. The script only sends requests that list:
  * RTM_GETLINK, CTRL_CMD_GETFAMILY, NETDEV_CMD_PAGE_POOL_GET, ETHTOOL_MSG_RINGS_GET.
  *
@@ -198,7 +198,7 @@ const TIMEOUT_MS = 5000;
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
- * Asks for interfaces, page pools and rings, in the format above.
+ * Lists interfaces, page pools and rings, in the format above.
  *
  * @param namespaces paths; `-`: our own
  * @param programs those to try

@@ -98,7 +98,7 @@ export function recordNetlink({ source, archive, failures }: Work): void {
     const text = source.netlink(namespaces.map(({ own, path }) => (own ? '-' : path)));
     if (text !== null) archive.add('netlink', Buffer.from(text, 'latin1'));
   } catch (error) {
-    failures.note('netlink', error);
+    failures.note('netlink', error, true);
   }
 }
 

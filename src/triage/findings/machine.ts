@@ -347,7 +347,7 @@ export const MACHINE = {
     means:
       'A driver destroyed a page pool, for example when an interface was removed or its rings changed, but pages of it are still in use. The pool and its pages stay until all return. Packets in a socket that is not read hold them, or a driver leaked them.',
     known:
-      'detach-time, inflight and inflight-mem of page pools (netdev page-pool-get of netlink, 6.8), asked by perl or python3.',
+      'detach-time, inflight and inflight-mem of page pools (netdev page-pool-get of netlink, 6.8), read by perl or python3.',
     next: 'Find sockets that are not read: skcheck --stale. If there are none, the driver leaks pages.',
     deeper: 'skcheck --stale',
   },
