@@ -1,4 +1,4 @@
-import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import { ExhaustedError, HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import {
@@ -44,8 +44,9 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     try {
       return read();
     } catch (error) {
-      if (!isHostError(error)) throw error;
-      notRead.push({ kind, code: error.code, why: error.message });
+      // The answer to the rest needs no further descriptor or process.
+      if (!(isHostError(error) || error instanceof ExhaustedError)) throw error;
+      notRead.push({ kind, code: isHostError(error) ? error.code : 'unreadable', why: error.message });
       return [];
     }
   };
