@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
+import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { FakeHost } from '../fake-host.js';
@@ -295,6 +296,16 @@ test('zswap: cgroups that were not searched are reported', () => {
   expect(readNamedMemory(host, readHostCounts(host)).notRead).toMatchObject([
     { kind: 'zswap', why: 'only 5000 cgroups were searched for memory in zswap' },
   ]);
+});
+
+test('without a descriptor left for another program, the other sources are still read', () => {
+  const host = machine({ kib: { Zswap: 200 * 1024 } });
+  const netlink = () => {
+    throw new ExhaustedError('perl cannot be started: too many open files (EMFILE)');
+  };
+  const { named, notRead } = readNamedMemory(Object.assign(host, { netlink }), readHostCounts(host));
+  expect(named.map(({ kind }) => kind)).toContain('zswap');
+  expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'unreadable', why: expect.stringContaining('EMFILE') }]);
 });
 
 const ARCSTATS = '/proc/spl/kstat/zfs/arcstats';
