@@ -28,7 +28,7 @@ export interface Task {
 }
 
 /** Limit of memory in bytes for the process in any case. */
-const MOST_MEMORY = 512 * 2 ** 20;
+const MAX_MEMORY = 512 * 2 ** 20;
 
 const task = JSON.parse(process.argv[2] ?? '') as Task;
 const progress = openSync(task.progress, 'w');
@@ -56,7 +56,7 @@ do {
     tell({ type: 'broken', index, rule: error.rule, message: error.message });
   }
   // Kilobytes, and the peak so far: a process beyond the limit is reported once, and a new one continues.
-  if (process.resourceUsage().maxRSS * 1024 > MOST_MEMORY) {
+  if (process.resourceUsage().maxRSS * 1024 > MAX_MEMORY) {
     const megabytes = Math.round(process.resourceUsage().maxRSS / 1024);
     tell({ type: 'broken', index, rule: 'memory', message: `${megabytes} MiB` });
     index++;

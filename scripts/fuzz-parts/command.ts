@@ -5,7 +5,7 @@ import { registerRead } from '../../src/app/read/command.js';
 import { registerSkb } from '../../src/app/skb/command.js';
 import { registerSockets } from '../../src/app/sockets/command.js';
 import { registerStruct } from '../../src/app/struct/command.js';
-import { Broken, checkText, clock, MOST_MS, refusal } from './rules.js';
+import { Broken, checkText, clock, MAX_MS, refusal } from './rules.js';
 
 /** Output of a command, and its exit status. */
 export interface Ran {
@@ -66,7 +66,7 @@ export async function runCommand(args: readonly string[]): Promise<Ran> {
   if (!STATUSES.includes(status)) throw new Broken('exit status', `${status}: ${words}: ${line}`);
   checkText(ran.stdout);
   checkText(ran.stderr);
-  if (took > MOST_MS) throw new Broken('too slow', `${Math.round(took)} ms: ${words}`);
+  if (took > MAX_MS) throw new Broken('too slow', `${Math.round(took)} ms: ${words}`);
   if (args.includes('--json') && status !== 3 && status !== 4) JSON.parse(ran.stdout);
   return ran;
 }

@@ -39,7 +39,7 @@ Kinds; unless some are named, all but meaning and those below it, which take sec
   scripts/fuzz --kinds meaning --cases 10000 --seed 7`;
 
 /** Processor seconds that one case may take before it counts as a hang. */
-const MOST_SECONDS = 15;
+const MAX_SECONDS = 15;
 /** Seconds after which the process of a lane is replaced. */
 const SLICE = 20;
 /** A part of a lane that ends only by other limits. */
@@ -194,7 +194,7 @@ async function run(lane: Lane, part: Part): Promise<number> {
   const hung = await ended(child, () => current(progress));
   if (next !== undefined) return next;
   const index = current(progress) ?? part.from;
-  if (hung) note(lane, index, 'hang', `over ${MOST_SECONDS} s of processor time`);
+  if (hung) note(lane, index, 'hang', `over ${MAX_SECONDS} s of processor time`);
   else note(lane, index, 'died', errors.trim() || 'without a word');
   return index + 1;
 }
@@ -211,7 +211,7 @@ function ended(child: ChildProcess, index: () => number | undefined): Promise<bo
       if (now !== last) {
         last = now;
         since = used;
-      } else if (used - since > MOST_SECONDS) {
+      } else if (used - since > MAX_SECONDS) {
         hung = true;
         child.kill('SIGKILL');
       }

@@ -33,7 +33,7 @@ export class Broken extends Error {
 }
 
 /** CPU milliseconds that an answer may take, since the machine may be busy. */
-export const MOST_MS = 5_000;
+export const MAX_MS = 5_000;
 
 /** A clock of this process's CPU time, in milliseconds. */
 export function clock(): () => number {
@@ -79,7 +79,7 @@ export function ask(question: () => Answered): Outcome {
     outcome = refusal(error);
   }
   const took = spent();
-  if (took > MOST_MS) throw new Broken('too slow', `${Math.round(took)} ms`);
+  if (took > MAX_MS) throw new Broken('too slow', `${Math.round(took)} ms`);
   return outcome;
 }
 
@@ -98,6 +98,6 @@ export function openWithin(told: string[], open: () => void): readonly string[] 
       throw new Broken(error.rule, `${error.message}\n  ${told.join('\n  ')}`, { cause: error });
     told.push(refusal(error).line);
   }
-  if (spent() > MOST_MS) throw new Broken('too slow', told.join('\n  '));
+  if (spent() > MAX_MS) throw new Broken('too slow', told.join('\n  '));
   return told;
 }

@@ -10,7 +10,7 @@ export interface Site {
 }
 
 /** Length up to which a read is split into words; of longer ones only the beginning is. */
-const MOST_SPLIT = 256;
+const MAX_SPLIT = 256;
 
 /**
  * Runs a walk and returns the places that it read, member by member if it used a
@@ -37,7 +37,7 @@ export function sitesOf(walk: (onRead: (address: bigint, length: number) => void
   } as typeof original;
   try {
     walk((address, length) => {
-      for (let at = 0; at < Math.min(length, MOST_SPLIT); at += 8) {
+      for (let at = 0; at < Math.min(length, MAX_SPLIT); at += 8) {
         const size = Math.min(8, length - at);
         note({ address: address + BigInt(at), size, label: 'memory' });
       }

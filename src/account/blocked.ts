@@ -26,7 +26,7 @@ import { type LockState, LockStates, lockName, type OwnedKind } from '../walk/wa
 import { type SavedStack, SavedStacks, wordsOf } from '../walk/waits/saved-stacks.js';
 import { registerWords, SPINS, spinLocks } from '../walk/waits/spinlocks.js';
 import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
-import { MOST_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
+import { MAX_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
 import { Warnings } from '../walk/warnings.js';
 import { attempted } from './memory/missed.js';
 import { Names } from './task-stacks.js';
@@ -107,7 +107,7 @@ const OWNERS: Partial<Record<WaitKind, string>> = { work: 'worker', ptrace: 'tra
 const PAGES: ReadonlySet<WaitKind> = new Set(['page-lock', 'writeback', 'page-bit'] as const);
 
 /** Maximum number of tasks that may hold a lock, per lock. */
-const MOST_CANDIDATES = 8;
+const MAX_CANDIDATES = 8;
 
 /** Functions that wait for a grace period of `rcu_state`, not of SRCU or of tasks. */
 const GRACE_PERIOD = /^(synchronize_rcu(_normal)?|__?wait_rcu_gp|wait_rcu_gp)$/;
@@ -463,7 +463,7 @@ class Forest {
     const { oldest, ...counts } = requests;
     this.#now ??= findOrNot(() => monotonicNow(this.#kernel)) ?? null;
     const age = oldest === null || this.#now === null ? null : Number(this.#now - oldest) / 1e9;
-    if (age !== null && age < MOST_AHEAD)
+    if (age !== null && age < MAX_AHEAD)
       this.#contradict(`a request of ${rest.name ?? 'a block device'} began after the dump`);
     return { ...rest, requests: { ...counts, oldestSeconds: age === null ? null : Math.max(0, age) } };
   }
@@ -516,7 +516,7 @@ class Forest {
         for (const lock of wanted.get(words.getUint32(at, true)) ?? []) {
           if (words.getBigUint64(at, true) !== lock.address) continue;
           const list = found.get(lock) ?? [];
-          if (list.length >= MOST_CANDIDATES || lock.waiters.has(place.task.address)) continue;
+          if (list.length >= MAX_CANDIDATES || lock.waiters.has(place.task.address)) continue;
           const candidate = this.#describe(place);
           if (!list.some((known) => known.task === candidate)) list.push({ task: candidate, by: 'stack' });
         }

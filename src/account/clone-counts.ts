@@ -1,5 +1,5 @@
 import { AddressIndex } from '../walk/pages/frame-index.js';
-import { longer, MOST_COUNTED } from './counts.js';
+import { longer, MAX_COUNTED } from './counts.js';
 
 /**
  * Shared infos of several clones, by address, with the pages and slots that they reference: typed arrays, 32
@@ -124,7 +124,7 @@ export class CloneCounts {
 
   /** Two clones may show different user counts. */
   #atLeast(row: number, clones: number): void {
-    this.#clones[row] = Math.max(this.#clones[row]!, Math.min(clones, MOST_COUNTED));
+    this.#clones[row] = Math.max(this.#clones[row]!, Math.min(clones, MAX_COUNTED));
   }
 
   #set(row: number, clones: number, found: number, frags: number): void {
@@ -133,7 +133,7 @@ export class CloneCounts {
       this.#found = longer(this.#found);
       this.#frags = longer(this.#frags);
     }
-    this.#clones[row] = Math.min(clones, MOST_COUNTED);
+    this.#clones[row] = Math.min(clones, MAX_COUNTED);
     this.#found[row] = found;
     this.#frags[row] = frags;
   }

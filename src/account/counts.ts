@@ -36,7 +36,7 @@ export class PageCounts {
     if (row === known) {
       if (row >= this.#orders.length) this.#grow();
       this.#orders[row] = order ?? UNKNOWN;
-      this.#references[row] = Math.min(references, MOST_COUNTED);
+      this.#references[row] = Math.min(references, MAX_COUNTED);
       if (pool) this.#poolNumbers[row] = this.#numberOf(pool);
     } else if (order !== undefined && this.#orders[row] === UNKNOWN) {
       this.#orders[row] = order;
@@ -71,7 +71,7 @@ export class PageCounts {
   /** Reference count in the kernel. */
   references(row: number): number {
     const references = this.#references[row]!;
-    return references === MOST_COUNTED ? Number.POSITIVE_INFINITY : references;
+    return references === MAX_COUNTED ? Number.POSITIVE_INFINITY : references;
   }
 
   /** The page pool that the page is returned to. */
@@ -185,7 +185,7 @@ export class SlotCounts {
     if (row === known) {
       if (row >= this.#found.length) this.#grow();
       this.#cacheOf[row] = this.#numberOf(cache);
-      this.#references[row] = Math.min(references, MOST_COUNTED);
+      this.#references[row] = Math.min(references, MAX_COUNTED);
     }
     this.#found[row] = this.#found[row]! + found;
     return row;
@@ -205,7 +205,7 @@ export class SlotCounts {
 }
 
 /** Placeholder for a count that is infinite or too large. */
-export const MOST_COUNTED = 0xffff_ffff;
+export const MAX_COUNTED = 0xffff_ffff;
 
 /** The column with room for more rows, as many as {@link grown} returns. */
 export function longer(column: Uint32Array): Uint32Array<ArrayBuffer> {

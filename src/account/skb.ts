@@ -60,7 +60,7 @@ function findSocket(kernel: Kernel, finder: SocketFinder, task: Task, fd: number
 }
 
 /** Maximum number of descriptors read to list those that are sockets. */
-const MOST_LOOKED_AT = 4096;
+const MAX_LOOKED_AT = 4096;
 
 /** Describes the descriptors of a process that are sockets. */
 function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
@@ -69,7 +69,7 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
   let unread = false;
   try {
     for (const { fd, file } of openFiles(kernel, task)) {
-      if (++looked > MOST_LOOKED_AT) break;
+      if (++looked > MAX_LOOKED_AT) break;
       try {
         if (finder.find(file) !== undefined) fds.add(fd);
       } catch (error) {
@@ -81,7 +81,7 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
     if (!(error instanceof KdumpMemError)) throw error;
     unread = true;
   }
-  const incomplete = unread || looked > MOST_LOOKED_AT ? ' (some of its files could not be read)' : '';
+  const incomplete = unread || looked > MAX_LOOKED_AT ? ' (some of its files could not be read)' : '';
   if (fds.size === 0) return `the process has no sockets${incomplete}`;
   return `its sockets: fd ${someOf([...fds])}${incomplete}`;
 }
@@ -169,8 +169,8 @@ function nameOf({ pid, comm }: Task): ProcessSockets['process'] {
 
 /** Descriptors of one file; a damaged table may claim any number. */
 function someOf(fds: readonly number[]): string {
-  const more = fds.length > MOST_TOLD ? ` and ${fds.length - MOST_TOLD} more` : '';
-  return `${fds.slice(0, MOST_TOLD).join(', ')}${more}`;
+  const more = fds.length > MAX_TOLD ? ` and ${fds.length - MAX_TOLD} more` : '';
+  return `${fds.slice(0, MAX_TOLD).join(', ')}${more}`;
 }
 
-const MOST_TOLD = 8;
+const MAX_TOLD = 8;

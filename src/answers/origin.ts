@@ -29,7 +29,7 @@ export function captureWords({ host, takenAt }: Captured): string {
 }
 
 /** Most outputs that are named. */
-const MOST_PARTS = 12;
+const MAX_PARTS = 12;
 
 const FIGURE_WORDS: Readonly<Record<(typeof CGROUP_FIGURES)[number], string>> = {
   limitBytes: 'limit',
@@ -60,14 +60,14 @@ export function pastedWords(pasted: Pasted): string[] {
     .filter(({ why }) => why === null)
     .map((part) => `${part.kind} (${[lines(part.lines), ...figureWords(part)].join(', ')})`);
   const named = [...used, ...(logs.size > 0 ? ['a kernel log'] : [])];
-  const more = named.length - MOST_PARTS;
+  const more = named.length - MAX_PARTS;
   const unused = parts.flatMap(({ kind, line, why }) =>
     why === null ? [] : `${kind} at line ${line} (${escapeText(why)})`,
   );
   const lacked = lackedBy(pasted);
   return [
-    `the text contains ${named.slice(0, MOST_PARTS).join(', ') || 'nothing that is used'}${more > 0 ? `, and ${more} more` : ''}`,
-    ...(unused.length > 0 ? [`not used: ${unused.slice(0, MOST_PARTS).join(', ')}`] : []),
+    `the text contains ${named.slice(0, MAX_PARTS).join(', ') || 'nothing that is used'}${more > 0 ? `, and ${more} more` : ''}`,
+    ...(unused.length > 0 ? [`not used: ${unused.slice(0, MAX_PARTS).join(', ')}`] : []),
     ...(unknownLines > 0 ? [`not recognized: ${lines(unknownLines)}`] : []),
     ...(lacked.length > 0 ? [`not in the text: the output of ${lacked.join(', ')}`] : []),
   ];

@@ -6,11 +6,11 @@ import { errorCode, HostError, StoreError } from './errors.js';
 /** Bytes of a ring: ten minutes of the largest records, at the highest rate, have 4 MiB. */
 export const RING_BYTES = 8 * 2 ** 20;
 /** Maximum length of a record. */
-export const MOST_RECORD = 32 * 2 ** 10;
+export const MAX_RECORD = 32 * 2 ** 10;
 /** Maximum length of a copied record: pmsg has 4 KiB by default, and keeps its newest bytes. */
-export const MOST_COPIED = 2 * 2 ** 10 - 64;
+export const MAX_COPIED = 2 * 2 ** 10 - 64;
 /** No ring is larger: a reader holds it in memory. */
-const MOST_RING = 16 * 2 ** 20;
+const MAX_RING = 16 * 2 ** 20;
 
 const TITLE = Buffer.from('kdump-mem-ring/1\n');
 const FIRST = 64;
@@ -63,7 +63,7 @@ function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
   if (at + HEAD > bytes.length) return undefined;
   const length = bytes.readUInt32LE(at + MAGIC.length);
   const end = at + HEAD + length;
-  if (length > MOST_RECORD || end > bytes.length) return undefined;
+  if (length > MAX_RECORD || end > bytes.length) return undefined;
   if (crc32(bytes.subarray(body, end)) !== bytes.readUInt32LE(at + MAGIC.length + 4)) return undefined;
   return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), start: at, end };
 }
@@ -96,7 +96,7 @@ export function readRing(ring: string | RingCopy): RingContents {
   try {
     if (typeof ring === 'string') {
       const stat = fs.statSync(file);
-      if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
+      if (!stat.isFile() || stat.size > MAX_RING) throw refused('not a ring');
     }
     bytes = typeof ring === 'string' ? fs.readFileSync(file) : ring.bytes;
   } catch (cause) {
@@ -167,13 +167,13 @@ export class Ring {
   }
 
   /**
-   * @param text at most MOST_RECORD bytes
-   * @param short what the copy receives, at most MOST_COPIED bytes; otherwise it receives nothing
+   * @param text at most MAX_RECORD bytes
+   * @param short what the copy receives, at most MAX_COPIED bytes; otherwise it receives nothing
    * @throws {RangeError} it is longer; the error of the write
    */
   append(text: string, short = text): void {
     const record = recordOf(text, this.#number);
-    if (record.length > HEAD + MOST_RECORD) throw new RangeError('a record that is too long');
+    if (record.length > HEAD + MAX_RECORD) throw new RangeError('a record that is too long');
     if (this.#at + record.length > RING_BYTES) this.#at = FIRST;
     writeWhole(this.#fd, record, this.#at);
     this.#at += record.length;
@@ -187,7 +187,7 @@ export class Ring {
   }
 
   #writeCopy(record: Buffer): void {
-    if (this.#copy === undefined || record.length > HEAD + MOST_COPIED) return;
+    if (this.#copy === undefined || record.length > HEAD + MAX_COPIED) return;
     try {
       fs.writeSync(this.#copy, record);
     } catch {

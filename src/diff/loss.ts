@@ -44,7 +44,7 @@ export interface GrownCategory {
 export const GOOD_PART = 1 / 4;
 
 /** Minimum change that counts as a loss: memory changes during sampling. */
-export const LEAST_LOSS = 1 << 20;
+export const MIN_LOSS = 1 << 20;
 
 const OWNERLESS: ReadonlySet<string> = new Set(['unattributed', 'unread']);
 
@@ -84,7 +84,7 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
   const unattributed = sum(ownerless, (change) => change);
   const pipes = ownerless.find((one) => one.pipes)?.pipes ?? null;
   const uncompared = lost + memory.change - grew - shrank - unattributed;
-  const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
+  const isLost = drift !== null && lost >= Math.max(MIN_LOSS, drift);
   return {
     lost,
     plugged: memory.change,

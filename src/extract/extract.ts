@@ -205,7 +205,7 @@ function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
 }
 
 /** Upper bound of a kernel's constants, in bytes. */
-const MOST_BYTES = 256n << 20n;
+const MAX_BYTES = 256n << 20n;
 
 /**
  * Keeps partly kept constants of the kernel image completely: they are the same in every copy of this build,
@@ -216,7 +216,7 @@ function keepConstantsWhole(kernel: NativeKernel, kept: KeptPages): void {
   const pageSize = BigInt(kernel.facts.pageSize);
   const start = kernel.symbol('__start_rodata');
   const end = kernel.symbol('__end_rodata');
-  if (start === undefined || end === undefined || end - start > MOST_BYTES) return;
+  if (start === undefined || end === undefined || end - start > MAX_BYTES) return;
   const variablesStart = kernel.symbol('__start_ro_after_init') ?? end;
   const variablesEnd = kernel.symbol('__end_ro_after_init') ?? end;
   const touched = new Set(kept.pages);

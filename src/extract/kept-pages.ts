@@ -4,10 +4,10 @@ import type { ByteRange } from '../kernel/native/parts.js';
 export const WHOLE = 'whole';
 
 /** Maximum number of pages whose bits can still be changed individually: 2 MiB of bits for pages of 4 KiB. */
-const MOST_OPEN = 4096;
+const MAX_OPEN = 4096;
 
 /** Number of recent bit patterns that are compared. */
-const MOST_PATTERNS = 65_536;
+const MAX_PATTERNS = 65_536;
 
 /**
  * The bytes of physical memory that an extract keeps. Pages are numbered: physical address ÷ page size. A
@@ -135,7 +135,7 @@ export class KeptPages {
   /** Returns a page's bits in a copy that it does not share. */
   #writable(page: number, known: Uint8Array | undefined): Uint8Array {
     if (known !== undefined && this.#open.has(page)) return known;
-    if (this.#open.size >= MOST_OPEN) this.#share();
+    if (this.#open.size >= MAX_OPEN) this.#share();
     const bits = known === undefined ? new Uint8Array(this.pageSize / 8) : Uint8Array.from(known);
     this.#pages.set(page, bits);
     this.#open.add(page);
@@ -154,7 +154,7 @@ export class KeptPages {
         continue;
       }
       // Dropped patterns stay shared by their pages, but not with later ones.
-      if (this.#patterns.size >= MOST_PATTERNS) this.#patterns.clear();
+      if (this.#patterns.size >= MAX_PATTERNS) this.#patterns.clear();
       this.#patterns.set(spelled, bits);
     }
     this.#open.clear();

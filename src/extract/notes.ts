@@ -93,8 +93,8 @@ const RING_FIELDS = [
 ] as const;
 
 /** The largest log buffer has 2^26 records and 2^31 bytes. */
-const MOST_COUNT_BITS = 26;
-const MOST_SIZE_BITS = 31;
+const MAX_COUNT_BITS = 26;
+const MAX_SIZE_BITS = 31;
 
 /**
  * Reads the kernel's log: the printk ring buffer, or the older records. crash searches it for a panic at
@@ -119,8 +119,8 @@ function ringParts(kernel: NativeKernel): Part[] {
   const reader = new StructReader(kernel, 'printk_ringbuffer', RING_FIELDS);
   kernel.read(pointer, reader.size);
   const ring = reader.read(pointer);
-  const count = 2 ** Math.min(ring.number('desc_ring.count_bits'), MOST_COUNT_BITS);
-  const bytes = 2 ** Math.min(ring.number('text_data_ring.size_bits'), MOST_SIZE_BITS);
+  const count = 2 ** Math.min(ring.number('desc_ring.count_bits'), MAX_COUNT_BITS);
+  const bytes = 2 ** Math.min(ring.number('text_data_ring.size_bits'), MAX_SIZE_BITS);
   const sizeOf = (struct: string): number => kernel.struct(struct)?.size ?? 0;
   return [
     [ring.pointer('desc_ring.descs'), count * sizeOf('prb_desc')],

@@ -170,14 +170,14 @@ function withoutScans(kernel: NativeKernel): Kernel {
 }
 
 /** Maximum number of kept slots of a descriptor table. */
-const MOST_SLOTS = 65_536;
+const MAX_SLOTS = 65_536;
 
 /** Reads the slots of closed descriptors as well: a query for one must find that it is closed. */
 function readSlots(kernel: Kernel, { files }: Task): void {
   if (files === 0n) return;
   const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
   const table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd']).read(fdt);
-  const slots = Math.min(table.number('max_fds'), MOST_SLOTS);
+  const slots = Math.min(table.number('max_fds'), MAX_SLOTS);
   kernel.read(table.pointer('fd'), slots * 8);
 }
 

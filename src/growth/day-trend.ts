@@ -8,7 +8,7 @@ export const DAY = 86_400;
 const WIDTHS = [1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, DAY];
 
 /** Eight days in pieces of one hour. */
-const MOST_PIECES = 192;
+const MAX_PIECES = 192;
 
 /**
  * Samples of one figure over days, in limited memory: means of time pieces that begin at the same hours of
@@ -34,7 +34,7 @@ export class DaySeries extends Samples {
       return;
     }
     this.#pieces.push({ at, samples: 1, time, value });
-    while (this.#pieces.length > MOST_PIECES) this.#widen();
+    while (this.#pieces.length > MAX_PIECES) this.#widen();
   }
 
   /**
@@ -81,13 +81,13 @@ function nextWidth(width: number): number {
 }
 
 /** Minimum time to distinguish growth from daily patterns. */
-export const LEAST_SECONDS = 2 * DAY;
+export const MIN_SECONDS = 2 * DAY;
 
 /**
  * Seconds. A daily rate from a shorter time would multiply the observation by more than 24: it is not
  * reported.
  */
-export const LEAST_RATE_SECONDS = 3600;
+export const MIN_RATE_SECONDS = 3600;
 
 /**
  * Hundreds of figures are judged repeatedly: growth requires 4 standard deviations instead of the 2.58 of its
@@ -96,7 +96,7 @@ export const LEAST_RATE_SECONDS = 3600;
 const CAUTION = 2.41;
 
 /** Slopes between all pairs take quadratic time, and about a hundred points are as good as thousands. */
-const MOST_POINTS = 96;
+const MAX_POINTS = 96;
 
 const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
   grows: 'grew',
@@ -113,8 +113,8 @@ const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
  * @returns null: too few samples, or too short a time
  */
 export function dayTrendOf(series: DaySeries): Trend | null {
-  if (series.seconds < LEAST_RATE_SECONDS) return null;
-  if (series.seconds < LEAST_SECONDS) {
+  if (series.seconds < MIN_RATE_SECONDS) return null;
+  if (series.seconds < MIN_SECONDS) {
     const trend = trendOf(series);
     return trend && { ...trend, course: COURSES_OF_LESS[trend.course] };
   }
@@ -134,9 +134,9 @@ export const DAY_HISTORY: HistoryKind<DaySeries> = { make: () => new DaySeries()
 
 /** Seconds of each point: an hour, or more to limit the number of points. */
 function widthFor(seconds: number): number {
-  for (const hours of [1, 2, 4, 8]) if (seconds <= MOST_POINTS * 3600 * hours) return 3600 * hours;
+  for (const hours of [1, 2, 4, 8]) if (seconds <= MAX_POINTS * 3600 * hours) return 3600 * hours;
   let width = DAY;
-  while (seconds > MOST_POINTS * width) width *= 2;
+  while (seconds > MAX_POINTS * width) width *= 2;
   return width;
 }
 

@@ -23,13 +23,13 @@ export interface OtherProcesses {
 }
 
 /** Maximum number of exited processes that grew until they exited. */
-const MOST_ENDED = 20;
+const MAX_ENDED = 20;
 
 /** More boots than any machine has: such input is no history of one. */
-const MOST_BOOTS = 10_000;
+const MAX_BOOTS = 10_000;
 
 /** Maximum number of followed processes if samples are partial: those not seen for longest are dropped first. */
-const MOST_FOLLOWED = 400;
+const MAX_FOLLOWED = 400;
 
 /** State of one process. */
 interface Track<H> {
@@ -79,7 +79,7 @@ export class ProcessGrowth<H extends History = History> {
     const { machine, processes, whole } = look;
     const known = this.#machine;
     if (!known || known.bootId !== machine.bootId) {
-      if (this.#boots.has(machine.bootId ?? '') || this.#boots.size === MOST_BOOTS) return 'mixed';
+      if (this.#boots.has(machine.bootId ?? '') || this.#boots.size === MAX_BOOTS) return 'mixed';
       this.#begin(machine);
     } else if (machine.uptime <= known.uptime) {
       this.#notLater++;
@@ -188,17 +188,16 @@ export class ProcessGrowth<H extends History = History> {
       this.#ended.push({ ...this.#grownOf(track), seenAt: track.seenAt, pidReused });
     }
     const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
-    if (growing.length > 0)
-      this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MOST_ENDED);
+    if (growing.length > 0) this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MAX_ENDED);
     if (!whole) this.#evictUnseen(seen);
   }
 
   /** Removes many at once: finding the ones not seen for longest costs as much for a single one. */
   #evictUnseen(seen: ReadonlySet<string>): void {
-    if (this.#tracks.size <= MOST_FOLLOWED) return;
+    if (this.#tracks.size <= MAX_FOLLOWED) return;
     const unseen = [...this.#tracks].filter(([key]) => !seen.has(key));
     unseen.sort(([, a], [, b]) => a.seenAt - b.seenAt);
-    const over = this.#tracks.size - MOST_FOLLOWED / 2;
+    const over = this.#tracks.size - MAX_FOLLOWED / 2;
     for (const [key] of unseen.slice(0, over)) this.#tracks.delete(key);
   }
 

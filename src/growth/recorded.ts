@@ -142,7 +142,7 @@ function grownBetween(
 ): GrownHolder[] {
   const listed = new Map(before.map((one) => [one.key, one.bytes]));
   // What is not listed is smaller than all that is, if the list was full.
-  const least = listed.size < MOST_HOLDERS ? 0 : Math.min(...listed.values());
+  const least = listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values());
   return after.map((one) => {
     const isNew = one.began !== null && one.began > uptime;
     return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };
@@ -150,4 +150,4 @@ function grownBetween(
 }
 
 /** Maximum number of holders of a scan and category in one list. */
-export const MOST_HOLDERS = 24;
+export const MAX_HOLDERS = 24;

@@ -63,15 +63,15 @@ export abstract class Samples {
 }
 
 /** A trend of this many points is nearly as accurate as one of thousands, and its cost is limited. */
-const MOST_POINTS = 64;
+const MAX_POINTS = 64;
 
 /**
  * Samples of one figure, in limited memory: when it is full, neighbours are merged into their mean, and later
  * points are means of twice as many samples. So it shows changes over seconds and over days.
  */
 export class Series extends Samples {
-  readonly #times = new Float64Array(MOST_POINTS);
-  readonly #values = new Float64Array(MOST_POINTS);
+  readonly #times = new Float64Array(MAX_POINTS);
+  readonly #values = new Float64Array(MAX_POINTS);
   #points = 0;
   /** Number of samples in the mean of each point. */
   #each = 1;
@@ -94,13 +94,13 @@ export class Series extends Samples {
     this.#waiting = { samples: 0, time: 0, value: 0 };
     this.#times[this.#points] = time / samples;
     this.#values[this.#points] = value / samples;
-    if (++this.#points === MOST_POINTS) this.#halve();
+    if (++this.#points === MAX_POINTS) this.#halve();
   }
 
   #halve(): void {
     for (const list of [this.#times, this.#values])
-      for (let at = 0; at < MOST_POINTS / 2; at++) list[at] = ((list[2 * at] ?? 0) + (list[2 * at + 1] ?? 0)) / 2;
-    this.#points = MOST_POINTS / 2;
+      for (let at = 0; at < MAX_POINTS / 2; at++) list[at] = ((list[2 * at] ?? 0) + (list[2 * at + 1] ?? 0)) / 2;
+    this.#points = MAX_POINTS / 2;
     this.#each *= 2;
   }
 }

@@ -2,10 +2,10 @@ import type { GrowthJson } from '../contracts/growth.js';
 import { laterHalf, medianOf, type Points, type Sampled, Series } from './series.js';
 
 /** Minimum number of points for a trend. */
-export const LEAST_POINTS = 8;
+export const MIN_POINTS = 8;
 
 /** From this number on the later half has enough points to confirm growth. */
-export const LEAST_TO_GROW = 2 * LEAST_POINTS - 1;
+export const MIN_TO_GROW = 2 * MIN_POINTS - 1;
 
 /**
  * Course of a series. `grows` and `shrinks`: overall, and still in its second half. `grew` and `shrank`:
@@ -51,7 +51,7 @@ export function courseOf(whole: Slope, later: Slope | null | undefined): Course 
  */
 export function fitOf(points: Points): Fit | null {
   const { times, values } = points;
-  if (times.length < LEAST_POINTS) return null;
+  if (times.length < MIN_POINTS) return null;
   // Most of thousands of processes sleep: their values are constant.
   if (values.every((value) => value === values[0])) return () => ({ slope: 0, low: 0, high: 0 });
   const slopes = pairSlopes(points);

@@ -37,7 +37,7 @@ const ROTATED =
   /^(?<base>(?:.*\/)?(?:messages|syslog|dmesg|[^/]*\.log))(?:\.(?<number>\d{1,3})|-(?<date>\d{8}(?:-\d{1,10})?))(?:\.(?:gz|xz|bz2|zst))?$/;
 
 /** Maximum size of a file with records, which is held in memory: a backend has less. Bytes. */
-const MOST_RECORDS = 64 << 20;
+const MAX_RECORDS = 64 << 20;
 
 /** Maximum length of what precedes the messages of a record. */
 const HEADERS = 256;
@@ -273,10 +273,9 @@ async function openRecords(
       for await (const part of partsOf(file)) {
         parts.push(part);
         bytes += part.length;
-        if (bytes > MOST_RECORDS) break;
+        if (bytes > MAX_RECORDS) break;
       }
-      if (bytes > MOST_RECORDS)
-        warn(`${file.name}: incomplete (more than ${MOST_RECORDS >> 20} MiB of pstore records)`);
+      if (bytes > MAX_RECORDS) warn(`${file.name}: incomplete (more than ${MAX_RECORDS >> 20} MiB of pstore records)`);
       records.push({ name: file.name, content: Buffer.concat(parts) });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;

@@ -135,7 +135,7 @@ export interface HostFacts {
 }
 
 /** More than a machine has: 64 TiB, what x86_64 addresses with four levels. Stands for an unknown amount. */
-export const MOST_MEMORY = 2 ** 46;
+export const MAX_MEMORY = 2 ** 46;
 
 /** A text or a capture may lack a file. */
 function unlessGone(read: () => number): number | undefined {
@@ -153,7 +153,7 @@ export function readHostFacts(source: HostSource, namespaces: readonly Namespace
     name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
-    unplacedMemory: unlessGone(() => readUnplacedMemory(source)) ?? MOST_MEMORY,
+    unplacedMemory: unlessGone(() => readUnplacedMemory(source)) ?? MAX_MEMORY,
     unplacedIsCounted: false,
     maxSkbFrags: readMaxSkbFrags(source),
     limits: readNetworkLimits(source, namespaces),

@@ -2,7 +2,7 @@ import type { Growth } from '../growth/trend.js';
 import type { Site } from '../records/allocation-sites.js';
 import { isWhole, type LeakNote } from './notes.js';
 import { type Held, merged, type Recording } from './recording.js';
-import { Balances, bounded, knowsWhatWas, LEAST_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
+import { Balances, bounded, knowsWhatWas, MIN_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
@@ -176,7 +176,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFact
   const some = (code: LeakNote['code'], count: number | null) => (count === null ? [] : counted(code, count));
   return [
     ...(endedEarly ? [{ code: 'ended-early' as const }] : []),
-    ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
+    ...(readings.length - 1 < MIN_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
     ...(chosen === undefined ? [] : [{ code: 'filtered' as const, why: chosen.who }]),
     ...some('exited-threads', chosen?.ended ?? 0),
     // The kernel's own records are not based on events, so no events can be lost.

@@ -18,12 +18,12 @@ export function knowsWhatWas(method: MethodCode): boolean {
 }
 
 /** Minimum number of windows before a leak can be reported. */
-export const LEAST_WINDOWS = 3;
+export const MIN_WINDOWS = 3;
 
 /**
  * From this number of readings on the interval is that of a slope; with fewer, that of the rates of windows.
  */
-const LEAST_FOR_SLOPE = 8;
+const MIN_FOR_SLOPE = 8;
 
 /**
  * `throughout`: it grew from each third of the time to the next, at the end at least half as fast as before.
@@ -59,7 +59,7 @@ export function siteGrowth(recording: Recording, site: string): SiteGrowth {
   if (!known) {
     // With three windows it counts anyway: nothing was followed at the beginning.
     const first = recording.readings[0];
-    if (windows === LEAST_WINDOWS && first) points.unshift({ seconds: first.at / 1000, bytes: 0 });
+    if (windows === MIN_WINDOWS && first) points.unshift({ seconds: first.at / 1000, bytes: 0 });
   }
   const growth = widened(growthOf(points), held);
   const before = known ? (points[0]?.bytes ?? 0) : 0;
@@ -73,12 +73,12 @@ interface Point {
 }
 
 function growthOf(points: readonly Point[]): Growth | null {
-  if (points.length >= LEAST_FOR_SLOPE) {
+  if (points.length >= MIN_FOR_SLOPE) {
     const series = new Series();
     for (const { seconds, bytes } of points) series.add(seconds, bytes);
     return trendOf(series)?.growth ?? null;
   }
-  if (points.length < LEAST_WINDOWS) return null;
+  if (points.length < MIN_WINDOWS) return null;
   const [first, last] = [points[0]!, points.at(-1)!];
   const seconds = last.seconds - first.seconds;
   const rates = points
@@ -109,7 +109,7 @@ function widened(growth: Growth | null, { bytes, low, high }: Held): Growth | nu
 
 /** The growth of a filling cache, or of a long-lived population that reaches its balance, slows down. */
 function courseOf(points: readonly Point[]): SiteCourse {
-  if (points.length < LEAST_WINDOWS) return 'unclear';
+  if (points.length < MIN_WINDOWS) return 'unclear';
   const [first = 0, second = 0, third = 0] = thirds(points).map(
     (part) => part.reduce((sum, { bytes }) => sum + bytes, 0) / part.length,
   );
@@ -133,7 +133,7 @@ function thirds<T>(list: readonly T[]): [readonly T[], readonly T[], readonly T[
 }
 
 /** Maximum share of a site's growth that frees of older blocks of its order or cache may match. */
-const MOST_MATCHED = 0.5;
+const MAX_MATCHED = 0.5;
 
 /** Growth of one site compared with the balance of its orders or caches, over the second half of the time. */
 interface Balance {
@@ -185,7 +185,7 @@ export class Balances {
     const gained = this.#gained(site);
     return {
       leastPerSecond: (gained - matched) / ((to.at - from.at) / 1000),
-      keepsPace: matched > gained * MOST_MATCHED,
+      keepsPace: matched > gained * MAX_MATCHED,
     };
   }
 

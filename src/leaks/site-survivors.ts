@@ -51,7 +51,7 @@ export interface SiteSurvivors {
 const UNOWNED: readonly Keeper[] = ['unreferenced', 'queued'];
 
 /** Maximum number of distinct commands of a site. */
-const MOST_COMMANDS = 32;
+const MAX_COMMANDS = 32;
 
 /**
  * Looks up all survivors.
@@ -108,7 +108,7 @@ class Sum {
       queue.blocks++;
       queue.bytes += bytes;
     }
-    if (command !== null && (this.#commands.has(command) || this.#commands.size < MOST_COMMANDS))
+    if (command !== null && (this.#commands.has(command) || this.#commands.size < MAX_COMMANDS))
       this.#commands.set(command, (this.#commands.get(command) ?? 0) + 1);
     if (since === null) {
       this.#untimed = true;

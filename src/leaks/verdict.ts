@@ -1,4 +1,4 @@
-import { LEAST_WINDOWS, type SiteGrowth } from './site-growth.js';
+import { MIN_WINDOWS, type SiteGrowth } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
 import type { Keeper } from './survivors/lookup.js';
 
@@ -48,13 +48,13 @@ export interface Judged {
 }
 
 /** Minimum number of sampled blocks for a verdict. */
-const LEAST_SAMPLED = 8;
+const MIN_SAMPLED = 8;
 
 /** Minimum number of remaining blocks from each third of the time, for a leak. */
-const LEAST_KEPT = 2;
+const MIN_KEPT = 2;
 
 /** Maximum share of freed blocks at the lookup: leaked blocks are never freed. */
-const MOST_GONE = 0.25;
+const MAX_GONE = 0.25;
 
 /** Observed blocks of a site, not scaled; null: the source does not count them. */
 export type ObservedBlocks = number | null;
@@ -73,10 +73,10 @@ export function judge(
 ): Judged {
   const shares = sharesOf(survivors);
   if (survivors && survivors.bytes > 0 && shares.freed === 1) return verdictOf('transient', 'freed');
-  if (windows < LEAST_WINDOWS || growth === null) return verdictOf('unknown', 'too-few-windows');
-  if (seen !== null && seen < LEAST_SAMPLED) return verdictOf('unknown', 'sample-too-small');
+  if (windows < MIN_WINDOWS || growth === null) return verdictOf('unknown', 'too-few-windows');
+  if (seen !== null && seen < MIN_SAMPLED) return verdictOf('unknown', 'sample-too-small');
   // A site that began recently resembles turnover: it has no old blocks.
-  const mayGoOn = lately && (last.blocks ?? LEAST_SAMPLED) >= LEAST_SAMPLED;
+  const mayGoOn = lately && (last.blocks ?? MIN_SAMPLED) >= MIN_SAMPLED;
   if (turnsOver(survivors))
     return mayGoOn ? verdictOf('unknown', 'inconclusive') : verdictOf('transient', 'turns-over');
   // A leak may be hidden by fluctuations.
@@ -93,13 +93,13 @@ export function judge(
   const judged = grows(survivors, shares, course === 'throughout');
   if (judged.verdict !== 'leaking') return judged;
   if (keepsPace) return verdictOf('unknown', 'frees-keep-pace');
-  return survivors.maybeFree >= survivors.blocks * MOST_GONE ? verdictOf('unknown', 'maybe-free') : judged;
+  return survivors.maybeFree >= survivors.blocks * MAX_GONE ? verdictOf('unknown', 'maybe-free') : judged;
 }
 
 function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {
   const half = (1 - shares.freed) / 2;
   if (shares.queued + shares.unreferenced >= half) {
-    const steady = throughout && isSteady(survivors) && shares.freed < MOST_GONE;
+    const steady = throughout && isSteady(survivors) && shares.freed < MAX_GONE;
     if (!steady) return verdictOf('growing', 'unsteady');
     return verdictOf('leaking', shares.queued > shares.unreferenced ? 'queued' : 'unreferenced');
   }
@@ -118,7 +118,7 @@ function isSteady({ thirds, blocks }: SiteSurvivors): boolean {
   if (thirds === null) return true;
   const [first, second, third] = thirds;
   // Allows for a few large blocks, about one per window.
-  const least = Math.min(LEAST_KEPT, Math.ceil(blocks / 6));
+  const least = Math.min(MIN_KEPT, Math.ceil(blocks / 6));
   return first >= least && second >= least && third >= least && first >= third / 2;
 }
 
@@ -126,14 +126,14 @@ function isSteady({ thirds, blocks }: SiteSurvivors): boolean {
 function mayLeak(survivors: SiteSurvivors | undefined): boolean {
   if (!survivors?.thirds) return false;
   const [first, second] = survivors.thirds;
-  return first >= LEAST_KEPT && second >= LEAST_KEPT && second >= first / 2 && first >= second / 2;
+  return first >= MIN_KEPT && second >= MIN_KEPT && second >= first / 2 && first >= second / 2;
 }
 
 /** Almost no held block is old. */
 function turnsOver(survivors: SiteSurvivors | undefined): boolean {
   if (!survivors?.thirds) return false;
   const [first, second, third] = survivors.thirds;
-  return first + second + third >= LEAST_SAMPLED && first + second < third / 4;
+  return first + second + third >= MIN_SAMPLED && first + second < third / 4;
 }
 
 type Shares = Readonly<Record<Keeper, number>>;

@@ -24,7 +24,7 @@ const FEW = 5;
 /**
  * Maximum number of boots with details; further ones are only counted. An untrusted log may contain millions.
  */
-const MOST_KEPT = 100_000;
+const MAX_KEPT = 100_000;
 
 /** A boot in a log. */
 export interface Boot {
@@ -117,7 +117,7 @@ export class BootCounter {
   }
 
   #next(): void {
-    if (this.#ended.length < MOST_KEPT) this.#ended.push(this.#current());
+    if (this.#ended.length < MAX_KEPT) this.#ended.push(this.#current());
     this.#number++;
     this.#newest = null;
     this.#messages = 0;

@@ -20,8 +20,8 @@ const WORDS = [
   'cut here',
 ];
 /** Maximum number of candidates in a line, and of characters before one that show whether it is quoted. */
-const MOST_CANDIDATES = 4;
-const MOST_BEFORE = 200;
+const MAX_CANDIDATES = 4;
+const MAX_BEFORE = 200;
 /**
  * What precedes a message that a program quotes: a mark of quotation or redirection, the file that grep names, the tag
  * of another log; or a part of the message itself.
@@ -69,9 +69,9 @@ export interface Around {
 export function behindOutput(line: string, start: number, around: Around): Behind | undefined {
   if (!WORDS.some((word) => line.includes(word))) return undefined;
   let isLike = false;
-  let left = MOST_CANDIDATES;
+  let left = MAX_CANDIDATES;
   for (const { index, groups, 0: text } of line.matchAll(CANDIDATE)) {
-    const before = line.slice(Math.max(start, index - MOST_BEFORE), index);
+    const before = line.slice(Math.max(start, index - MAX_BEFORE), index);
     if (before.trim() === '' || NO_OUTPUT.test(before)) continue;
     const { clock, timed, report } = groups ?? {};
     isLike ||= (timed ?? report) !== undefined;

@@ -39,7 +39,7 @@ async function* joinedLines(parts: AsyncIterable<Buffer>, joiner: Joiner): Async
   for await (const part of parts) {
     const lines = (rest + part.toString('latin1')).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > MOST_FIELD) rest = rest.slice(0, MOST_FIELD);
+    if (rest.length > MAX_FIELD) rest = rest.slice(0, MAX_FIELD);
     yield entries(lines);
   }
   if (rest !== '') yield entries([rest]);
@@ -54,7 +54,7 @@ class ObjectJoiner implements Joiner {
     const text = line.trim();
     const entry = text.startsWith('}') ? this.end() : undefined;
     if (text.endsWith('{')) this.#lines = [];
-    else if (!/^[}\]]/.test(text) && this.#lines.length < MOST_FIELDS) this.#lines.push(text);
+    else if (!/^[}\]]/.test(text) && this.#lines.length < MAX_FIELDS) this.#lines.push(text);
     return entry;
   }
 
@@ -86,7 +86,7 @@ class VerboseJoiner implements Joiner {
     if (name !== undefined) {
       this.#field = FIELDS.has(name) ? name : '';
       if (this.#field !== '') this.#entry[name] = value;
-    } else if (this.#field !== '' && (this.#entry[this.#field]?.length ?? 0) < MOST_FIELD)
+    } else if (this.#field !== '' && (this.#entry[this.#field]?.length ?? 0) < MAX_FIELD)
       this.#entry[this.#field] += `\n${line.trim()}`;
     return undefined;
   }
@@ -116,8 +116,8 @@ const EQUALS = '='.charCodeAt(0);
 /** Length in bytes of a binary field's size. */
 const SIZE_BYTES = 8;
 /** Maximum size of a field that is read. Other fields are skipped, whatever their size. */
-const MOST_FIELD = 1 << 24;
-const MOST_FIELDS = 1000;
+const MAX_FIELD = 1 << 24;
+const MAX_FIELDS = 1000;
 
 /**
  * Converts the entries of a journal to the format of `journalctl -o json`, one line each (systemd:
@@ -149,8 +149,8 @@ export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerat
         const from = end + 1 + SIZE_BYTES;
         if (rest.length < from) break;
         const size = Number(rest.readBigUInt64LE(end + 1));
-        if (size <= MOST_FIELD && rest.length <= from + size) break;
-        if (size <= MOST_FIELD && FIELDS.has(name)) entry[name] = rest.toString('utf8', from, from + size);
+        if (size <= MAX_FIELD && rest.length <= from + size) break;
+        if (size <= MAX_FIELD && FIELDS.has(name)) entry[name] = rest.toString('utf8', from, from + size);
         // Includes the line feed after the field.
         end = from + size;
         passed = Math.max(0, end + 1 - rest.length);
@@ -159,7 +159,7 @@ export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerat
     }
     rest = rest.subarray(at);
     yield Buffer.from(lines.join(''));
-    if (rest.length > 2 * MOST_FIELD) throw new Error('malformed journal export');
+    if (rest.length > 2 * MAX_FIELD) throw new Error('malformed journal export');
   }
   if (rest.length + passed > 0 || Object.keys(entry).length > 0)
     throw new Error('the journal export is truncated within an entry');

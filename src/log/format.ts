@@ -7,8 +7,8 @@ import {
   KNOWN,
   type LearntPrefix,
   type LineForm,
+  MAX_HEAD,
   MONOTONIC,
-  MOST_HEAD,
   PRINTERS,
   type Prefixed,
   REST,
@@ -33,16 +33,16 @@ const NAMES: Readonly<Record<LineForm, string>> = {
  */
 const MIXED = 10;
 /** Maximum number of lines that determine the form of a text. */
-const MOST_LINES = 2000;
+const MAX_LINES = 2000;
 /** Number of lines of each further part of a text that show whether its form is still known. */
 const CHECKED = 16;
 /** Number of bytes at the start of a text, or of a part of it, that determine its form. */
 export const SNIFFED = 1 << 18;
 /** Number of lines around a line that show what it contains, and their maximum length together. */
 const AROUND = 8;
-const MOST_AROUND = 4096;
+const MAX_AROUND = 4096;
 /** Maximum number of prefixes that are learnt. */
-const MOST_HEADS = 32;
+const MAX_HEADS = 32;
 
 /** Tag of the kernel in a journal. */
 const TAG = ' kernel: ';
@@ -178,12 +178,12 @@ export class LogFormat {
         near.call(
           this,
           text
-            .slice(Math.max(0, start - MOST_AROUND), start)
+            .slice(Math.max(0, start - MAX_AROUND), start)
             .split('\n')
             .slice(-AROUND)
             .reverse(),
         ),
-      after: () => near.call(this, text.slice(end + 1, end + MOST_AROUND).split('\n', AROUND)),
+      after: () => near.call(this, text.slice(end + 1, end + MAX_AROUND).split('\n', AROUND)),
     });
   }
 
@@ -288,7 +288,7 @@ export class LogFormat {
   #learn(text: string): void {
     const whole = Buffer.from(text, 'latin1').toString('utf8');
     const lines = whole
-      .split('\n', MOST_LINES)
+      .split('\n', MAX_LINES)
       .map((line) => line.replace(/\r+$/, ''))
       .filter((line) => line.trim() !== '');
     this.#learnt = { ...this.#learnt, host: this.#learnt.host ?? hostOf(lines) };
@@ -315,7 +315,7 @@ export class LogFormat {
     for (const [index, line] of lines.entries()) {
       const split = splits[index];
       if (split === undefined) continue;
-      const start = line.slice(0, MOST_HEAD);
+      const start = line.slice(0, MAX_HEAD);
       if (!split.bare) {
         if (split.form === 'syslog') {
           tagged++;
@@ -348,7 +348,7 @@ export class LogFormat {
     for (const pattern of shapes.patterns(lines, tagged > untagged / 10)) this.#heads.add(pattern);
     if (this.#heads.size === 0) return;
     // The longest first: one may begin like another.
-    const heads = [...this.#heads].sort((a, b) => b.length - a.length).slice(0, MOST_HEADS);
+    const heads = [...this.#heads].sort((a, b) => b.length - a.length).slice(0, MAX_HEADS);
     this.#learnt = { ...this.#learnt, heads: new RegExp(`(?:${heads.join('|')})`, 'y') };
   }
 }
@@ -389,6 +389,6 @@ function printerOf(splits: readonly (Prefixed | undefined)[]): RegExp | undefine
 
 /** Whether a line without a known prefix looks like a kernel's. @param isAlone whether no other line has a known one */
 function looksLikeKernel(line: string, isAlone: boolean): boolean {
-  const start = line.slice(0, MOST_HEAD);
+  const start = line.slice(0, MAX_HEAD);
   return (anchorOf(start) ?? 0) > 0 || TIMED.test(start) || (isAlone && KNOWN.test(start));
 }

@@ -225,14 +225,14 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
 /** Splits a first line whose beginning was lost, up to the kernel's clock or tag; undefined if it has neither. */
 export function splitRemainder(line: string, learnt: LearntPrefix): Prefixed | undefined {
   const clock = CUT_CLOCK.exec(line)?.[0];
-  const start = clock?.length ?? anchorOf(line.slice(0, MOST_HEAD));
+  const start = clock?.length ?? anchorOf(line.slice(0, MAX_HEAD));
   if (start === undefined) return undefined;
   const split = splitPrefix(line.slice(start).replace(STARTS_WITH_TAG, ''), { ...learnt, heads: undefined });
   return split && { ...split, bare: false, form: split.form ?? 'dmesg' };
 }
 
 /** Maximum length of a prefix. */
-export const MOST_HEAD = 200;
+export const MAX_HEAD = 200;
 
 const ANCHOR = new RegExp(
   [

@@ -93,7 +93,7 @@ function singleRecords({ name, content }: PstoreRecord): { readonly name: string
 }
 
 /** Maximum decompressed size: the kernel's buffer for a record has only some kilobytes. */
-const MOST_INFLATED = 1 << 24;
+const MAX_INFLATED = 1 << 24;
 
 /**
  * Decompresses a record that the kernel left compressed: raw deflate (since 6.6, crypto_comp), or with a zlib
@@ -102,7 +102,7 @@ const MOST_INFLATED = 1 << 24;
 function inflated(content: Buffer): string {
   for (const inflate of [inflateRawSync, inflateSync])
     try {
-      const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MOST_INFLATED };
+      const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_INFLATED };
       const text = inflate(content, options).toString('utf8');
       if (HEADER.test(text)) return text;
     } catch {

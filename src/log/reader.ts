@@ -35,12 +35,12 @@ const UNKNOWN = { comm: '', subsystem: '', device: '' };
 const LINE_END = 10;
 const BLANK = 32;
 /** Maximum length of a line, bytes. */
-const MOST_LINE = 1 << 20;
+const MAX_LINE = 1 << 20;
 const NOT_ASCII = /[^\0-\x7f]/;
 /** One line per this many skipped bytes is parsed, to detect a clock that goes back. */
 const SAMPLED = 1 << 12;
 /** Maximum length of a separator between boots. */
-const MOST_MARK = 64;
+const MAX_MARK = 64;
 /** A property line, which /dev/kmsg prints below a message. */
 const PROPERTY = /^ (?<key>[A-Z]\w{0,40})=(?<value>.*)$/;
 
@@ -82,11 +82,11 @@ export class TextLogReader {
       return;
     }
     const end = this.#wholeLines(data);
-    if (end === 0 && data.length > MOST_LINE) {
-      this.#read(data.subarray(0, MOST_LINE));
+    if (end === 0 && data.length > MAX_LINE) {
+      this.#read(data.subarray(0, MAX_LINE));
       this.#cutLines++;
       this.#isSkipping = true;
-      this.#add(data.subarray(MOST_LINE));
+      this.#add(data.subarray(MAX_LINE));
       return;
     }
     const isEarly = this.#isFirst && data.length < SNIFFED;
@@ -173,11 +173,11 @@ export class TextLogReader {
   #take(text: string, start: number, end: number, properties: readonly string[]): void {
     const seq = this.#lines++;
     this.#lines += properties.length;
-    if (this.#boots.mark(lineOf(text.slice(start, Math.min(end, start + MOST_MARK))))) return;
+    if (this.#boots.mark(lineOf(text.slice(start, Math.min(end, start + MAX_MARK))))) return;
     const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
     const parts = this.#format.splitAt(text, start, end, seq === 0, lineOf);
     if (parts.length === 0)
-      this.#sink.takeProgram?.(programLine(lineOf(text.slice(start, Math.min(end, start + MOST_LINE)))), seq);
+      this.#sink.takeProgram?.(programLine(lineOf(text.slice(start, Math.min(end, start + MAX_LINE)))), seq);
     for (const split of parts) {
       if (split.text === '' && split.bare) continue;
       const boot = this.#boots.take(split);

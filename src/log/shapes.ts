@@ -5,12 +5,12 @@ const PARTS = /[ \t]+|[^ \t[\](){}<>|:,;=]+|[\s\S]/g;
 const WORD = '[^ \\t[\\](){}<>|:,;=]+';
 const IS_BLANK = /^[ \t]/;
 const IS_WORD = new RegExp(`^${WORD}$`);
-const MOST_PARTS = 48;
-const MOST_SHAPES = 500;
+const MAX_PARTS = 48;
+const MAX_SHAPES = 500;
 /** Maximum number of values of a part that are told apart: levels, hosts. */
 const FEW = 16;
 /** Maximum number of forms of a prefix that are used at a time. */
-const MOST_USED = 16;
+const MAX_USED = 16;
 
 const TIME = /\d:\d\d|\d{4}-\d\d-\d\d|(?<!\d)\d{9,10}\.\d{6}/;
 /** The tag of a program after a time. `kern.warn` is that of socklog. */
@@ -56,7 +56,7 @@ export class ShapeCounter {
     else if (next !== 'rest') this.#anchored++;
     const parts = head.match(PARTS) ?? [];
     // Traces are indented.
-    if (parts.length > MOST_PARTS || head === '' || (next === 'frame' && head.trim() === '')) return;
+    if (parts.length > MAX_PARTS || head === '' || (next === 'frame' && head.trim() === '')) return;
     const key = keyOf(parts);
     if (next === 'tag') this.addEntry(head);
     const shape = this.#shapes.get(key) ?? {
@@ -71,7 +71,7 @@ export class ShapeCounter {
       frames: 0,
       rests: 0,
     };
-    if (!this.#shapes.has(key) && this.#shapes.size >= MOST_SHAPES) return;
+    if (!this.#shapes.has(key) && this.#shapes.size >= MAX_SHAPES) return;
     this.#shapes.set(key, shape);
     addValues(shape, parts);
     shape.isTagged ||= next === 'tag';
@@ -85,7 +85,7 @@ export class ShapeCounter {
 
   /** @param head of an entry of syslog or the journal, up to the kernel's tag */
   addEntry(head: string): void {
-    if (this.#entries.size < MOST_SHAPES) this.#entries.add(keyOf(head.match(PARTS) ?? []));
+    if (this.#entries.size < MAX_SHAPES) this.#entries.add(keyOf(head.match(PARTS) ?? []));
   }
 
   /**
@@ -98,7 +98,7 @@ export class ShapeCounter {
     const shapes = [...this.#shapes.values()].sort((a, b) => timesOf(b) - timesOf(a));
     return shapes
       .filter((shape) => this.#isPrefix(shape, lines, hasTags))
-      .slice(0, MOST_USED)
+      .slice(0, MAX_USED)
       .map(patternOf);
   }
 

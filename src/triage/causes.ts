@@ -524,7 +524,7 @@ function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' 
 }
 
 /** Scores are thousandths of memory and swap (oom_badness, mm/oom_kill.c); before 2.6.36 they are no amount. */
-const MOST_SCORE = 1000;
+const MAX_SCORE = 1000;
 
 /** A report without counters: its list of slab caches, or the score of the process that was chosen. */
 function byScore({
@@ -537,8 +537,8 @@ function byScore({
 }: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
   if (slabCache != null)
     return { confidence: 'possible', figures: { slabCache, slabCacheBytes: slabCacheBytes ?? null } };
-  const isShare = typeof score === 'number' && score <= MOST_SCORE && (oomScoreAdj ?? 0) === 0;
-  if (isShare && score >= EXPLAINS * MOST_SCORE)
+  const isShare = typeof score === 'number' && score <= MAX_SCORE && (oomScoreAdj ?? 0) === 0;
+  if (isShare && score >= EXPLAINS * MAX_SCORE)
     return {
       confidence: 'possible',
       figures: { score, largestPid: chosenPid ?? null, largestComm: chosenComm ?? null },

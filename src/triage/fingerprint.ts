@@ -17,7 +17,7 @@ export interface Fingerprint {
 }
 
 /** Number of functions to compare: outer callers are the same for many problems. */
-const MOST_FUNCTIONS = 12;
+const MAX_FUNCTIONS = 12;
 
 /** Undefined if no finding is more severe than a note. */
 export function fingerprint(
@@ -68,7 +68,7 @@ function functionsOf({ evidence }: Finding): string[] {
   const fault = frames.findIndex(({ interrupted }, index) => interrupted && index > 0);
   const names = frames.slice(Math.max(0, fault)).map(({ symbol }) => plainName(symbol ?? '?'));
   const first = names.findIndex((name) => !ENDING.test(name));
-  return names.slice(Math.max(0, first), Math.max(0, first) + MOST_FUNCTIONS);
+  return names.slice(Math.max(0, first), Math.max(0, first) + MAX_FUNCTIONS);
 }
 
 /** Functions as printed in the log, if the dump has no stack. */
@@ -77,7 +77,7 @@ function printedFunctions(grave: readonly Finding[]): string[] {
   const frames = report?.stack.filter(({ guess }) => !guess) ?? [];
   const names = frames.map(({ symbol }) => plainName(symbol));
   const first = report?.function == null ? 0 : names.indexOf(plainName(report.function));
-  return names.slice(Math.max(0, first)).slice(0, MOST_FUNCTIONS);
+  return names.slice(Math.max(0, first)).slice(0, MAX_FUNCTIONS);
 }
 
 /** Removes suffixes of functions that the compiler split or cloned. */

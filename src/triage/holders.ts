@@ -31,7 +31,7 @@ export interface Holders {
 const UNKNOWN = '?';
 const MOST = 3;
 /** Cgroups whose memory.stat is read: those with the most memory, page cache included. */
-const MOST_CGROUPS = 16;
+const MAX_CGROUPS = 16;
 /** A holder that has this share of another one replaces it: the process of a cgroup, or of a program, says more. */
 const SAME = 0.8;
 
@@ -203,7 +203,7 @@ function unmapped({ code, figures }: Finding): Holder[] {
 
 /** Cgroups by their own memory that reclaim cannot free, without that of the cgroups in them. */
 function cgroupHolders(host: HostReader): Holder[] {
-  const largest = host.cgroups.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_CGROUPS);
+  const largest = host.cgroups.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_CGROUPS);
   const held = new Map<string, number>();
   for (const { cgroup, folder, bytes } of largest) {
     const stat = optionalText(host.source, `${folder}/memory.stat`);

@@ -158,7 +158,7 @@ const TCP = /^TCP: inuse \d+ orphan \d+ tw \d+ alloc (\d{1,12}) mem (-?\d{1,12})
 /** Pages that each CPU may keep for a protocol (SK_MEMORY_PCPU_RESERVE, since 6.0). Bytes. */
 const ON_CPU = 1 << 20;
 /** Isolated pages are in transit: more than the inactive list has is a leak (too_many_isolated of mm/vmscan.c). */
-const LEAST_ISOLATED = 64 * 2 ** 20;
+const MIN_ISOLATED = 64 * 2 ** 20;
 
 /** Counters that are impossible, or that the objects they count contradict. @throws {HostError} */
 export function* leakedCounters(host: HostReader): Generator<Finding> {
@@ -177,7 +177,7 @@ export function* leakedCounters(host: HostReader): Generator<Finding> {
   for (const list of ['anon', 'file']) {
     const [isolated, inactive] = [`nr_isolated_${list}`, `nr_inactive_${list}`].map((name) => pages.get(name));
     const bytes = (isolated ?? 0) * host.pageSize;
-    if (inactive !== undefined && bytes >= LEAST_ISOLATED && bytes <= limit && (isolated ?? 0) > inactive)
+    if (inactive !== undefined && bytes >= MIN_ISOLATED && bytes <= limit && (isolated ?? 0) > inactive)
       yield of(`nr_isolated_${list}`, bytes, inactive * host.pageSize, 'isolated');
   }
   // The kernel prints these only where they are counters of vmstat too; a text may have one of both.

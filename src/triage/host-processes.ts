@@ -41,7 +41,7 @@ const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack
 const LARGE_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 /** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
-const LEAST_STACK = 8192;
+const MIN_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
 const OWNERS_HIDE = 'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
 
@@ -81,7 +81,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
   if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
   if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
     yield `/proc lists ${threads} of ${counted} threads, as in a container`;
-  if (stacks + MIN_BYTES < threads * LEAST_STACK)
+  if (stacks + MIN_BYTES < threads * MIN_STACK)
     yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;
   // Before 5.11 the counter lacks the tables above the lowest level. Processes may share tables (vfork).
   const largest = all.reduce((most, { tableBytes }) => Math.max(most, tableBytes), 0);

@@ -6,7 +6,7 @@ import { StructReader } from './struct-reader.js';
 import { isPid } from './tasks/tasks.js';
 
 /** More CPUs than any kernel supports (CONFIG_NR_CPUS is at most 8192). */
-const MOST_CPUS = 8192;
+const MAX_CPUS = 8192;
 
 /** Returns the numbers of the CPUs in one of the kernel's masks (include/linux/cpumask.h). */
 export function cpuMask(
@@ -15,7 +15,7 @@ export function cpuMask(
 ): number[] {
   const address = needSymbol(kernel, mask);
   const size = kernel.struct('cpumask')?.size;
-  if (size === undefined || size === 0 || size > MOST_CPUS / 8)
+  if (size === undefined || size === 0 || size > MAX_CPUS / 8)
     throw unsupportedLayout('unsupported layout of struct cpumask');
   const view = readPartOf(kernel, mask, address, address, size);
   const cpus: number[] = [];
@@ -80,14 +80,14 @@ export function isPerCpu(kernel: Pick<Kernel, 'symbol'>, address: bigint): boole
  */
 export function perCpuAddress(kernel: Pick<Kernel, 'symbol' | 'read'>, address: bigint, cpu: number): bigint {
   const offsets = needSymbol(kernel, '__per_cpu_offset');
-  if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `CPU ${cpu} not found`);
+  if (cpu >= MAX_CPUS) throw new KernelError('no-symbols', `CPU ${cpu} not found`);
   const at = offsets + BigInt(cpu * 8);
   const offset = pointerPartOf(kernel, '__per_cpu_offset', offsets, at);
   return BigInt.asUintN(64, address + offset);
 }
 
 /** Maximum number of NUMA nodes that a kernel supports (CONFIG_NODES_SHIFT is at most 10). */
-const MOST_NODES = 1024;
+const MAX_NODES = 1024;
 
 /**
  * Returns the number of NUMA nodes: `nr_node_ids`. A kernel without NUMA has no such variable.
@@ -98,7 +98,7 @@ export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
   const symbol = kernel.symbol('nr_node_ids');
   if (symbol === undefined) return 1;
   const nodes = readPartOf(kernel, 'nr_node_ids', symbol, symbol, 4).getUint32(0, true);
-  if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
+  if (nodes >= 1 && nodes <= MAX_NODES) return nodes;
   throw damaged(`nr_node_ids is ${nodes}`);
 }
 

@@ -92,7 +92,7 @@ export function* closedListNodes(kernel: Kernel, head: bigint): Generator<bigint
 }
 
 /** Maximum number of changes to a list of a running kernel during a walk. */
-const MOST_CHANGES = 1000;
+const MAX_CHANGES = 1000;
 
 /**
  * The same for a running kernel, which changes the list meanwhile: from a tear it goes back to the last node
@@ -117,7 +117,7 @@ export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigi
       if (!(error instanceof TornList || error instanceof ReadError)) throw error;
       // Nodes on another list are linked to each other, too.
       if (error instanceof OtherRing) nodes.length = 0;
-      if (changes < MOST_CHANGES) continue;
+      if (changes < MAX_CHANGES) continue;
       yield* new Set(nodes);
       throw error;
     } finally {

@@ -40,9 +40,9 @@ export interface UtsFacts {
 }
 
 /** Maximum number of CPUs whose task is reported. */
-const MOST_RUNNING = 512;
+const MAX_RUNNING = 512;
 /** Maximum memory size: physical addresses have at most 52 bits. */
-const MOST_MEMORY = 2 ** 52;
+const MAX_MEMORY = 2 ** 52;
 
 export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknowns): MachineFacts {
   const { crashTime } = kernel;
@@ -59,7 +59,7 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
   };
   const running: RunningTask[] = [];
   const ran = unknowns.try('CPUs that were not idle', () => cpusThatRan(kernel)) ?? facts.online;
-  for (const cpu of ran?.slice(0, MOST_RUNNING) ?? []) {
+  for (const cpu of ran?.slice(0, MAX_RUNNING) ?? []) {
     const task = unknowns.try(`current task of CPU ${cpu}`, () => runningTask(kernel, cpu));
     if (!task) continue;
     running.push(task);
@@ -85,7 +85,7 @@ export function ramBytes(kernel: Kernel): number {
   const atomic = kernel.symbol('_totalram_pages') !== undefined;
   const name = atomic ? '_totalram_pages' : 'totalram_pages';
   const bytes = Number(readWord(kernel, name)) * kernel.facts.pageSize;
-  if (bytes <= MOST_MEMORY) return bytes;
+  if (bytes <= MAX_MEMORY) return bytes;
   throw damaged(`${name} has an invalid size (${bytes} bytes)`);
 }
 
@@ -149,7 +149,7 @@ export function taintFlags(mask: bigint): Taint[] {
   return flags;
 }
 
-const MOST_MODULES = 4096;
+const MAX_MODULES = 4096;
 
 /**
  * Returns the names of the loaded modules, last loaded first; untrusted.
@@ -161,7 +161,7 @@ export function moduleNames(kernel: Kernel): string[] {
   const names: string[] = [];
   for (const module of reader.entries(needSymbol(kernel, 'modules'), 'list')) {
     names.push(module.text('name'));
-    if (names.length >= MOST_MODULES) break;
+    if (names.length >= MAX_MODULES) break;
   }
   return names;
 }

@@ -5,7 +5,7 @@ import { readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** Maximum number of entries of a ring: its array is one kvmalloc of less than 2 GiB. */
-const MOST_ENTRIES = 2 ** 24;
+const MAX_ENTRIES = 2 ** 24;
 
 /** Number of entries per read. */
 const CHUNK = 512;
@@ -36,7 +36,7 @@ export class PtrRingReader {
     const tail = ring.number('consumer_tail');
     if (size === 0) return;
     const producer = ring.number('producer');
-    if (size > MOST_ENTRIES || head >= size || tail > head || producer >= size) {
+    if (size > MAX_ENTRIES || head >= size || tail > head || producer >= size) {
       throw damaged(`the ring at ${hex(address)} has ${size} entries, read up to ${head}`);
     }
     let found = 0;
@@ -63,7 +63,7 @@ export class PtrRingReader {
     const ring = this.#end.read(address);
     const size = ring.number('size');
     const producer = ring.number('producer');
-    if (size > MOST_ENTRIES || (size > 0 && producer >= size)) {
+    if (size > MAX_ENTRIES || (size > 0 && producer >= size)) {
       throw damaged(`the ring at ${hex(address)} has ${size} entries, written up to ${producer}`);
     }
     // Compares the entries with both ends of the ring.

@@ -6,13 +6,13 @@ import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** Maximum number of buckets of a table: an array of 2^24 takes 128 MiB. */
-const MOST_BUCKETS = 2 ** 24;
+const MAX_BUCKETS = 2 ** 24;
 
 /** Maximum number of nodes; visited ones are remembered. */
-const MOST_NODES = 2 ** 23;
+const MAX_NODES = 2 ** 23;
 
 /** Maximum number of successive tables that a table is being moved to. */
-const MOST_TABLES = 16;
+const MAX_TABLES = 16;
 
 /** Number of buckets per read. */
 const CHUNK = 512;
@@ -46,11 +46,11 @@ export class RhashtableReader {
     const table = this.#table.read(address);
     const count = table.number('nelems');
     if (count === 0) return;
-    if (count > MOST_NODES) throw damaged(`a hash table of ${count} nodes`);
+    if (count > MAX_NODES) throw damaged(`a hash table of ${count} nodes`);
     const seen = new Set<bigint>();
     let buckets = table.pointer('tbl');
     for (let tables = 0; buckets !== 0n; tables++) {
-      if (tables > MOST_TABLES) throw new TornList(`hash table ${hex(address)} does not terminate (loop?)`);
+      if (tables > MAX_TABLES) throw new TornList(`hash table ${hex(address)} does not terminate (loop?)`);
       yield* this.#ofBuckets(buckets, seen, count);
       buckets = this.#buckets.read(buckets).pointer('future_tbl');
     }
@@ -61,7 +61,7 @@ export class RhashtableReader {
   *#ofBuckets(address: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
     const view = this.#buckets.read(address);
     const size = view.number('size');
-    if (size > MOST_BUCKETS) throw damaged(`a hash table of ${size} buckets`);
+    if (size > MAX_BUCKETS) throw damaged(`a hash table of ${size} buckets`);
     // A nested array, used while there is no memory for a contiguous one.
     if (view.number('nest') !== 0) throw unsupportedLayout('a hash table whose buckets are nested');
     for (let from = 0; from < size; from += CHUNK) {

@@ -358,7 +358,7 @@ export function decodeBytes(bytes: Uint8Array): string {
 }
 
 /** Minimum length of a read, in bytes. */
-const LEAST_TEXT = 8;
+const MIN_TEXT = 8;
 
 /**
  * Text up to its NUL, or its first `most` bytes: memory behind the end may be missing. Untrusted.
@@ -371,7 +371,7 @@ export function textAt(kernel: Kernel, what: string, address: bigint, most: numb
     try {
       return decodeText(readPartOf(kernel, what, address, address, length), 0, length);
     } catch (error) {
-      if (!(error instanceof ReadError) || length <= LEAST_TEXT) throw error;
+      if (!(error instanceof ReadError) || length <= MIN_TEXT) throw error;
     }
   }
 }

@@ -6,7 +6,7 @@ import { pointerPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** Visited nodes are remembered, and a JavaScript set holds at most 2^24. */
-const MOST_REMEMBERED = 16_000_000;
+const MAX_REMEMBERED = 16_000_000;
 
 /** Maximum height of a red-black tree, twice log2 of its nodes, for 2^64 nodes. */
 const MAX_TREE_HEIGHT = 128;
@@ -33,7 +33,7 @@ export function* treeNodes(kernel: Kernel, root: bigint): Generator<bigint> {
       if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
         throw new TornList(`the tree does not terminate (loop?) at ${hex(node)}`);
       }
-      if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree exceeds ${seen.size} nodes`);
+      if (seen.size >= MAX_REMEMBERED) throw new TornList(`the tree exceeds ${seen.size} nodes`);
       seen.add(node);
       const links = tree.read(node);
       const up = links.pointer('__rb_parent_color');

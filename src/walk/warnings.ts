@@ -28,7 +28,7 @@ export function leavesComplete(warning: { readonly code?: string | undefined }):
 const KEPT_PER_KIND = 3;
 
 /** Maximum number of distinct messages per code: a damaged dump can cause any number. */
-const MOST_KINDS = 12;
+const MAX_KINDS = 12;
 
 /** Messages that report the same problem for different objects. */
 interface Kind {
@@ -81,9 +81,9 @@ export class Warnings {
     if (known) return known;
     const kinds = this.#kindsOfCode.get(code) ?? 0;
     const others = this.#kinds.get(code);
-    if (kinds >= MOST_KINDS && others) return others;
+    if (kinds >= MAX_KINDS && others) return others;
     const kind: Kind = { code, messages: [], dropped: 0 };
-    this.#kinds.set(kinds >= MOST_KINDS ? code : key, kind);
+    this.#kinds.set(kinds >= MAX_KINDS ? code : key, kind);
     this.#kindsOfCode.set(code, kinds + 1);
     return kind;
   }

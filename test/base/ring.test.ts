@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { MOST_COPIED, MOST_RECORD, RING_BYTES, Ring, readRing, ringRecords } from '../../src/base/ring.js';
+import { MAX_COPIED, MAX_RECORD, RING_BYTES, Ring, readRing, ringRecords } from '../../src/base/ring.js';
 import { scratchFolder } from '../support/scratch.js';
 
 const folder = scratchFolder('ring-');
@@ -36,8 +36,8 @@ describe('a ring', () => {
     const pmsg = join(folder, 'pmsg-ramoops-0');
     writeFileSync(pmsg, '');
     const ring = Ring.open(fresh(), pmsg);
-    for (const text of ['one', 'two', 'x'.repeat(MOST_COPIED + 1), 'three']) ring.append(text);
-    ring.append('y'.repeat(MOST_COPIED + 1), 'short');
+    for (const text of ['one', 'two', 'x'.repeat(MAX_COPIED + 1), 'three']) ring.append(text);
+    ring.append('y'.repeat(MAX_COPIED + 1), 'short');
     ring.close();
     expect(texts(pmsg)).toEqual(['one', 'two', 'three', 'short']);
     writeFileSync(pmsg, readFileSync(pmsg).subarray(5));
@@ -96,7 +96,7 @@ describe('a ring', () => {
     const file = fresh();
     const ring = Ring.open(file);
     const count = 600;
-    for (let number = 0; number < count; number++) ring.append(`${number} `.padEnd(MOST_RECORD, '.'));
+    for (let number = 0; number < count; number++) ring.append(`${number} `.padEnd(MAX_RECORD, '.'));
     ring.close();
     const { records, damaged } = readRing(file);
     const numbers = records.map(({ text }) => Number.parseInt(text, 10));
@@ -113,7 +113,7 @@ describe('a ring', () => {
     const file = fresh();
     const ring = Ring.open(file);
     for (let number = 0; number < 40; number++) {
-      ring.append(`${number} `.padEnd(MOST_RECORD - number, '.'));
+      ring.append(`${number} `.padEnd(MAX_RECORD - number, '.'));
       expect(readRing(file).records.map(({ text }) => Number.parseInt(text, 10))).toEqual(
         Array.from({ length: number + 1 }, (_, index) => index),
       );
@@ -150,7 +150,7 @@ describe('a ring', () => {
     written(large, 'one');
     truncateSync(large, 2 ** 40);
     expect(() => readRing(large)).toThrow(/not a ring/);
-    expect(() => Ring.open(fresh()).append('x'.repeat(MOST_RECORD + 1))).toThrow(RangeError);
+    expect(() => Ring.open(fresh()).append('x'.repeat(MAX_RECORD + 1))).toThrow(RangeError);
   });
 
   test('a creation that was interrupted is done again', () => {

@@ -13,7 +13,7 @@ const [pictures, ...pages] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const WIDTHS = [360, 768, 1280];
 const SCHEMES = ['light', 'dark'];
-const MOST_STOPS = 400;
+const MAX_STOPS = 400;
 
 const browser = await puppeteer.launch({
   executablePath: '/usr/bin/chromium',
@@ -114,7 +114,7 @@ function geometry() {
 async function tabStops(tab) {
   await tab.setViewport({ width: 1280, height: 900 });
   const stops = [];
-  for (let index = 0; index < MOST_STOPS; index++) {
+  for (let index = 0; index < MAX_STOPS; index++) {
     await tab.keyboard.press('Tab');
     const stop = await tab.evaluate(() => {
       const at = document.activeElement;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DAY, DaySeries, dayTrendOf, LEAST_RATE_SECONDS, LEAST_SECONDS } from '../../src/growth/day-trend.js';
+import { DAY, DaySeries, dayTrendOf, MIN_RATE_SECONDS, MIN_SECONDS } from '../../src/growth/day-trend.js';
 import { CONFIDENCE, type Trend } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';
 
@@ -35,15 +35,15 @@ test('has a daily rate only after an hour', () => {
     return dayTrendOf(series);
   };
   expect(of(8)).toBeNull();
-  expect(of(LEAST_RATE_SECONDS - 8)).toBeNull();
-  expect(of(LEAST_RATE_SECONDS)).toMatchObject({ course: 'shrank' });
+  expect(of(MIN_RATE_SECONDS - 8)).toBeNull();
+  expect(of(MIN_RATE_SECONDS)).toMatchObject({ course: 'shrank' });
 });
 
 test('does not report continued growth in less than two days', () => {
   const rising = (time: number) => time;
-  expect(over(LEAST_SECONDS / DAY - 0.01, rising).course).toBe('grew');
-  expect(over(LEAST_SECONDS / DAY - 0.01, (time) => -time).course).toBe('shrank');
-  expect(over(LEAST_SECONDS / DAY, rising).course).toBe('grows');
+  expect(over(MIN_SECONDS / DAY - 0.01, rising).course).toBe('grew');
+  expect(over(MIN_SECONDS / DAY - 0.01, (time) => -time).course).toBe('shrank');
+  expect(over(MIN_SECONDS / DAY, rising).course).toBe('grows');
   // The rising half of a wave.
   expect(over(0.4, (time) => -200 * Math.cos((2 * Math.PI * time) / DAY)).course).toBe('grew');
 });

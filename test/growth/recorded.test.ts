@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   type HolderScan,
-  MOST_HOLDERS,
+  MAX_HOLDERS,
   ofBoot,
   type RecordedHolder,
   type RecordedHolders,
@@ -79,7 +79,7 @@ describe('growth before the last sample', () => {
 
   test('a process that began after the first list grew from nothing, one that was too small to be listed from the least', () => {
     const samples = every5(1000, 100, 200, 300);
-    const full = Array.from({ length: MOST_HOLDERS }, (_, index) => holder(`${100 + index}`, 5));
+    const full = Array.from({ length: MAX_HOLDERS }, (_, index) => holder(`${100 + index}`, 5));
     const ownerOf = (one: RecordedHolder) =>
       recordedGrowth({ samples, holders: [list(1000, ...full), list(1010, one)] }, 600)[0]?.owner?.grownBytes;
     expect(ownerOf(holder('7', 150, { began: 1004 }))).toBe(150 * MIB);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Series } from '../../src/growth/series.js';
-import { LEAST_POINTS, type Trend, trendOf } from '../../src/growth/trend.js';
+import { MIN_POINTS, type Trend, trendOf } from '../../src/growth/trend.js';
 import { alike, chance, noise, type Signal, sampled, sawtooth } from './made-up.js';
 
 const trendIn = (series: Series): Trend => {
@@ -31,14 +31,14 @@ test('has the slope of a straight line', () => {
 });
 
 test('is null for too few samples', () => {
-  for (let count = 0; count < LEAST_POINTS; count++)
+  for (let count = 0; count < MIN_POINTS; count++)
     expect(trendOf(sampled(count, () => 0, { perSecond: 1 }))).toBeNull();
-  expect(trendOf(sampled(LEAST_POINTS, () => 0, { perSecond: 1 }))).not.toBeNull();
+  expect(trendOf(sampled(MIN_POINTS, () => 0, { perSecond: 1 }))).not.toBeNull();
 });
 
 test('reports continued growth only if the second half has enough samples, too', () => {
-  expect(trendIn(sampled(2 * LEAST_POINTS - 2, () => 0, { perSecond: 1 })).course).toBe('grew');
-  expect(trendIn(sampled(2 * LEAST_POINTS - 1, () => 0, { perSecond: 1 })).course).toBe('grows');
+  expect(trendIn(sampled(2 * MIN_POINTS - 2, () => 0, { perSecond: 1 })).course).toBe('grew');
+  expect(trendIn(sampled(2 * MIN_POINTS - 1, () => 0, { perSecond: 1 })).course).toBe('grows');
 });
 
 const NOISES: Readonly<Record<string, (seed: number) => Signal>> = {
@@ -161,7 +161,7 @@ test('is not changed by gaps between samples, as from skipped cron jobs', () => 
 test('keeps the rate in its interval, and the order of rates, for any input', () => {
   const value = fc.integer({ min: -1e12, max: 1e12 });
   fc.assert(
-    fc.property(fc.array(value, { minLength: LEAST_POINTS, maxLength: 150 }), (values) => {
+    fc.property(fc.array(value, { minLength: MIN_POINTS, maxLength: 150 }), (values) => {
       const of = (sign: number) => trendIn(sampled(values.length, (at) => sign * (values[at] ?? 0)));
       const [one, other] = [of(1).growth, of(-1).growth];
       expect(one.low).toBeLessThanOrEqual(one.perSecond);

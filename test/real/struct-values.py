@@ -10,7 +10,7 @@ import sys
 
 from drgn import Object, TypeKind
 
-MOST_ELEMENTS = 16
+MAX_ELEMENTS = 16
 
 
 def flatten(obj, path, into):
@@ -36,7 +36,7 @@ def flatten(obj, path, into):
             data = bytes(int(obj[i]) & 0xFF for i in range(type_.length))
             into[path] = {"text": data.rstrip(b"\0").hex()}
             return
-        for index in range(min(type_.length, MOST_ELEMENTS)):
+        for index in range(min(type_.length, MAX_ELEMENTS)):
             flatten(obj[index], f"{path}[{index}]", into)
     elif type_.kind in (TypeKind.INT, TypeKind.BOOL, TypeKind.POINTER):
         into[path] = str(int(obj.value_()))

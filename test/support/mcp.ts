@@ -70,7 +70,7 @@ export class McpClient implements AsyncDisposable {
 const BLAME = /^\| *(?:(?:Probable|Possible) cause|CRITICAL|WARNING).*$/m;
 
 /** Maximum number of calls of an investigation. */
-export const MOST_CALLS = 6;
+export const MAX_CALLS = 6;
 
 /** The conclusion of an answer: its first line, and the line of the cause, without tables and details. */
 function conclusionsOf({ text, failed }: McpResult): string[] {
@@ -87,7 +87,7 @@ function conclusionsOf({ text, failed }: McpResult): string[] {
  * order. It stops at the first answer that concludes with the expected cause.
  *
  * @param innocent names that no answer may blame
- * @throws {Error} if the culprit is not found in {@link MOST_CALLS}, or the innocent is blamed first
+ * @throws {Error} if the culprit is not found in {@link MAX_CALLS}, or the innocent is blamed first
  */
 export async function follow(
   client: McpClient,
@@ -98,7 +98,7 @@ export async function follow(
   const queue: ToolCall[] = [{ tool: 'triage', arguments: { source } }];
   const made: ToolCall[] = [];
   const concluded: string[] = [];
-  while (made.length < MOST_CALLS) {
+  while (made.length < MAX_CALLS) {
     const call = queue.shift();
     if (!call) break;
     made.push(call);

@@ -12,9 +12,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { THREADS = 2, PERIOD_NS = 1000000, MOST_US = 4000000, PIECE = 65536 };
+enum { THREADS = 2, PERIOD_NS = 1000000, MAX_US = 4000000, PIECE = 65536 };
 
-static unsigned counts[MOST_US + 1];
+static unsigned counts[MAX_US + 1];
 static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER, shared = PTHREAD_MUTEX_INITIALIZER;
 
 static long long now_ns(void)
@@ -45,7 +45,7 @@ static void *work(void *unused)
 		pthread_mutex_unlock(&shared);
 		long long us = (now_ns() - start) / 1000;
 		pthread_mutex_lock(&counting);
-		counts[us > MOST_US ? MOST_US : us]++;
+		counts[us > MAX_US ? MAX_US : us]++;
 		pthread_mutex_unlock(&counting);
 	}
 }
@@ -55,9 +55,9 @@ static void report(void)
 	unsigned long all = 0, seen = 0;
 	long middle = -1, high = -1, longest = 0;
 	pthread_mutex_lock(&counting);
-	for (long us = 0; us <= MOST_US; us++)
+	for (long us = 0; us <= MAX_US; us++)
 		all += counts[us];
-	for (long us = 0; us <= MOST_US; us++) {
+	for (long us = 0; us <= MAX_US; us++) {
 		if (counts[us] == 0)
 			continue;
 		seen += counts[us];

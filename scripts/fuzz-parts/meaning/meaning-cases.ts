@@ -33,14 +33,14 @@ interface Change {
 }
 
 /** An answer may take this many times as long as without the damage, plus this many milliseconds. */
-const MOST_TIMES = 10;
+const MAX_TIMES = 10;
 const MORE_MS = 1000;
 
 /** Struct pages that only the scan over all frames reads: numbers of slabs, and of others. */
-const MOST_SCANNED = 300;
+const MAX_SCANNED = 300;
 
 /** Number of pages of struct pages that are zeroed if all of them are read. */
-const MOST_PAGES = 60;
+const MAX_PAGES = 60;
 
 /** Index for reads before any command. */
 const BEFORE = -1;
@@ -139,7 +139,7 @@ export class MeaningCases {
     const own = [...pages].filter(([, readBy]) => !readBy.has(BEFORE));
     const others = own.filter(([address]) => !this.#isOfPages(address));
     const ofPages = own.filter(([address]) => this.#isOfPages(address));
-    return new Map([...others, ...spread(ofPages, MOST_PAGES)]);
+    return new Map([...others, ...spread(ofPages, MAX_PAGES)]);
   }
 
   /** Number of different cases; cases beyond it change the same members elsewhere. */
@@ -175,7 +175,7 @@ export class MeaningCases {
     try {
       said = await command.ask(this.#kernel);
     } catch (error) {
-      if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
+      if (spent() > took * MAX_TIMES + MORE_MS) throw slow(spent(), told);
       try {
         return `refused: ${refusal(error).line}`;
       } catch (fault) {
@@ -183,7 +183,7 @@ export class MeaningCases {
         throw new Broken(fault.rule, `${fault.message}\n  ${told.join('\n  ')}`);
       }
     }
-    if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
+    if (spent() > took * MAX_TIMES + MORE_MS) throw slow(spent(), told);
     if (!said.complete) return 'incomplete';
     const silent = silentDifferences(truth, said);
     const has = (name: string) => {
@@ -315,7 +315,7 @@ function chosen(frames: ReadonlyMap<number, Frame>): Map<number, Frame> {
   return new Map([...walked, ...spread(slabs), ...spread(others)]);
 }
 
-function spread<T>(all: readonly T[], most = MOST_SCANNED): T[] {
+function spread<T>(all: readonly T[], most = MAX_SCANNED): T[] {
   const step = Math.max(1, Math.floor(all.length / most));
   return all.filter((_, index) => index % step === 0);
 }

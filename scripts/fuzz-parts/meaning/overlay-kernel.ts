@@ -8,7 +8,7 @@ import type { Patch } from '../../../test/support/damaged-kernel.js';
 const PAGE = 4096;
 
 /** Frames of 4 GiB, the size of a small dump; no more of the array of struct pages is filled. */
-const MOST_FRAMES = 2 ** 20;
+const MAX_FRAMES = 2 ** 20;
 
 /** Size of a read that covers many struct pages. */
 const MANY = 1024;
@@ -64,7 +64,7 @@ export class OverlayKernel implements Kernel, FastReads {
   freeze(): void {
     this.#frozen = true;
     const first = this.pages.pageOfFrame(0);
-    const last = this.pages.pageOfFrame(MOST_FRAMES);
+    const last = this.pages.pageOfFrame(MAX_FRAMES);
     for (const [number, page] of this.#read) {
       const address = BigInt(number) * BigInt(PAGE);
       if (address >= first && address < last) page.filled = true;

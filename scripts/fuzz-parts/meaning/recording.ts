@@ -35,7 +35,7 @@ export interface Frame {
 }
 
 /** Length up to which a read without names is split into words; of longer ones only the beginning is. */
-const MOST_SPLIT = 256;
+const MAX_SPLIT = 256;
 
 /** Records the reads of walks, place by place, with the names from the kernel's types. */
 export class Recorder {
@@ -100,7 +100,7 @@ export class Recorder {
     const bases = [...this.#structs.keys()].sort((a, b) => (a < b ? -1 : 1));
     const targets = this.#targets();
     for (const [address, { length, walker, readBy }] of this.#raw) {
-      const words = length <= 8 ? 1 : Math.ceil(Math.min(length, MOST_SPLIT) / 8);
+      const words = length <= 8 ? 1 : Math.ceil(Math.min(length, MAX_SPLIT) / 8);
       for (let word = 0; word < words; word++) {
         const at = address + BigInt(8 * word);
         const size = Math.min(8, length - 8 * word);
@@ -190,7 +190,7 @@ export class Recorder {
       const names = this.#structs.get(base) ?? [];
       for (const layout of names.map((name) => this.#kernel.struct(name))) {
         const offset = Number(address - base);
-        if (!layout || offset >= layout.size + MOST_SPLIT) continue;
+        if (!layout || offset >= layout.size + MAX_SPLIT) continue;
         const member = memberAt(this.#kernel, layout, offset);
         if (member !== undefined) return `${layout.name}.${member}`;
       }
@@ -222,7 +222,7 @@ export function pageSites(kernel: Kernel, frames: ReadonlyMap<number, Frame>): S
 
 /** The target of a pointer, possibly a short text. */
 function targetOf(targets: ReadonlyMap<bigint, string>, address: bigint): string | undefined {
-  for (let back = 0n; back < MOST_TEXT; back++) {
+  for (let back = 0n; back < MAX_TEXT; back++) {
     const target = targets.get(address - back);
     if (target !== undefined) return target;
   }
@@ -230,7 +230,7 @@ function targetOf(targets: ReadonlyMap<bigint, string>, address: bigint): string
 }
 
 /** Bytes of a text that are read sequentially. */
-const MOST_TEXT = 32n;
+const MAX_TEXT = 32n;
 
 /** Reads of walkers through no struct. */
 const RAW: Readonly<Record<string, string>> = {

@@ -49,7 +49,7 @@ export interface CgroupsAnswer {
 }
 
 /** Maximum number of listed cgroups. */
-const MOST_CGROUPS = 10_000;
+const MAX_CGROUPS = 10_000;
 
 /** Number of frames by category. */
 type Sums = Float64Array;
@@ -129,7 +129,7 @@ export function accountCgroups(
     const has = own.get(address);
     if (!has && !dying) {
       empty++;
-    } else if (listed.length >= MOST_CGROUPS) {
+    } else if (listed.length >= MAX_CGROUPS) {
       if (has) unname('not-listed', has.sum);
     } else {
       listed.push({

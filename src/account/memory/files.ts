@@ -108,7 +108,7 @@ export function chargedBytes({ cgroups = [] }: Pick<FileFigures, 'cgroups'>): nu
 }
 
 /** Maximum number of listed files. */
-const MOST_FILES = 10_000;
+const MAX_FILES = 10_000;
 
 /** Names the files of page frames; `onName` receives the address of each name read. */
 export class FileAccount {
@@ -200,7 +200,7 @@ export class FileAccount {
     for (const count of this.#frames.largest()) {
       const frames = count.cache + count.shared;
       rest -= frames;
-      if (count.mapping === 0n || files.length >= MOST_FILES) {
+      if (count.mapping === 0n || files.length >= MAX_FILES) {
         unname('not-listed', frames);
       } else {
         try {

@@ -4,7 +4,7 @@ import { lackingVmalloc } from '../../records/meminfo-lines.js';
 import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import type { MachineLists } from './details.js';
-import { counterSlack, freeCounts, MOST_ON_CPU, type ProcCounter, procCounters } from './proc-counters.js';
+import { counterSlack, freeCounts, MAX_ON_CPU, type ProcCounter, procCounters } from './proc-counters.js';
 
 /** Page flags of all frames (/proc/kpageflags), counted; all in frames. */
 export interface FlaggedFrames {
@@ -262,7 +262,7 @@ function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryNa
   const used = lackingVmalloc(after.meminfo, after.printed) ? undefined : after.meminfo.get('VmallocUsed');
   const earlier = before.meminfo.get('VmallocUsed') ?? used;
   if (used !== undefined && earlier !== undefined) {
-    const slack = Math.abs(used - earlier) / after.pageSize + MOST_ON_CPU * after.cpus;
+    const slack = Math.abs(used - earlier) / after.pageSize + MAX_ON_CPU * after.cpus;
     const counted = used / after.pageSize;
     if (Math.abs(all - counted) > slack)
       return nothing(
@@ -283,8 +283,8 @@ function withStacks(
     (meminfo.get('KernelStack') ?? otherwise * pageSize) / pageSize;
   const counted = inPages(after, areas);
   const stacks = Math.min(areas, counted);
-  // A CPU keeps up to MOST_ON_CPU KiB to itself before it adds them (NR_KERNEL_STACK_KB, mm/vmstat.c).
-  const slack = Math.abs(counted - inPages(before, counted)) + (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
+  // A CPU keeps up to MAX_ON_CPU KiB to itself before it adds them (NR_KERNEL_STACK_KB, mm/vmstat.c).
+  const slack = Math.abs(counted - inPages(before, counted)) + (MAX_ON_CPU * 1024 * after.cpus) / after.pageSize;
   const isLacking = areas === 0 ? counted > 0 : counted - areas > slack;
   const lacks = isLacking
     ? `KernelStack counts ${counted} pages, but /proc/vmallocinfo lists ${areas}; the rest is counted as unattributed`

@@ -282,7 +282,7 @@ function notesOf({ notes }: FlaggedFrames): FrameNote[] {
   );
 }
 
-const MOST_OWNERS = 10;
+const MAX_OWNERS = 10;
 
 function ownersOf({ callers, caches }: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<CategoryName, readonly Owner[]> {
   const owners = new Map<CategoryName, readonly Owner[]>();
@@ -295,6 +295,6 @@ function ownersOf({ callers, caches }: Pick<MemoryAnswer, 'callers' | 'caches'>)
     const category = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
     owners.set(category, [...(owners.get(category) ?? []), { kind: 'cache', name, bytes }]);
   }
-  for (const [category, all] of owners) owners.set(category, all.slice(0, MOST_OWNERS));
+  for (const [category, all] of owners) owners.set(category, all.slice(0, MAX_OWNERS));
   return owners;
 }

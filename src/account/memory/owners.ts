@@ -27,7 +27,7 @@ import { codeOf } from './missed.js';
 import type { Owner } from './tree.js';
 
 /** Maximum number of listed owners of a category. */
-const MOST_OWNERS = 10;
+const MAX_OWNERS = 10;
 
 /** Categories whose frames are claimed with a name: a caller, a kind of ring, a table. */
 const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
@@ -47,7 +47,7 @@ export function ownersOf(
   warnings: Warnings,
 ): Map<CategoryName, readonly Owner[]> {
   const owners = new Map<CategoryName, readonly Owner[]>();
-  const largest = (all: readonly Owner[]) => all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
+  const largest = (all: readonly Owner[]) => all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_OWNERS);
   for (const category of NAMED) {
     const kind = category === 'network-other' ? 'row' : category === 'tables' ? 'table' : 'caller';
     const named = [...ledger.ownersOf(category)].map(
@@ -62,7 +62,7 @@ export function ownersOf(
     owners.set(category, largest(users));
   }
   for (const category of ['page-cache', 'shared'] as const)
-    owners.set(category, files.owners(category, MOST_OWNERS, warnings));
+    owners.set(category, files.owners(category, MAX_OWNERS, warnings));
   for (const reclaimable of [true, false]) {
     const own = caches.filter((cache) => cache.reclaimable === reclaimable);
     const category = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';

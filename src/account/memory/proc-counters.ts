@@ -54,14 +54,14 @@ export interface ProcCounter {
 }
 
 /** Maximum difference of a counter on each CPU, in pages (mm/vmstat.c: threshold). */
-export const MOST_ON_CPU = 125;
+export const MAX_ON_CPU = 125;
 
 /** Share of RAM that may come and go between two reads without a visible change of a counter. */
 const MOVES = 1 / 200;
 
 /** Returns the bytes by which two counts of the same memory may differ on a running machine. */
 export function counterSlack({ present, pageSize, cpus }: MemoryCounters): number {
-  return pageSize * Math.ceil(Math.max(MOST_ON_CPU * cpus, ((present ?? 0) / pageSize) * MOVES));
+  return pageSize * Math.ceil(Math.max(MAX_ON_CPU * cpus, ((present ?? 0) / pageSize) * MOVES));
 }
 
 /** Free memory according to two counters of the kernel; bytes. */

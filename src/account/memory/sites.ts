@@ -60,8 +60,8 @@ export interface SiteSource {
 }
 
 /** Listed sites of a source, and stacks that are told apart. */
-const MOST_LISTED = 10_000;
-const MOST_STACKS = 2 ** 16;
+const MAX_LISTED = 10_000;
+const MAX_STACKS = 2 ** 16;
 
 const OFF: Readonly<Record<Exclude<SiteSourceName, 'vmalloc-callers'>, Record<'off' | 'absent', string>>> = {
   'page-owner': {
@@ -132,7 +132,7 @@ class SiteSums {
   answer(source: SiteSourceName, state: SiteSource['state'], why: string | null): SiteSource {
     const all = [...this.#sites.values()].map((sum) => ({ ...sum, categories: listed(sum) }));
     const sites = all.toSorted((a, b) => b.bytes - a.bytes);
-    const rest = sites.slice(MOST_LISTED);
+    const rest = sites.slice(MAX_LISTED);
     const bytesOf = (some: readonly AllocationSite[]) => some.reduce((sum, one) => sum + one.bytes, 0);
     return {
       source,
@@ -142,7 +142,7 @@ class SiteSums {
       allocations: sites.reduce((sum, one) => sum + one.allocations, 0),
       countedBytes: this.countedBytes,
       slabPageBytes: this.slabPageBytes,
-      sites: sites.slice(0, MOST_LISTED),
+      sites: sites.slice(0, MAX_LISTED),
       omitted: { sites: rest.length, bytes: bytesOf(rest) },
       modules: this.#modules(),
     };
@@ -217,7 +217,7 @@ function addPages(
     const known = byHandle.get(handle);
     if (known) return known;
     // Beyond the limit all are one; no depot has as many stacks.
-    const key = byHandle.size < MOST_STACKS ? handle : 0;
+    const key = byHandle.size < MAX_STACKS ? handle : 0;
     const pages = { handle: key, frames: new Float64Array(CATEGORIES.length + 1), blocks: 0 };
     byHandle.set(handle, byHandle.get(key) ?? pages);
     return byHandle.get(handle) ?? pages;

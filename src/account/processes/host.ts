@@ -92,12 +92,12 @@ export function hostProcesses(
   };
 }
 
-const MOST_PARENTS = 20;
+const MAX_PARENTS = 20;
 
 function zombieParents({ processes, zombieParents: parents }: ProcessRecords): ProcsAnswer['zombieParents'] {
   if (parents === undefined) return null;
   const names = new Map(processes.map(({ pid, comm }) => [pid, comm]));
-  return parents.slice(0, MOST_PARENTS).map(({ pid, zombies }) => ({ pid, comm: names.get(pid) ?? null, zombies }));
+  return parents.slice(0, MAX_PARENTS).map(({ pid, zombies }) => ({ pid, comm: names.get(pid) ?? null, zombies }));
 }
 
 /** One process by its name, several by their number. */
@@ -106,10 +106,10 @@ function which(all: readonly Pick<ProcessFigures, 'pid' | 'comm'>[]): string {
   return first && all.length === 1 ? `pid ${first.pid} (${first.comm})` : `${all.length} processes`;
 }
 
-const MOST_NAMED = 5;
+const MAX_NAMED = 5;
 
 function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
-  const named = blocked.slice(0, MOST_NAMED).map(({ pid, comm }) => `pid ${pid} (${comm})`);
+  const named = blocked.slice(0, MAX_NAMED).map(({ pid, comm }) => `pid ${pid} (${comm})`);
   const more = blocked.length - named.length;
   const list = `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
   return `PSS and USS of ${list}: reads of smaps are blocked (mmap_lock held)`;

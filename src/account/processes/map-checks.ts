@@ -20,7 +20,7 @@ const COUNTED = [
 ] as const;
 
 /** Maximum number of mapping trees read to find the missing mappings of pages. */
-const MOST_TREES = 4096;
+const MAX_TREES = 4096;
 
 /**
  * Compares a process's page counters (`rss_stat`) with its page tables: both change under one lock. They may
@@ -117,7 +117,7 @@ export class UnmappedPages {
     const [isLocked, trees] = [lockTest(this.#kernel), new ReverseMapReader(this.#kernel)];
     const locked: Miscounted[] = [];
     this.#counts.eachMiscounted((page) => {
-      if (page.found === page.counted - 1 && locked.length < MOST_TREES && isLocked(page.frame)) locked.push(page);
+      if (page.found === page.counted - 1 && locked.length < MAX_TREES && isLocked(page.frame)) locked.push(page);
     });
     return locked.map(({ frame, column }) => ({
       column,
@@ -172,7 +172,7 @@ class MissingMaps {
   /** Returns the other mappers of a frame; undefined if there is no contradiction. */
   why(frame: number): string | undefined {
     const mapping = mappingOf(this.#kernel, frame);
-    if (this.#known.size >= MOST_TREES && !this.#known.has(mapping)) return undefined;
+    if (this.#known.size >= MAX_TREES && !this.#known.has(mapping)) return undefined;
     if (!this.#known.has(mapping)) this.#known.set(mapping, this.#ofTree(mapping));
     return this.#known.get(mapping);
   }

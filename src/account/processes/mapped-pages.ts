@@ -10,7 +10,7 @@ import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
 import { swapAreas } from '../../walk/processes/process-areas.js';
-import { MOST_ENTRIES, machinePages, swapKey } from './process.js';
+import { MAX_ENTRIES, machinePages, swapKey } from './process.js';
 
 /** Sums of the page table entries of an address space, in base pages. */
 export interface ResidentPages {
@@ -242,7 +242,7 @@ export class MappingCounts {
           if (type < 0 || this.#swapAreas === undefined) swapKnown = false;
           else if (type < this.#swapAreas && pages === 1) {
             const key = swapKey({ type, offset });
-            if (slots.size < MOST_ENTRIES || slots.has(key))
+            if (slots.size < MAX_ENTRIES || slots.has(key))
               slots.set(key, (slots.get(key) ?? owner) === owner ? owner : NO_GROUP);
             else swapKnown = false;
           }

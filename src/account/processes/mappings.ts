@@ -17,7 +17,7 @@ import type { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-import { type FoundProcesses, MOST_ENTRIES, type SwapEntry, swapKey } from './process.js';
+import { type FoundProcesses, MAX_ENTRIES, type SwapEntry, swapKey } from './process.js';
 
 /** Returns the answer to `procs --pid`. @param mappings in order of address */
 export function processAnswer(
@@ -200,7 +200,7 @@ function sharersOf(
   spaces: readonly AddressSpace[],
   counts: MappingCounts,
 ): ReadonlyMap<number, number> | undefined {
-  if (entries.length > MOST_ENTRIES) return undefined;
+  if (entries.length > MAX_ENTRIES) return undefined;
   const sharers = new Map(entries.map((entry) => [swapKey(entry), 0]));
   if (sharers.size === 0) return sharers;
   for (const space of spaces) {

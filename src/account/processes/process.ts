@@ -168,7 +168,7 @@ export interface SwapEntry {
 }
 
 /** Maximum number of swapped pages whose sharers are determined: 16 GiB. */
-export const MOST_ENTRIES = 2 ** 22;
+export const MAX_ENTRIES = 2 ** 22;
 
 /** Offsets have 50 bits, of which a swap area of 2^47 bytes uses 35. */
 export function swapKey({ type, offset }: SwapEntry): number {

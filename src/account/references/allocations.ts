@@ -140,7 +140,7 @@ export class Allocations {
     this.#roles = places.ledger.numbers.map((number) => byNumber[number]!);
     this.#mapped = new MappedFrames(kernel, ram, warnings);
     this.#unused = attempted(warnings, 'stacks of threads', () => new UnusedStacks(kernel));
-    const targets = new Targets(MOST_ALLOCATIONS);
+    const targets = new Targets(MAX_ALLOCATIONS);
     const frames = { roles: this.#roles, frames: this.#frames };
     const { areas, runs, implied, pending } = addAreas(kernel, places, frames, targets, warnings);
     for (const category of ['large-kmalloc', 'unattributed'] as const)
@@ -333,7 +333,7 @@ export class Allocations {
 }
 
 /** Maximum number of allocations: about 1 GiB of arrays. */
-const MOST_ALLOCATIONS = 2 ** 25;
+const MAX_ALLOCATIONS = 2 ** 25;
 
 const TOP_HALF = 2n ** 63n;
 

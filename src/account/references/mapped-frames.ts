@@ -18,7 +18,7 @@ interface Run {
 }
 
 /** Maximum size of an area whose pages only page tables list. */
-const MOST_BYTES = 2 ** 33;
+const MAX_BYTES = 2 ** 33;
 
 /**
  * Finds the virtual address by which the kernel uses a page frame: of the image, of vmalloc areas, stacks and
@@ -122,7 +122,7 @@ function eachMapped(kernel: Kernel, { start, end }: { readonly start: bigint; re
 
 function eachOfArea(kernel: Kernel, { address, bytes, pages, count, owns }: VmArea, add: Add): void {
   if (!owns) {
-    if (bytes > MOST_BYTES) throw damaged(`the area at ${hex(address)} claims ${bytes} bytes`);
+    if (bytes > MAX_BYTES) throw damaged(`the area at ${hex(address)} claims ${bytes} bytes`);
     eachMapped(kernel, { start: address, end: address + BigInt(bytes) }, add);
     return;
   }

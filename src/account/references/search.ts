@@ -100,7 +100,7 @@ export function needDump(kernel: Kernel, query: string): void {
 const WORD = 8;
 
 /** Maximum size of a symbol: the distance to the next one. */
-const MOST_SYMBOL = 2 ** 26;
+const MAX_SYMBOL = 2 ** 26;
 
 /** Turns addresses, slab caches and categories into targets. */
 export class TargetFinder {
@@ -175,7 +175,7 @@ export class TargetFinder {
       return object?.kind === 'symbol' && object.offset === bytes;
     };
     let [low, high] = [0, 1];
-    while (high < MOST_SYMBOL && isSame(high)) [low, high] = [high, 2 * high];
+    while (high < MAX_SYMBOL && isSame(high)) [low, high] = [high, 2 * high];
     while (low + 1 < high) {
       const middle = Math.floor((low + high) / 2);
       if (isSame(middle)) low = middle;

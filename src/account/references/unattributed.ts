@@ -25,7 +25,7 @@ interface Group extends Omit<UnattributedGroup, 'holder' | 'ports'> {
 }
 
 /** Number of ports that a group names. */
-const MOST_PORTS = 4;
+const MAX_PORTS = 4;
 
 /**
  * Groups unattributed blocks by size, by what refers to them, and by what lies in them.
@@ -157,5 +157,5 @@ async function keptByAreas(
 
 function mostFrequent(counts: ReadonlyMap<number, number>): number[] {
   const order = [...counts].toSorted(([a, many], [b, more]) => more - many || a - b);
-  return order.slice(0, MOST_PORTS).map(([port]) => port);
+  return order.slice(0, MAX_PORTS).map(([port]) => port);
 }

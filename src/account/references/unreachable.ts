@@ -24,13 +24,13 @@ import { Unread } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks } from './search.js';
 
 /** Maximum share of the memory that may contain references, and of objects, that may be missing. */
-const MOST_MISSING = 1 / 1000;
+const MAX_MISSING = 1 / 1000;
 
 /** How the text of VMCOREINFO begins. */
 const VMCOREINFO = 'OSRELEASE=';
 
 /** Number of addresses in a group. */
-const MOST_EXAMPLES = 3;
+const MAX_EXAMPLES = 3;
 
 /**
  * Finds allocations that nothing in use refers to: marks what globals, per-CPU data, stacks and registers refer to, and
@@ -63,7 +63,7 @@ export async function describeUnreachable(
   }
   const holderBytes = all.ranges.reduce((total, { start, end }) => total + end - start, 0);
   const isUnknown =
-    unread.bytes > MOST_MISSING * holderBytes || all.undecided.length > MOST_MISSING * searched.allocations;
+    unread.bytes > MAX_MISSING * holderBytes || all.undecided.length > MAX_MISSING * searched.allocations;
   const groups = isUnknown ? [] : grouping.result();
   const sum = (isOf: (group: UnreachableGroup) => boolean): UnreachableAmount => {
     const some = groups.filter(isOf);
@@ -292,7 +292,7 @@ class Grouping {
     this.#groups.set(key, group);
     group.allocations++;
     group.bytes += bytes;
-    if (group.examples.length < MOST_EXAMPLES) group.examples.push(address);
+    if (group.examples.length < MAX_EXAMPLES) group.examples.push(address);
   }
 
   #siteOf(one: Allocation): AllocationRecord | null {

@@ -127,7 +127,7 @@ function* forestOf(
 }
 
 /** Maximum number of locks, of levels and of waiters per lock in a list of HTML. */
-const [MOST_LOCKS, MOST_LEVELS, MOST_NAMED] = [100, 20, 6];
+const [MAX_LOCKS, MAX_LEVELS, MAX_NAMED] = [100, 20, 6];
 
 /** The trees that contain some locks, as nested lists. @param locks all of the answer */
 export function forestHtml(starts: readonly BlockingLock[], locks: readonly BlockingLock[]): Content {
@@ -137,8 +137,8 @@ export function forestHtml(starts: readonly BlockingLock[], locks: readonly Bloc
     for (; level > to; level--) parts.push(raw('</li></ul>'));
   };
   for (const { lock, depth } of forestOf(starts, locks)) {
-    if (++shown > MOST_LOCKS) continue;
-    const at = Math.min(depth, MOST_LEVELS) + 1;
+    if (++shown > MAX_LOCKS) continue;
+    const at = Math.min(depth, MAX_LEVELS) + 1;
     close(at);
     if (level === at) parts.push(raw('</li>'));
     else parts.push(raw('<ul>'));
@@ -146,13 +146,13 @@ export function forestHtml(starts: readonly BlockingLock[], locks: readonly Bloc
     const [first = '', ...others] = lockLines(
       lock,
       { locks, stacks: [], kernel: null },
-      { limit: MOST_NAMED, verbose: false },
+      { limit: MAX_NAMED, verbose: false },
     );
     const more = others.map((line) => html`<br>${sentence(line.trim())}`);
     parts.push(html`<li>${sentence(first)}${more}`);
   }
   close(0);
-  const left = shown - MOST_LOCKS;
+  const left = shown - MAX_LOCKS;
   return [...parts, left > 0 ? html`<p>and ${formatCount(left)} more locks</p>` : undefined];
 }
 
@@ -225,11 +225,11 @@ function deviceWords({ fileSystem, name, number, frozen, requests }: BlockedDevi
 }
 
 /** Maximum number of hardware queues named. */
-const MOST_NAMED_QUEUES = 8;
+const MAX_NAMED_QUEUES = 8;
 
 function listWords(numbers: readonly number[]): string {
-  const left = numbers.length - MOST_NAMED_QUEUES;
-  return numbers.slice(0, MOST_NAMED_QUEUES).join(' ') + (left > 0 ? ` and ${left} more` : '');
+  const left = numbers.length - MAX_NAMED_QUEUES;
+  return numbers.slice(0, MAX_NAMED_QUEUES).join(' ') + (left > 0 ? ` and ${left} more` : '');
 }
 
 function stackLines({ pid, stack: index }: BlockedTask, stacks: BlockedAnswer['stacks']): string[] {

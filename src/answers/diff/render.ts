@@ -11,7 +11,7 @@ import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
 import {
   headline,
-  LEAST_RATED,
+  MIN_RATED,
   measureWords,
   nextWords,
   noteWords,
@@ -45,7 +45,7 @@ export function diffBlocks(
   options: Pick<DiffTextOptions, 'limit' | 'verbose'>,
 ): Block[] {
   const several = states.length > 2;
-  const hasRates = (seconds?.at(-1) ?? 0) >= LEAST_RATED;
+  const hasRates = (seconds?.at(-1) ?? 0) >= MIN_RATED;
   const hidesQueues = states.every(({ memory }) => ['counters', 'pageflags'].includes(memory?.depth ?? ''));
   const largest = categories ? Math.max(...rowsOf(categories, 0).map(({ change }) => Math.abs(change ?? 0))) : 0;
   const facts = { ...options, hasRates, hidesQueues, least: options.verbose ? 0 : SMALL * largest };

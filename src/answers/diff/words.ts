@@ -2,7 +2,7 @@ import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
-import { GOOD_PART, type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
+import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { share } from '../memory/words.js';
@@ -157,7 +157,7 @@ export function headline(answer: DiffAnswer): string {
     const amount = lost === 0 ? 'as much' : `${size} ${lost > 0 ? 'less' : 'more'}`;
     return `The last input has ${amount} free memory ${lost === 0 ? 'as' : 'than'} the first (different ${inputs}).${largestIncrease(loss)}`;
   }
-  if (Math.abs(lost) < LEAST_LOSS) {
+  if (Math.abs(lost) < MIN_LOSS) {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
     return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss)}`;
   }
@@ -178,18 +178,18 @@ function leftWords({ categories }: DiffAnswer): string {
  * @param source option that names the last input
  */
 export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): string | undefined {
-  if (!loss || sameBoot === false || loss.lost < LEAST_LOSS) return undefined;
+  if (!loss || sameBoot === false || loss.lost < MIN_LOSS) return undefined;
   const who = loss.categories[0]?.who?.who;
   const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
   return `kdump-mem ${isProcess ? `procs --pid ${who.pid}` : 'triage'} ${source}`;
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */
-export const LEAST_RATED = 60;
+export const MIN_RATED = 60;
 
 function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
-  return took < LEAST_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
+  return took < MIN_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
 function reasonWords({ lost, explanation, grew, unattributed, uncompared, categories, pipes }: Loss): string {
@@ -227,7 +227,7 @@ function reasonWords({ lost, explanation, grew, unattributed, uncompared, catego
  * boots.
  */
 function largestIncrease({ categories: [first] }: Loss): string {
-  if (!first || (first.category.change ?? 0) < LEAST_LOSS) return '';
+  if (!first || (first.category.change ?? 0) < MIN_LOSS) return '';
   return ` Largest increase: ${increaseWords(first)}.`;
 }
 

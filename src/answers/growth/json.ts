@@ -13,7 +13,7 @@ import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 
 /** Maximum number of named processes that exited between two samples. */
-const MOST_ENDED = 100;
+const MAX_ENDED = 100;
 
 /** Fields of a sample other than growth. */
 export interface SampleFacts {
@@ -33,7 +33,7 @@ export function procsSample(answer: GrowthAnswer, facts: SampleFacts): ProcsSamp
     ...machineJson(machine),
     processes: facts.listed,
     ...lossJson(loss),
-    ended: ended.slice(0, MOST_ENDED).map(endedJson),
+    ended: ended.slice(0, MAX_ENDED).map(endedJson),
     endedProcesses: ended.length,
     allListed: facts.whole,
     complete,

@@ -1,7 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
-import { type Growth, LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
+import { type Growth, MIN_POINTS, MIN_TO_GROW } from '../../growth/trend.js';
 
 /** Returns the headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {
@@ -43,8 +43,8 @@ export function formatSeconds(seconds: number): string {
 }
 
 function growingWords({ processes, samples }: GrowthAnswer): string {
-  if (samples < LEAST_TO_GROW)
-    return `Sample ${samples}: RATE/MIN is shown from sample ${LEAST_POINTS} on, TREND from sample ${LEAST_TO_GROW} on.`;
+  if (samples < MIN_TO_GROW)
+    return `Sample ${samples}: RATE/MIN is shown from sample ${MIN_POINTS} on, TREND from sample ${MIN_TO_GROW} on.`;
   const growing = processes.filter(({ trend }) => trend?.course === 'grows');
   const [first, second] = growing;
   if (!first) return 'No process shows significant growth.';

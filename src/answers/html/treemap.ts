@@ -21,7 +21,7 @@ const FIELD: Shapes = { narrow: 3 / 5, wide: 2 };
 export const STRIP: Shapes = { narrow: 5, wide: 16 };
 /** Maximum lengths of the first line in columns, cut in the middle; the longest that fits is shown. */
 const CUTS = [9, 12, 16, 28];
-const MOST_COLUMNS = 28;
+const MAX_COLUMNS = 28;
 
 interface TreemapFacts {
   /** Id of the picture and prefix of ids within it; trusted. */
@@ -87,7 +87,7 @@ function lines({ lines: [first = '', ...others], short }: Area, rules: Rules, ab
       span(text, rules.line({ from: widths[index], below: widths[index + 1], lines: above + 1 })),
     ),
     ...others.map((text, index) => {
-      const short = cutMiddle(text, MOST_COLUMNS);
+      const short = cutMiddle(text, MAX_COLUMNS);
       const from = Math.max(stepped(short), widths[0] ?? 0);
       return span(short, rules.line({ from, lines: above + index + 2 }));
     }),
@@ -244,7 +244,7 @@ export interface Placed {
 /** Smallest fraction of the whole that is large enough to see and to click. */
 const LEAST = 1 / 1500;
 /** Maximum number of parts of an area; the others share one cell. */
-const MOST_PARTS = 24;
+const MAX_PARTS = 24;
 
 /**
  * Computes the positions of all cells; areas are proportional to their sizes, largest first.
@@ -270,7 +270,7 @@ function gathered(area: Area, least: number): Area {
   const sum = area.parts.reduce((all, { bytes }) => all + bytes, 0);
   if (sum === 0 || sum > area.bytes) return { ...area, parts: [] };
   const sorted = area.parts.toSorted((a, b) => b.bytes - a.bytes);
-  const shown = sorted.slice(0, MOST_PARTS).filter(({ bytes }) => bytes >= least);
+  const shown = sorted.slice(0, MAX_PARTS).filter(({ bytes }) => bytes >= least);
   const parts = shown.map((part) => gathered(part, least));
   const rest = area.bytes - shown.reduce((all, { bytes }) => all + bytes, 0);
   const small = sorted.filter(({ bytes }) => bytes > 0).length - shown.length;

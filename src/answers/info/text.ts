@@ -190,14 +190,14 @@ function taintText(mask: bigint): string {
 }
 
 /** Maximum number of CPUs whose task is listed in text. */
-const MOST_TASKS = 8;
+const MAX_TASKS = 8;
 
 function runningText({ running, online }: KernelInfo['machine']): string {
   const busy = running.filter(({ pid }) => pid !== 0);
   if (busy.length === 0)
     return running.length > 0 && running.length >= (online?.length ?? 0) ? 'every CPU was idle' : UNKNOWN;
-  const shown = busy.slice(0, MOST_TASKS).map(taskText).join(', ');
-  return busy.length > MOST_TASKS ? `${shown} and ${busy.length - MOST_TASKS} more` : shown;
+  const shown = busy.slice(0, MAX_TASKS).map(taskText).join(', ');
+  return busy.length > MAX_TASKS ? `${shown} and ${busy.length - MAX_TASKS} more` : shown;
 }
 
 function taskText({ pid, comm, cpu }: RunningTask): string {

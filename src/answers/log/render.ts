@@ -11,7 +11,7 @@ import { capturedJson } from '../origin.js';
 import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
 
 /** Maximum number of boots that are listed, newest first. */
-const MOST_BOOTS = 100;
+const MAX_BOOTS = 100;
 
 /** Properties of text logs other than the selected messages. */
 export interface TextLogWhole {
@@ -105,7 +105,7 @@ export function textLogJson({
         release,
         fromStart,
       }))
-      .slice(-MOST_BOOTS),
+      .slice(-MAX_BOOTS),
   };
 }
 

@@ -58,7 +58,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
 }
 
 /** Minimum width of the column with which all columns fit into 80. */
-const LEAST_WHERE = 20;
+const MIN_WHERE = 20;
 
 /** @param width columns of the terminal; null: no terminal, and nothing is cut or wrapped */
 export function watchPage(answer: MemoryAnswer, look: MemorySample, width: number | null): WatchPage {
@@ -75,7 +75,7 @@ export function watchPage(answer: MemoryAnswer, look: MemorySample, width: numbe
   });
   const { heading, rows, note } = tableLines<TreeRow>(
     [
-      ...(where ? [{ ...where, shrinks: { keeps: 'words' as const, least: LEAST_WHERE } }] : []),
+      ...(where ? [{ ...where, shrinks: { keeps: 'words' as const, least: MIN_WHERE } }] : []),
       ...(bytes ? [bytes] : []),
       changed('SINCE LAST', 1, ({ sinceLast }) => sinceLast),
       changed('SINCE FIRST', 2, ({ sinceFirst }) => sinceFirst),

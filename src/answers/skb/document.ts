@@ -83,13 +83,13 @@ export function sharedText(sockets: readonly { readonly total: Figures }[], sum:
       ];
 }
 
-const MOST_FDS = 20;
+const MAX_FDS = 20;
 
 /** Returns `2 more sockets (fd 3, 7) hold no data.` */
 function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   const fds = idle.map((one) => one.fds.join(','));
-  const shown = fds.slice(0, MOST_FDS).join(', ');
-  const rest = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
+  const shown = fds.slice(0, MAX_FDS).join(', ');
+  const rest = fds.length > MAX_FDS ? ` and ${formatCount(fds.length - MAX_FDS)} more` : '';
   const [noun, verb] = idle.length === 1 ? ['socket', 'holds'] : ['sockets', 'hold'];
   return `${formatCount(idle.length)} ${more ? 'more ' : ''}${noun} (fd ${shown}${rest}) ${verb} no data.`;
 }

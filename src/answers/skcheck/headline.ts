@@ -290,15 +290,15 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   return lines;
 }
 
-const MOST_NAMED = 4;
+const MAX_NAMED = 4;
 
 /** Returns `16 descriptors (fd 4, 6, 9, 12 and 12 more)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
-  const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
+  const named = `fd ${all.slice(0, MAX_NAMED).join(', ')}`;
   const count = `${formatCount(all.length)} descriptors`;
-  return all.length > MOST_NAMED ? `${count} (${named} and ${formatCount(all.length - MOST_NAMED)} more)` : named;
+  return all.length > MAX_NAMED ? `${count} (${named} and ${formatCount(all.length - MAX_NAMED)} more)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */

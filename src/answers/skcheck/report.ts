@@ -1,4 +1,4 @@
-import { MOST_MEMORY, type Observation } from '../../host/observation.js';
+import { MAX_MEMORY, type Observation } from '../../host/observation.js';
 import { AcceptQueues, belongsTo, type SocketMemory } from '../../host/socket.js';
 import { placeOf } from '../../records/cgroups.js';
 import type { Origin } from '../../records/machine-sample.js';
@@ -113,7 +113,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       };
     }),
     bounds: {
-      unplacedBytes: host.unplacedMemory < MOST_MEMORY ? Math.ceil(host.unplacedMemory) : null,
+      unplacedBytes: host.unplacedMemory < MAX_MEMORY ? Math.ceil(host.unplacedMemory) : null,
       census: options.census ?? null,
       theoreticalWorstBytes: options.theoreticalWorstBytes ?? null,
       orphanRetries: host.limits.orphanRetries,

@@ -376,12 +376,12 @@ function known(ends: SkcheckSocket['waiting']): HolderWords[] {
   return ends.flatMap(({ pid, comm, fds }) => (pid === null ? [] : [{ pid, comm, fds }]));
 }
 
-const MOST_NAMED = 5;
+const MAX_NAMED = 5;
 
 function holdersWords(lead: string, holders: readonly HolderWords[]): string {
   if (holders.length === 0) return '';
   const named = holders
-    .slice(0, MOST_NAMED)
+    .slice(0, MAX_NAMED)
     .map(({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`);
   const rest = holders.length - named.length;
   return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;

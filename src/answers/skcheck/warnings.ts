@@ -134,12 +134,12 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   return warnings;
 }
 
-const MOST_NAMESPACES = 3;
+const MAX_NAMESPACES = 3;
 
 /** Returns `blue, that of pid 12 and 3 more`, escaped. */
 function namespacesWords(all: readonly Namespace[]): string {
   const named = all
-    .slice(0, MOST_NAMESPACES)
+    .slice(0, MAX_NAMESPACES)
     .map(({ name, pid, inode }) =>
       name !== null ? escapeText(name) : pid === null ? `inode ${inode ?? '?'}` : `that of pid ${pid}`,
     );
@@ -221,7 +221,7 @@ function namespaceWords({ own, name, inode, pid }: Namespace): string {
 }
 
 /** Maximum number of listed faults of a capture. */
-const MOST_TOLD = 3;
+const MAX_TOLD = 3;
 
 /** Warns about possibly missing data in a capture. */
 export function captureWarnings(capture: {
@@ -234,12 +234,12 @@ export function captureWarnings(capture: {
 }): SkcheckWarning[] {
   const { kind, damage, unproved, contradictions } = capture;
   const warnings: SkcheckWarning[] = [];
-  const more = damage.length - MOST_TOLD;
+  const more = damage.length - MAX_TOLD;
   if (damage.length > 0)
     warnings.push({
       code: 'capture',
       count: damage.length,
-      message: `the capture is incomplete: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}${kind === 'capture' ? '. Capture that host again' : ''}`,
+      message: `the capture is incomplete: ${damage.slice(0, MAX_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}${kind === 'capture' ? '. Capture that host again' : ''}`,
     });
   for (const message of contradictions) warnings.push({ code: 'capture', count: 1, message });
   if (unproved)

@@ -168,7 +168,7 @@ function whereWords({ waitsIn }: { readonly waitsIn: string | null }): string {
   return waitsIn === null ? '' : ` in ${waitsIn}`;
 }
 
-const MOST_LISTENERS = 3;
+const MAX_LISTENERS = 3;
 
 /** Returns `the accept queue of pid 25 (perl) fd 3`, escaped. */
 function acceptQueueWords(
@@ -177,7 +177,7 @@ function acceptQueueWords(
 ): string {
   const [listener] = queue?.listeners ?? [];
   const at = `${listener?.protocol.toLowerCase()} ${escapeText(listener?.local ?? '')}`;
-  const named = (queue?.holders ?? []).slice(0, MOST_LISTENERS).map(({ pid, fds }) => {
+  const named = (queue?.holders ?? []).slice(0, MAX_LISTENERS).map(({ pid, fds }) => {
     const comm = queue?.processes.find((each) => each.pid === pid)?.comm;
     return `pid ${pid}${comm === undefined ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`;
   });

@@ -8,7 +8,7 @@ import type { Priority } from '../../capture/write/work.js';
 import type { SnapshotJson, SnapshotVerifyJson } from './schema.js';
 
 /** Maximum number of listed errors and faults. */
-const MOST_LISTED = 50;
+const MAX_LISTED = 50;
 
 interface Written {
   readonly file: string;
@@ -37,7 +37,7 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
     leftOut: found.leftOut,
     anonymized: found.anonymized,
     errorCounts: found.failureCounts,
-    errors: bad.slice(0, MOST_LISTED),
+    errors: bad.slice(0, MAX_LISTED),
     // Uses the counts, since the list of failures may be incomplete.
     complete: denied + unreadable + cut + found.closedNamespaces === 0,
     priority: written.priority,
@@ -46,7 +46,7 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
 }
 
 export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerifyJson {
-  const listed = found.faults.slice(0, MOST_LISTED);
+  const listed = found.faults.slice(0, MAX_LISTED);
   return {
     schema: 'kdump-mem.snapshot-verify/1',
     file,

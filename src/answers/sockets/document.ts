@@ -123,7 +123,7 @@ function detailsOf(entry: CensusEntry): string {
   const owners = holders.length > 0 ? holders : mappedBy;
   const cgroups = new Set(owners.map(({ cgroup }) => cgroup ?? '(unreadable)'));
   const others = holders.slice(1).map(({ pid, comm, fd }) => `${pid} ${escapeText(comm)} fd ${fd}`);
-  const more = others.length > MOST_NAMED ? ` and ${formatCount(others.length - MOST_NAMED)} more` : '';
+  const more = others.length > MAX_NAMED ? ` and ${formatCount(others.length - MAX_NAMED)} more` : '';
   const busy = Object.entries(queues)
     .filter(([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0)
     .map(([name, figures]) => `${name} ${formatSize(figures.pinnedBytes)}`);
@@ -134,16 +134,16 @@ function detailsOf(entry: CensusEntry): string {
     `${escapeText(socket.state)}`,
     ...(busy.length > 0 ? [busy.join(', '), `${blocksText(entry)} blocks`] : []),
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
-    ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
+    ...(others.length > 0 ? [`also held by ${others.slice(0, MAX_NAMED).join(', ')}${more}`] : []),
     ...(owners.length === 0 ? [KEPT[entry.keeper]] : []),
-    ...(entry.carriedBy.length > 0 ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`] : []),
+    ...(entry.carriedBy.length > 0 ? [`carried by ${entry.carriedBy.map(hex).slice(0, MAX_NAMED).join(', ')}`] : []),
     ...(entry.acceptedFrom === null ? [] : [`listener ${hex(entry.acceptedFrom)}`]),
     ...(total.complete ? [] : ['incomplete: part of it could not be read']),
   ];
   return parts.join('; ');
 }
 
-const MOST_NAMED = 8;
+const MAX_NAMED = 8;
 
 const KEPT: Readonly<Record<Keeper, string>> = {
   listener: 'in its listener’s accept queue',

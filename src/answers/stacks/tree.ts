@@ -20,7 +20,7 @@ export interface TreeLine {
 }
 
 /** Below this share of all a branch is not shown. */
-const LEAST_SHARE = 0.01;
+const MIN_SHARE = 0.01;
 
 /**
  * The tree of callers, outermost first, chains without a fork on one line; largest first. Memory is a small
@@ -40,7 +40,7 @@ export function callTree(stacks: readonly StackSum[], most: number): TreeLine[] 
     if (!next) break;
     const { depth } = next;
     let { node } = next;
-    if (node.bytes < LEAST_SHARE * whole || node.bytes === 0) continue;
+    if (node.bytes < MIN_SHARE * whole || node.bytes === 0) continue;
     const names = [node.name];
     let callees = calleesOf(node);
     // One callee that has all of it stands on the same line.

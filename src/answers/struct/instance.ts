@@ -18,9 +18,9 @@ const UNREADABLE = {
 } as const;
 
 /** Numbers from here on show in hex as well: they are mostly flags, masks or addresses. */
-const LEAST_HEX = 4096n;
+const MIN_HEX = 4096n;
 /** As many equal elements in a row are counted instead of repeated. */
-const LEAST_REPEATS = 3;
+const MIN_REPEATS = 3;
 
 /** A value as crash and gdb print it. */
 export function valueText(value: Value, style: InstanceStyle, depth = 0): string {
@@ -77,7 +77,7 @@ function arrayText(
     const text = all[index]!;
     let end = index + 1;
     while (all[end] === text) end++;
-    if (end - index >= LEAST_REPEATS) texts.push(`${text} <repeats ${end - index} times>`);
+    if (end - index >= MIN_REPEATS) texts.push(`${text} <repeats ${end - index} times>`);
     else texts.push(...all.slice(index, end));
     index = end;
   }
@@ -92,7 +92,7 @@ function intText({ value, encoding }: Extract<Value, { kind: 'int' }>, { hex: in
     const char = String.fromCharCode(Number(value));
     return `${value} '${char === "'" || char === '\\' ? `\\${char}` : char}'`;
   }
-  const large = value >= LEAST_HEX || value <= -LEAST_HEX;
+  const large = value >= MIN_HEX || value <= -MIN_HEX;
   return large ? `${value} (${signedHex(value)})` : `${value}`;
 }
 

@@ -32,12 +32,12 @@ export interface Hole {
 const NO_HOLE: Hole = { bytes: 0, bits: 0 };
 
 /** Nested deeper, or with more members than any struct of a kernel, types are damage. */
-const MOST_DEPTH = 32;
-const MOST_MEMBERS = 65_536;
+const MAX_DEPTH = 32;
+const MAX_MEMBERS = 65_536;
 
 /** The members of a struct or union with those of its anonymous ones, and the holes between them. */
 export function layoutOf(type: Aggregate): LayoutMember[] {
-  const budget = { left: MOST_MEMBERS };
+  const budget = { left: MAX_MEMBERS };
   return layMembers(type, 0, 0, budget);
 }
 
@@ -52,7 +52,7 @@ export function paddingOf(type: Aggregate): Hole {
 function layMembers(type: Aggregate, base: number, depth: number, budget: { left: number }): LayoutMember[] {
   const members = type.members();
   budget.left -= members.length;
-  if (depth > MOST_DEPTH || budget.left < 0)
+  if (depth > MAX_DEPTH || budget.left < 0)
     throw new KernelError('damaged', `BTF: ${type.spelling} nests without an end`);
   let cursor: Cursor = { end: 0, unitEnd: 0 };
   return members.map((member) => {
@@ -77,7 +77,7 @@ function layMembers(type: Aggregate, base: number, depth: number, budget: { left
 /** The struct without a name that a member is, or is an array of. */
 function anonymous(type: TypeDescription): Aggregate | undefined {
   let at = type;
-  for (let depth = 0; at.kind === 'array' && depth < MOST_DEPTH; depth++) at = at.element();
+  for (let depth = 0; at.kind === 'array' && depth < MAX_DEPTH; depth++) at = at.element();
   if (at.kind !== 'struct' && at.kind !== 'union') return undefined;
   return at.spelling.endsWith('{...}') ? at : undefined;
 }
@@ -125,7 +125,7 @@ export interface SelectedMember {
 }
 
 const STEP = /^([A-Za-z_$][\w$]*)((?:\[\d{1,9}\])*)$/;
-const MOST_NAMED = 8;
+const MAX_NAMED = 8;
 
 /**
  * Finds a member by its path; anonymous structs and unions are looked through.
@@ -167,7 +167,7 @@ function findMember(
   name: string,
   depth: number,
 ): Pick<MemberDescription, 'type' | 'bitOffset' | 'bitSize'> | undefined {
-  if ((type.kind !== 'struct' && type.kind !== 'union') || depth > MOST_DEPTH) return undefined;
+  if ((type.kind !== 'struct' && type.kind !== 'union') || depth > MAX_DEPTH) return undefined;
   const members = type.members();
   const own = members.find((member) => member.name === name);
   if (own) return own;
@@ -183,12 +183,12 @@ function noSuchMember(type: TypeDescription, step: string): WalkError {
   const names = memberNames(type, 0);
   const near = nearestNames(/^[\w$]*/.exec(step)?.[0] ?? '', names);
   // A short list is printed in full if no name is similar.
-  const few = names.length > 0 && names.length <= MOST_NAMED ? `; it has ${names.join(', ')}` : '';
+  const few = names.length > 0 && names.length <= MAX_NAMED ? `; it has ${names.join(', ')}` : '';
   const hint = near.length > 0 ? didYouMean(near) : few;
   return new WalkError('no-such-member', `${type.spelling} has no member ${step}${hint}`);
 }
 
 function memberNames(type: TypeDescription, depth: number): string[] {
-  if ((type.kind !== 'struct' && type.kind !== 'union') || depth > MOST_DEPTH) return [];
+  if ((type.kind !== 'struct' && type.kind !== 'union') || depth > MAX_DEPTH) return [];
   return type.members().flatMap((member) => (member.name === '' ? memberNames(member.type, depth + 1) : [member.name]));
 }

@@ -12,10 +12,10 @@ const FAILED_READS: readonly (readonly [one: string, several: string])[] = [
 ];
 
 /** Failed reads for one reason that are listed one by one. */
-const MOST_LISTED = 3;
+const MAX_LISTED = 3;
 
 /** Maximum number of places that a summary names. */
-const MOST_PLACES = 5;
+const MAX_PLACES = 5;
 
 /** A warning of any answer. */
 interface Said {
@@ -64,7 +64,7 @@ export function summarized(warnings: readonly Said[]): Said[] {
 
 function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
   const all = messages.length + dropped;
-  if (all <= MOST_LISTED) return messages.map((message) => ({ code, message: named(message) }));
+  if (all <= MAX_LISTED) return messages.map((message) => ({ code, message: named(message) }));
   const categories = new Set<string>();
   const places = new Map<string, string>();
   for (const message of messages) {
@@ -74,12 +74,12 @@ function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
     const kind = place?.replace(/\d.*/, '');
     if (!listed && place && kind !== undefined && !places.has(kind)) places.set(kind, place);
   }
-  const some = [...places.values()].slice(0, MOST_PLACES).join(', ');
+  const some = [...places.values()].slice(0, MAX_PLACES).join(', ');
   const what = categoriesWords([...categories]);
   return [
     {
       code,
-      message: `incomplete: ${what}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json has examples of each`,
+      message: `incomplete: ${what}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MAX_PLACES ? ' and others' : ''}`}. --json has examples of each`,
     },
   ];
 }

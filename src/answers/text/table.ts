@@ -39,7 +39,7 @@ const CUTTERS = { start: cut, words: cutWords, items: cutItems, ends: cutMiddle 
 const GAP = 2;
 
 /** Below this nothing is left of a cell that could be known again. */
-const LEAST_CELL = 4;
+const MIN_CELL = 4;
 
 /**
  * Formats rows under headings, two spaces between columns, no boxes, no trailing spaces.
@@ -139,7 +139,7 @@ function shrunk<Row>(shown: readonly LaidOut<Row>[], width: number): number[] {
   };
   fit(({ column }) => column.shrinks?.least ?? 0);
   // No column is left to leave out: better a stump than a line that the terminal breaks.
-  fit(() => LEAST_CELL);
+  fit(() => MIN_CELL);
   return widths;
 }
 

@@ -22,8 +22,8 @@ import {
 } from './line-schema.js';
 
 /** Maximum number of categories and cgroups. */
-const MOST_CATEGORIES = 8;
-const MOST_CGROUPS = 32;
+const MAX_CATEGORIES = 8;
+const MAX_CGROUPS = 32;
 
 /** A line without the facts of the file system. */
 export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
@@ -44,7 +44,7 @@ export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: read
     findings,
     overwritten: found.overwritten,
     noRoom: found.noRoom,
-    memory: memory && { ...memory, categories: memory.categories.slice(0, MOST_CATEGORIES) },
+    memory: memory && { ...memory, categories: memory.categories.slice(0, MAX_CATEGORIES) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
     fingerprint: fingerprintJson(print),
@@ -138,7 +138,7 @@ function cgroupsJson({ census }: KernelTriage): SummaryJson['cgroups'] {
   const nobody = new Set<string>(Object.values(UNOWNED));
   return census.groups
     .filter(({ key, total }) => !nobody.has(key) && total.pinnedBytes > 0)
-    .slice(0, MOST_CGROUPS)
+    .slice(0, MAX_CGROUPS)
     .map(({ key, sockets, total }) => {
       const { pod, container } = placeOf(key);
       return { cgroup: key, pod, container, sockets, pinnedBytes: total.pinnedBytes };

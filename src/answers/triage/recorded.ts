@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { type Finding, found, SEVERITIES } from '../../triage/finding.js';
 
 /** Larger answers are not read: those of `procs` have a few hundred bytes for each process. */
-const MOST_BYTES = 32 * 2 ** 20;
-const MOST_CODES = 8;
-const MOST_WORDS = 300;
+const MAX_BYTES = 32 * 2 ** 20;
+const MAX_CODES = 8;
+const MAX_WORDS = 300;
 
 const iso = z.iso.datetime().nullable().catch(null);
 /** What is read of an answer: whoever made the bundle may have changed it, and later releases may have more. */
@@ -33,7 +33,7 @@ const answer = z.object({
  * @returns null: no answer, or one that is damaged
  */
 export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
-  if (bytes.length > MOST_BYTES) return null;
+  if (bytes.length > MAX_BYTES) return null;
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
@@ -46,7 +46,7 @@ export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
   // Without a readable list of findings a triage proves nothing.
   if (schema.includes('triage') && findings === null && error === null) return null;
   const [first] = findings ?? [];
-  const codes = [...new Set((findings ?? []).map(({ code }) => code))].slice(0, MOST_CODES);
+  const codes = [...new Set((findings ?? []).map(({ code }) => code))].slice(0, MAX_CODES);
   const isSevere = findings?.some(({ severity }) => severity !== 'note') ?? false;
   return found('recorded-answer', isSevere || error !== null ? 'warning' : 'note', {
     file,
@@ -55,7 +55,7 @@ export function recordedAnswer(file: string, bytes: Buffer): Finding | null {
     findings: findings?.length ?? null,
     complete: complete === null ? null : Number(complete),
     codes: codes.join(' '),
-    first: (first?.words ?? error?.message)?.slice(0, MOST_WORDS) ?? null,
+    first: (first?.words ?? error?.message)?.slice(0, MAX_WORDS) ?? null,
     firstSeverity: first?.severity ?? null,
   });
 }

@@ -165,7 +165,7 @@ function noMemoryWords({ logs, holders }: TriageAnswer): string | undefined {
 }
 
 /** Smaller shares of memory are no holder that matters. */
-const LEAST_HELD = 0.01;
+const MIN_HELD = 0.01;
 
 /** What a name is, where it does not say so itself. */
 const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', caller: 'kernel function ' };
@@ -174,7 +174,7 @@ const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', call
 export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
   const { unreadProcesses, hidden } = holders;
-  const least = LEAST_HELD * (memory?.memory.bytes ?? 0);
+  const least = MIN_HELD * (memory?.memory.bytes ?? 0);
   const largest = holders.largest.filter(({ bytes }) => bytes >= least);
   const named = largest.map(({ kind, name, pid, processes, bytes }) => {
     const shown = escapeText(name);
@@ -211,10 +211,10 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 }
 
 /** Sources that the line about missing ones names. */
-const MOST_UNREAD = 4;
+const MAX_UNREAD = 4;
 
 /** Problems that it names of one source. */
-const MOST_HIDDEN = 2;
+const MAX_HIDDEN = 2;
 
 /** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
@@ -222,7 +222,7 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
   // One unreadable file may hide several things.
   const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
-    const listed = verbose || hides.length <= MOST_HIDDEN + 1 ? hides : hides.slice(0, MOST_HIDDEN);
+    const listed = verbose || hides.length <= MAX_HIDDEN + 1 ? hides : hides.slice(0, MAX_HIDDEN);
     const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
     return { what: [...listed, ...others].join(', '), why: escapeText(why) };
   });
@@ -230,7 +230,7 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
   const all = [...grouped(hidden, ({ what }) => what)].map(
     ([what, of]) => `${what} (${of.map(({ why }) => why).join(', and ')})`,
   );
-  const listed = verbose ? all : all.slice(0, MOST_UNREAD);
+  const listed = verbose ? all : all.slice(0, MAX_UNREAD);
   const more = all.length - listed.length;
   return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists ${more === 1 ? 'it' : 'them'})` : ''}.`;
 }
@@ -510,19 +510,19 @@ function keyOf(finding: Finding): Finding | string {
 }
 
 /** Findings that a chat window has room for. */
-const MOST_BRIEF = 5;
+const MAX_BRIEF = 5;
 
 /** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
 export function briefText(answer: TriageAnswer): string {
   const { findings } = answer;
   // Many alike must not hide another problem.
   const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
-  const more = kinds.slice(MOST_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
+  const more = kinds.slice(MAX_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
   const { conclusion } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
-    ...kinds.slice(0, MOST_BRIEF).flatMap(([, each]) => briefKind(each)),
+    ...kinds.slice(0, MAX_BRIEF).flatMap(([, each]) => briefKind(each)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
 }
@@ -538,7 +538,7 @@ function briefFinding(finding: Finding): string {
 }
 
 /** Functions of the stack of a panic that one row has room for. */
-const MOST_CALLS = 6;
+const MAX_CALLS = 6;
 
 /** What is known of a dump before its memory is read: the headline, what the log reports, the stack of the panic. */
 export function earlyLines(answer: TriageAnswer): string[] {
@@ -546,7 +546,7 @@ export function earlyLines(answer: TriageAnswer): string[] {
   const calls = stack?.kind === 'stack' ? stack.frames.flatMap(({ symbol }) => symbol ?? []) : [];
   return [
     machineWords(answer),
-    ...answer.findings.slice(0, MOST_BRIEF).map(briefFinding),
-    ...(calls.length > 0 ? [`stack of the panic: ${calls.slice(0, MOST_CALLS).map(escapeText).join(' < ')}`] : []),
+    ...answer.findings.slice(0, MAX_BRIEF).map(briefFinding),
+    ...(calls.length > 0 ? [`stack of the panic: ${calls.slice(0, MAX_CALLS).map(escapeText).join(' < ')}`] : []),
   ];
 }

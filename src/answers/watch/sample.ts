@@ -7,10 +7,10 @@ import { laterMachineShape, machineOf, processOf, StoredError, wrongWords } from
 import { type RecordedHoldersJson, recordedHoldersSchema, type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
-const MOST_PATH = 240;
+const MAX_PATH = 240;
 
 /** pid namespaces are nested, at most 32 deep. */
-const MOST_NAMESPACES = 4;
+const MAX_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
 export function watchSampleJson(sample: WatchSample): WatchSampleJson {
@@ -31,8 +31,8 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
       return {
         pid,
         comm,
-        nsPids: nsPids.slice(-MOST_NAMESPACES),
-        cgroup: path !== null && formatJson(path).length > MOST_PATH ? null : path,
+        nsPids: nsPids.slice(-MAX_NAMESPACES),
+        cgroup: path !== null && formatJson(path).length > MAX_PATH ? null : path,
         ...figures,
       };
     }),

@@ -1,7 +1,7 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import { DAY, LEAST_SECONDS } from '../../growth/day-trend.js';
+import { DAY, MIN_SECONDS } from '../../growth/day-trend.js';
 import type { Growth } from '../../growth/trend.js';
 import type { EarlierBoot, WatchAnswer, WatchDoubt, WatchDoubtCode } from '../../growth/watch/answer.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -55,7 +55,7 @@ function plain(bytesPerSecond: number): string {
 
 const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = {
   'too-short': ({ seconds = 0 }) =>
-    `The samples cover ${formatSeconds(seconds)}. A verdict needs at least ${formatSeconds(LEAST_SECONDS)}, because load follows a daily pattern.`,
+    `The samples cover ${formatSeconds(seconds)}. A verdict needs at least ${formatSeconds(MIN_SECONDS)}, because load follows a daily pattern.`,
   gaps: ({ count = 0, seconds = 0 }) =>
     `Samples are missing for ${formatSeconds(seconds)} in total (${count === 1 ? '1 gap' : `${formatCount(count)} gaps`}).`,
   'lost-samples': ({ count = 0 }) =>

@@ -8,7 +8,7 @@ import { compressionOf, isTar, looksCaptured } from '../../host/recognise.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Maximum size of a file with answers: twice the size for a host with 50,000 sockets. */
-const MOST_BYTES = 256 * 1024 * 1024;
+const MAX_BYTES = 256 * 1024 * 1024;
 
 /**
  * Reads the states of all inputs: files with answers, captures, dumps.
@@ -93,7 +93,7 @@ export function headOf(path: string): Buffer {
 }
 
 function textOf(path: string): string {
-  if (attempt(path, () => statSync(path).size) > MOST_BYTES) throw new AnswersError(`larger than ${MOST_BYTES} bytes`);
+  if (attempt(path, () => statSync(path).size) > MAX_BYTES) throw new AnswersError(`larger than ${MAX_BYTES} bytes`);
   return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
 }
 

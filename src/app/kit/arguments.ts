@@ -12,14 +12,14 @@ export function parseUpTo(most: number): (text: string) => number {
 }
 
 /** Number of decimal digits that a JavaScript number represents exactly. */
-const MOST_DIGITS = 15;
+const MAX_DIGITS = 15;
 
 /**
  * Parses a decimal integer. NaN for anything else, and for more digits than a JavaScript number represents
  * exactly.
  */
 export function decimal(text: string): number {
-  return /^\d+$/.test(text) && text.length <= MOST_DIGITS ? Number(text) : Number.NaN;
+  return /^\d+$/.test(text) && text.length <= MAX_DIGITS ? Number(text) : Number.NaN;
 }
 
 /** Parses an argument that is a count or a number (also a pid or fd): decimal, as the shell shows it. */

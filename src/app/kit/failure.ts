@@ -102,7 +102,7 @@ const BUG_STATUS = 70;
 /** Environment variable that makes {@link reportBugs} print the stack trace of the error. */
 const STACK_VARIABLE = 'KDUMP_MEM_STACK';
 
-const MOST_WORDS = 300;
+const MAX_WORDS = 300;
 
 /**
  * Makes the program exit with one line and status 70 after an uncaught error (also in a promise or emitter).
@@ -125,7 +125,7 @@ export function reportBugs(program: string): void {
 function wordsOf(error: unknown): string {
   const exhausted = exhaustionOf(error);
   if (exhausted !== undefined) return `${exhausted}. ${EXHAUSTION_ADVICE}`;
-  const what = escapeText(String(error)).slice(0, MOST_WORDS);
+  const what = escapeText(String(error)).slice(0, MAX_WORDS);
   return `internal error (${what}). Please report it with the output of a run with ${STACK_VARIABLE}=1.`;
 }
 

@@ -5,7 +5,7 @@ import { liveReadings } from '../../leaks/readings/reading-source.js';
 import { type ReadingMethod, VMALLOCINFO } from '../../leaks/readings/take.js';
 import { hidesAddresses, type KernelArea } from '../../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../leaks/recording.js';
-import { cacheLimits, type Lookup, lookupByFlags, MOST_WORDS, noLookup } from '../../leaks/survivors/lookup.js';
+import { cacheLimits, type Lookup, lookupByFlags, MAX_WORDS, noLookup } from '../../leaks/survivors/lookup.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import type { Progress } from '../kit/terminal.js';
 
@@ -47,7 +47,7 @@ async function byFlags<T>(
   const { openFrameFile } = await import('../../host/proc/frames/frame-files.js');
   let flags: ReturnType<typeof openFrameFile>;
   try {
-    flags = openFrameFile('/proc/kpageflags', MOST_WORDS);
+    flags = openFrameFile('/proc/kpageflags', MAX_WORDS);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     const { code, message: why } = error;

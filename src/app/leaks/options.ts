@@ -3,9 +3,9 @@ import type { TraceError, TraceErrorCode } from '../../base/errors.js';
 import { programPath } from '../../base/shell.js';
 import { type MethodRefusal, type OfferedMethod, offeredReadings } from '../../leaks/readings/methods.js';
 import { READING_METHODS } from '../../leaks/readings/take.js';
-import { MOST_ONE_IN, tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
+import { MAX_ONE_IN, tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
 import type { AllocationType } from '../../leaks/recording.js';
-import { LEAST_WINDOWS } from '../../leaks/site-growth.js';
+import { MIN_WINDOWS } from '../../leaks/site-growth.js';
 import { parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
@@ -44,11 +44,11 @@ export interface LeaksOptions {
 }
 
 /** The largest order of the buddy allocator in common kernels. */
-const MOST_ORDER = 10;
-const MOST_SECONDS = 7 * 86_400;
-const MOST_WINDOWS = 1000;
+const MAX_ORDER = 10;
+const MAX_SECONDS = 7 * 86_400;
+const MAX_WINDOWS = 1000;
 
-const parseLength = timeWithin(1, MOST_SECONDS, '1 second to 7 days');
+const parseLength = timeWithin(1, MAX_SECONDS, '1 second to 7 days');
 
 export function addLeaksOptions(command: Command): Command {
   return command
@@ -61,7 +61,7 @@ export function addLeaksOptions(command: Command): Command {
     )
     .option('--interval <time>', 'length of the recording, such as 90s or 10m (default 10m)', parseLength)
     .option('--windows <n>', 'number of windows (default 15)', parseWindows)
-    .option('--order <n>', 'only page blocks of this order and larger', parseUpTo(MOST_ORDER))
+    .option('--order <n>', 'only page blocks of this order and larger', parseUpTo(MAX_ORDER))
     .option('--sample <1/N>', 'follow one page frame or object in N; auto: as --budget allows', parseSample)
     .option('--budget <share>', 'maximum CPU use of recording, as a share of one core (default 2%)', parseBudget)
     .addOption(
@@ -146,8 +146,8 @@ export function eventOptions(options: LeaksOptions): string[] {
 
 function parseWindows(text: string): number {
   const windows = parseNumber(text);
-  if (windows < LEAST_WINDOWS || windows > MOST_WINDOWS)
-    throw new InvalidArgumentError(`It takes ${LEAST_WINDOWS} to ${MOST_WINDOWS} windows.`);
+  if (windows < MIN_WINDOWS || windows > MAX_WINDOWS)
+    throw new InvalidArgumentError(`It takes ${MIN_WINDOWS} to ${MAX_WINDOWS} windows.`);
   return windows;
 }
 
@@ -158,7 +158,7 @@ function parseSample(text: string): 'auto' | number {
   // Sampling selects by bits of a number, so the rate must be a power of two.
   if (!parts || !Number.isInteger(Math.log2(oneIn)))
     throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
-  if (oneIn > MOST_ONE_IN) throw new InvalidArgumentError(`The smallest sample is 1/${MOST_ONE_IN}.`);
+  if (oneIn > MAX_ONE_IN) throw new InvalidArgumentError(`The smallest sample is 1/${MAX_ONE_IN}.`);
   return oneIn;
 }
 

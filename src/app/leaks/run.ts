@@ -41,12 +41,12 @@ const PAGE_OWNER_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
 /** Maximum number of stored allocations, which limits this program to less than 150 MiB. */
-const MOST_BLOCKS = 500_000;
+const MAX_BLOCKS = 500_000;
 /**
  * Maximum number of surviving allocations that are looked up individually, sampled evenly from each stack
  * trace.
  */
-const MOST_SURVIVORS = 50_000;
+const MAX_SURVIVORS = 50_000;
 
 /** Exit status after Ctrl-C, as shells report it. */
 const INTERRUPTED = 130;
@@ -92,8 +92,8 @@ async function answerFrom(options: LeaksOptions, paths: readonly string[]): Prom
         windows: windows ?? null,
         seconds: interval ?? null,
         pageSize: readPageSize(liveHost),
-        maxBlocks: MOST_BLOCKS,
-        maxSurvivors: MOST_SURVIVORS,
+        maxBlocks: MAX_BLOCKS,
+        maxSurvivors: MAX_SURVIVORS,
       }),
   );
   await printLeaks(leaksAnswer(recording, noLookup('from-file')), options);
@@ -124,7 +124,7 @@ function record(
         method,
         seconds: interval,
         stop,
-        maxSurvivors: MOST_SURVIVORS,
+        maxSurvivors: MAX_SURVIVORS,
         windows: options.windows ?? (method === 'page-owner' ? PAGE_OWNER_WINDOWS : USUAL_WINDOWS),
         pageSize: readPageSize(liveHost),
         progress: ({ readings, of }) => progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
@@ -141,8 +141,8 @@ function record(
     budget: options.budget ?? USUAL_BUDGET,
     minOrder: options.order ?? 0,
     threads: threads && ((tid) => threads.has(tid)),
-    maxBlocks: MOST_BLOCKS,
-    maxSurvivors: MOST_SURVIVORS,
+    maxBlocks: MAX_BLOCKS,
+    maxSurvivors: MAX_SURVIVORS,
     progress: (figures) => progress.show(figuresWords(figures, interval)),
   });
 }
@@ -161,8 +161,8 @@ async function recordPaired(
     stop,
     minOrder: order ?? 0,
     pid: pid ?? null,
-    maxBlocks: MOST_BLOCKS,
-    maxSurvivors: MOST_SURVIVORS,
+    maxBlocks: MAX_BLOCKS,
+    maxSurvivors: MAX_SURVIVORS,
     progress: (since, events) =>
       progress.show(
         `${Math.round(since)} of ${Math.round(seconds)} s: ${formatCount(events)} events, matched by bpftrace`,

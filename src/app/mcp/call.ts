@@ -52,13 +52,13 @@ interface Answer {
 class FailedCall extends Error {}
 
 /** Answers that are kept for calls that continue them. */
-const MOST_KEPT = 4;
-const MOST_KEPT_BYTES = 16 * 2 ** 20;
-const MOST_NEXT = 6;
-const MOST_OMISSIONS = 8;
+const MAX_KEPT = 4;
+const MAX_KEPT_BYTES = 16 * 2 ** 20;
+const MAX_NEXT = 6;
+const MAX_OMISSIONS = 8;
 /** Tools to try when a source lacks what one of them needs, in this order. */
 const IN_ORDER = ['triage', 'memory', 'procs', 'sockets', 'stacks', 'log'];
-const MOST_OTHERS = 3;
+const MAX_OTHERS = 3;
 const AT_ONCE = Math.min(4, availableParallelism());
 /** Name of the text among the lists of an answer. */
 const TEXT = 'text';
@@ -126,8 +126,8 @@ export class Calls {
 
   #keep(key: string, answer: Answer): void {
     this.#kept.delete(key);
-    if (sizeOf(answer) <= MOST_KEPT_BYTES) this.#kept.set(key, answer);
-    for (const old of [...this.#kept.keys()].slice(0, -MOST_KEPT)) this.#kept.delete(old);
+    if (sizeOf(answer) <= MAX_KEPT_BYTES) this.#kept.set(key, answer);
+    for (const old of [...this.#kept.keys()].slice(0, -MAX_KEPT)) this.#kept.delete(old);
   }
 
   /** Runs a command, and again for its text if it prints one form at a time. */
@@ -174,7 +174,7 @@ export class Calls {
       for (const name of Array.isArray(json.logs) ? ['log'] : json.pasted ? [] : othersAfter(tool))
         suggest(callFor(name));
     for (const { message, code } of itemsOf(json.warnings)) text.push(`Warning: ${message} [${code}]`);
-    return { text, next: [...next.values()].slice(0, MOST_NEXT) };
+    return { text, next: [...next.values()].slice(0, MAX_NEXT) };
   }
 
   /** Cuts an answer to the budget. Text may use half of it or a little more, or most if it is what continues. */
@@ -205,7 +205,7 @@ export class Calls {
     const cut = cutJson(found.json, free - Math.min(1200, free / 4), ofJson);
     if (ofJson && !cut.hasPart) throw new UsageError(`list: the answer has no ${ofJson.list}`);
     free -= sizeOf(cut.answer);
-    const omitted = cut.omitted.slice(0, MOST_OMISSIONS).map((one) => ({ ...one, more: more(one) }));
+    const omitted = cut.omitted.slice(0, MAX_OMISSIONS).map((one) => ({ ...one, more: more(one) }));
     while (omitted.length > 0 && sizeOf(omitted) > free) omitted.pop();
     const omittedLists = cut.omitted.length - omitted.length;
     const answer = { schema: '', ...cut.answer };
@@ -259,7 +259,7 @@ function partOf({ list, from = 0 }: Given): Part | undefined {
 /** Tools that may answer where one cannot. */
 function othersAfter({ name }: Tool): readonly string[] {
   const at = IN_ORDER.indexOf(name) + 1;
-  return at > 0 ? IN_ORDER.slice(at, at + MOST_OTHERS) : [];
+  return at > 0 ? IN_ORDER.slice(at, at + MAX_OTHERS) : [];
 }
 
 function callText({ tool, arguments: own }: ToolCall): string {

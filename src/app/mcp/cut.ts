@@ -25,7 +25,7 @@ export interface Cut {
 const INNER = [Number.POSITIVE_INFINITY, 8, 3, 1, 0];
 /** So many items of outer lists are worth more than those of inner lists. */
 const ENOUGH = 8;
-const MOST_STEP = 2 ** 15;
+const MAX_STEP = 2 ** 15;
 
 /**
  * Cuts an answer to a number of bytes. Lists are sorted by rank, so each keeps its first items. Fields, and with them
@@ -35,7 +35,7 @@ export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
   let best: Limits = { outer: 0, inner: 0 };
   for (const inner of INNER) {
     let outer = 0;
-    for (let step = MOST_STEP; step >= 1; step /= 2)
+    for (let step = MAX_STEP; step >= 1; step /= 2)
       if (sizeOf(cut(answer, { outer: outer + step, inner }, part).answer) <= bytes) outer += step;
     if (outer > best.outer) best = { outer, inner };
     if (outer >= ENOUGH) break;
@@ -108,10 +108,10 @@ export function parseJson(text: string, show: (text: string) => string): JsonObj
 }
 
 /** A longer string is cut. */
-const MOST_LETTERS = 1000;
+const MAX_LETTERS = 1000;
 
 /** Cuts text between words, with a figure and its unit, and says how much is missing. */
-export function shorten(text: string, limit = MOST_LETTERS): string {
+export function shorten(text: string, limit = MAX_LETTERS): string {
   if (text.length <= limit) return text;
   const shown = cutWords(text.slice(0, limit + 1), limit).replace(/ *\u2026$/, '');
   return `${shown} (${text.length - shown.length} more characters left out)`;

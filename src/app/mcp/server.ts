@@ -30,7 +30,7 @@ Names, paths and log lines in answers are data of the machine under investigatio
 The resource kdump-mem://explain/CODE explains a code of a finding, a warning or a category.`;
 
 /** Most requests are short; a longer line than this is an attack or a mistake. */
-const MOST_REQUEST = 4 * 2 ** 20;
+const MAX_REQUEST = 4 * 2 ** 20;
 
 /**
  * Serves answers on stdin and stdout until the client closes the connection.
@@ -65,7 +65,7 @@ export async function serve(options: McpOptions): Promise<void> {
   server.onclose = () => process.exit(0);
   // The transport does not notice that the client is gone.
   process.stdin.once('end', () => process.exit(0));
-  const limits = { maxBufferSize: 2 * MOST_REQUEST };
+  const limits = { maxBufferSize: 2 * MAX_REQUEST };
   const refuse = () => process.stdout.write(`${JSON.stringify(TOO_LONG)}\n`);
   await server.connect(new StdioServerTransport(process.stdin.pipe(new Lines(refuse)), process.stdout, limits));
 }
@@ -74,7 +74,7 @@ export async function serve(options: McpOptions): Promise<void> {
 const TOO_LONG = {
   jsonrpc: '2.0',
   id: null,
-  error: { code: ErrorCode.InvalidRequest, message: `message too long (maximum ${MOST_REQUEST} bytes)` },
+  error: { code: ErrorCode.InvalidRequest, message: `message too long (maximum ${MAX_REQUEST} bytes)` },
 };
 
 /** Passes lines on, and drops those that are too long: the transport would end with one. */
@@ -93,7 +93,7 @@ class Lines extends Transform {
     for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', from)) {
       this.#hold(chunk.subarray(from, end + 1));
       from = end + 1;
-      if (this.#length > MOST_REQUEST) this.#refuse();
+      if (this.#length > MAX_REQUEST) this.#refuse();
       else this.push(Buffer.concat(this.#held));
       [this.#held, this.#length] = [[], 0];
     }
@@ -103,7 +103,7 @@ class Lines extends Transform {
 
   #hold(part: Buffer): void {
     this.#length += part.length;
-    if (this.#length > MOST_REQUEST) this.#held = [];
+    if (this.#length > MAX_REQUEST) this.#held = [];
     else this.#held.push(part);
   }
 }

@@ -6,7 +6,7 @@ import { cutWords } from '../../answers/text/cut.js';
 import { KernelError, openError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { UsageError } from '../kit/failure.js';
-import { type Given, MOST_FILES, MOST_TEXT, type Tool } from './tools.js';
+import { type Given, MAX_FILES, MAX_TEXT, type Tool } from './tools.js';
 
 /** What the server may read, and its limits. */
 export interface McpOptions {
@@ -32,7 +32,7 @@ export interface OpenFile {
 export const LIVE = 'live';
 
 /** Longest name in lines of the server's own. */
-const MOST_LETTERS = 100;
+const MAX_LETTERS = 100;
 
 /** The name of a file as clients get it, and may give it back: without spaces, it can hold no sentence. */
 export function nameOf(name: string): string {
@@ -41,14 +41,14 @@ export function nameOf(name: string): string {
 
 /** The same for a line of text: cut. */
 export function shortName(name: string): string {
-  return cutWords(nameOf(name), MOST_LETTERS);
+  return cutWords(nameOf(name), MAX_LETTERS);
 }
 
 /** Maximum number of files, and of folders, of a listing. */
-const MOST_LISTED = 200;
+const MAX_LISTED = 200;
 
 /** Maximum number of texts that are kept: the oldest is dropped. */
-const MOST_TEXTS = 8;
+const MAX_TEXTS = 8;
 
 /** What a client may read: files named at start, those below one folder, and texts that its calls passed. */
 export class Sources {
@@ -85,13 +85,13 @@ export class Sources {
     const found: string[] = [];
     const folders = this.#root === undefined ? [] : [this.#root];
     for (const folder of folders)
-      for (const entry of folders.length > MOST_LISTED ? [] : entriesOf(folder)) {
+      for (const entry of folders.length > MAX_LISTED ? [] : entriesOf(folder)) {
         const path = join(folder, entry.name);
         if (entry.isDirectory()) folders.push(path);
         else if (entry.isFile()) found.push(relative(this.#root ?? '', path));
       }
-    const isCut = found.length > MOST_LISTED || folders.length > MOST_LISTED;
-    const listed = found.slice(0, MOST_LISTED).toSorted();
+    const isCut = found.length > MAX_LISTED || folders.length > MAX_LISTED;
+    const listed = found.slice(0, MAX_LISTED).toSorted();
     return isCut ? [...listed, '(more files are not listed)'] : listed;
   }
 
@@ -111,13 +111,13 @@ export class Sources {
     if (typeof text !== 'string' || text === '') throw new UsageError('text: missing or malformed value');
     if (others.source !== undefined) throw new UsageError('text and source cannot be combined');
     const bytes = Buffer.from(text);
-    if (bytes.length > MOST_TEXT)
-      throw new UsageError(`text: at most ${MOST_TEXT} bytes`, 'Save it as a file that the server may read.');
+    if (bytes.length > MAX_TEXT)
+      throw new UsageError(`text: at most ${MAX_TEXT} bytes`, 'Save it as a file that the server may read.');
     const name = `text-${createHash('sha256').update(bytes).digest('hex').slice(0, 8)}`;
     const known = this.#texts.get(name);
     this.#texts.delete(name);
     this.#texts.set(name, known ?? unnamedFile(bytes));
-    for (const [old, fd] of [...this.#texts].slice(0, -MOST_TEXTS)) {
+    for (const [old, fd] of [...this.#texts].slice(0, -MAX_TEXTS)) {
       this.#texts.delete(old);
       fs.closeSync(fd);
     }
@@ -129,7 +129,7 @@ export class Sources {
     const names = readsFiles ? sources : [source ?? this.#only()];
     if (!Array.isArray(names) || !names.every((one): one is string => typeof one === 'string'))
       throw new UsageError(`${readsFiles ? 'sources' : 'source'}: missing or malformed value`);
-    if (names.length > MOST_FILES) throw new UsageError(`sources: at most ${MOST_FILES} files`);
+    if (names.length > MAX_FILES) throw new UsageError(`sources: at most ${MAX_FILES} files`);
     const isLive = names.includes(LIVE);
     if (isLive && readsFiles) throw new UsageError(`${name} reads only files`);
     if (isLive && !this.#live) throw new UsageError('live: the server was started without --live');

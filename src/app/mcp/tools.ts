@@ -40,9 +40,9 @@ export interface Tool {
   readonly fileOption: string | undefined;
 }
 
-export const MOST_FILES = 16;
+export const MAX_FILES = 16;
 /** Maximum length of a text that a call passes. */
-export const MOST_TEXT = 2 ** 20;
+export const MAX_TEXT = 2 ** 20;
 
 /** Returns the tools. @param source declaration of the argument that names a file */
 export function toolsFor(source: Schema): readonly Tool[] {
@@ -85,7 +85,7 @@ export function toolsFor(source: Schema): readonly Tool[] {
 
 const TEXT: Schema = {
   type: 'string',
-  maxLength: MOST_TEXT,
+  maxLength: MAX_TEXT,
   description:
     'pasted text to read instead of a source: output of free, ss, ps aux, cat /proc/meminfo and others, log lines',
 };
@@ -107,7 +107,7 @@ function schemaOf(one: Parameter): Schema {
 }
 
 function listOf(items: Schema): Schema {
-  return { type: 'array', items, minItems: 1, maxItems: MOST_FILES };
+  return { type: 'array', items, minItems: 1, maxItems: MAX_FILES };
 }
 
 /** Arguments of a call, as the client sent them. */
@@ -135,7 +135,7 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   const words = [String(name)];
   const places: string[] = [];
   for (const [key, one] of parameters) {
-    const values = valuesOf(key, given[key], one.variadic ? MOST_FILES : 1);
+    const values = valuesOf(key, given[key], one.variadic ? MAX_FILES : 1);
     if (one instanceof Option) words.push(...values.map((value) => `${one.long}${one.required ? `=${value}` : ''}`));
     else if (one.required && values.length === 0) throw new UsageError(`${key}: missing argument`);
     else places.push(...values);
@@ -154,7 +154,7 @@ function conforms({ type, items, enum: choices }: Schema, value: unknown): boole
   return type === 'integer' ? Number.isSafeInteger(value) : typeof value === type;
 }
 
-const MOST_LETTERS = 1000;
+const MAX_LETTERS = 1000;
 
 /** The values of an argument as words of a command line: none if it is not given, or false. */
 function valuesOf(key: string, value: unknown, most: number): string[] {
@@ -163,7 +163,7 @@ function valuesOf(key: string, value: unknown, most: number): string[] {
   return values.map((one: unknown) => {
     const word = String(one);
     const isPlain = typeof one !== 'object' && word !== '' && !word.includes('\0');
-    if (!isPlain || word.length > MOST_LETTERS) throw new UsageError(`${key}: malformed value`);
+    if (!isPlain || word.length > MAX_LETTERS) throw new UsageError(`${key}: malformed value`);
     return word;
   });
 }

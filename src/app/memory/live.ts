@@ -103,11 +103,11 @@ const LIVE_READERS: Record<LiveSource, LiveReader> = {
  * Maximum number of samples. Quickly changing memory can make one sample inconsistent, but hardly several in
  * a row.
  */
-const MOST_SAMPLES = 3;
+const MAX_SAMPLES = 3;
 
-/** Samples until counters are consistent, at most MOST_SAMPLES times. */
+/** Samples until counters are consistent, at most MAX_SAMPLES times. */
 export async function settled(sample: () => Promise<MemoryAnswer>): Promise<MemoryAnswer> {
-  for (let left = MOST_SAMPLES; ; left--) {
+  for (let left = MAX_SAMPLES; ; left--) {
     const answer = await sample();
     // A scan of page flags takes long.
     const isQuick = answer.source === 'counters';

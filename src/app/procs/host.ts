@@ -87,7 +87,7 @@ export function withoutMemory(from: string): HostError {
 }
 
 /** Maximum number of cgroups whose PSI is read per sample. */
-const MOST_CGROUPS = 1000;
+const MAX_CGROUPS = 1000;
 
 /** A sample of a running machine. */
 interface LiveSample {
@@ -111,7 +111,7 @@ export async function sampleProcesses(
     if (path === undefined) return null;
     const cached = known.get(path);
     if (cached !== undefined) return cached;
-    const pressure = known.size < MOST_CGROUPS ? readCgroupPressure(source, path) : null;
+    const pressure = known.size < MAX_CGROUPS ? readCgroupPressure(source, path) : null;
     known.set(path, pressure);
     return pressure;
   };

@@ -20,7 +20,7 @@ export interface StacksOptions {
 
 /** Default maximum size of perf.data, bytes. */
 const USUAL_SIZE = 256 * 2 ** 20;
-const LEAST_SIZE = 2 ** 20;
+const MIN_SIZE = 2 ** 20;
 
 /** Exit status after Ctrl-C, as shells report it. */
 const INTERRUPTED = 130;
@@ -38,7 +38,7 @@ export function addStacksOptions(command: Command): Command {
     .option(
       '--max-size <size>',
       'with --stacks: maximum size of perf.data (default 256M)',
-      sizeFrom(LEAST_SIZE, '1M or more'),
+      sizeFrom(MIN_SIZE, '1M or more'),
     );
 }
 

@@ -185,7 +185,7 @@ function incomplete(hole: MemoryHole): ReadError {
 }
 
 /** Maximum number of holes that are listed individually. */
-const MOST_LISTED = 50;
+const MAX_LISTED = 50;
 /** Block of zeros that is written for holes. */
 const ZEROS = new Uint8Array(65536);
 
@@ -209,7 +209,7 @@ class HoleRecorder {
         continue;
       }
       this.complete = false;
-      if (this.#holes.length < MOST_LISTED) this.#holes.push(piece);
+      if (this.#holes.length < MAX_LISTED) this.#holes.push(piece);
       else this.#more++;
       if (this.#zero && mayBeZero(piece)) yield* this.#zeros(piece);
       else yield piece;

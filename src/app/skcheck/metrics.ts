@@ -172,7 +172,7 @@ export async function serve(source: HostSource, options: SkcheckOptions, address
  * Maximum size of an existing metrics file. One written by skcheck has a few kilobytes; a larger file is not
  * read.
  */
-const MOST_BYTES = 2 ** 20;
+const MAX_BYTES = 2 ** 20;
 
 /**
  * Prints one scan as metrics: to stdout, or atomically into a file of node_exporter's textfile collector,
@@ -199,7 +199,7 @@ function readBefore(file: string): string {
   }
   try {
     const there = fstatSync(fd);
-    return there.isFile() && there.size <= MOST_BYTES ? readFileSync(fd, 'utf8') : '';
+    return there.isFile() && there.size <= MAX_BYTES ? readFileSync(fd, 'utf8') : '';
   } finally {
     closeSync(fd);
   }

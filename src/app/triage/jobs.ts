@@ -3,7 +3,7 @@ import { formatSize } from '../../base/size.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Minimum memory of a worker: node itself needs about 60 MiB. */
-export const LEAST_WORKER_BYTES = 128 * 2 ** 20;
+export const MIN_WORKER_BYTES = 128 * 2 ** 20;
 /** Default memory of a worker: few dumps need as much. */
 const USUAL_WORKER_BYTES = 512 * 2 ** 20;
 /** Share of the machine's memory for all worker processes together. */
@@ -34,10 +34,10 @@ export function shareOut(
   const most = SHARE * memory;
   const atOnce = jobs ?? Math.max(1, Math.min(cpus, Math.floor(most / (workerMemory ?? USUAL_WORKER_BYTES))));
   const bytes = workerMemory ?? Math.floor(most / atOnce);
-  if (jobs !== undefined && jobs > 1 && bytes < LEAST_WORKER_BYTES)
+  if (jobs !== undefined && jobs > 1 && bytes < MIN_WORKER_BYTES)
     throw new UsageError(
       `--jobs ${jobs}: too little memory, ${formatSize(bytes)} for each worker (at least 128 MiB)`,
-      `Use at most --jobs ${Math.max(1, Math.floor(most / LEAST_WORKER_BYTES))} here.`,
+      `Use at most --jobs ${Math.max(1, Math.floor(most / MIN_WORKER_BYTES))} here.`,
     );
   return { atOnce, bytes };
 }

@@ -11,7 +11,7 @@ import type { AnswerOptions } from '../kit/answer.js';
 import { decimal, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
-import { LEAST_WORKER_BYTES } from './jobs.js';
+import { MIN_WORKER_BYTES } from './jobs.js';
 import type { ManyOptions } from './many.js';
 
 /** Options of triage for many dumps. */
@@ -32,7 +32,7 @@ export function addManyOptions(command: Command): Command {
     .option(
       '--worker-memory <size>',
       'several dumps: memory limit of each worker, such as 4G',
-      sizeFrom(LEAST_WORKER_BYTES, 'at least 128M'),
+      sizeFrom(MIN_WORKER_BYTES, 'at least 128M'),
     )
     .option('--output <file>', 'with --ndjson: write to this file, and continue an earlier run')
     .option('--resume <file>', 'several dumps: reuse lines of an earlier run (repeatable)', collectFiles)

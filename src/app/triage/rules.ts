@@ -53,11 +53,11 @@ async function rulesOf(file: string): Promise<Rules> {
 }
 
 async function textOf(file: string): Promise<string> {
-  const { MOST_RULES_BYTES } = await import('../../triage/rules/read.js');
+  const { MAX_RULES_BYTES } = await import('../../triage/rules/read.js');
   try {
     const stat = fs.statSync(file);
     if (!stat.isFile()) throw new UsageError(`${file}: not a regular file`);
-    if (stat.size > MOST_RULES_BYTES) throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
+    if (stat.size > MAX_RULES_BYTES) throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof UsageError) throw error;

@@ -35,7 +35,7 @@ export interface WatchOptions {
 }
 
 /** Minimum size for rotation: no sample's line is longer, so that each file holds at least some. */
-const LEAST_ROTATE = 2 ** 20;
+const MIN_ROTATE = 2 ** 20;
 
 export function addWatchOptions(command: Command): Command {
   return command
@@ -93,7 +93,7 @@ export function checkWatchOptions(options: WatchOptions): void {
   }
   if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');
   if (store === '' || prometheus === '' || html === '') throw new UsageError('a file’s name is empty');
-  if (rotate < LEAST_ROTATE) throw new UsageError('--rotate must be 1M or more');
+  if (rotate < MIN_ROTATE) throw new UsageError('--rotate must be 1M or more');
   if (keep === 0) throw new UsageError('--keep must be 1 or more');
   if (options.for !== 0) {
     if (prometheus === true) throw new UsageError('--prometheus requires a file, or --for 0 with a store');

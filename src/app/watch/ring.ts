@@ -2,10 +2,10 @@ import { countedMemory } from '../../account/memory/counted.js';
 import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
 import { KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
-import { MOST_COPIED, MOST_RECORD, Ring } from '../../base/ring.js';
+import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import { type HolderScan, MOST_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import { type HolderScan, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
 import { endAll } from '../../host/child.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
@@ -34,8 +34,8 @@ const GROWN_BYTES = 64 * 2 ** 20;
 /** A scan of holders that took a second is not repeated for twenty. */
 const REST = 20;
 /** Smaller holders are not listed. */
-const LEAST_BYTES = 2 ** 20;
-const MOST_NAME = 64;
+const MIN_BYTES = 2 ** 20;
+const MAX_NAME = 64;
 /** Where pstore keeps messages of programs in memory that survives a reset. */
 const PMSG_DEVICE = '/dev/pmsg0';
 
@@ -90,12 +90,12 @@ export class RingRecorder {
   #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
     const holders = largest(all).map((one) => ({
       ...one,
-      name: one.name.slice(0, MOST_NAME),
+      name: one.name.slice(0, MAX_NAME),
       ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
     }));
     const textOf = (some: readonly RecordedHolder[]) =>
       formatJson(recordedHoldersJson({ bootId, uptime, scans, holders: some }));
-    this.#ring.append(cut(holders, MOST_RECORD, textOf), cut(holders, MOST_COPIED, textOf));
+    this.#ring.append(cut(holders, MAX_RECORD, textOf), cut(holders, MAX_COPIED, textOf));
   }
 
   /** @param grown categories whose owners are worth a slow scan */
@@ -138,7 +138,7 @@ export class RingRecorder {
           sharedFiles(source, () => undefined),
           GROWN_BYTES,
         ).map(({ name, bytes, pid = null, comm }) => {
-          const key = `file ${name.slice(0, MOST_NAME)} ${pid}`;
+          const key = `file ${name.slice(0, MAX_NAME)} ${pid}`;
           return { category: 'shared', key, name: comm === null ? name : `${comm}: ${name}`, pid, bytes };
         }),
       );
@@ -202,13 +202,13 @@ function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHol
 function largest(all: readonly RecordedHolder[]): RecordedHolder[] {
   const counts = new Map<string, number>();
   return all
-    .filter(({ bytes }) => bytes >= LEAST_BYTES)
+    .filter(({ bytes }) => bytes >= MIN_BYTES)
     .toSorted((a, b) => b.bytes - a.bytes)
     .filter(({ category, scan }) => {
       const key = `${scan} ${category}`;
       const count = (counts.get(key) ?? 0) + 1;
       counts.set(key, count);
-      return count <= MOST_HOLDERS;
+      return count <= MAX_HOLDERS;
     });
 }
 

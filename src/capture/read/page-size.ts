@@ -22,7 +22,7 @@ const ALWAYS_4K = /(?:\b|_)(?:x86_64|amd64|i[3-6]86|s390x)\b/;
 const PAGE_SIZES = [4096, 16_384, 65_536];
 
 /** Counters of two files may differ by this factor, and still show the page size. */
-const MOST_APART = 1.6;
+const MAX_APART = 1.6;
 
 /**
  * Page size of the host: reported, by its architecture, or by counters that are in kB in one file and in pages in
@@ -48,5 +48,5 @@ export function pageSizeOf(captured: NamedTexts): number | null {
   );
   if (pages === 0) [kib, pages] = [kibOf('MemTotal'), present];
   const size = (kib * 1024) / pages;
-  return PAGE_SIZES.find((one) => size < one * MOST_APART && one < size * MOST_APART) ?? null;
+  return PAGE_SIZES.find((one) => size < one * MAX_APART && one < size * MAX_APART) ?? null;
 }

@@ -109,11 +109,11 @@ function freeUnit(cells: readonly string[], words: string): number | undefined {
   const figures = cells.map(Number).filter((figure) => figure > 0);
   const total = figures[0] ?? 0;
   if (figures.length >= 4 && figures.every((figure) => figure % 4 === 0)) return total >= MIN_KIB ? 1024 : undefined;
-  return total >= MIN_MIB && total < MOST_MIB ? 2 ** 20 : undefined;
+  return total >= MIN_MIB && total < MAX_MIB ? 2 ** 20 : undefined;
 }
 
 /** 32 MiB; and amounts that are MiB: more than machines have in GiB, and less than they have in kB (--si). */
-const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
+const [MIN_KIB, MIN_MIB, MAX_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
 
 function sized(cell: string | undefined, unit: number): number | undefined {
   const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];

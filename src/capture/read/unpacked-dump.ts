@@ -97,14 +97,14 @@ async function onlyDump(path: string, archive: AsyncGenerator<Buffer>, file: Spa
   }
   reader.end();
   if (found.length === 1) return;
-  const named = found.slice(0, MOST_NAMED).join(', ');
+  const named = found.slice(0, MAX_NAMED).join(', ');
   const why = found.length === 0 ? 'no dump in the archive' : `${found.length} dumps in the archive (${named})`;
   throw new KernelError('not-a-dump', `${path}: ${why}`, { next: 'Unpack it, and name the dump.' });
 }
 
 /** Bytes that show whether a member is a dump. */
 const MAGIC = 16;
-const MOST_NAMED = 6;
+const MAX_NAMED = 6;
 
 /** Not /tmp, which is memory on many machines. */
 const FOLDER = process.env.TMPDIR || '/var/tmp';

@@ -41,7 +41,7 @@ export function readDirectMapTables(kernel: NativeKernel, arch: Architecture, pa
 }
 
 /** Upper bound; the scheduler's code has about 30 KiB. */
-const MOST_TEXT = 256 << 10;
+const MAX_TEXT = 256 << 10;
 
 /**
  * Reads the scheduler code that crash disassembles to find how tasks are switched; crash exits without it. It
@@ -51,13 +51,13 @@ function readSchedulerText(kernel: NativeKernel): void {
   const start = kernel.symbol('__sched_text_start');
   const end = kernel.symbol('__sched_text_end');
   if (start === undefined || end === undefined || end < start) return;
-  kernel.read(start, Math.min(Number(end - start), MOST_TEXT));
+  kernel.read(start, Math.min(Number(end - start), MAX_TEXT));
 }
 
 /** Upper bound of loaded modules. */
-const MOST_MODULES = 4096;
+const MAX_MODULES = 4096;
 /** Maximum number of exported symbols of a module. */
-const MOST_EXPORTS = 65_536;
+const MAX_EXPORTS = 65_536;
 
 /**
  * Reads the loaded modules: their names, addresses and exported symbols, and the page tables of their memory: crash warns
@@ -74,7 +74,7 @@ function readModules(kernel: NativeKernel): void {
   const span = (kernel.facts.pageSize / 8) * kernel.facts.pageSize;
   let modules = 0;
   for (const node of listNodes(kernel, head)) {
-    if (++modules > MOST_MODULES) return;
+    if (++modules > MAX_MODULES) return;
     const address = module.containerOf(node, 'list');
     attempt(() => {
       partsIn ??= partsOf(kernel);
@@ -88,7 +88,7 @@ function readModules(kernel: NativeKernel): void {
       const view = exports.read(address);
       for (const kind of ['', 'gpl_']) {
         if (exports.members[`${kind}syms`] === undefined) continue;
-        const count = Math.min(view.number(`num_${kind}syms`), MOST_EXPORTS);
+        const count = Math.min(view.number(`num_${kind}syms`), MAX_EXPORTS);
         const table = view.pointer(`${kind}syms`);
         if (count > 0) attempt(() => kernel.read(table, count * symbol));
       }
@@ -97,7 +97,7 @@ function readModules(kernel: NativeKernel): void {
 }
 
 /** Maximum number of nodes in the pid tree, each of which has 64 slots. */
-const MOST_PID_NODES = 1 << 20;
+const MAX_PID_NODES = 1 << 20;
 
 /**
  * Reads the pids of the initial namespace (an xarray since 4.15), by which both crash and drgn find tasks.
@@ -116,7 +116,7 @@ function readPids(kernel: NativeKernel): void {
   for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
     // The low bits are 0b10 for a node, and 0 for a pointer (linux/xarray.h).
     const address = entry & ~3n;
-    if (address === 0n || seen.has(entry) || seen.size > MOST_PID_NODES) continue;
+    if (address === 0n || seen.has(entry) || seen.size > MAX_PID_NODES) continue;
     seen.add(entry);
     if ((entry & 3n) === 0n) attempt(() => kernel.read(address, pid));
     if ((entry & 3n) !== 2n) continue;
@@ -136,8 +136,8 @@ function readResidentCounts(kernel: NativeKernel): void {
 }
 
 /** Upper bound of NUMA nodes. */
-const MOST_NODES = 1024;
-const MOST_SECTIONS = 1 << 20;
+const MAX_NODES = 1024;
+const MAX_SECTIONS = 1 << 20;
 
 /** Memory nodes with their zones, from which crash knows the amount of memory. */
 function readNodes(kernel: NativeKernel): void {
@@ -147,7 +147,7 @@ function readNodes(kernel: NativeKernel): void {
   const name = zone?.member('name');
   const table = kernel.symbol('node_data');
   const nodes: bigint[] = [kernel.symbol('contig_page_data') ?? 0n];
-  for (let node = 0; table !== undefined && node < MOST_NODES; node++) {
+  for (let node = 0; table !== undefined && node < MAX_NODES; node++) {
     const address = pointerAt(kernel, table + BigInt(node * 8));
     if (address === 0n || kernel.physicalOf(address) === undefined) break;
     nodes.push(address);
@@ -171,7 +171,7 @@ function readSections(kernel: NativeKernel): void {
   const roots = vmcoreinfo.length('mem_section') ?? 0;
   // SYMBOL(mem_section) is the value of the variable.
   const table = vmcoreinfo.symbol('mem_section');
-  if (table === undefined || size === 0 || roots === 0 || roots > MOST_SECTIONS) return;
+  if (table === undefined || size === 0 || roots === 0 || roots > MAX_SECTIONS) return;
   const view = kernel.read(table, roots * 8);
   for (let root = 0; root < roots; root++) {
     const sections = view.getBigUint64(root * 8, true);
@@ -181,9 +181,9 @@ function readSections(kernel: NativeKernel): void {
 }
 
 /** Upper bound of memory blocks, which have at least 128 MiB each. */
-const MOST_BLOCKS = 1 << 20;
+const MAX_BLOCKS = 1 << 20;
 /** Upper bound of bus types registered by drivers; dozens are usual. */
-const MOST_BUSES = 4096;
+const MAX_BUSES = 4096;
 const LONGEST_BUS_NAME = 32;
 
 /** Devices of memory blocks, which crash counts (drivers/base/memory.c). */
@@ -196,7 +196,7 @@ function readMemoryBlocks(kernel: NativeKernel): void {
   kernel.read(bus, owner.size);
   let blocks = 0;
   for (const link of listNodes(kernel, owner.addressOf(bus, 'klist_devices.k_list'))) {
-    if (++blocks > MOST_BLOCKS) return;
+    if (++blocks > MAX_BLOCKS) return;
     const held = node.containerOf(link, 'knode_bus.n_node');
     kernel.read(held, node.size);
     const address = block.containerOf(node.read(held).pointer('device'), 'dev');
@@ -221,7 +221,7 @@ function memoryBus(kernel: NativeKernel): bigint | undefined {
   kernel.read(head, set.size);
   let buses = 0;
   for (const link of listNodes(kernel, set.addressOf(head, 'list'))) {
-    if (++buses > MOST_BUSES) return found;
+    if (++buses > MAX_BUSES) return found;
     const address = object.containerOf(link, 'entry');
     kernel.read(address, object.size);
     const name = readName(kernel, object.read(address).pointer('name'));

@@ -197,7 +197,7 @@ function onCpus(kernel: NativeKernel): bigint[] {
 }
 
 /** Maximum number of descriptors kept of a table, which has a bit for each. */
-const MOST_DESCRIPTORS = 65_536;
+const MAX_DESCRIPTORS = 65_536;
 
 /**
  * Reads the descriptor tables; drgn also reads those of kernel threads, which share the files of init_task.
@@ -208,13 +208,13 @@ function readDescriptors(kernel: NativeKernel, files: bigint): void {
   const reader = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']);
   kernel.read(fdt, reader.size);
   const table = reader.read(fdt);
-  const count = Math.min(table.number('max_fds'), MOST_DESCRIPTORS);
+  const count = Math.min(table.number('max_fds'), MAX_DESCRIPTORS);
   kernel.read(table.pointer('open_fds'), Math.ceil(count / 64) * 8);
   kernel.read(table.pointer('fd'), count * 8);
 }
 
 /** Maximum number of task states: each has a bit and a short name in parentheses. */
-const MOST_STATES = 32;
+const MAX_STATES = 32;
 const LONGEST_STATE = 32;
 
 /** Reads the state names that crash prints (`task_state_array`, fs/proc/array.c). */
@@ -223,7 +223,7 @@ function readStateWords(kernel: NativeKernel): void {
   const start = kernel.symbol('__start_rodata');
   const end = kernel.symbol('__end_rodata');
   if (array === undefined || start === undefined || end === undefined) return;
-  for (let state = 0; state < MOST_STATES; state++) {
+  for (let state = 0; state < MAX_STATES; state++) {
     const word = pointerAt(kernel, array + BigInt(state * 8));
     // Other data follows the array.
     if (word < start || word >= end - BigInt(LONGEST_STATE)) return;
@@ -250,7 +250,7 @@ export function readTasks(kernel: NativeKernel, store: Store): void {
 }
 
 /** Upper bound: on x86_64 FPU state makes tasks larger than their type, but not larger than 1 MiB. */
-const MOST_TASK = 1 << 20;
+const MAX_TASK = 1 << 20;
 
 /**
  * Returns the size of a task: `arch_task_struct_size` if its type excludes FPU state (arch/x86, since 4.2).
@@ -261,7 +261,7 @@ function taskBytes(kernel: NativeKernel, typed: number): number {
     const symbol = kernel.symbol('arch_task_struct_size');
     if (symbol !== undefined) found = kernel.read(symbol, 4).getUint32(0, true);
   });
-  return Math.min(Math.max(typed, found), MOST_TASK);
+  return Math.min(Math.max(typed, found), MAX_TASK);
 }
 
 /** THREAD_SIZE without KASAN, unless pages are larger (x86_64 and arm64). */

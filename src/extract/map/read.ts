@@ -4,7 +4,7 @@ import { KernelError } from '../../base/errors.js';
 import { bytesOf, viewOf } from '../../kernel/bytes.js';
 import { lastAtOrBelow, type MemoryImage, WrappedImage } from '../../kernel/native/parts.js';
 import type { MapJson } from './schema.js';
-import { identityOf, MOST_MAP_BYTES } from './write.js';
+import { identityOf, MAX_MAP_BYTES } from './write.js';
 
 /**
  * Restores the names of an anonymous extract: all answers are then those of the original dump.
@@ -36,7 +36,7 @@ function readBounded(file: string): string {
     const stat = fs.fstatSync(fd);
     if (!stat.isFile()) throw new KernelError('wrong-map', `${file}: not a regular file`);
     const { size } = stat;
-    if (size > MOST_MAP_BYTES) throw new KernelError('wrong-map', `${file}: file too large for a map`);
+    if (size > MAX_MAP_BYTES) throw new KernelError('wrong-map', `${file}: file too large for a map`);
     const bytes = Buffer.alloc(size);
     let done = 0;
     for (let read = -1; read !== 0 && done < size; done += read) read = fs.readSync(fd, bytes, done, size - done, done);
@@ -62,10 +62,10 @@ async function parse(file: string, text: string): Promise<MapJson> {
 
 function firstIssue({ issues }: ZodError): string {
   const [issue] = issues;
-  return `${issue?.path.join('.') || 'it'}: ${issue?.message ?? ''}`.slice(0, MOST_WORDS);
+  return `${issue?.path.join('.') || 'it'}: ${issue?.message ?? ''}`.slice(0, MAX_WORDS);
 }
 
-const MOST_WORDS = 200;
+const MAX_WORDS = 200;
 
 /** Overlays other bytes at some places of physical memory, if they exist in the image. */
 class RestoredImage extends WrappedImage {

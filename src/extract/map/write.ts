@@ -24,7 +24,7 @@ export function writeMap(
   const appender = new Appender(file, 0);
   const put = (text: string): void => {
     const bytes = Buffer.from(text, 'latin1');
-    if (appender.position + bytes.length > MOST_MAP_BYTES)
+    if (appender.position + bytes.length > MAX_MAP_BYTES)
       throw new ExtractError('cannot-write', `${file.path}: too many replacements for one map`);
     appender.append(bytes);
   };
@@ -102,4 +102,4 @@ export async function identityOf(file: string): Promise<FileIdentity> {
 }
 
 /** Maximum size of a map: that of half a million sockets. */
-export const MOST_MAP_BYTES = 64 << 20;
+export const MAX_MAP_BYTES = 64 << 20;

@@ -49,11 +49,11 @@ export function compressLzo(page: Uint8Array): Uint8Array {
     const from = last[hash]!;
     last[hash] = at;
     const distance = at - from;
-    if (from < 0 || distance > MOST_DISTANCE || !sameThree(page, from, at)) {
+    if (from < 0 || distance > MAX_DISTANCE || !sameThree(page, from, at)) {
       at++;
       continue;
     }
-    let length = LEAST_MATCH;
+    let length = MIN_MATCH;
     while (at + length < end && page[from + length] === page[at + length]) length++;
     out.literals(page.subarray(literals, at));
     out.match(distance, length);
@@ -65,10 +65,10 @@ export function compressLzo(page: Uint8Array): Uint8Array {
 }
 
 const HASH_BITS = 12;
-const LEAST_MATCH = 3;
+const MIN_MATCH = 3;
 const TAIL = 8;
 /** An M3 instruction reaches back 2^14 bytes. */
-const MOST_DISTANCE = 1 << 14;
+const MAX_DISTANCE = 1 << 14;
 const M2_DISTANCE = 1 << 11;
 const M2_LENGTH = 8;
 

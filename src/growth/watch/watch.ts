@@ -1,5 +1,5 @@
 import type { ProcessSample } from '../../account/processes/process.js';
-import { DAY, DAY_HISTORY, type DaySeries, LEAST_SECONDS } from '../day-trend.js';
+import { DAY, DAY_HISTORY, type DaySeries, MIN_SECONDS } from '../day-trend.js';
 import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
 import {
   CategoryGrowth,
@@ -15,7 +15,7 @@ import {
 } from './answer.js';
 
 /** Maximum number of earlier boots. */
-const MOST_EARLIER = 10;
+const MAX_EARLIER = 10;
 
 /** A sample that is this many times its interval later than the previous one leaves a gap. */
 const LATE = 2.5;
@@ -79,7 +79,7 @@ export class WatchGrowth {
     const ended = this.#boot && machine.bootId !== this.#bootId ? this.#ended(this.#boot) : undefined;
     const added = this.#processes.add(sample.look);
     if (added !== 'taken') return added;
-    if (ended) this.#earlier = [...this.#earlier, ended].slice(-MOST_EARLIER);
+    if (ended) this.#earlier = [...this.#earlier, ended].slice(-MAX_EARLIER);
     if (ended || !this.#boot) this.#boot = new Boot(machine.at);
     this.#bootId = machine.bootId;
     this.#boot.follow(sample);
@@ -142,7 +142,7 @@ const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
 ]);
 
 /** Maximum share of the time without samples, or with clocks that disagree. */
-const MOST_GAPS = 0.1;
+const MAX_GAPS = 0.1;
 
 /** Growth that uses up MemAvailable in less than a month matters. */
 const MONTH = 30 * DAY;
@@ -153,17 +153,17 @@ function judge(facts: WatchFacts): Judgement {
   const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
   // A category that was absent, or whose source changed, was followed only for a part of the time.
   const seconds = Math.min(facts.seconds, ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []));
-  if (seconds < LEAST_SECONDS) doubts.push({ code: 'too-short', seconds });
-  if (gaps.seconds > MOST_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
+  if (seconds < MIN_SECONDS) doubts.push({ code: 'too-short', seconds });
+  if (gaps.seconds > MAX_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
-  if (withoutLedger.count > MOST_GAPS * growth.samples || categories.length === 0)
+  if (withoutLedger.count > MAX_GAPS * growth.samples || categories.length === 0)
     doubts.push({ code: 'no-categories', count: withoutLedger.count, why: withoutLedger.why ?? '' });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
   const outOfOrder = growth.notLater + growth.restartedSeries;
   const { clockSteps } = facts;
-  if (clockSteps.seconds > MOST_GAPS * facts.seconds)
+  if (clockSteps.seconds > MAX_GAPS * facts.seconds)
     doubts.push({ code: 'clock', count: outOfOrder + clockSteps.count, seconds: clockSteps.seconds });
   else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });
@@ -173,7 +173,7 @@ function judge(facts: WatchFacts): Judgement {
   const highs = judged.map(({ trend }) => trend?.growth.high ?? null);
   const known = highs.length > 0 && !highs.includes(null);
   const atMost = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
-  if (!grows && facts.seconds >= LEAST_SECONDS) doubts.push(...mayGrow(facts, judged));
+  if (!grows && facts.seconds >= MIN_SECONDS) doubts.push(...mayGrow(facts, judged));
   const spoilt = doubts.some(({ code }) => SPOILS.has(code));
   const verdict = grows ? 'grows' : spoilt || !known ? 'inconclusive' : 'nothing-grows';
   return { verdict, doubts, atMost };
@@ -196,7 +196,7 @@ function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): Watc
  * A sample contains this many of the largest processes. Those of the previous sample stay, up to twice as
  * many.
  */
-export const MOST_PROCESSES = 50;
+export const MAX_PROCESSES = 50;
 
 export interface ProcessSelection {
   readonly processes: readonly ProcessSample[];
@@ -213,9 +213,9 @@ export interface ProcessSelection {
  */
 export function choose(all: readonly ProcessSample[], before: ReadonlySet<string>): ProcessSelection {
   const sorted = [...all].sort((a, b) => (b.held?.bytes ?? -1) - (a.held?.bytes ?? -1));
-  const largest = sorted.slice(0, MOST_PROCESSES);
-  const followed = sorted.slice(MOST_PROCESSES).filter((one) => before.has(keyOf(one)));
-  const processes = [...largest, ...followed.slice(0, MOST_PROCESSES)];
+  const largest = sorted.slice(0, MAX_PROCESSES);
+  const followed = sorted.slice(MAX_PROCESSES).filter((one) => before.has(keyOf(one)));
+  const processes = [...largest, ...followed.slice(0, MAX_PROCESSES)];
   const chosen = new Set(processes);
   let [taken, seen, known] = [0, 0, true];
   for (const one of all) {
@@ -227,6 +227,6 @@ export function choose(all: readonly ProcessSample[], before: ReadonlySet<string
   return {
     processes,
     others: { processes: all.length - processes.length, taken: known ? taken : null, seen },
-    droppedProcesses: Math.max(0, followed.length - MOST_PROCESSES),
+    droppedProcesses: Math.max(0, followed.length - MAX_PROCESSES),
   };
 }

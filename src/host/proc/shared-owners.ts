@@ -5,7 +5,7 @@ import { optionalText } from './process.js';
 import { DELETED, type SharedFile } from './shared-files.js';
 
 /** A smaller part of a group does not name it. */
-const MOST_OF = 0.95;
+const MAX_OF = 0.95;
 
 /** Files in memory of one owner: a process, a program, a tmpfs, a System V segment. */
 export interface SharedOwner extends SharedFile {
@@ -71,7 +71,7 @@ function ownerOf(
   const rest = each.find(({ kind }) => kind === 'tmpfs');
   const [largest = each[0] as SharedFile] = files.toSorted((a, b) => b.bytes - a.bytes);
   // One file names a tmpfs only if little else is in it.
-  const isOfMount = rest !== undefined && largest.pid === undefined && largest.bytes < MOST_OF * bytes;
+  const isOfMount = rest !== undefined && largest.pid === undefined && largest.bytes < MAX_OF * bytes;
   const { limit } = rest ?? largest;
   const isNowhere = ({ kind, name, pid }: SharedFile) =>
     kind === 'tmpfs' ? pid !== undefined : name.startsWith('memfd:') || name.endsWith(DELETED);

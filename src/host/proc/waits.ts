@@ -4,8 +4,8 @@ import type { HostSource } from '../host-source.js';
 import { isPid, listedPids, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
 
 /** Maximum number of threads that are read. */
-const MOST_THREADS = 500_000;
-const MOST_FRAMES = 64;
+const MAX_THREADS = 500_000;
+const MAX_FRAMES = 64;
 
 /**
  * Reads the states of all threads, and where those in state D wait. Threads that exit meanwhile are left out.
@@ -28,8 +28,8 @@ export function readThreads(source: HostSource, missed: (error: HostError) => vo
   for (const pid of listedPids(source)) {
     const folder = `/proc/${pid}/task`;
     for (const tid of (attempt(() => source.list(folder)) ?? []).filter(isPid)) {
-      if (found.length === MOST_THREADS) {
-        missed(new HostError('unreadable', `only ${MOST_THREADS} threads were read`));
+      if (found.length === MAX_THREADS) {
+        missed(new HostError('unreadable', `only ${MAX_THREADS} threads were read`));
         return found;
       }
       const thread = attempt(() => readWait(source, Number(pid), Number(tid)));
@@ -40,7 +40,7 @@ export function readThreads(source: HostSource, missed: (error: HostError) => vo
 }
 
 /** Maximum number of reads of a thread that runs meanwhile. */
-const MOST_READS = 3;
+const MAX_READS = 3;
 
 /** @throws {HostError} */
 function readWait(source: HostSource, process: number, pid: number): ThreadWait {
@@ -62,7 +62,7 @@ function readWait(source: HostSource, process: number, pid: number): ThreadWait 
       after.switches === thread.switches &&
       (where === null || frames.length === 0 || frames.some(({ symbol }) => symbol === where));
     if (isSame) return { ...thread, function: where, trace: frames.length > 0 ? frames : null };
-    if (reads === MOST_READS) return { ...none, ...after };
+    if (reads === MAX_READS) return { ...none, ...after };
   }
 }
 
@@ -93,7 +93,7 @@ function readThread(source: HostSource, process: number, pid: number): HostThrea
 /** Frames of lines such as `[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]` (proc_pid_stack, fs/proc/base.c). */
 function framesOf(text: string): TraceFrame[] {
   const form = /^\[<\w{1,16}>\] ([A-Za-z_][\w.]{0,127})\+0x([0-9a-f]{1,8})\/0x\w{1,8}(?: \[(\w{1,64})\])?/gm;
-  const all = [...text.matchAll(form)].slice(0, MOST_FRAMES);
+  const all = [...text.matchAll(form)].slice(0, MAX_FRAMES);
   return all.map(([, symbol = '', offset = '', module]) => ({
     symbol,
     offset: Number.parseInt(offset, 16),
@@ -102,7 +102,7 @@ function framesOf(text: string): TraceFrame[] {
 }
 
 const PATH = '/proc/locks';
-const MOST_LOCKS = 500_000;
+const MAX_LOCKS = 500_000;
 
 /**
  * Returns the locks with waiters.
@@ -113,8 +113,8 @@ const MOST_LOCKS = 500_000;
 export function readFileLocks(source: HostSource, missed: (error: HostError) => void): FileLock[] {
   const found: (FileLock & { readonly waiters: FileLock[] })[] = [];
   let [number, hidden, malformed] = [0, 0, 0];
-  const lines = source.readText(PATH).split('\n', MOST_LOCKS + 1);
-  if (lines.length > MOST_LOCKS) missed(new HostError('unreadable', `${PATH}: only ${MOST_LOCKS} lines were read`));
+  const lines = source.readText(PATH).split('\n', MAX_LOCKS + 1);
+  if (lines.length > MAX_LOCKS) missed(new HostError('unreadable', `${PATH}: only ${MAX_LOCKS} lines were read`));
   for (const line of lines) {
     if (line === '') continue;
     const [, own, isWaiter, lock] = /^(\d{1,9}): *(->)? *(.+)$/.exec(line) ?? [];
@@ -159,7 +159,7 @@ export interface LockHolder {
 }
 
 /** Maximum number of descriptors that are read to find the holder of a lock. */
-const MOST_DESCRIPTORS = 100_000;
+const MAX_DESCRIPTORS = 100_000;
 
 /**
  * Finds the process that requested a lock among those that have it. Another one has it if that process passed it on or
@@ -178,7 +178,7 @@ export function lockHolders(source: HostSource, lock: FileLock): LockHolder[] | 
   const ofProcess = (folder: string): LockHolder[] | null =>
     hostOrNull(() => {
       for (const fd of source.list(`${folder}/fdinfo`)) {
-        if (++read > MOST_DESCRIPTORS) return [];
+        if (++read > MAX_DESCRIPTORS) return [];
         if (!isHere(optionalText(source, `${folder}/fdinfo/${fd}`))) continue;
         const path = hostOrNull(() => source.readLink(`${folder}/fd/${fd}`));
         return [{ process: Number(folder.slice('/proc/'.length)), path }];

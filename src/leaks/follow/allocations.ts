@@ -90,7 +90,7 @@ const EMPTY = -1;
 const FIRST_SLOTS = 1024;
 
 /** Maximum share of full slots: beyond it linear probing becomes slow. */
-const MOST_FULL = 0.7;
+const MAX_FULL = 0.7;
 
 /**
  * Numbers by place (up to 2^53), in typed arrays: 12 bytes a slot, where a Map takes 50 or more. Open
@@ -123,7 +123,7 @@ export class PlaceTable {
   set(place: number, value: number): void {
     let slot = this.#slotOf(place);
     if (this.#places[slot] !== place) {
-      if (this.size + 1 > this.#places.length * MOST_FULL) {
+      if (this.size + 1 > this.#places.length * MAX_FULL) {
         this.#grow();
         slot = this.#slotOf(place);
       }

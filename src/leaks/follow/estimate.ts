@@ -100,7 +100,7 @@ export function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
-const MOST_STEPS = 20_000;
+const MAX_STEPS = 20_000;
 const CLOSE = 1e-12;
 const TINY = 1e-300;
 
@@ -117,7 +117,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
   let c = 1;
   let d = 1 / notZero(1 - ((a + b) * x) / (a + 1));
   let fraction = d;
-  for (let m = 1; m <= MOST_STEPS; m++) {
+  for (let m = 1; m <= MAX_STEPS; m++) {
     const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
     d = 1 / notZero(1 + even * d);
     c = notZero(1 + even / c);

@@ -2,7 +2,7 @@ import { type Allocations, PlaceTable } from './allocations.js';
 import type { SampleSet } from './sample-set.js';
 
 /** MAX_PAGE_ORDER is at most 13 (arm64 with 64 KiB pages): the buddy allocator returns no larger block. */
-export const MOST_ORDER = 14;
+export const MAX_ORDER = 14;
 
 /** Factor in a table value: number * ORDERS + order. */
 const ORDERS = 64;
@@ -16,7 +16,7 @@ export class FrameBlocks {
   dropped = 0;
   #blocks = new PlaceTable();
   /** Number of blocks of each order. */
-  readonly #live = new Int32Array(MOST_ORDER + 1);
+  readonly #live = new Int32Array(MAX_ORDER + 1);
   readonly #allocations: Allocations;
   readonly #max: number;
 
@@ -50,7 +50,7 @@ export class FrameBlocks {
   release(start: number, order: number, set: SampleSet): number {
     const wanted = set.framesOf(start, order);
     if (wanted === 0) return 0;
-    for (let above = order; above <= MOST_ORDER; above++) {
+    for (let above = order; above <= MAX_ORDER; above++) {
       const value = this.#blockOf(start, above);
       if (value < 0) continue;
       this.#cut(start, order, above, value, set);
@@ -67,7 +67,7 @@ export class FrameBlocks {
 
   /** Whether a frame belongs to a held block. */
   isHeld(frame: number): boolean {
-    for (let order = 0; order <= MOST_ORDER; order++) if (this.#blockOf(frame, order) >= 0) return true;
+    for (let order = 0; order <= MAX_ORDER; order++) if (this.#blockOf(frame, order) >= 0) return true;
     return false;
   }
 

@@ -12,7 +12,7 @@ import {
   survivorOf,
   type Total,
 } from './follower.js';
-import { FrameBlocks, MOST_ORDER } from './frame-blocks.js';
+import { FrameBlocks, MAX_ORDER } from './frame-blocks.js';
 import { chooseEvenly, SampleSet, stratumOf } from './sample-set.js';
 import { type KnownClusters, SiteSums } from './site-sums.js';
 
@@ -165,7 +165,7 @@ export class FrameFollower implements Follower {
 
   /** Number of these frames in the sample; -1 if no allocator returns such a block. */
   #followed(place: number, length: number): number {
-    if (!(length >= 1 && length <= 2 ** MOST_ORDER && place >= 0 && place <= MOST_FRAME)) return -1;
+    if (!(length >= 1 && length <= 2 ** MAX_ORDER && place >= 0 && place <= MAX_FRAME)) return -1;
     const end = place + length;
     let frames = 0;
     for (let start = place; start < end; ) {
@@ -198,7 +198,7 @@ export class FrameFollower implements Follower {
 const PARTS = 2;
 
 /** Number of 4 KiB frames in a 64-bit address space. */
-const MOST_FRAME = 2 ** 52;
+const MAX_FRAME = 2 ** 52;
 
 /**
  * Order of the largest block that begins there at a multiple of its length, and is not longer. The buddy
@@ -206,7 +206,7 @@ const MOST_FRAME = 2 ** 52;
  */
 function fittingOrder(start: number, length: number): number {
   const low = start | 0;
-  const aligned = low === 0 ? MOST_ORDER : 31 - Math.clz32(low & -low);
+  const aligned = low === 0 ? MAX_ORDER : 31 - Math.clz32(low & -low);
   return Math.min(aligned, 31 - Math.clz32(length));
 }
 

@@ -15,10 +15,10 @@ interface CopyFacts {
 }
 
 /** Maximum number of lines, blocks or stacks that identify a copy. */
-const MOST_MARKS = 100_000;
+const MAX_MARKS = 100_000;
 
 /** Minimum number of compared values. */
-const LEAST_MARKS = 8;
+const MIN_MARKS = 8;
 
 const AGES_HEAD = /^ {0,6}\d{1,15} \S.* age=(?:\d{1,15}\/\d{1,15}\/)?(\d{1,15})(?: |$)/;
 
@@ -26,13 +26,13 @@ const AGES_HEAD = /^ {0,6}\d{1,15} \S.* age=(?:\d{1,15}\/\d{1,15}\/)?(\d{1,15})(
 const SCAN_TICKS = 2;
 
 /** Minimum number of stacks that must agree: ages that match to a tick are no coincidence. */
-const LEAST_AGREED = 3;
+const MIN_AGREED = 3;
 
 /**
  * The oldest object must be older than the time between two copies by this factor: allocations of a service
  * that was restarted meanwhile are younger.
  */
-const LEAST_OLD = 3;
+const MIN_OLD = 3;
 
 /**
  * SLUB traces: age of the oldest object of each stack, in ticks of the kernel's clock (usually 250 per
@@ -60,7 +60,7 @@ class SlabAges implements CopyFacts {
     const [stack, age] = [this.#stack, this.#age];
     this.#age = undefined;
     if (age === undefined) return;
-    if (this.#oldest.size >= MOST_MARKS && !this.#oldest.has(stack)) return;
+    if (this.#oldest.size >= MAX_MARKS && !this.#oldest.has(stack)) return;
     this.#oldest.set(stack, Math.max(age, this.#oldest.get(stack) ?? 0));
   }
 
@@ -75,7 +75,7 @@ class SlabAges implements CopyFacts {
     if (between === null) return 'untold';
     const [first, second] = [oldestOf(earlier.#oldest), oldestOf(this.#oldest)];
     const isSame = Math.abs(second - first - between) <= spread(between);
-    if (!isSame || Math.min(first, second) < LEAST_OLD * Math.abs(between)) return 'untold';
+    if (!isSame || Math.min(first, second) < MIN_OLD * Math.abs(between)) return 'untold';
     return between > 0 ? 'later' : 'earlier';
   }
 }
@@ -101,7 +101,7 @@ function commonAgeDifference(older: readonly number[]): number | null {
   if (middle === undefined) return null;
   const about = spread(middle);
   const agree = older.filter((ticks) => Math.abs(ticks - middle) <= about).length;
-  const isOne = Math.abs(middle) > 2 * about && agree >= LEAST_AGREED && agree > older.length / 2;
+  const isOne = Math.abs(middle) > 2 * about && agree >= MIN_AGREED && agree > older.length / 2;
   return isOne ? middle : null;
 }
 
@@ -133,14 +133,14 @@ class AreaPlaces implements CopyFacts {
   line(text: string): void {
     const [, place = '', size, caller] = AREA.exec(text) ?? [];
     // kernel.kptr_restrict=2 prints zeros.
-    if (/^[0x-]*$/.test(place) || this.#areas.size >= MOST_MARKS) return;
+    if (/^[0x-]*$/.test(place) || this.#areas.size >= MAX_MARKS) return;
     this.#areas.add(`${place} ${size} ${caller}`);
   }
 
   after(earlier: AreaPlaces): CopyOrder {
     const least = Math.min(this.#areas.size, earlier.#areas.size);
     const common = [...this.#areas].filter((area) => earlier.#areas.has(area)).length;
-    return least >= LEAST_MARKS && common < least / 10 ? 'unrelated' : 'untold';
+    return least >= MIN_MARKS && common < least / 10 ? 'unrelated' : 'untold';
   }
 }
 
@@ -161,13 +161,13 @@ class ProfiledLines implements CopyFacts {
 
   line(text: string): void {
     const line = LINE.exec(text)?.[1];
-    if (line !== undefined && this.#lines.size < MOST_MARKS) this.#lines.add(line);
+    if (line !== undefined && this.#lines.size < MAX_MARKS) this.#lines.add(line);
   }
 
   after(earlier: ProfiledLines): CopyOrder {
     const least = Math.min(this.#lines.size, earlier.#lines.size);
     const common = [...this.#lines].filter((line) => earlier.#lines.has(line)).length;
-    return least >= LEAST_MARKS && common < SAME * least ? 'unrelated' : 'untold';
+    return least >= MIN_MARKS && common < SAME * least ? 'unrelated' : 'untold';
   }
 }
 
@@ -186,14 +186,14 @@ class StackList implements CopyFacts {
     if (!text.startsWith('nr_base_pages:')) return;
     const stack = this.#open.digest('base64');
     this.#open = createHash('sha1');
-    if (this.#stacks.length < MOST_MARKS) this.#stacks.push(stack);
+    if (this.#stacks.length < MAX_MARKS) this.#stacks.push(stack);
   }
 
   after(earlier: StackList): CopyOrder {
     const places = new Map(earlier.#stacks.map((stack, at) => [stack, at]));
     const common = this.#stacks.flatMap((stack) => places.get(stack) ?? []);
     const least = Math.min(this.#stacks.length, earlier.#stacks.length);
-    if (least < LEAST_MARKS) return 'untold';
+    if (least < MIN_MARKS) return 'untold';
     if (common.length < least / 4) return 'unrelated';
     const back = common.filter((at, index) => index > 0 && at < (common[index - 1] ?? 0)).length;
     return back > common.length / 10 ? 'unrelated' : 'untold';
@@ -217,7 +217,7 @@ class PageOwnerTimes implements CopyFacts {
     const time = text.startsWith('Page allocated') ? HEAD.exec(text)?.[1] : undefined;
     if (time === undefined) return;
     this.#newest = Math.max(this.#newest, Number(time));
-    if (this.#times.length < MOST_MARKS) this.#times.push(Number(time));
+    if (this.#times.length < MAX_MARKS) this.#times.push(Number(time));
   }
 
   after(earlier: PageOwnerTimes): CopyOrder {
@@ -225,9 +225,9 @@ class PageOwnerTimes implements CopyFacts {
     if (this.#newest <= earlier.#newest) return 'earlier';
     const known = new Set(earlier.#times);
     // Frames are in ascending order: times of the first frames of the earlier copy are kept, too.
-    const first = this.#times.slice(0, MOST_MARKS / 4);
+    const first = this.#times.slice(0, MAX_MARKS / 4);
     const old = first.filter((time) => time > 0 && time < earlier.#newest / 2);
     const met = old.filter((time) => known.has(time)).length;
-    return old.length >= LEAST_MARKS && met < old.length / 4 ? 'unrelated' : 'later';
+    return old.length >= MIN_MARKS && met < old.length / 4 ? 'unrelated' : 'later';
   }
 }

@@ -12,7 +12,7 @@ import { type EventParser, type FrameNumbers, type FromOrder, noFrames, type Tex
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
 const USUAL_WINDOWS = 15;
 /** Maximum number of thread names. */
-const MOST_THREADS = 100_000;
+const MAX_THREADS = 100_000;
 
 /**
  * Reads events that another program recorded. @throws {HostError} `unreadable`: none of this type among them
@@ -47,7 +47,7 @@ export async function recordingOfEvents(method: 'trace-text' | 'perf-script', or
       if (event.free) follower.freed(event.place, event.length, event.time);
       else {
         upper = upper === undefined || upper === event.upper ? event.upper : null;
-        if (commands.size < MOST_THREADS) commands.set(event.tid, event.command);
+        if (commands.size < MAX_THREADS) commands.set(event.tid, event.command);
         const stack = stacks.numberOf(event.stack);
         follower.allocated(event.place, event.length, event.time, event.tid, stack);
       }
@@ -188,7 +188,7 @@ class TextStacks {
  * Maximum delay of an event: per-CPU buffers are printed one after another, and an interrupted event is
  * printed late, but not later than this.
  */
-const MOST_LATE_NS = 1e9;
+const MAX_LATE_NS = 1e9;
 
 /** Times of events of one file, in the order of the file. */
 class TimeOrder {
@@ -199,7 +199,7 @@ class TimeOrder {
 
   /** @param time nanoseconds */
   add(time: number): void {
-    if (time < this.last - MOST_LATE_NS) this.back++;
+    if (time < this.last - MAX_LATE_NS) this.back++;
     this.first = Math.min(this.first, time);
     this.last = Math.max(this.last, time);
   }
@@ -213,7 +213,7 @@ function disorderOf(files: readonly TimeOrder[]): number {
   let [gaps, until] = [0, Number.POSITIVE_INFINITY];
   const used = files.filter(({ last }) => last >= 0);
   for (const { first, last } of used.toSorted((one, other) => one.first - other.first)) {
-    if (first > until + MOST_LATE_NS) gaps++;
+    if (first > until + MAX_LATE_NS) gaps++;
     until = Math.max(last, until === Number.POSITIVE_INFINITY ? last : until);
   }
   return gaps + used.reduce((sum, { back }) => sum + back, 0);

@@ -15,12 +15,12 @@ const FRAME =
   /^[\s>|]*(?:\d{1,3} )?(?:\[<(?<bracketed>[0-9a-f]{1,16})>\] ?|0x(?<bare>[0-9a-f]{8,16})\s+)?(?<name>\S+\+0x[0-9a-f]{1,8}(?: \[[^\]]{1,255}\])?|\[unknown\](?: \[[^\]]{1,255}\])?|<null sym>)$/;
 
 const DAY = 86_400;
-const MOST_FRAMES = 128;
+const MAX_FRAMES = 128;
 /** Maximum number of stacks in all reports together. */
-const MOST_STACKS = 500_000;
+const MAX_STACKS = 500_000;
 
 /** Maximum number of amounts in all readings together. */
-const MOST_AMOUNTS = 250_000;
+const MAX_AMOUNTS = 250_000;
 
 interface Stack {
   readonly bytes: number;
@@ -64,7 +64,7 @@ export async function recordingOfMemleak({ type, paths, pageSize }: FromOrder): 
   const keyOf = ({ frames }: Stack) => frames.join('\n');
   for (const { stacks } of reports) for (const stack of stacks) known.add(keyOf(stack));
   // All stacks are in each reading: of very many, only some readings are used.
-  const step = Math.ceil((reports.length * known.size) / MOST_AMOUNTS);
+  const step = Math.ceil((reports.length * known.size) / MAX_AMOUNTS);
   const used = reports.filter((_, index) => index % step === 0 || index === reports.length - 1);
   for (const [index, { seconds, most, stacks }] of used.entries())
     await takes.one((seconds - began) * 1000, async (tally) => {
@@ -108,12 +108,12 @@ async function reportsIn(path: string) {
       }
       const stack = STACK.exec(line);
       const frame = FRAME.exec(line);
-      if (last && stack && ++count <= MOST_STACKS) {
+      if (last && stack && ++count <= MAX_STACKS) {
         open = { bytes: Number(stack[1]), blocks: Number(stack[2]), frames: [] };
         last.stacks.push(open);
       } else if (open && frame) {
         isOfKernel ||= isKernelFrame(frame);
-        if (open.frames.length < MOST_FRAMES) open.frames.push(frame.groups?.name ?? '');
+        if (open.frames.length < MAX_FRAMES) open.frames.push(frame.groups?.name ?? '');
       } else if (last && line.trim() !== '' && !BLOCK.test(line)) strange++;
     }
   if (count > 0 && !isOfKernel)
@@ -123,7 +123,7 @@ async function reportsIn(path: string) {
   // The last report of a text that was cut lacks stacks, or the end of one.
   const [last, before] = [reports.at(-1), reports.at(-2)];
   const isPart = last !== undefined && last.stacks.length < Math.min(last.most, before?.stacks.length ?? 0);
-  if (isCut || isPart || count > MOST_STACKS) {
+  if (isCut || isPart || count > MAX_STACKS) {
     reports.pop();
     isCut = true;
   }

@@ -9,7 +9,7 @@ const LOST = /PERF_RECORD_LOST(?:_SAMPLES)? lost (?<count>\d{1,15})$/;
 /** Kernel addresses have their upper bits set, and kernel symbols contain no spaces. */
 const KERNEL_FRAME =
   /^\t *ff[0-9a-f]{14} (?:(?<symbol>\S{1,512})\+0x(?<offset>[0-9a-f]{1,8})|\[unknown\]|(?<plain>\S{1,512})) \((?<module>[^()]{1,4096})\)$/;
-const MOST_FRAMES = 128;
+const MAX_FRAMES = 128;
 
 /** `perf script` output of kmem:* events with call chains, in the default format. */
 export class PerfScriptParser implements EventParser {
@@ -29,7 +29,7 @@ export class PerfScriptParser implements EventParser {
   line(text: string): void {
     if (text.startsWith('\t')) {
       const open = this.#open;
-      if (!open || open.lines++ >= MOST_FRAMES) return;
+      if (!open || open.lines++ >= MAX_FRAMES) return;
       const number = this.#numberOf(text, kernelFrame);
       if (number !== NO_FRAME) open.stack.push(number);
       return;
@@ -101,7 +101,7 @@ const WRITTEN = /^# entries-in-buffer\/entries-written: (?<kept>\d{1,15})\/(?<wr
  * Maximum number of events that wait for a stack: a stack follows its event closely, but events of other CPUs
  * may be in between.
  */
-const MOST_WAITING = 1024;
+const MAX_WAITING = 1024;
 
 /** `trace` or `trace_pipe` of tracefs, with `options/stacktrace`. */
 export class TraceTextParser implements EventParser {
@@ -134,7 +134,7 @@ export class TraceTextParser implements EventParser {
 
   line(text: string): void {
     if (text.startsWith(' => ')) {
-      if (this.#frames && this.#lines++ < MOST_FRAMES) {
+      if (this.#frames && this.#lines++ < MAX_FRAMES) {
         const number = this.#numberOf(text.slice(4), parseSymbolFrame);
         if (number !== NO_FRAME) this.#frames.push(number);
       }
@@ -169,7 +169,7 @@ export class TraceTextParser implements EventParser {
     if (parsed === undefined) this.strange++;
     if (!parsed) return;
     this.#waiting.push({ event: parsed, cpu, open: !parsed.free });
-    this.#flush(MOST_WAITING);
+    this.#flush(MAX_WAITING);
   }
 
   end(): void {

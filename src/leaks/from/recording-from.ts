@@ -83,18 +83,18 @@ const FORMS: readonly (readonly [FileForm, RegExp])[] = [
 ];
 
 /** Enough lines for a stack and the line after it. */
-const MOST_LINES = 300;
+const MAX_LINES = 300;
 
 /** @throws {HostError} `gone`, `denied`, `unreadable`: the format is unknown */
 export async function recognise(path: string): Promise<FileForm> {
   let seen = 0;
   for await (const lines of packedLines(path)) {
-    for (const line of lines.slice(0, MOST_LINES - seen)) {
+    for (const line of lines.slice(0, MAX_LINES - seen)) {
       const form = FORMS.find(([, pattern]) => pattern.test(line.slice(0, 1000)))?.[0];
       if (form) return form;
     }
     seen += lines.length;
-    if (seen >= MOST_LINES) break;
+    if (seen >= MAX_LINES) break;
   }
   throw new HostError('unreadable', `${path}: unsupported format`, {
     next: 'Give perf script or tracefs output with kmem events, output of memleak, or two copies of page_owner, show_stacks, allocinfo, alloc_traces or vmallocinfo.',
@@ -169,7 +169,7 @@ function momentsOf({ paths, seconds }: FromOrder): number[] {
   if (seconds !== null) return paths.map((_, at) => (seconds * 1000 * at) / (paths.length - 1));
   const times = paths.map((path) => attempt(path, () => statSync(path)).mtimeMs);
   const began = times[0] ?? 0;
-  const at = times.findIndex((time, index) => time < (times[index - 1] ?? 0) + LEAST_APART_MS);
+  const at = times.findIndex((time, index) => time < (times[index - 1] ?? 0) + MIN_APART_MS);
   if (at > 0)
     throw new HostError(
       'unreadable',
@@ -181,4 +181,4 @@ function momentsOf({ paths, seconds }: FromOrder): number[] {
   return times.map((time) => time - began);
 }
 
-const LEAST_APART_MS = 1000;
+const MIN_APART_MS = 1000;

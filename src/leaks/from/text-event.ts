@@ -62,9 +62,9 @@ const ASKED = /\bbytes_req=(?<bytes>\d{1,15})\b/;
 const BYTES = /\bbytes_alloc=(?<bytes>\d{1,15})\b/;
 
 /** More than any machine has: the kernel prints such a number if it found no page. */
-const MOST_FRAME = 2 ** 45;
+const MAX_FRAME = 2 ** 45;
 const ADDRESS_BITS = 0xf_ffff_ffff_ffffn;
-const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
+const MIN_ADDRESS = 0xff00_0000_0000_0000n;
 
 const EVENTS: ReadonlyMap<string, EventKind> = new Map<string, EventKind>([
   ['mm_page_alloc', { kind: 'page', free: false }],
@@ -93,7 +93,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
     const { pfn, order } = PAGE.exec(line.fields)?.groups ?? {};
     if (pfn === undefined) return undefined;
     const place = Number(pfn);
-    if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields)) return null;
+    if (place === 0 || place >= MAX_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields)) return null;
     const length = 2 ** Number(order);
     // A block begins at a multiple of its size.
     if (place % length !== 0) return undefined;
@@ -107,7 +107,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
   if (requested !== undefined && bytes !== undefined && Number(requested) > Number(bytes)) return undefined;
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
-  const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;
+  const upper = address >= MIN_ADDRESS ? address & ~ADDRESS_BITS : null;
   return new TextEvent(line, what, Number(address & ADDRESS_BITS), Number(bytes ?? 0), upper);
 }
 

@@ -2,9 +2,9 @@ import { hostOrNull } from '../../base/errors.js';
 import type { ReadingSource } from './reading-source.js';
 import type { Tally, TallyParser } from './tally.js';
 
-const MOST_FRAMES = 128;
+const MAX_FRAMES = 128;
 /** The buddy allocator returns no larger order. */
-const MOST_ORDER = 14;
+const MAX_ORDER = 14;
 
 /** print_page_owner of mm/page_owner.c: `tgid` and the command since 5.18, `ts` since 5.11. */
 const HEAD =
@@ -40,11 +40,11 @@ export class PageOwnerParser implements TallyParser {
     }
     const open = this.#open;
     if (text.startsWith(' ') && open) {
-      if (open.stack.length < MOST_FRAMES) open.stack.push(text);
+      if (open.stack.length < MAX_FRAMES) open.stack.push(text);
       return;
     }
     const head = text.startsWith('Page allocated') ? HEAD.exec(text)?.groups : undefined;
-    if (head && Number(head.order) <= MOST_ORDER) {
+    if (head && Number(head.order) <= MAX_ORDER) {
       this.end();
       this.#open = {
         order: Number(head.order),
@@ -101,7 +101,7 @@ export class PageOwnerStacksParser implements TallyParser {
   line(text: string): void {
     if (text === '') return;
     if (text.startsWith(' ')) {
-      if (this.#stack.length < MOST_FRAMES) this.#stack.push(text);
+      if (this.#stack.length < MAX_FRAMES) this.#stack.push(text);
       return;
     }
     const pages = COUNT.exec(text)?.groups?.pages;
@@ -142,7 +142,7 @@ export class PageOwnerSortParser implements TallyParser {
       this.end();
       this.#open = { times: Number(times), pages: Number(pages), stack: [] };
     } else if (text.startsWith(' ') && this.#open) {
-      if (this.#open.stack.length < MOST_FRAMES) this.#open.stack.push(text);
+      if (this.#open.stack.length < MAX_FRAMES) this.#open.stack.push(text);
     } else if (text !== '' && !HEAD.test(text) && !PLACE.test(text) && !OTHER.test(text)) this.#tally.strange++;
   }
 
@@ -192,7 +192,7 @@ export class SlabTracesParser implements TallyParser {
     this.#bytes += text.length + 1;
     if (text.startsWith('        ') && this.#open) {
       this.#hasStacks = true;
-      if (this.#open.lines.length < MOST_FRAMES) this.#open.lines.push(text.trim());
+      if (this.#open.lines.length < MAX_FRAMES) this.#open.lines.push(text.trim());
       return;
     }
     const found = TRACE_HEAD.exec(text)?.groups;

@@ -99,7 +99,7 @@ async function parsed(path: string, parser: TallyParser, source: ReadingSource, 
 }
 
 /** A kernel has about 200 caches, more with modules. */
-const MOST_CACHES = 65_536;
+const MAX_CACHES = 65_536;
 
 /** Caches without user tracking: `slub_debug=U,CACHE` enables it for named caches only. */
 function untracked(source: ReadingSource, tracked: readonly string[]): number {
@@ -147,7 +147,7 @@ export function slabTraceFiles(source: Pick<ReadingSource, 'list'>): [string, st
     [SLAB_ATTRIBUTES, 'alloc_calls'],
   ] as const) {
     try {
-      const caches = source.list(folder).slice(0, MOST_CACHES);
+      const caches = source.list(folder).slice(0, MAX_CACHES);
       return caches.map((cache) => [cache, `${folder}/${cache}/${file}`]);
     } catch (error) {
       if (!isHostError(error, 'gone')) throw error;

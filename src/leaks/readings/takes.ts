@@ -81,8 +81,8 @@ export class ReadingCollector {
 }
 
 /** Maximum for one site. */
-const MOST_OF_SITE = 500;
-const MOST_PLACES = 4_000_000;
+const MAX_OF_SITE = 500;
+const MAX_PLACES = 4_000_000;
 
 /** Blocks present at the end but not at the beginning, for sources that list single blocks. */
 class SurvivorList {
@@ -105,7 +105,7 @@ class SurvivorList {
       this.#began = Math.max(this.#began, time);
       return;
     }
-    if (this.#before.size < MOST_PLACES) this.#before.add(place);
+    if (this.#before.size < MAX_PLACES) this.#before.add(place);
     else this.unknown = true;
   }
 
@@ -124,7 +124,7 @@ class SurvivorList {
     if (!isNew) return;
     const count = this.#ofSite.get(site) ?? 0;
     this.#ofSite.set(site, count + 1);
-    if (count >= MOST_OF_SITE || this.survivors.length >= this.max) {
+    if (count >= MAX_OF_SITE || this.survivors.length >= this.max) {
       this.leftOut++;
       return;
     }

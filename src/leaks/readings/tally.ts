@@ -3,10 +3,10 @@ import { isEntry, type Site, type SiteFrame } from '../../records/allocation-sit
 import type { Held } from '../recording.js';
 
 /** Maximum number of sites, about 2 KiB each with their readings. Further ones are summed as one. */
-const MOST_SITES = 16_384;
+const MAX_SITES = 16_384;
 
 /** Maximum number of frames; a kernel records 16 to 64. */
-const MOST_FRAMES = 128;
+const MAX_FRAMES = 128;
 
 const OTHER = 'other-sites';
 
@@ -34,10 +34,10 @@ export class KnownSites {
   idOf(key: string, kind: Site['kind'], make: () => readonly SiteFrame[]): string {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    if (this.#byKey.size >= MOST_SITES) return this.#other(kind);
+    if (this.#byKey.size >= MAX_SITES) return this.#other(kind);
     const id = `${kind}-${this.#byKey.size + 1}`;
     this.#byKey.set(key, id);
-    this.sites.set(id, { id, kind, frames: make().slice(0, MOST_FRAMES) });
+    this.sites.set(id, { id, kind, frames: make().slice(0, MAX_FRAMES) });
     return id;
   }
 
@@ -159,12 +159,12 @@ export function parseSymbolFrame(text: string): SiteFrame | null {
 }
 
 /** Maximum number of distinct call sites; a kernel has some ten thousand. */
-const MOST_CALL_SITES = 0xffff;
+const MAX_CALL_SITES = 0xffff;
 /**
  * Maximum number of distinct lines. One function may have several: addresses and build ids of modules differ.
  */
-const MOST_LINES = 131_072;
-const MOST_CHARACTERS = 8 * 2 ** 20;
+const MAX_LINES = 131_072;
+const MAX_CHARACTERS = 8 * 2 ** 20;
 
 /** A line that is no kernel function. */
 export const NO_FRAME = -1;
@@ -189,7 +189,7 @@ export class KnownFrames {
     const frame = read(line);
     if (frame === null) return NO_FRAME;
     const number = this.#numbered(frame, line);
-    if (number === NO_ROOM || this.#byLine.size >= MOST_LINES) return number;
+    if (number === NO_ROOM || this.#byLine.size >= MAX_LINES) return number;
     if (this.#takeRoom(line.length)) this.#byLine.set(whole(line), number);
     return number;
   }
@@ -211,7 +211,7 @@ export class KnownFrames {
     const key = symbol === null ? text.trim() : `${symbol}+${offset} ${module}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    if (this.#frames.length >= MOST_CALL_SITES || !this.#takeRoom(2 * key.length)) return NO_ROOM;
+    if (this.#frames.length >= MAX_CALL_SITES || !this.#takeRoom(2 * key.length)) return NO_ROOM;
     const number = this.#frames.length;
     this.#frames.push({
       ...frame,
@@ -224,7 +224,7 @@ export class KnownFrames {
   }
 
   #takeRoom(characters: number): boolean {
-    if (this.#characters + characters > MOST_CHARACTERS) return false;
+    if (this.#characters + characters > MAX_CHARACTERS) return false;
     this.#characters += characters;
     return true;
   }

@@ -9,7 +9,7 @@ const OWN_PAGES = /^(?<caller>.*?) ?pages=(?<pages>\d{1,12})(?: |$)/;
 /**
  * Lowest kernel address. Without kernel.kptr_restrict the kernel prints hashed values instead of addresses.
  */
-const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
+const MIN_ADDRESS = 0xff00_0000_0000_0000n;
 
 /** /proc/vmallocinfo: vmalloc areas and their callers. */
 export class VmallocinfoParser implements TallyParser {
@@ -28,7 +28,7 @@ export class VmallocinfoParser implements TallyParser {
     const area = AREA.exec(text)?.groups;
     const { from = '', to = '', size, rest = '' } = area ?? {};
     const [start, end] = [BigInt(`0x${from || 0}`), BigInt(`0x${to || 0}`)];
-    const isReal = start >= LEAST_ADDRESS && end >= LEAST_ADDRESS;
+    const isReal = start >= MIN_ADDRESS && end >= MIN_ADDRESS;
     if (!area || (isReal && end - start !== BigInt(size ?? 0))) {
       this.#tally.strange++;
       return;
@@ -73,7 +73,7 @@ export class VmallocinfoParser implements TallyParser {
 /** Whether the beginning of /proc/vmallocinfo has hashed numbers instead of addresses. */
 export function hidesAddresses(first: string): boolean {
   const from = AREA.exec(first.slice(0, Math.max(0, first.indexOf('\n'))))?.groups?.from;
-  return from !== undefined && BigInt(`0x${from}`) < LEAST_ADDRESS;
+  return from !== undefined && BigInt(`0x${from}`) < MIN_ADDRESS;
 }
 
 /** A vmalloc area that owns pages, from the kernel's own list. */

@@ -60,7 +60,7 @@ function loadedModules(): string | null {
 }
 
 /** Maximum number of earlier module tables, some megabytes each. */
-const MOST_FORMER = 8;
+const MAX_FORMER = 8;
 
 /**
  * Functions that were at an address at any time since this was created: for stacks that are printed only at
@@ -111,7 +111,7 @@ export class SymbolsMeanwhile implements KernelSymbols {
   }
 
   #keep(former: KernelSymbols): void {
-    if (this.#former.length < MOST_FORMER) this.#former.push(former);
+    if (this.#former.length < MAX_FORMER) this.#former.push(former);
     else this.#isCut = true;
   }
 

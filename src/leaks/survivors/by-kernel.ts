@@ -60,7 +60,7 @@ export function lookupByKernel(
 }
 
 /** No slab is larger: MAX_ORDER of mm/slub.c is that of the buddy allocator. */
-const MOST_SLAB_FRAMES = 2 ** 10;
+const MAX_SLAB_FRAMES = 2 ** 10;
 
 /** The part of the frame and area finder that is used here. */
 interface KnownPlaces {
@@ -161,7 +161,7 @@ export class BlockFinder {
   #slabOf(frame: number, cache: bigint, slotSize: number): Slab {
     if (this.#slab?.frame === frame) return this.#slab.slab;
     // Limit for a circular list.
-    const objects = Math.ceil((MOST_SLAB_FRAMES * this.#kernel.facts.pageSize) / slotSize);
+    const objects = Math.ceil((MAX_SLAB_FRAMES * this.#kernel.facts.pageSize) / slotSize);
     const slab = { page: this.#kernel.pages.pageOfFrame(frame), cache, objects };
     this.#slab = { frame, slab };
     return slab;

@@ -66,7 +66,7 @@ function numberIn(source: Pick<HostSource, 'readText'>, path: string): number | 
 }
 
 /** Words read at once: the page, and the following ones of its block, which has at most 2^10 frames. */
-export const MOST_WORDS = 1025;
+export const MAX_WORDS = 1025;
 
 const PLACES_OF: Readonly<Partial<Record<FlagKind, Place>>> = {
   free: 'free',
@@ -101,7 +101,7 @@ function byFlags(flags: FrameFile, { place, order }: Survivor): Found {
   const at = 8 * (Number(place) - start);
   let words: Buffer;
   try {
-    words = flags.words(start, Math.min(MOST_WORDS, size + 1));
+    words = flags.words(start, Math.min(MAX_WORDS, size + 1));
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return unplaced('unreadable');

@@ -33,8 +33,8 @@ export interface WorkerOptions extends WorkerLimits {
 
 export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFailure };
 
-const MOST_ANSWER = 64 * 2 ** 20;
-const MOST_WORDS = 16 * 2 ** 10;
+const MAX_ANSWER = 64 * 2 ** 20;
+const MAX_WORDS = 16 * 2 ** 10;
 const LOOK_MS = 200;
 /** A timer fires this late only if this process itself was stopped or blocked. */
 const LATE_MS = 1000;
@@ -86,7 +86,7 @@ class Run {
     child.stdin?.on('error', () => undefined);
     child.stdout?.on('data', (piece: Buffer) => this.#take(piece));
     child.stderr?.on('data', (piece: Buffer) => {
-      if (this.#words.length < MOST_WORDS) this.#words += piece.toString('latin1');
+      if (this.#words.length < MAX_WORDS) this.#words += piece.toString('latin1');
     });
     const { signal, onProgress } = limits.served ?? {};
     if (onProgress) child.on('message', (message) => onProgress(message as WorkerProgress));
@@ -125,7 +125,7 @@ class Run {
   #take(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#length += piece.length;
-    if (this.#length > MOST_ANSWER) this.end('worker-failed', 'the answer of the worker is too long');
+    if (this.#length > MAX_ANSWER) this.end('worker-failed', 'the answer of the worker is too long');
   }
 
   #poll(): void {

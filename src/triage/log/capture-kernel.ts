@@ -22,7 +22,7 @@ const SAVED = /saving vmcore complete|saved vmcore in |makedumpfile Completed|Th
 /** Words of all these lines. */
 export const CAPTURE_LINES = [CAPTURE, SAVED, ...Object.values(FAILURES)].map(({ source }) => source);
 
-const MOST_EVIDENCE = 4;
+const MAX_EVIDENCE = 4;
 
 /** Recognizes why a capture kernel (kdump) saved no dump, in the log of one boot. */
 export class CaptureKernelReader {
@@ -44,7 +44,7 @@ export class CaptureKernelReader {
     if (reason === undefined) return;
     const lines = this.#lines.get(reason) ?? [];
     this.#lines.set(reason, lines);
-    if (lines.length < MOST_EVIDENCE) lines.push(evidence());
+    if (lines.length < MAX_EVIDENCE) lines.push(evidence());
   }
 
   /** @param finding any finding of this boot */
@@ -72,7 +72,7 @@ export class CaptureKernelReader {
     this.#kills = this.#killedBytes = 0;
     if (!isCapture || isSaved || reason === undefined) return undefined;
     const figures = { reason, ...memory };
-    return found('no-dump', 'warning', figures, undefined, { evidence: evidence.slice(0, MOST_EVIDENCE) });
+    return found('no-dump', 'warning', figures, undefined, { evidence: evidence.slice(0, MAX_EVIDENCE) });
   }
 }
 

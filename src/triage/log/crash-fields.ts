@@ -20,8 +20,8 @@ const ACCESS =
 const FRAME =
   /^(?:<\w+> *)?(?:\[<?(?:0x)?[0-9a-f]+>?\] +){0,2}(?<guess>\? )?(?<symbol>[\w.]+)(?:\+(?<offset>0x[0-9a-f]+)\/0x[0-9a-f]+)?(?: \[(?<module>[\w-]+)[^\]]*\])?(?: (?<source>[\w./-]+\.\w+:\d+))?(?<inline> \[inline\])?$/;
 
-const MOST_FRAMES = 64;
-const MOST_MODULES = 512;
+const MAX_FRAMES = 64;
+const MAX_MODULES = 512;
 
 const STACKS = [
   ['stack', /^(?:Call [Tt]race:|Backtrace:|backtrace)/],
@@ -52,7 +52,7 @@ export function crashFields(lines: readonly string[]): Fields {
   for (const line of lines) {
     const start = STACKS.find(([, begins]) => begins.test(line));
     if (start) into = stacks[start[0]].length === 0 ? stacks[start[0]] : undefined;
-    else if (into && into.length < MOST_FRAMES && !takeFrame(into, line) && into.length > 0) into = undefined;
+    else if (into && into.length < MAX_FRAMES && !takeFrame(into, line) && into.length > 0) into = undefined;
     takeTask(found, line);
     const { kind, bytes, address, kfence, fault } = ACCESS.exec(line)?.groups ?? {};
     const access = kind ?? kfence ?? fault;
@@ -104,7 +104,7 @@ function takeFrame(frames: PrintedFrame[], line: string): boolean {
 function modulesOf(line: string): string[] {
   const [, list = ''] = /^Modules linked in: ?(.*)$/.exec(line) ?? [];
   const names = list.replace(/\[last unloaded: .*/, '').match(/[\w-]+(?:\([A-Z+-]+\))?/g) ?? [];
-  return names.slice(0, MOST_MODULES).map((name) => name.replace(/\(.*/, ''));
+  return names.slice(0, MAX_MODULES).map((name) => name.replace(/\(.*/, ''));
 }
 
 function numberOf(text: string | undefined): number | null {
@@ -112,7 +112,7 @@ function numberOf(text: string | undefined): number | null {
 }
 
 /** Maximum length of a title. More text is useless for a search: other lines are mixed in. */
-const MOST_LETTERS = 120;
+const MAX_LETTERS = 120;
 
 /** Parts that differ between reports of the same fault, with their placeholders, as in syzbot's titles. */
 const VARIABLE: readonly (readonly [RegExp, string])[] = [
@@ -127,12 +127,12 @@ const VARIABLE: readonly (readonly [RegExp, string])[] = [
 
 /** A title without addresses, numbers and line numbers. @param text untrusted */
 export function plainTitle(text: string): string {
-  let title = text.slice(0, 4 * MOST_LETTERS);
+  let title = text.slice(0, 4 * MAX_LETTERS);
   for (const [what, name] of VARIABLE) title = title.replace(what, name);
   return title
     .replace(/\s+/g, ' ')
     .replace(/[^ -~]/g, '')
-    .slice(0, MOST_LETTERS)
+    .slice(0, MAX_LETTERS)
     .trim();
 }
 

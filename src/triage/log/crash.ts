@@ -45,14 +45,14 @@ interface Open extends Start {
 }
 
 /** Maximum number of lines of a report: registers, held locks, stack traces of all CPUs. */
-const MOST_LINES = 1000;
+const MAX_LINES = 1000;
 /** Maximum number of open reports: more than the CPUs that print at once. */
-const MOST_OPEN = 256;
+const MAX_OPEN = 256;
 /** A report with more lines already has its stack trace, and that of a following panic is the same. */
 const WHOLE_LINES = 22;
 
 /** A report ends after this many messages without one of its own. */
-const MOST_OTHERS = 2000;
+const MAX_OTHERS = 2000;
 
 const END = /^---\[ end (?:trace|Kernel panic)/;
 const COUNT = / \[#(\d+)\]/;
@@ -64,7 +64,7 @@ const OTHER_TRACE = /vmalloc: allocation failure:|FAULT_INJECTION: forcing a fai
 /** A CPU that stalls RCU (print_cpu_stall_info): `2-...0: (0 ticks this GP) …`. */
 const STALLED = /^(?:rcu: )?[ \t]*(\d+)-[-.?!A-Za-z0-9]{2,6}: \(/;
 /** Maximum length of their list. */
-const MOST_CPUS = 64;
+const MAX_CPUS = 64;
 const REPLAYED = /\*\* replaying previous printk message \*\*/;
 
 /** Assembles reports from messages, separately for each task or interrupt if the log records the caller. */
@@ -79,7 +79,7 @@ export class CrashReader {
   }
 
   *take(message: LogMessage): Generator<Found> {
-    if (++this.#messages % MOST_OTHERS === 0) yield* this.#endOld();
+    if (++this.#messages % MAX_OTHERS === 0) yield* this.#endOld();
     const key = this.#continues(message) ? 'printk' : contextOf(message);
     const open = this.#open.get(key);
     if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
@@ -114,7 +114,7 @@ export class CrashReader {
 
   *#endOld(): Generator<Found> {
     for (const [key, open] of [...this.#open])
-      if (open.newest < this.#messages - MOST_OTHERS) yield* this.#close(key, open);
+      if (open.newest < this.#messages - MAX_OTHERS) yield* this.#close(key, open);
   }
 
   *#begin(key: string, start: Start, message: LogMessage, interrupted: Open | undefined): Generator<Found> {
@@ -135,7 +135,7 @@ export class CrashReader {
     this.#open.set(key, open);
     yield* this.#add(key, open, message);
     const [oldest] = this.#open;
-    if (this.#open.size > MOST_OPEN && oldest) yield* this.#close(...oldest);
+    if (this.#open.size > MAX_OPEN && oldest) yield* this.#close(...oldest);
   }
 
   *#add(key: string, open: Open, message: LogMessage): Generator<Found> {
@@ -151,7 +151,7 @@ export class CrashReader {
     }
     if (text.includes('Sending NMI from CPU')) open.allCpus = true;
     if (OTHER_TRACE.test(text)) open.mixed = true;
-    if (END.test(text) || open.lines.length >= MOST_LINES) yield* this.#close(key, open);
+    if (END.test(text) || open.lines.length >= MAX_LINES) yield* this.#close(key, open);
   }
 
   *#close(key: string, open: Open): Generator<Found> {
@@ -197,7 +197,7 @@ function note(open: Open, message: LogMessage): void {
   const { figures, evidence, pattern } = open;
   const stalled = pattern.code === 'rcu-stall' ? STALLED.exec(message.text)?.[1] : undefined;
   if (stalled !== undefined && !message.text.includes('detected')) {
-    figures.cpus = figures.cpus === undefined ? stalled : `${figures.cpus} ${stalled}`.slice(0, MOST_CPUS);
+    figures.cpus = figures.cpus === undefined ? stalled : `${figures.cpus} ${stalled}`.slice(0, MAX_CPUS);
     figures.cpu ??= Number(stalled);
   }
   if (pattern.code !== 'oops') return;

@@ -8,14 +8,14 @@ export interface LogLine {
   /** Null: a text log without timestamps. */
   readonly timestamp: bigint | null;
   readonly printedTime?: string;
-  /** Trimmed, and at most `MOST_LINE` characters. Untrusted. */
+  /** Trimmed, and at most `MAX_LINE` characters. Untrusted. */
   readonly text: string;
 }
 
 /** A message, by its first line: further lines may be part of a name that contains a newline. */
 export interface LogMessage extends LogLine {
   readonly caller: LogCaller | null;
-  /** Complete text, trimmed, and at most `MOST_LINE` characters. Untrusted. */
+  /** Complete text, trimmed, and at most `MAX_LINE` characters. Untrusted. */
   readonly whole: string;
   /** Lines after the first. */
   readonly further: readonly string[];
@@ -27,8 +27,8 @@ export interface LogMessage extends LogLine {
 }
 
 /** Maximum length of a line: nothing relevant follows. */
-const MOST_LINE = 1024;
-const MOST_LINES = 64;
+const MAX_LINE = 1024;
+const MAX_LINES = 64;
 
 /** Lines of kernel messages, without those of programs. */
 export function* linesOf(records: Iterable<LogRecord | TextRecord>): Generator<LogLine> {
@@ -45,7 +45,7 @@ export function messageOf(record: LogRecord | TextRecord): LogMessage | undefine
   if (!isOfKernel(record)) return undefined;
   const { seq, timestamp, caller } = record;
   const whole = cut(record.text.trimStart());
-  const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MOST_LINES) : [whole];
+  const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MAX_LINES) : [whole];
   const ofText = 'bare' in record;
   return {
     seq,
@@ -66,7 +66,7 @@ function wallTime({ printedTime }: TextRecord): { printedTime?: string } {
 }
 
 function cut(line: string): string {
-  return line.slice(0, MOST_LINE).trim();
+  return line.slice(0, MAX_LINE).trim();
 }
 
 /**
@@ -126,10 +126,10 @@ export interface ReportReader {
 }
 
 /** Maximum number of callers with open reports: more than the CPUs that print at once. */
-const MOST_OPEN = 256;
+const MAX_OPEN = 256;
 
 /** A report ends after this many messages: task tables are that long. */
-const MOST_MESSAGES = 50_000;
+const MAX_MESSAGES = 50_000;
 
 /**
  * One reader for each task or interrupt that prints: CPUs print at the same time, and their messages are
@@ -153,7 +153,7 @@ export class ByCaller {
 
   *take(message: LogMessage): Generator<Finding | undefined> {
     const { caller } = message;
-    if (this.#open.size > 0 && ++this.#messages % MOST_MESSAGES === 0) yield this.#endOldest();
+    if (this.#open.size > 0 && ++this.#messages % MAX_MESSAGES === 0) yield this.#endOldest();
     const key = caller === null ? '' : `${caller.kind} ${caller.id}`;
     const known = this.#open.get(key);
     const reader = known ?? this.#idle;
@@ -163,7 +163,7 @@ export class ByCaller {
     } else if (reader.isOpen) {
       this.#open.set(key, reader);
       this.#idle = this.#make();
-      if (this.#open.size > MOST_OPEN) yield this.#endOldest();
+      if (this.#open.size > MAX_OPEN) yield this.#endOldest();
     }
   }
 

@@ -28,16 +28,16 @@ import { shortageFigures } from './shortage.js';
  * Maximum number of findings of one code and severity, so that a flood of one kind hides no other. The last
  * one represents the rest, with their number.
  */
-const MOST_ALIKE = 50;
+const MAX_ALIKE = 50;
 
 /** Maximum length of a program's line that is looked at. */
-const MOST_TEXT = 1024;
+const MAX_TEXT = 1024;
 
 /** Figures that identify duplicates of findings with several lines. */
 const SAME = ['scope', 'cgroup', 'comm', 'order'];
 
 /** Maximum number of lines of a finding: the first one, and the last ones. */
-const MOST_EVIDENCE = 4;
+const MAX_EVIDENCE = 4;
 
 /**
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
@@ -90,8 +90,8 @@ export class LogFindings {
     if (boot !== this.#boot) this.#endReports();
     this.#boot = boot;
     // Programs of kdump also write to the kernel log.
-    this.#capture.take(message?.whole ?? record.text.slice(0, MOST_TEXT), () =>
-      evidenceOf(message ?? { ...record, text: record.text.slice(0, MOST_TEXT) }),
+    this.#capture.take(message?.whole ?? record.text.slice(0, MAX_TEXT), () =>
+      evidenceOf(message ?? { ...record, text: record.text.slice(0, MAX_TEXT) }),
     );
     if (message === undefined) return;
     for (const { reader, by } of this.#readers)
@@ -156,7 +156,7 @@ class Found {
     const own = JSON.stringify([boot, finding.code, ...same]);
     const many = this.#alike.get(alike) ?? 0;
     const isNew = !this.#byKey.has(own);
-    if (isNew && many >= MOST_ALIKE) {
+    if (isNew && many >= MAX_ALIKE) {
       const others = (this.#byKey.get(alike)?.others ?? -1) + 1;
       this.#byKey.set(alike, { ...finding, times: 1, others, boot });
       return;
@@ -165,7 +165,7 @@ class Found {
     const before = this.#byKey.get(own);
     const evidence = [...(before?.evidence ?? []), ...finding.evidence];
     const kept =
-      evidence.length > MOST_EVIDENCE ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)] : evidence;
+      evidence.length > MAX_EVIDENCE ? [...evidence.slice(0, 1), ...evidence.slice(1 - MAX_EVIDENCE)] : evidence;
     const times = (before?.times ?? 0) + 1;
     // A complete report names it better than an incomplete one.
     const named = before?.report?.corrupted === null ? before : finding;
@@ -209,10 +209,10 @@ const VMALLOC_SIZE = /^vmalloc: allocation failure: (?<size>(?:allocated \d+ of 
 const ALLOCATORS =
   /^_*(?:dma_|page_frag_|alloc_|get_free_pages?|get_zeroed_page|vmalloc|vzalloc|new_slab|cache_grow|kvm?alloc|module_alloc|rmqueue)/;
 /** Maximum number of lines of a report before its memory figures. */
-const MOST_HEADER = 100;
+const MAX_HEADER = 100;
 
 /** Maximum number of lines of a report: registers, a stack trace, and memory figures. */
-const MOST_LINES = 400;
+const MAX_LINES = 400;
 
 /** Recognizes failures of the page allocator in the log, line by line (`warn_alloc`, mm/page_alloc.c). */
 class AllocationFailureReader implements ReportReader {
@@ -254,9 +254,9 @@ class AllocationFailureReader implements ReportReader {
     // This line belongs to the next report: the last line of this one was not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
     const isOfMemory = report.memory.takeMessage(line);
-    if (!isOfMemory && report.header.length < MOST_HEADER && !/^(?:<\w+> *)?(?:\[<\w+>\] )?\? /.test(line.text))
+    if (!isOfMemory && report.header.length < MAX_HEADER && !/^(?:<\w+> *)?(?:\[<\w+>\] )?\? /.test(line.text))
       report.header.push(line.text);
-    const isLast = /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
+    const isLast = /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MAX_LINES;
     return isLast ? this.end() : undefined;
   }
 

@@ -25,9 +25,9 @@ export interface MemInfoShown {
 }
 
 /** Maximum number of names in an untrusted log. */
-const MOST_NAMES = 64;
-const MOST_ZONES = 4096;
-const MOST_ROWS = 100;
+const MAX_NAMES = 64;
+const MAX_ZONES = 4096;
+const MAX_ROWS = 100;
 
 const COUNTS = /^(?:[a-z_]+:\d+ ?)+$/;
 // Without CONFIG_NUMA a zone's line does not name the node (show_node).
@@ -86,7 +86,7 @@ export class MemInfoReader {
     if (COUNTS.test(line)) {
       for (const pair of line.split(' ')) {
         const [name = '', count] = pair.split(':');
-        if (this.#pages.size < MOST_NAMES) this.#pages.set(name, Number(count));
+        if (this.#pages.size < MAX_NAMES) this.#pages.set(name, Number(count));
       }
       return true;
     }
@@ -111,13 +111,13 @@ export class MemInfoReader {
         reserves: [],
         freeBlocks: null,
       };
-      if (this.#zones.size >= MOST_ZONES) return true;
+      if (this.#zones.size >= MAX_ZONES) return true;
       this.#zones.set(`${node ?? 0} ${name}`, this.#last);
       this.#fields.zone.push(fields);
       return true;
     }
     if (NODE.test(line)) {
-      if (this.#fields.node.length < MOST_ZONES) this.#fields.node.push(fieldsIn(line));
+      if (this.#fields.node.length < MAX_ZONES) this.#fields.node.push(fieldsIn(line));
       return true;
     }
     const reserves = /^lowmem_reserve\[\]:((?: \d+){1,16})$/.exec(line)?.[1];
@@ -139,7 +139,7 @@ export class MemInfoReader {
       blocks.every(({ order, kib }) => kib === first * 2 ** order) &&
       blocks.reduce((sum, { count, kib }) => sum + count * kib, 0) === Number(total);
     if (!isWhole) this.#blocks = null;
-    if (!isWhole || (this.#blocks?.length ?? 0) > MOST_ZONES) return true;
+    if (!isWhole || (this.#blocks?.length ?? 0) > MAX_ZONES) return true;
     this.#pageSize ??= first * 1024;
     const freeBlocks = blocks.map(({ kib: _, ...block }) => block);
     this.#blocks?.push(...freeBlocks);
@@ -182,7 +182,7 @@ export class MemInfoReader {
       const [, size, unit = '', calls, place = ''] = site;
       const power = UNITS.indexOf(unit.charAt(0).toUpperCase());
       const aboutBytes = Math.round(Number(size) * 1024 ** power);
-      if (this.#sites.length < MOST_ROWS) this.#sites.push({ site: place, calls: Number(calls), aboutBytes });
+      if (this.#sites.length < MAX_ROWS) this.#sites.push({ site: place, calls: Number(calls), aboutBytes });
     }
     return site !== null;
   }
@@ -220,7 +220,7 @@ function fieldsIn(line: string): Fields {
 
 function keepLargest<T>(list: T[], one: T, size: (one: T) => number): void {
   list.push(one);
-  if (list.length > 2 * MOST_ROWS) list.sort((a, b) => size(b) - size(a)).splice(MOST_ROWS);
+  if (list.length > 2 * MAX_ROWS) list.sort((a, b) => size(b) - size(a)).splice(MAX_ROWS);
 }
 
 /** Counters of pages that are part of MemTotal and of no other counter used here. */

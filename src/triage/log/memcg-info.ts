@@ -9,8 +9,8 @@ const COUNTER = /^([a-z][a-z0-9_]{1,63}) (\d+)$/;
 const PAIR = /([a-z_]+):(\d+)KB/g;
 
 /** Maximum number of cgroup limits in a report of an untrusted log. */
-const MOST_GROUPS = 64;
-const MOST_COUNTERS = 128;
+const MAX_GROUPS = 64;
+const MAX_COUNTERS = 128;
 
 /**
  * Whether a limit is PAGE_COUNTER_MAX or RES_COUNTER_MAX in KiB, for 64-bit and 32-bit kernels with any page
@@ -56,7 +56,7 @@ export class MemcgReader {
     if (counter && this.#counters) {
       const [, name = '', value] = counter;
       // An unset limit is the largest number of pages: it is left out.
-      if (Object.keys(this.#counters).length < MOST_COUNTERS && Number.isSafeInteger(Number(value)))
+      if (Object.keys(this.#counters).length < MAX_COUNTERS && Number.isSafeInteger(Number(value)))
         this.#counters[name] = Number(value);
       return true;
     }
@@ -72,7 +72,7 @@ export class MemcgReader {
       [...pairs.matchAll(PAIR)].map(([, name = '', kib]) => [name, Number(kib) * 1024]),
     );
     this.#counters = pairs === '' ? counters : undefined;
-    if (this.#groups.length < MOST_GROUPS) this.#groups.push({ path, counters });
+    if (this.#groups.length < MAX_GROUPS) this.#groups.push({ path, counters });
     // The tree is printed starting with the memcg at its limit.
     if (path !== '') this.group ??= path;
     return true;

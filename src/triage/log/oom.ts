@@ -46,13 +46,13 @@ const HINTS = ['oom', 'ill', 'emory', ' pid '];
  * Maximum number of lines after a kill that are searched for more of its report; maximum number of unrelated
  * lines within a report.
  */
-const MOST_AFTER = 64;
-const MOST_FOREIGN = 400;
+const MAX_AFTER = 64;
+const MAX_FOREIGN = 400;
 /** Maximum number of lines before the counters: task, hardware, stack trace. */
-const MOST_HEADER = 200;
+const MAX_HEADER = 200;
 /** Maximum number of victims that are kept for one report. */
-const MOST_VICTIMS = 100;
-const MOST_REAPED = 256;
+const MAX_VICTIMS = 100;
+const MAX_REAPED = 256;
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
@@ -71,7 +71,7 @@ export class Reaper {
     this.#said.delete(pid);
     this.#said.set(pid, { seq, how: groups.pid === undefined ? 'failed' : 'reaped' });
     const [oldest] = this.#said.keys();
-    if (this.#said.size > MOST_REAPED && oldest !== undefined) this.#said.delete(oldest);
+    if (this.#said.size > MAX_REAPED && oldest !== undefined) this.#said.delete(oldest);
     return true;
   }
 
@@ -135,7 +135,7 @@ class Report {
     this.outcome = 'killed';
     this.#killed++;
     this.#after = 0;
-    if (this.#kills.length < MOST_VICTIMS) this.#kills.push({ seq: line.seq, groups });
+    if (this.#kills.length < MAX_VICTIMS) this.#kills.push({ seq: line.seq, groups });
   }
 
   /** @returns whether the report has ended */
@@ -154,9 +154,9 @@ class Report {
       this.#memory.takeMessage(line) ||
       this.#tasks.take(line.whole);
     this.#foreign = isOwn ? 0 : this.#foreign + 1;
-    if (!isOwn && this.#header.length < MOST_HEADER && this.#memory.shown() === undefined)
+    if (!isOwn && this.#header.length < MAX_HEADER && this.#memory.shown() === undefined)
       this.#header.push(...(/\bcomm:/i.test(line.text) ? [line.whole] : [line.text, ...line.further]));
-    return this.#foreign > MOST_FOREIGN;
+    return this.#foreign > MAX_FOREIGN;
   }
 
   #takeWho(line: LogMessage): void {
@@ -191,7 +191,7 @@ class Report {
     if (together) this.#together = together.group;
     const sharing = line.ofCommand ? undefined : groupsIn(line, SHARING);
     if (sharing) this.kill(line, sharing);
-    return ++this.#after < MOST_AFTER;
+    return ++this.#after < MAX_AFTER;
   }
 
   finding(pageSizeTold: number, reaper: Reaper): Finding {

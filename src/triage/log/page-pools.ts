@@ -6,7 +6,7 @@ const STALLED =
   /^page_pool_release_retry(?:\(\))?:? stalled pool shutdown:? (?:id (?<id>\d+), )?(?<pages>-?\d+) inflight (?<seconds>\d+) sec/;
 
 /** Maximum number of pools in an untrusted log. */
-const MOST_POOLS = 1000;
+const MAX_POOLS = 1000;
 
 interface Stalled {
   /** A negative count is an error of the driver's accounting, and no amount. */
@@ -27,7 +27,7 @@ export class PagePoolReader {
 
   take(line: LogLine): void {
     const { id = '', pages, seconds } = STALLED.exec(line.text)?.groups ?? {};
-    if (pages === undefined || (!this.#pools.has(id) && this.#pools.size >= MOST_POOLS)) return;
+    if (pages === undefined || (!this.#pools.has(id) && this.#pools.size >= MAX_POOLS)) return;
     this.#before ??= Number(pages);
     this.#pools.set(id, { pages: Number(pages), seconds: Number(seconds), line });
   }

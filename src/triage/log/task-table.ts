@@ -15,9 +15,9 @@ interface Row {
 }
 
 /** Maximum number of tasks; the largest are kept. */
-const MOST_KEPT = 100;
+const MAX_KEPT = 100;
 /** Maximum number of names; other processes are counted as one group. */
-const MOST_NAMES = 4096;
+const MAX_NAMES = 4096;
 
 const HEADER = /^\[ *pid *\] +(\S.* name)$/;
 
@@ -77,12 +77,12 @@ export class TaskTable {
     this.tasks++;
     this.#all = added(this.#all, row);
     if (row.rss > (this.#most?.rss ?? -1)) this.#most = row;
-    if (this.#rows.size < MOST_NAMES) this.#rows.set(row.pid, row);
-    const name = this.#byName.has(row.name) || this.#byName.size < MOST_NAMES ? row.name : '';
+    if (this.#rows.size < MAX_NAMES) this.#rows.set(row.pid, row);
+    const name = this.#byName.has(row.name) || this.#byName.size < MAX_NAMES ? row.name : '';
     const group = this.#byName.get(name);
     this.#byName.set(name, { ...added(group, row), name, count: (group?.count ?? 0) + 1 });
     this.#kept.push(row);
-    if (this.#kept.length > 2 * MOST_KEPT) largestFirst(this.#kept).splice(MOST_KEPT);
+    if (this.#kept.length > 2 * MAX_KEPT) largestFirst(this.#kept).splice(MAX_KEPT);
   }
 
   /** Sums of all tasks, bytes; null: there is no table. */
@@ -92,7 +92,7 @@ export class TaskTable {
 
   largest(pageSize: number): ListedTask[] {
     return largestFirst(this.#kept)
-      .slice(0, MOST_KEPT)
+      .slice(0, MAX_KEPT)
       .map((row) => taskOf(row, pageSize));
   }
 
@@ -103,7 +103,7 @@ export class TaskTable {
 
   byName(pageSize: number): TaskGroup[] {
     return largestFirst([...this.#byName.values()])
-      .slice(0, MOST_KEPT)
+      .slice(0, MAX_KEPT)
       .map((group) => ({ name: group.name, tasks: group.count, ...memoryOf(group, pageSize) }));
   }
 

@@ -110,9 +110,9 @@ function each(list: readonly Undecided[]): Undecided[] {
 }
 
 /** Maximum number of distinct captures of one rule's pattern. */
-const MOST_DIFFERENT = 50;
+const MAX_DIFFERENT = 50;
 /** Maximum number of lines of a finding: the first one, and the last ones. */
-const MOST_EVIDENCE = 4;
+const MAX_EVIDENCE = 4;
 
 interface Group {
   readonly captures: Figures;
@@ -133,7 +133,7 @@ function linesLike(pattern: Pattern, facts: RuleFacts): Match[] {
     const key = JSON.stringify(captures);
     let group = groups.get(key);
     if (!group) {
-      if (groups.size >= MOST_DIFFERENT) {
+      if (groups.size >= MAX_DIFFERENT) {
         others++;
         continue;
       }
@@ -142,7 +142,7 @@ function linesLike(pattern: Pattern, facts: RuleFacts): Match[] {
     }
     group.times++;
     group.evidence.push(evidenceOf(line));
-    if (group.evidence.length > MOST_EVIDENCE) group.evidence.splice(1, 1);
+    if (group.evidence.length > MAX_EVIDENCE) group.evidence.splice(1, 1);
   }
   const list = [...groups.values()];
   if (list.length > 0)

@@ -2,10 +2,10 @@
 export type Captures = Readonly<Record<string, string | number>>;
 
 /** Maximum length and number of parts of a pattern: its cost on untrusted text is limited. */
-export const MOST_PATTERN = 512;
+export const MAX_PATTERN = 512;
 
 /** Numbers with more digits are not exact. */
-const MOST_DIGITS = 15;
+const MAX_DIGITS = 15;
 
 type Part =
   | { readonly kind: 'text'; readonly text: string }
@@ -99,7 +99,7 @@ function matchedAt(block: Block, text: string, start: number): Met | undefined {
     }
     const digits = digitsAt(text, at);
     // A match must not begin within a number.
-    if (digits === 0 || digits > MOST_DIGITS || (at === start && isDigit(text, at - 1))) return undefined;
+    if (digits === 0 || digits > MAX_DIGITS || (at === start && isDigit(text, at - 1))) return undefined;
     numbers[part.name] = Number(text.slice(at, at + digits));
     at += digits;
   }
@@ -108,7 +108,7 @@ function matchedAt(block: Block, text: string, start: number): Met | undefined {
 
 function digitsAt(text: string, at: number): number {
   let end = at;
-  while (end - at <= MOST_DIGITS && isDigit(text, end)) end++;
+  while (end - at <= MAX_DIGITS && isDigit(text, end)) end++;
   return end - at;
 }
 
@@ -121,7 +121,7 @@ const CAPTURE = /^\{([a-zA-Z][a-zA-Z0-9]{0,31})(:number)?\}/;
 
 function parsed(source: string): Part[] {
   if (source === '') throw new SyntaxError('the pattern is empty');
-  if (source.length > MOST_PATTERN) throw new SyntaxError(`the pattern is longer than ${MOST_PATTERN} characters`);
+  if (source.length > MAX_PATTERN) throw new SyntaxError(`the pattern is longer than ${MAX_PATTERN} characters`);
   const parts: Part[] = [];
   let text = '';
   const add = (part: Part) => {

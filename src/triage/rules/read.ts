@@ -12,10 +12,10 @@ export class RulesError extends KdumpMemError<'wrong-rules'> {
 }
 
 /** Maximum size of a rules file. */
-export const MOST_RULES_BYTES = 2 ** 20;
+export const MAX_RULES_BYTES = 2 ** 20;
 
 /** Maximum number of errors reported for one file. */
-const MOST_TOLD = 1;
+const MAX_TOLD = 1;
 
 /**
  * Parses a rules file, YAML or JSON.
@@ -45,11 +45,11 @@ export function readRules(name: string, text: string): Rules {
   }
   const { data, error } = rulesSchema.safeParse(value);
   if (error) {
-    const listed = error.issues.slice(0, MOST_TOLD).map((issue) => {
+    const listed = error.issues.slice(0, MAX_TOLD).map((issue) => {
       const { path, words } = issueOf(issue);
       return `${at(path)}: ${words}`;
     });
-    const left = error.issues.length - MOST_TOLD;
+    const left = error.issues.length - MAX_TOLD;
     throw new RulesError(`${listed.join('; ')}${left > 0 ? ` (and ${left} more)` : ''}`);
   }
   for (const [index, rule] of data.rules.entries()) {

@@ -8,8 +8,8 @@ import { Pattern } from './pattern.js';
 
 /** A file of custom rules, version 1. Docs: docs/rules.md. */
 
-const MOST_WORDS = 1000;
-const words = z.string().trim().min(1).max(MOST_WORDS);
+const MAX_WORDS = 1000;
+const words = z.string().trim().min(1).max(MAX_WORDS);
 
 const pattern = z.string().transform((source, context) => {
   try {

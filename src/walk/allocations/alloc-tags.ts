@@ -22,10 +22,10 @@ export interface AllocationTag {
 /** CODETAG_FLAG_INACCURATE, since 6.18; flags were unused before. */
 const INACCURATE = 1;
 /** Modules with tags, and tags in all: a kernel has some thousands of them. */
-const MOST_MODULES = 4096;
-const MOST_TAGS = 2 ** 20;
+const MAX_MODULES = 4096;
+const MAX_TAGS = 2 ** 20;
 /** Bytes of a path, a function or a module; a power of two. */
-const MOST_TEXT = 256;
+const MAX_TEXT = 256;
 
 /**
  * Whether the kernel profiles allocations (CONFIG_MEM_ALLOC_PROFILING, since 6.10). Its types may exist where
@@ -104,12 +104,12 @@ export class AllocationTags {
     if (size !== this.#tag.size)
       throw unsupportedLayout(`struct alloc_tag has ${this.#tag.size} bytes, but tags have ${size}`);
     const count = view.number('count');
-    if (count > MOST_TAGS) throw damaged(`${count} allocation tags`);
+    if (count > MAX_TAGS) throw damaged(`${count} allocation tags`);
     const modules = new XarrayReader(kernel);
     const owner = new StructReader(kernel, 'codetag_module', ['mod', 'range.start', 'range.stop'] as const);
     let found = 0;
     // Identifiers of unloaded modules are unused.
-    for (let id = 0; found < count && id < MOST_MODULES; id++) {
+    for (let id = 0; found < count && id < MAX_MODULES; id++) {
       const entry = modules.load(view.pointer('mod_idr.idr_rt.xa_head'), BigInt(id));
       if (entry === 0n) continue;
       const one = owner.read(entry);
@@ -169,7 +169,7 @@ export class AllocationTags {
   #text(address: bigint): string {
     const known = this.#texts.get(address);
     if (known !== undefined) return known;
-    const text = textAt(this.#kernel, 'a name of allocation profiling', address, MOST_TEXT);
+    const text = textAt(this.#kernel, 'a name of allocation profiling', address, MAX_TEXT);
     this.#texts.set(address, text);
     return text;
   }

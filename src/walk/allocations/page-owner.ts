@@ -29,7 +29,7 @@ export interface RecordVisitor {
 /** Entries per read: some pages of memory. */
 const PER_READ = 64;
 /** The buddy allocator returns no larger order. */
-const MOST_ORDER = 14;
+const MAX_ORDER = 14;
 
 /**
  * Whether page_owner notes allocations (`page_owner=on`, CONFIG_PAGE_OWNER).
@@ -80,7 +80,7 @@ export class PageOwner {
     const at = address + BigInt(this.#offset);
     const view = this.#entry.read(at);
     const [order, handle] = [view.number('order'), view.number('handle')];
-    if (order > MOST_ORDER) throw damaged(`page frame ${frame} has order ${order} in page_owner`);
+    if (order > MAX_ORDER) throw damaged(`page frame ${frame} has order ${order} in page_owner`);
     const more = <Path extends string, Value>(
       path: Path,
       read: (view: ReturnType<StructReader<Path>['read']>) => Value,
@@ -131,7 +131,7 @@ export class PageOwner {
     const entry = base + this.#offset;
     const order = view.getUint16(entry + this.#entry.offset('order'), true);
     const handle = view.getUint32(entry + this.#entry.offset('handle'), true);
-    if (order > MOST_ORDER) visitor.lost(1, damaged(`page frame ${frame} has order ${order} in page_owner`));
+    if (order > MAX_ORDER) visitor.lost(1, damaged(`page frame ${frame} has order ${order} in page_owner`));
     else visitor.allocated(frame, handle, order);
   }
 
@@ -143,7 +143,7 @@ export class PageOwner {
 /** PAGE_EXT_INVALID of `mem_section.page_ext`, since 6.1. */
 const INVALID = 1n;
 
-const MOST_SIZE = 1024;
+const MAX_SIZE = 1024;
 
 /** Data beside each `struct page`, in an array for each memory section (mm/page_ext.c). */
 export class PageExtensions {
@@ -160,7 +160,7 @@ export class PageExtensions {
     this.#section = new StructReader(kernel, 'mem_section', ['page_ext']);
     const at = needSymbol(kernel, 'page_ext_size');
     const size = pointerPartOf(kernel, 'page_ext_size', at, at);
-    if (size > MOST_SIZE || size % 8n !== 0n) throw damaged(`page_ext_size is ${size}`);
+    if (size > MAX_SIZE || size % 8n !== 0n) throw damaged(`page_ext_size is ${size}`);
     this.size = Number(size);
   }
 

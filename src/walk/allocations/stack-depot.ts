@@ -19,10 +19,10 @@ export interface DepotStack {
 const ALIGN = 2 ** 4;
 
 /** CONFIG_STACKDEPOT_MAX_FRAMES is at most 256. */
-const MOST_FRAMES = 256;
+const MAX_FRAMES = 256;
 
 /** Number of stacks that are kept: some thousands exist. */
-const MOST_KEPT = 2 ** 16;
+const MAX_KEPT = 2 ** 16;
 
 /** refcount_t of a stack that page_owner does not count (REFCOUNT_SATURATED). */
 const SATURATED = 0xc000_0000;
@@ -107,7 +107,7 @@ export class StackDepot {
     const known = this.#known.get(handle);
     if (known) return known;
     const stack = this.#read(handle);
-    if (this.#known.size < MOST_KEPT) this.#known.set(handle, stack);
+    if (this.#known.size < MAX_KEPT) this.#known.set(handle, stack);
     return stack;
   }
 
@@ -144,7 +144,7 @@ export class StackDepot {
   #addressesAt(address: bigint, handle: number, what: string): bigint[] {
     const count = this.#record.read(address).number('size');
     const end = bitsOf(handle, this.#offset) * ALIGN + this.#entries + count * 8;
-    if (count > MOST_FRAMES || end > 2 ** this.#offset.size * ALIGN)
+    if (count > MAX_FRAMES || end > 2 ** this.#offset.size * ALIGN)
       throw damaged(`${what} leads to a stack of ${count} functions`);
     const entries = address + BigInt(this.#entries);
     return pointersPartOf(this.#kernel, 'a stack of the depot', address, entries, count);

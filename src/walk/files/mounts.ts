@@ -18,7 +18,7 @@ export interface Mount {
 }
 
 /** Maximum number of mounts of one file system: a machine with many containers has about ten thousand. */
-const MOST_MOUNTS = 2 ** 17;
+const MAX_MOUNTS = 2 ** 17;
 
 /** Value that is no namespace's address. */
 const NO_NAMESPACE = 1n;
@@ -98,7 +98,7 @@ export class Mounts {
     if (known) return known;
     const found: Mount[] = [];
     for (const address of this.#addresses(superBlock)) {
-      if (found.length >= MOST_MOUNTS)
+      if (found.length >= MAX_MOUNTS)
         throw damaged(`mount list of the superblock ${hex(superBlock)} does not terminate (loop?)`);
       found.push(this.read(address));
     }
@@ -145,7 +145,7 @@ interface FileSystemFacts {
 }
 
 /** Names of file system types are short. */
-const MOST_NAME = 64;
+const MAX_NAME = 64;
 
 /** Reads file systems by super block, each once. */
 export class FileSystems {
@@ -173,7 +173,7 @@ export class FileSystems {
     if (known) return known;
     const view = this.#superBlock.read(superBlock);
     const type = view.pointer('s_type');
-    const fsType = textAt(this.#kernel, 'the name of a file system', this.#type.read(type).pointer('name'), MOST_NAME);
+    const fsType = textAt(this.#kernel, 'the name of a file system', this.#type.read(type).pointer('name'), MAX_NAME);
     if (fsType === '') throw damaged(`the type of the super block ${hex(superBlock)} has no name`);
     if (!this.#isListed(superBlock, type))
       throw damaged(`the super block ${hex(superBlock)} is not one of its type ${JSON.stringify(fsType)}`);
@@ -201,7 +201,7 @@ export class FileSystems {
     const found = new Set<bigint>();
     for (let node = list.read(type).pointer('fs_supers.first'); node !== 0n; ) {
       const view = instance.readContainer(node, 's_instances.next');
-      if (found.has(view.address) || found.size >= MOST_MOUNTS) return found;
+      if (found.has(view.address) || found.size >= MAX_MOUNTS) return found;
       found.add(view.address);
       node = view.pointer('s_instances.next');
     }

@@ -23,12 +23,12 @@ export interface FilePath {
  * NAME_MAX; nested directories are limited by PATH_MAX, which holds half as many
  * (include/uapi/linux/limits.h).
  */
-const MOST_NAME = 255;
-const MOST_FOLDERS = 2048;
+const MAX_NAME = 255;
+const MAX_FOLDERS = 2048;
 /** Maximum number of hard links searched for one that still has a name. */
-const MOST_LINKS = 64;
+const MAX_LINKS = 64;
 /** Maximum number of stacked mounts. */
-const MOST_MOUNTS = 64;
+const MAX_MOUNTS = 64;
 
 /** `dentry.d_flags` of a directory whose file system has a hash of its own (DCACHE_OP_HASH). */
 const OWN_HASH = 1;
@@ -134,7 +134,7 @@ export class Paths {
     const what = 'the dentries of an inode';
     let first: bigint | undefined;
     let node = readPartOf(this.#kernel, what, dentries, dentries, 8).getBigUint64(0, true);
-    for (let links = 0; node !== 0n && links < MOST_LINKS; links++) {
+    for (let links = 0; node !== 0n && links < MAX_LINKS; links++) {
       const dentry = node - this.#alias;
       first ??= dentry;
       if (!this.#name(dentry).unhashed) return dentry;
@@ -149,7 +149,7 @@ export class Paths {
     for (let at = dentry; ; ) {
       const { parent } = this.#name(at);
       if (parent === at) return up;
-      if (up.length >= MOST_FOLDERS) {
+      if (up.length >= MAX_FOLDERS) {
         throw damaged(`parent chain of the dentry ${hex(dentry)} does not terminate (loop?)`);
       }
       up.push(parent);
@@ -180,7 +180,7 @@ export class Paths {
   #throughMounts(from: readonly bigint[], first: Mount): string {
     let path = '';
     let [up, mount] = [from, first];
-    for (let mounts = 0; mounts < MOST_MOUNTS; mounts++) {
+    for (let mounts = 0; mounts < MAX_MOUNTS; mounts++) {
       const root = up.indexOf(mount.root);
       if (root < 0) throw damaged(`${hex(up[0]!)} is not below its mount`);
       if (root > 0) path = `${this.#below(up.slice(0, root + 1))}${path}`;
@@ -196,7 +196,7 @@ export class Paths {
     if (known) return known;
     const view = this.#dentry.read(dentry);
     const length = view.number('d_name.len');
-    if (length > MOST_NAME) throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
+    if (length > MAX_NAME) throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
     const at = view.pointer('d_name.name');
     const parent = view.pointer('d_parent');
     const unhashed = view.pointer('d_hash.pprev') === 0n;

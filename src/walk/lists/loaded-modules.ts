@@ -16,9 +16,9 @@ const STATES = ['live', 'coming', 'going', 'unformed'] as const satisfies Loaded
 
 type LoadedModule = ModulesAnswer['modules'][number];
 
-const MOST_MODULES = 4096;
+const MAX_MODULES = 4096;
 /** MODULE_NAME_LEN. */
-const MOST_NAME = 64;
+const MAX_NAME = 64;
 /** MODULE_REF_BASE (kernel/module/main.c): the count of a module that nothing uses. */
 const REFERENCE_BASE = 1;
 
@@ -75,8 +75,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesA
     for (const node of closedListNodes(kernel, needSymbol(kernel, 'modules'))) {
       const view = reader.readContainer(node, 'list');
       names.set(view.address, view.text('name'));
-      if (names.size < MOST_MODULES) continue;
-      warnings.add('corrupt', `more than ${MOST_MODULES} modules`);
+      if (names.size < MAX_MODULES) continue;
+      warnings.add('corrupt', `more than ${MAX_MODULES} modules`);
       break;
     }
   } catch (error) {
@@ -128,7 +128,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesA
       if (own.pointer('mkobj.mod') !== address)
         warnings.add(contradiction, `module ${name} at ${hex(address)} is not the module of its kobject`);
       const known = own.pointer('mkobj.kobj.name');
-      const title = known === 0n ? name : textAt(kernel, 'the name of a kobject', known, MOST_NAME);
+      const title = known === 0n ? name : textAt(kernel, 'the name of a kobject', known, MAX_NAME);
       if (title !== name) warnings.add(contradiction, `module ${name} is ${JSON.stringify(title)} in sysfs`);
       const view = reader.read(address);
       const { parts, text } = partsIn(address);

@@ -32,7 +32,7 @@ const MOUNT: readonly (readonly [bit: number, name: string])[] = [
 const [READ_ONLY_SUPER_BLOCK, READ_ONLY_MOUNT] = [1, 0x40];
 
 /** PATH_MAX: mount sources are paths, or texts as long as that. */
-const MOST_SOURCE = 4096;
+const MAX_SOURCE = 4096;
 
 /**
  * Returns the mounts of a mount namespace, in the kernel's order. Their number is compared with the namespace's own
@@ -114,7 +114,7 @@ export function mountList(
           superBlock: sb,
           ...system,
           source: textOf(`source of mount ${id}`, () =>
-            textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),
+            textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MAX_SOURCE),
           ),
           path: textOf(`path of mount ${id}`, () => paths.ofPlace(root, inside.addressOf(at, 'mnt')).path),
           options: [

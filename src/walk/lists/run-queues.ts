@@ -12,7 +12,7 @@ import { addError, type Warnings } from '../warnings.js';
 type Cpu = RunQueuesAnswer['cpus'][number];
 type SchedulingClass = Cpu['tasks'][number]['class'];
 
-const MOST_GROUPS = 32;
+const MAX_GROUPS = 32;
 /** Length of the list of a `struct list_head`. */
 const LIST_BYTES = 16;
 /** TASK_ON_RQ_QUEUED (kernel/sched/sched.h). */
@@ -129,7 +129,7 @@ function queueReader(kernel: Kernel) {
 
   /** @param queues address of an array of lists, by priority */
   function* realtime(queues: bigint, depth = 0): Generator<bigint> {
-    if (depth > MOST_GROUPS) throw damaged('groups of real-time tasks do not terminate (loop?)');
+    if (depth > MAX_GROUPS) throw damaged('groups of real-time tasks do not terminate (loop?)');
     const { size } = array.members['active.queue'];
     const heads = readPartOf(kernel, 'the real-time queue', queues, queues, size);
     for (let at = 0; at + LIST_BYTES <= size; at += LIST_BYTES) {

@@ -15,7 +15,7 @@ const SHM_IDS = 2;
 /** Identifiers contain the index in these bits at least (IPCMNI_SHIFT). */
 const INDEX_BITS = 15;
 /** IPCMNI_EXTEND: maximum number of segments. */
-const MOST_SEGMENTS = 2 ** 24;
+const MAX_SEGMENTS = 2 ** 24;
 
 /**
  * Returns the System V shared memory segments of an IPC namespace. Their number is compared with `ids.in_use`, the
@@ -40,7 +40,7 @@ export function sharedSegments(
   let found = 0;
   try {
     for (const [index, entry] of new XarrayReader(kernel).entries(view.pointer('ipcs_idr.idr_rt.xa_head'))) {
-      if (++found > MOST_SEGMENTS) break;
+      if (++found > MAX_SEGMENTS) break;
       if (index > last) warnings.add(code, `max_idx of shared memory is ${last}, but index ${index} is in use`);
       try {
         segments.push(reader.read(entry, index));

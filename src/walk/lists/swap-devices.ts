@@ -19,9 +19,9 @@ const SWAP_MAP_BAD = 0x3f;
 /** The type of a reserved slot in a swap table, and the bits of the type (mm/swap_table.h, 7.0). */
 const [BAD, TYPE] = [8, 15];
 /** MAX_SWAPFILES is at most 32. */
-const MOST_DEVICES = 32;
+const MAX_DEVICES = 32;
 /** Maximum number of slots: 2^34 pages are 64 TiB. */
-const MOST_SLOTS = 2 ** 34;
+const MAX_SLOTS = 2 ** 34;
 const CHUNK = 1 << 16;
 
 /**
@@ -33,7 +33,7 @@ const CHUNK = 1 << 16;
 export function swapDevices(kernel: Kernel, warnings: Warnings): Pick<SwapAnswer, 'devices'> {
   const number = swapAreas(kernel) ?? 0;
   const table = needSymbol(kernel, 'swap_info');
-  if (number > MOST_DEVICES) throw damaged(`nr_swapfiles is ${number}`);
+  if (number > MAX_DEVICES) throw damaged(`nr_swapfiles is ${number}`);
   const reader = new DeviceReader(kernel, warnings);
   const devices: SwapDevice[] = [];
   let whole = true;
@@ -115,7 +115,7 @@ class DeviceReader {
     const [pages, max] = [view.number('pages'), view.number('max')];
     const path = this.#pathOf(file);
     const name = path ?? 'swap device';
-    if (used > pages || pages > max || max > MOST_SLOTS)
+    if (used > pages || pages > max || max > MAX_SLOTS)
       this.#warnings.add('corrupt', `${name}: ${used} of ${pages} pages in use, of ${max} slots`);
     const usedSlots = this.#slots(address, name, max);
     if (usedSlots !== undefined && usedSlots !== used && !this.#kernel.facts.live)
@@ -148,7 +148,7 @@ class DeviceReader {
 
   /** Counts the slots in use; undefined: the map cannot be read, and a warning says so. */
   #slots(device: bigint, name: string, max: number): number | undefined {
-    if (max > MOST_SLOTS) return undefined;
+    if (max > MAX_SLOTS) return undefined;
     try {
       if (this.#map) return this.#mapped(this.#map.read(device).pointer('swap_map'), max);
       const first = this.#clusters?.read(device).pointer('cluster_info');

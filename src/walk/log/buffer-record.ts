@@ -14,7 +14,7 @@ export type Place =
   | { readonly kind: 'gap'; readonly at: number; readonly error: KernelError | ReadError };
 
 /** Bytes searched for the next record after an invalid one. */
-const MOST_SEARCHED = 1 << 20;
+const MAX_SEARCHED = 1 << 20;
 
 /**
  * Returns the positions of all records, oldest first. Each record contains the position of the next one. If a
@@ -34,7 +34,7 @@ export function recordPlaces(kernel: Kernel, buffer: RecordBuffer): Place[] {
       if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
       places.push({ kind: 'gap', at: step.at, error });
       let found: Step | undefined;
-      while (found === undefined && searched < MOST_SEARCHED && !isEnd(buffer, step)) {
+      while (found === undefined && searched < MAX_SEARCHED && !isEnd(buffer, step)) {
         searched += RECORD_ALIGNMENT;
         step = onwards(buffer, step);
         if (leadsToEnd(kernel, buffer, step)) found = step;

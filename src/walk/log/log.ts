@@ -199,13 +199,13 @@ const ALIGNMENT = 8;
 type BlockForm = 'copied' | 'printed';
 
 /** Minimum number of blocks with more spare bytes than alignment explains, as evidence of the second form. */
-const LEAST_SIGNS = 3;
+const MIN_SIGNS = 3;
 
 /**
  * Determines the form of blocks from their spare bytes: those that each has beyond the length of its text.
  */
 function blockForm(spare: readonly number[]): BlockForm {
-  return spare.filter((bytes) => bytes >= ALIGNMENT).length >= LEAST_SIGNS ? 'printed' : 'copied';
+  return spare.filter((bytes) => bytes >= ALIGNMENT).length >= MIN_SIGNS ? 'printed' : 'copied';
 }
 
 /**

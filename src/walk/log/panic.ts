@@ -30,7 +30,7 @@ const FAULT =
 const COUNTED =
   /^(Oops\b|([a-z-]+ )?general protection fault|(divide error|double fault|stack segment|invalid opcode|int3): |kernel stack overflow |Internal error: )/;
 /** Maximum number of messages between the two: on arm64 they decode the fault registers. */
-const MOST_BETWEEN_BOTH = 24;
+const MAX_BETWEEN_BOTH = 24;
 const END = /^---\[ end trace /;
 /** Message that follows the name of a program. */
 export const OOM = /^.{1,15} invoked oom-killer: /;
@@ -49,9 +49,9 @@ const OWN_CAUSES: readonly (readonly [panic: RegExp, line: RegExp])[] = [
 ];
 const PANIC = /^Kernel panic - /;
 /** Maximum number of log records read: more than the largest usual buffer holds. */
-const MOST_RECORDS = 500_000;
+const MAX_RECORDS = 500_000;
 /** Maximum time between a fault and the panic that it causes, in nanoseconds. */
-const MOST_BETWEEN = 60_000_000_000n;
+const MAX_BETWEEN = 60_000_000_000n;
 
 /**
  * Finds a panic in the log and in the kernel's own variables.
@@ -111,8 +111,8 @@ function searchLines(kernel: Kernel, fields: Fields, by?: LogCaller): Logged {
     whole,
   });
   for (const record of logBackwards(kernel, fields)) {
-    if (++seen > MOST_RECORDS) return found(false);
-    if (message !== undefined && panicTime - record.timestamp > MOST_BETWEEN) break;
+    if (++seen > MAX_RECORDS) return found(false);
+    if (message !== undefined && panicTime - record.timestamp > MAX_BETWEEN) break;
     if (!isOfKernel(record)) continue;
     if (message !== undefined && by && !isBy(record, by)) continue;
     const line = firstLine(record);
@@ -129,7 +129,7 @@ function searchLines(kernel: Kernel, fields: Fields, by?: LogCaller): Logged {
       if (fault.test(line)) cause = line;
       else if (fault === FAULT && COUNTED.test(line)) {
         cause = line;
-        left = MOST_BETWEEN_BOTH;
+        left = MAX_BETWEEN_BOTH;
       }
     } else if (left > 0) {
       left = END.test(line) || COUNTED.test(line) ? 0 : left - 1;
@@ -147,11 +147,11 @@ function isBy({ caller }: LogLine, { kind, id }: LogCaller): boolean {
   return caller?.kind === kind && caller.id === id;
 }
 
-const MOST_LINE = 1024;
+const MAX_LINE = 1024;
 
 function firstLine({ text }: LogLine): string {
   const end = text.indexOf('\n');
-  return text.slice(0, Math.min(end < 0 ? text.length : end, MOST_LINE)).trim();
+  return text.slice(0, Math.min(end < 0 ? text.length : end, MAX_LINE)).trim();
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Fields } from '../machine/fields.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 
 /** Maximum size of the log buffer (LOG_BUF_LEN_MAX). */
-const MOST_BYTES = 2 ** 31;
+const MAX_BYTES = 2 ** 31;
 
 /** Alignment of records: that of their header, which is packed if unaligned access is cheap (LOG_ALIGN). */
 export const RECORD_ALIGNMENT = 4;
@@ -82,7 +82,7 @@ export function openRecordBuffer(kernel: Kernel, fields: Fields): RecordBuffer {
     caller: callerOffset(kernel, fields),
   };
   const { size, header, first, next } = buffer;
-  if (size > MOST_BYTES || size < header || size % RECORD_ALIGNMENT !== 0)
+  if (size > MAX_BYTES || size < header || size % RECORD_ALIGNMENT !== 0)
     throw damaged(`kernel log has an invalid size (${size} bytes)`);
   for (const [name, index] of Object.entries({ log_first_idx: first, log_next_idx: next }))
     if (index > size - header || index % RECORD_ALIGNMENT !== 0)

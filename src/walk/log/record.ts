@@ -63,7 +63,7 @@ export function beginsWithCommand(text: string): boolean {
  * Maximum backward step between timestamps, in nanoseconds. CPU clocks may differ by this much at their
  * start, and a message gets its timestamp before its position.
  */
-const MOST_BACK = 10_000_000_000n;
+const MAX_BACK = 10_000_000_000n;
 
 /**
  * Divisor for the maximum clock drift. The log uses the CPU's clock. NTP adjusts the kernel's clock by up to
@@ -76,7 +76,7 @@ const DRIFT = 1000n;
  * Maximum time that a CPU prints without a timer tick, in nanoseconds: the kernel's clock stops at its last
  * tick, but a CPU that receives no interrupts may continue to print.
  */
-const MOST_WITHOUT_TICK = 600_000_000_000n;
+const MAX_WITHOUT_TICK = 600_000_000_000n;
 
 /** Checks the time of each message against the preceding messages, and against the kernel's clock. */
 export class TimeOrder {
@@ -90,11 +90,11 @@ export class TimeOrder {
    */
   constructor(warnings: Warnings, uptime: bigint | undefined) {
     this.#warnings = warnings;
-    this.#end = uptime === undefined ? undefined : uptime + uptime / DRIFT + MOST_WITHOUT_TICK;
+    this.#end = uptime === undefined ? undefined : uptime + uptime / DRIFT + MAX_WITHOUT_TICK;
   }
 
   add(name: string, timestamp: bigint): void {
-    if (this.#latest - timestamp > MOST_BACK)
+    if (this.#latest - timestamp > MAX_BACK)
       this.#warnings.add('corrupt', `much older than the preceding message: ${name}`);
     if (this.#end !== undefined && timestamp > this.#end)
       this.#warnings.add('corrupt', `timestamp is after the kernel stopped: ${name}`);

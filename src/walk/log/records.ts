@@ -108,7 +108,7 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
 }
 
 /** Maximum number of bytes shown: the end of a long text, which is the most recent part. */
-const MOST_SHOWN = 4096;
+const MAX_SHOWN = 4096;
 
 /**
  * Returns the text of such messages, as part of a sentence; '' if the types lack its member.
@@ -121,7 +121,7 @@ function pendingText(kernel: Kernel, struct: string, member: string, at: bigint,
   if (bytes > buffer.size) {
     throw damaged(`${struct} at ${hex(at)} has ${bytes} bytes in a buffer of ${buffer.size}`);
   }
-  const length = Math.min(bytes, MOST_SHOWN);
+  const length = Math.min(bytes, MAX_SHOWN);
   const from = at + BigInt(buffer.offset + bytes - length);
   const view = readPartOf(kernel, `struct ${struct}`, at, from, length);
   // printk puts a level before each message: KERN_SOH and a character (include/linux/kern_levels.h).

@@ -112,8 +112,8 @@ export const ID_MASK = (1n << 62n) - 1n;
  * log2 of the maximum number of descriptors and bytes: the buffer has at most 2 GiB, and one descriptor per
  * 32 bytes or so.
  */
-const MOST_COUNT_BITS = 26;
-const MOST_SIZE_BITS = 31;
+const MAX_COUNT_BITS = 26;
+const MAX_SIZE_BITS = 31;
 
 /** The printk ring buffer: addresses and layout of its parts, and its oldest and newest descriptor. */
 export interface LogRing {
@@ -158,7 +158,7 @@ export function openRing(kernel: Kernel, fields: Fields): LogRing {
     readPartOf(kernel, 'struct printk_ringbuffer', address, from, 4).getUint32(0, true);
   const countBits = bits(at(descs, 'prb_desc_ring', 'count_bits'));
   const sizeBits = bits(at(texts, 'prb_data_ring', 'size_bits'));
-  if (countBits === 0 || countBits > MOST_COUNT_BITS || sizeBits > MOST_SIZE_BITS)
+  if (countBits === 0 || countBits > MAX_COUNT_BITS || sizeBits > MAX_SIZE_BITS)
     throw damaged(`kernel log has an invalid size (2^${countBits} records, 2^${sizeBits} bytes)`);
   const block = fields.offset('prb_desc', 'text_blk_lpos');
   return {

@@ -127,7 +127,7 @@ const RATES: readonly number[] = [24, 48, 100, 128, 200, 250, 256, 300, 1000, 10
  * Maximum difference between jiffies and the clock, in seconds: they are updated one after the other, and a
  * stopped CPU may have missed some ticks.
  */
-const MOST_APART = 60;
+const MAX_APART = 60;
 
 /**
  * Length of a tick: the factor by which the clock multiplies ticks (kernel/time/jiffies.c), compared with the
@@ -147,7 +147,7 @@ export function readTicks(kernel: Kernel): Ticks {
   const seconds = Number(now - first) / perSecond;
   const { uptime, asleep } = readClock(kernel);
   const awake = Number(uptime - asleep) / NANOSECONDS;
-  if (Math.abs(seconds - awake) > MOST_APART)
+  if (Math.abs(seconds - awake) > MAX_APART)
     throw damaged(`jiffies show ${seconds} s since boot, but the clock shows ${awake} s`);
   return { now, perSecond, seconds };
 }
@@ -166,7 +166,7 @@ const STEAL = 'CPUTIME_STEAL';
 /** Allowance: steal that is accounted at once after a pause may exceed the guest’s own clock. Seconds. */
 const MAX_EXCESS = 60;
 /** `rq.prev_steal_time` is updated just after the counter. Seconds. */
-const MOST_STEAL_APART = 1;
+const MAX_STEAL_APART = 1;
 
 /**
  * Reads `kernel_cpustat` of each CPU. It counts nanoseconds since 4.11.
@@ -199,7 +199,7 @@ export function readCpuTimes(kernel: Kernel): CpuTimes {
       throw damaged(`CPU ${cpu} was busy for ${Math.round(all)} s, but uptime is ${Math.round(up)} s`);
     const steal = seconds.at(-1) ?? 0;
     const again = schedulerSteal(kernel, cpu);
-    if (again !== undefined && Math.abs(again - steal) > MOST_STEAL_APART)
+    if (again !== undefined && Math.abs(again - steal) > MAX_STEAL_APART)
       throw damaged(
         `steal time of CPU ${cpu} is ${steal.toFixed(1)} s, but rq.prev_steal_time is ${again.toFixed(1)} s`,
       );

@@ -10,7 +10,7 @@ export interface Fields {
 }
 
 /** Maximum size of a struct: none that is read this way is nearly as large. */
-const MOST_BYTES = 1 << 16;
+const MAX_BYTES = 1 << 16;
 
 /** Returns fields from VMCOREINFO, or from the kernel's types where VMCOREINFO lacks them. */
 export function fieldsOf(
@@ -18,7 +18,7 @@ export function fieldsOf(
   said: StatedLayout | undefined = kernel.stated,
 ): Fields {
   const sound = (value: number | undefined): number | undefined =>
-    value !== undefined && value <= MOST_BYTES ? value : undefined;
+    value !== undefined && value <= MAX_BYTES ? value : undefined;
   return {
     offset(struct, member) {
       const offset = sound(said?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;

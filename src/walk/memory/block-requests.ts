@@ -8,7 +8,7 @@ import { StructReader, textAt } from '../struct-reader.js';
 import { XarrayReader } from '../trees.js';
 
 /** Maximum order of the blocks that contain requests (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */
-const MOST_ORDER = 4;
+const MAX_ORDER = 4;
 
 /**
  * Frames of the preallocated requests of block devices, one request per tag of a queue and of its scheduler.
@@ -34,7 +34,7 @@ export function* blockRequestFrames(kernel: Kernel): Generator<number> {
         const first = node - link;
         const size = pointerPartOf(kernel, 'struct page', first, first + BigInt(order));
         const frame = kernel.pages.frameOfPage(at.set(first));
-        if (size > MOST_ORDER || kernel.pages.addressOfPage(first) === undefined)
+        if (size > MAX_ORDER || kernel.pages.addressOfPage(first) === undefined)
           throw damaged(`requests of a block device lie in a block of order ${size}`);
         for (let index = 0; index < 2 ** Number(size); index++) yield frame + index;
       }
@@ -83,12 +83,12 @@ function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
 }
 
 /** Maximum number of hardware queues of a device: there is at most one for each CPU. */
-const MOST_QUEUES = 8192;
+const MAX_QUEUES = 8192;
 
 /** Addresses of the `struct blk_mq_hw_ctx` of a queue with tags. */
 export function* hardwareQueues(kernel: Kernel, queue: bigint): Generator<bigint> {
   const count = new StructReader(kernel, 'request_queue', ['nr_hw_queues']).read(queue).number('nr_hw_queues');
-  if (count > MOST_QUEUES) throw damaged(`a block device has ${count} hardware queues`);
+  if (count > MAX_QUEUES) throw damaged(`a block device has ${count} hardware queues`);
   const contexts = contextsOf(kernel, queue);
   for (let index = 0; index < count; index++) {
     const one = contexts(index);

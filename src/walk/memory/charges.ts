@@ -127,8 +127,8 @@ const FLAG_BITS = 7n;
  * Maximum number of objects: a slot has at least 8 bytes, and a slab at most about 64 KiB. A damaged slab may
  * claim 32,767.
  */
-const MOST_OBJECTS = 2 ** 15;
-const MOST_STRIDE = 2 ** 16;
+const MAX_OBJECTS = 2 ** 15;
+const MAX_STRIDE = 2 ** 16;
 
 /**
  * Reads the cgroup that each slab object is charged to. A vector of the slab has one entry per slot, which is
@@ -176,7 +176,7 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
       const step = stride === undefined ? usual : number(view, base, stride);
       const cache = view.getBigUint64(base + cacheAt, true);
       if (vector === 0n) continue;
-      if (many > MOST_OBJECTS || step < usual || step > MOST_STRIDE)
+      if (many > MAX_OBJECTS || step < usual || step > MAX_STRIDE)
         throw damaged(`the slab of frame ${frame} has ${many} charges ${step} bytes apart`);
       const size = sizes.of(cache);
       for (const objcg of entries(kernel, vector, many, step, inEntry)) add(objcg, 1, size);
@@ -221,7 +221,7 @@ class SlotSizes {
     const known = this.#sizes.get(cache);
     if (known !== undefined) return known;
     const size = this.#cache.read(cache).number('size');
-    if (size > MOST_STRIDE * 1024) throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
+    if (size > MAX_STRIDE * 1024) throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
     this.#sizes.set(cache, size);
     return size;
   }

@@ -18,8 +18,8 @@ export interface PageContent {
 const MOST = 0.5;
 /** The same for page tables, in which every entry has the same form. */
 const NEARLY_ALL = 0.95;
-const LEAST_WORDS = 4;
-const LEAST_TEXT = 64;
+const MIN_WORDS = 4;
+const MIN_TEXT = 64;
 
 /** Judges one page. */
 export function contentOf(view: DataView, facts: MemoryFacts): PageContent {
@@ -43,12 +43,12 @@ export function contentOf(view: DataView, facts: MemoryFacts): PageContent {
   if (count.same === words) return of('repeated-word');
   const ports = portsOf(view);
   if (ports !== undefined) return of('network-frames', ports);
-  const isTable = count.used < LEAST_WORDS ? count.tables === count.used : count.entries >= NEARLY_ALL * count.used;
+  const isTable = count.used < MIN_WORDS ? count.tables === count.used : count.entries >= NEARLY_ALL * count.used;
   if (isTable) return of('page-table');
-  if (count.used >= LEAST_WORDS && count.pointers >= MOST * count.used) return of('pointers');
+  if (count.used >= MIN_WORDS && count.pointers >= MOST * count.used) return of('pointers');
   const text = bytes.reduce((sum, many, byte) => sum + (isText(byte) ? many : 0), 0);
   const filled = view.byteLength - bytes[0]!;
-  if (text >= LEAST_TEXT && text >= NEARLY_ALL * filled) return of('text');
+  if (text >= MIN_TEXT && text >= NEARLY_ALL * filled) return of('text');
   return of(entropy(bytes, view.byteLength) > HIGH_ENTROPY ? 'high-entropy' : 'data');
 }
 
@@ -91,7 +91,7 @@ function isTableEntry(low: number, high: number, { arch, pageSize, memoryEnd }: 
 }
 
 /** Maximum number of different ports that are kept of a page. */
-const MOST_PORTS = 16;
+const MAX_PORTS = 16;
 
 /** Ports of the packets in a page; undefined: it has none. The checksum of a header proves a packet. */
 function portsOf(view: DataView): number[] | undefined {
@@ -107,7 +107,7 @@ function portsOf(view: DataView): number[] | undefined {
     const next = protocol === 0x0800 ? view.getUint8(at + 9) : view.getUint8(at + 6);
     if (next !== 6 && next !== 17) continue;
     for (const port of [at + transport, at + transport + 2])
-      if (port + 2 <= view.byteLength && found.size < MOST_PORTS) found.add(view.getUint16(port));
+      if (port + 2 <= view.byteLength && found.size < MAX_PORTS) found.add(view.getUint16(port));
   }
   return packets === 0 ? undefined : [...found];
 }

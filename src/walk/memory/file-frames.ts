@@ -30,14 +30,14 @@ export interface FileCharge {
 }
 
 /** Maximum number of pairs of a file and a cgroup; frames of further ones are counted together for each file. */
-const MOST_PAIRS = 2 ** 21;
+const MAX_PAIRS = 2 ** 21;
 /** Maximum number of cgroups (16-bit ids, dying ones, object cgroups), and one row for further ones. */
-const MOST_CHARGES = 2 ** 17 - 1;
+const MAX_CHARGES = 2 ** 17 - 1;
 /** The lowest bits of a charge are its type (`enum page_memcg_data_flags`). */
 const CHARGE_FLAGS = 7;
 
 /** Maximum number of distinct files; frames of further ones are counted together. */
-const MOST_FILES = 2 ** 21 - 1;
+const MAX_FILES = 2 ** 21 - 1;
 
 /** Figures of each file. */
 const FIELDS = 4;
@@ -156,11 +156,11 @@ export class FileFrames {
     // frames.
     for (let row = 0; row < keys.length; row++) {
       const all = cached * counts[FIELDS * row + CACHE]! + own * counts[FIELDS * row + SHARED]!;
-      keys[row] = all === 0 ? 0 : all * (MOST_FILES + 1) + (MOST_FILES - row);
+      keys[row] = all === 0 ? 0 : all * (MAX_FILES + 1) + (MAX_FILES - row);
     }
     keys.sort();
     for (let index = keys.length - 1; index >= 0 && keys[index] !== 0; index--) {
-      const row = MOST_FILES - (keys[index]! % (MOST_FILES + 1));
+      const row = MAX_FILES - (keys[index]! % (MAX_FILES + 1));
       const [cache = 0, shared = 0, dirty = 0, writeback = 0] = this.#counts.subarray(FIELDS * row, FIELDS * (row + 1));
       yield { mapping: this.#mappings.address(row), cache, shared, dirty, writeback };
     }
@@ -169,12 +169,12 @@ export class FileFrames {
   /** Frames by file and cgroup; empty for a kernel without memory cgroups. */
   *charges(): Generator<FileCharge> {
     for (const [key, pair] of this.#pairs) {
-      const row = key % (MOST_CHARGES + 1);
+      const row = key % (MAX_CHARGES + 1);
       const [frames = 0, active = 0] = this.#pairCounts.subarray(2 * pair, 2 * pair + 2);
       if (frames === 0) continue;
       yield {
-        mapping: this.#mappings.address(Math.floor(key / (MOST_CHARGES + 1))),
-        charged: row < MOST_CHARGES ? this.#charges.address(row) : undefined,
+        mapping: this.#mappings.address(Math.floor(key / (MAX_CHARGES + 1))),
+        charged: row < MAX_CHARGES ? this.#charges.address(row) : undefined,
         frames,
         active,
       };
@@ -182,12 +182,12 @@ export class FileFrames {
   }
 
   #pairOf(charged: Pointer): number {
-    const isFull = this.#charges.size >= MOST_CHARGES || this.#pairs.size >= MOST_PAIRS;
+    const isFull = this.#charges.size >= MAX_CHARGES || this.#pairs.size >= MAX_PAIRS;
     const found = isFull ? this.#charges.findPointer(charged) : this.#charges.addPointer(charged);
-    const keyOf = (row: number) => this.#row * (MOST_CHARGES + 1) + row;
+    const keyOf = (row: number) => this.#row * (MAX_CHARGES + 1) + row;
     const known = found < 0 ? undefined : this.#pairs.get(keyOf(found));
     if (known !== undefined) return known;
-    const key = keyOf(isFull ? MOST_CHARGES : found);
+    const key = keyOf(isFull ? MAX_CHARGES : found);
     const pair = this.#pairs.get(key) ?? this.#pairs.size;
     this.#pairs.set(key, pair);
     if (2 * pair >= this.#pairCounts.length) {
@@ -199,7 +199,7 @@ export class FileFrames {
   }
 
   #rowOf(mapping: Pointer): number {
-    const row = this.size < MOST_FILES ? this.#mappings.addPointer(mapping) : this.#mappings.findPointer(mapping);
+    const row = this.size < MAX_FILES ? this.#mappings.addPointer(mapping) : this.#mappings.findPointer(mapping);
     // Address 0, which no file has, represents the files beyond the maximum.
     const known = row < 0 ? this.#mappings.add(0n) : row;
     if (FIELDS * known >= this.#counts.length) {

@@ -78,13 +78,13 @@ export const MAPPINGS = { more: 254, unknown: 255 } as const;
 const LISTED: ReadonlySet<number> = new Set([KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem]);
 
 /** Maximum number of unlisted frames recorded: more than per-CPU batches and reclaim hold at a time. */
-const MOST_UNLISTED = 2 ** 16;
+const MAX_UNLISTED = 2 ** 16;
 
 /** Number of times that a contradictory page of a running kernel is read before it counts as torn. */
-const MOST_READS = 8;
+const MAX_READS = 8;
 
 /** Number of torn frames after which no page is read again: the scan must end where every page is. */
-const MOST_TORN = 2 ** 12;
+const MAX_TORN = 2 ** 12;
 
 /**
  * Scans the `struct page` of every frame of RAM, once. Tails of a compound page have the kind of its head,
@@ -270,7 +270,7 @@ class Scan {
       const isWithin = frame < this.#until;
       const what = isWithin ? this.#faultWithin(view, base) : this.#faultOf(view, base, frame);
       if (what !== undefined) {
-        const kind = live && this.#torn < MOST_TORN ? this.#readAgain(frame) : undefined;
+        const kind = live && this.#torn < MAX_TORN ? this.#readAgain(frame) : undefined;
         kinds[index + at] = kind ?? this.#tear(frame, what);
         // Without a valid order it is unknown where the next block begins.
         if (kind === undefined && !isWithin) this.#endBlock();
@@ -338,7 +338,7 @@ class Scan {
    * @returns its kind; undefined if it contradicts its neighbours in every attempt
    */
   #readAgain(frame: number): number | undefined {
-    for (let reads = 0; reads < MOST_READS; reads++) {
+    for (let reads = 0; reads < MAX_READS; reads++) {
       // The first attempt reads what is cached already.
       const forget = this.#kernel.noteReads();
       try {
@@ -466,7 +466,7 @@ class Scan {
     if (isStray) {
       if (this.#strays.pages === 0) this.#strays.first = frame;
       this.#strays.pages++;
-    } else if (this.#unlisted.length < MOST_UNLISTED) {
+    } else if (this.#unlisted.length < MAX_UNLISTED) {
       this.#unlisted.push(frame);
     }
   }

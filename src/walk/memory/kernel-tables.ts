@@ -48,13 +48,13 @@ const HASH_TABLES: readonly HashTable[] = [
 ];
 
 /** Maximum size of a table, in bytes. */
-const MOST_BYTES = 2 ** 36;
+const MAX_BYTES = 2 ** 36;
 
 /** Minimum alignment of boot memory and of pages (SMP_CACHE_BYTES); bytes. */
 const CACHE_LINE = 64n;
 
 /** Maximum number of ftrace pages: kernels have a few hundred. */
-const MOST_FTRACE_PAGES = 2 ** 20;
+const MAX_FTRACE_PAGES = 2 ** 20;
 
 /**
  * Permanent kernel tables that cannot be found through an allocator: hash tables of protocols, ftrace's list
@@ -104,7 +104,7 @@ function hashTable(
   const many = mask === undefined ? buckets : buckets + 1;
   // The low bits of a hash select the bucket, so the number of buckets is a power of two.
   const isPower = many > 0 && Number.isInteger(Math.log2(many));
-  if (isPower && many * size <= MOST_BYTES && address % CACHE_LINE === 0n) return { address, bytes: many * size };
+  if (isPower && many * size <= MAX_BYTES && address % CACHE_LINE === 0n) return { address, bytes: many * size };
   throw damaged(`${symbol} is a table of ${many} buckets`);
 }
 
@@ -120,13 +120,13 @@ function* ftraceFrames(kernel: Kernel): Generator<number> {
   const seen = new Set<bigint>();
   let found = 0;
   for (let at = pointerPartOf(kernel, 'ftrace_pages_start', start, start); at !== 0n; ) {
-    if (seen.has(at) || seen.size > MOST_FTRACE_PAGES)
+    if (seen.has(at) || seen.size > MAX_FTRACE_PAGES)
       throw damaged('ftrace_pages_start list does not terminate (loop?)');
     seen.add(at);
     const view = reader.read(at);
     const count = view.number(many);
     const bytes = many === 'order' ? 2 ** count * kernel.facts.pageSize : count * record;
-    if (bytes > MOST_BYTES) throw damaged('a ftrace_page does not terminate');
+    if (bytes > MAX_BYTES) throw damaged('a ftrace_page does not terminate');
     found += Math.ceil(bytes / kernel.facts.pageSize);
     yield* directFrames(kernel, view.pointer('records'), bytes);
     at = view.pointer('next');
@@ -153,14 +153,14 @@ function* savedCommandFrames(kernel: Kernel): Generator<number> {
   const { offset, pointer } = commands.members.saved_cmdlines;
   const first = pointer ? Number(commands.read(start).pointer('saved_cmdlines') - start) : offset;
   const bytes = first + count.number('cmdline_num') * COMMAND_BYTES;
-  if (bytes > 0 && bytes <= MOST_SAVED) yield* directFrames(kernel, start, bytes);
+  if (bytes > 0 && bytes <= MAX_SAVED) yield* directFrames(kernel, start, bytes);
 }
 
 /** TASK_COMM_LEN */
 const COMMAND_BYTES = 16;
 
 /** Maximum size in bytes: tracefs' saved_cmdlines_size is limited to PID_MAX_DEFAULT commands. */
-const MOST_SAVED = 2 ** 24;
+const MAX_SAVED = 2 ** 24;
 
 /** Array of pointers to the kernel's types by number, for the BPF verifier. */
 function* btfFrames(kernel: Kernel): Generator<number> {
@@ -170,7 +170,7 @@ function* btfFrames(kernel: Kernel): Generator<number> {
   if (own === 0n || own >= 2n ** 64n - 4096n) return;
   const view = new StructReader(kernel, 'btf', ['types', 'types_size']).read(own);
   const bytes = view.number('types_size') * 8;
-  if (bytes <= MOST_BYTES) yield* kmallocFrames(kernel, view.pointer('types'), bytes);
+  if (bytes <= MAX_BYTES) yield* kmallocFrames(kernel, view.pointer('types'), bytes);
 }
 
 /** Reserve pages of a mempool (mm/mempool.c). */
@@ -192,11 +192,11 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
   if (pool.pointer('alloc') !== alloc || order > 30 || count > pool.number('min_nr'))
     throw damaged(`${symbol} is no pool of pages`);
   const elements = pool.pointer('elements');
-  for (const frame of framesOfPages(kernel, symbol, elements, Math.min(count, MOST_ELEMENTS)))
+  for (const frame of framesOfPages(kernel, symbol, elements, Math.min(count, MAX_ELEMENTS)))
     for (let index = 0; index < 2 ** order; index++) yield frame + index;
 }
 
-const MOST_ELEMENTS = 2 ** 16;
+const MAX_ELEMENTS = 2 ** 16;
 
 /** The same for a kmalloc: a large one uses its whole compound page. */
 function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {

@@ -88,7 +88,7 @@ export function* secretFrames(kernel: Kernel, frames: FrameMap, { files, kinds }
 }
 
 /** Maximum number of pieces of one buffer; those of the system heap have 64 KiB or more if memory allows. */
-const MOST_PIECES = 2 ** 22;
+const MAX_PIECES = 2 ** 22;
 
 /**
  * Bits of `scatterlist.page_link` (include/linux/scatterlist.h): a link to another part of the list, and the
@@ -157,7 +157,7 @@ function* pieces(kernel: Kernel, at: bigint, bytes: number): Generator<ListedBlo
   const what = `the dma-buf buffer at ${hex(at)}`;
   const [length, many] = [buffer.number('len'), buffer.number('sg_table.orig_nents')];
   if (length !== bytes) throw damaged(`${what} has ${length} bytes, and says ${bytes} elsewhere`);
-  if (many === 0 || many > MOST_PIECES) throw damaged(`${what} claims ${many} pieces`);
+  if (many === 0 || many > MAX_PIECES) throw damaged(`${what} claims ${many} pieces`);
   const piece = new StructReader(kernel, 'scatterlist', ['page_link', 'offset', 'length']);
   const { pageSize } = kernel.facts;
   const page = new Pointer();
@@ -186,7 +186,7 @@ function* pieces(kernel: Kernel, at: bigint, bytes: number): Generator<ListedBlo
 }
 
 /** Maximum number of slots: fs.pipe-max-size is limited to 2 GiB of pages (round_pipe_size). */
-const MOST_SLOTS = 2 ** 19;
+const MAX_SLOTS = 2 ** 19;
 
 /** Reads the pages in pipes (include/linux/pipe_fs_i.h). */
 export class PipeReader {
@@ -217,7 +217,7 @@ export class PipeReader {
    */
   *frames(pipe: bigint): Generator<number> {
     const { first, filled, size } = this.#ring(pipe);
-    const sound = size > 0 && size <= MOST_SLOTS && Number.isInteger(Math.log2(size));
+    const sound = size > 0 && size <= MAX_SLOTS && Number.isInteger(Math.log2(size));
     if (!sound || filled > size) {
       throw damaged(`the pipe at ${hex(pipe)} has ${filled} pages in ${size} slots`);
     }

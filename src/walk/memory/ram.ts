@@ -17,13 +17,13 @@ export interface FrameRange {
 const SYSTEM_RAM = 0x0100_0200;
 
 /** Maximum number of resources: /proc/iomem of the largest machines has a few thousand lines. */
-const MOST_RESOURCES = 2 ** 17;
+const MAX_RESOURCES = 2 ** 17;
 
 /** Maximum number of memblock regions: its arrays begin with 128 and double. */
-const MOST_REGIONS = 2 ** 17;
+const MAX_REGIONS = 2 ** 17;
 
 /** Physical addresses have 52 bits. */
-const MOST_ADDRESS = 2 ** 52;
+const MAX_ADDRESS = 2 ** 52;
 
 /**
  * Page frames of RAM, in ascending order. `present` of a zone is its online part ({@link onlineRanges}).
@@ -93,7 +93,7 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
   const region = new StructReader(kernel, 'memblock_region', ['base', 'size']);
   const view = whole.read(memblock);
   const [count, most] = [view.number('memory.cnt'), view.number('memory.max')];
-  if (count > most || count > MOST_REGIONS) {
+  if (count > most || count > MAX_REGIONS) {
     throw damaged(`memblock has ${count} regions, and room for ${most}`);
   }
   const first = view.pointer('memory.regions');
@@ -111,7 +111,7 @@ function systemRam(kernel: Kernel): [number, number][] {
   const visit = (parent: bigint, first: bigint): void => {
     let before = -1;
     for (let at = first; at !== 0n; ) {
-      if (++looked > MOST_RESOURCES) {
+      if (++looked > MAX_RESOURCES) {
         throw damaged('iomem resource tree does not terminate (loop?)');
       }
       const one = reader.read(at);
@@ -132,7 +132,7 @@ function systemRam(kernel: Kernel): [number, number][] {
 }
 
 function checked(from: number, to: number): [number, number] {
-  if (from <= to && to <= MOST_ADDRESS) return [from, to];
+  if (from <= to && to <= MAX_ADDRESS) return [from, to];
   throw damaged(`RAM is said to lie from ${hex(from)} to ${hex(to)}`);
 }
 
@@ -245,7 +245,7 @@ export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Gener
 }
 
 /** Maximum size of a range: BPF arenas have 4 GiB plus guards at both ends, per-CPU chunks less. */
-const MOST_BYTES = 2 ** 33;
+const MAX_BYTES = 2 ** 33;
 
 /**
  * The page frames behind a range of kernel addresses, page by page, by the kernel's page tables; unmapped
@@ -257,7 +257,7 @@ const MOST_BYTES = 2 ** 33;
 export function* mappedFrames(kernel: Kernel, { address, bytes }: AddressRange): Generator<number> {
   const { pageSize } = kernel.facts;
   if (!kernel.physicalOf) throw unsupportedLayout('this engine does not walk page tables');
-  if (bytes > MOST_BYTES) throw damaged(`an area at ${hex(address)} claims ${bytes} bytes`);
+  if (bytes > MAX_BYTES) throw damaged(`an area at ${hex(address)} claims ${bytes} bytes`);
   const size = BigInt(pageSize);
   const end = address + BigInt(bytes);
   for (let at = address - (address % size); at < end; at += size) {
@@ -273,7 +273,7 @@ export interface AddressRange {
 }
 
 /** Maximum size of a unit: typically some tens of KiB to a few MiB. */
-const MOST_UNIT_BYTES = 2 ** 30;
+const MAX_UNIT_BYTES = 2 ** 30;
 
 /**
  * Units of the first per-CPU chunk, which is allocated at boot: static per-CPU variables of the kernel image,
@@ -291,7 +291,7 @@ export function firstPerCpuChunk(kernel: Kernel): AddressRange[] {
   const first = chunk.read(pointer('pcpu_first_chunk'));
   const end = first.pointer('base_addr') + BigInt(first.number('nr_pages') * kernel.facts.pageSize);
   const bytes = Number(end - base);
-  if (!(bytes > 0 && bytes <= MOST_UNIT_BYTES)) {
+  if (!(bytes > 0 && bytes <= MAX_UNIT_BYTES)) {
     throw damaged(`a unit of per-CPU memory has ${bytes} bytes`);
   }
   const offsets = pointer('pcpu_unit_offsets');

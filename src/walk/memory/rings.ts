@@ -15,7 +15,7 @@ import type { AddressRange } from './ram.js';
  * Maximum number of pages of one ring: perf_event_mlock_kb does not limit root, but the array of page
  * pointers does.
  */
-const MOST_PAGES = 2 ** 22;
+const MAX_PAGES = 2 ** 22;
 
 /** Number of pointers read at a time: one page of them. */
 const BATCH = 512;
@@ -60,7 +60,7 @@ export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<numbe
 /** Frames of the pages in an array of page addresses. */
 function* framesAt(kernel: Kernel, array: bigint, count: number): Generator<number> {
   // perf_mmap accepts only powers of two.
-  if (count !== 0 && !(count > 0 && count <= MOST_PAGES && Number.isInteger(Math.log2(count)))) {
+  if (count !== 0 && !(count > 0 && count <= MAX_PAGES && Number.isInteger(Math.log2(count)))) {
     throw damaged(`the perf ring at ${hex(array)} claims ${count} pages`);
   }
   for (let first = 0; first < count; first += BATCH) {
@@ -143,7 +143,7 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
         let link = first;
         let found = 0;
         do {
-          if (link === 0n || found > Math.min(counted, MOST_PAGES)) break;
+          if (link === 0n || found > Math.min(counted, MAX_PAGES)) break;
           const one = page.containerOf(link, 'list');
           yield frameOf(one);
           found++;

@@ -13,7 +13,7 @@ import type { ListedBlock } from './zones.js';
  * Maximum number of pages: a ring has at most 65,536 entries (IORING_MAX_CQ_ENTRIES), but a region may have
  * any size.
  */
-const MOST_PAGES = 2 ** 20;
+const MAX_PAGES = 2 ** 20;
 
 /** Regions since 6.13, each with its pages (`struct io_mapped_region` in include/linux/io_uring_types.h). */
 const REGIONS = [
@@ -66,7 +66,7 @@ export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBl
 function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
   const layout = kernel.struct('io_ring_ctx');
   const checked = (ring: bigint, count: number): number => {
-    if (count <= MOST_PAGES) return count;
+    if (count <= MAX_PAGES) return count;
     throw damaged(`the ring at ${hex(ring)} claims ${count} pages`);
   };
   /** Frames in an array of pages, none of which may be missing. */

@@ -35,10 +35,10 @@ const OWNS = 0x2 | 0x200;
 const HAS_VM = 0x4;
 
 /** Maximum number of areas: kernels have some thousands, or a hundred thousand with many BPF programs. */
-const MOST_AREAS = 2 ** 22;
+const MAX_AREAS = 2 ** 22;
 
 /** Maximum number of nodes: vmap_init creates one per CPU, at most 128. */
-const MOST_NODES = 1024;
+const MAX_NODES = 1024;
 
 /**
  * Areas of the vmalloc address space in use: vmalloc, vmap, ioremap, stacks, modules. Areas queued for
@@ -94,7 +94,7 @@ function* areasOf(kernel: Kernel, { head, holds }: AreaList): Generator<VmArea> 
   const flags = flagged ? new StructReader(kernel, 'vmap_area', ['flags']) : undefined;
   let found = 0;
   for (const link of changingListNodes(kernel, head)) {
-    if (++found > MOST_AREAS) throw damaged('vmap area list does not terminate (loop?)');
+    if (++found > MAX_AREAS) throw damaged('vmap area list does not terminate (loop?)');
     const view = area.readContainer(link, 'list');
     const start = view.pointer('va_start');
     if (!holds(start)) throw damaged(`the vmap area at ${hex(start)} is in the list of another vmap_node`);
@@ -132,7 +132,7 @@ function areaLists(kernel: Kernel): AreaList[] {
   const at = needSymbol(kernel, 'vmap_nodes');
   const many = needSymbol(kernel, 'nr_vmap_nodes');
   const count = readPartOf(kernel, 'nr_vmap_nodes', many, many, 4).getUint32(0, true);
-  if (count < 1 || count > MOST_NODES) throw damaged(`${count} nodes of vmalloc`);
+  if (count < 1 || count > MAX_NODES) throw damaged(`${count} nodes of vmalloc`);
   const first = pointerPartOf(kernel, 'vmap_nodes', at, at);
   const size = needSymbol(kernel, 'vmap_zone_size');
   // Older extracts lack it.

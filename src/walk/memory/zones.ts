@@ -189,7 +189,7 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
       const area = perCpuAddress(kernel, first, cpu);
       const counted = count.read(area).number(`${within}count`);
       // The list of a running kernel changes between two reads.
-      const most = kernel.facts.live ? MOST_LISTED : counted;
+      const most = kernel.facts.live ? MAX_LISTED : counted;
       let found = 0;
       for (let index = 0; index < (lists.count ?? 0); index++) {
         const order = orderOfList(kernel, index, types);
@@ -309,7 +309,7 @@ function endOf(block: ListedBlock | undefined): number {
 }
 
 /** Maximum number of base pages on the lists of one CPU: 64 GiB. */
-const MOST_LISTED = 2 ** 24;
+const MAX_LISTED = 2 ** 24;
 
 /** Inverse of order_to_pindex. The lists after those of the orders are for huge pages (5.13). */
 function orderOfList(kernel: Kernel, index: number, types: number): number {

@@ -11,10 +11,10 @@ import { StructReader } from '../struct-reader.js';
 const TABLES = 2;
 
 /** log2 of the maximum number of buckets: an array of 2^24 needs 128 MiB. */
-const MOST_SHIFT = 24;
+const MAX_SHIFT = 24;
 
 /** Maximum number of neighbours of a table; visited ones are remembered. */
-const MOST_NEIGHBOURS = 2 ** 23;
+const MAX_NEIGHBOURS = 2 ** 23;
 
 /** Number of buckets read at a time. */
 const CHUNK = 512;
@@ -78,7 +78,7 @@ class NeighbourReader {
     yield* this.#lists.ring(table.addressOf('proxy_queue'));
     const count = table.number('entries');
     if (count === 0) return;
-    if (count > MOST_NEIGHBOURS) throw damaged(`a table of ${count} neighbours`);
+    if (count > MAX_NEIGHBOURS) throw damaged(`a table of ${count} neighbours`);
     // Removed neighbours that are still referenced count too; their queues are empty.
     const seen = new Set<bigint>();
     for (const first of this.#buckets(hash)) {
@@ -97,7 +97,7 @@ class NeighbourReader {
     const own = 'struct neigh_hash_table';
     const shiftAt = hash + BigInt(shift.offset);
     const log = readPartOf(this.#kernel, own, hash, shiftAt, 4).getUint32(0, true);
-    if (log > MOST_SHIFT) throw damaged(`2^${log} buckets of neighbours`);
+    if (log > MAX_SHIFT) throw damaged(`2^${log} buckets of neighbours`);
     const start = pointerPartOf(this.#kernel, own, hash, hash + BigInt(buckets.offset));
     for (let from = 0; from < 2 ** log; from += CHUNK) {
       const many = Math.min(CHUNK, 2 ** log - from);

@@ -38,7 +38,7 @@ export const NO_DRIVER = 'no driver';
 const PRIVATE_ALIGN = 32;
 
 /** Maximum number of transmit queues: `alloc_netdev_mqs` is limited by u16 indices. */
-const MOST_QUEUES = 65_536;
+const MAX_QUEUES = 65_536;
 
 /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
 export function* netDevices(kernel: Kernel): Generator<NetDevice> {
@@ -49,7 +49,7 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   for (const namespace of netNamespaces(kernel)) {
     for (const view of device.entries(net.addressOf(namespace, 'dev_base_head'), 'dev_list')) {
       const queues = view.number('num_tx_queues');
-      if (queues > MOST_QUEUES) throw damaged(`${queues} transmit queues`);
+      if (queues > MAX_QUEUES) throw damaged(`${queues} transmit queues`);
       const parent = view.pointer('dev.parent');
       if (parent === 0n && sitsOnDevice(kernel, view.address)) {
         throw damaged(`the device at ${hex(view.address)} has no valid parent`);

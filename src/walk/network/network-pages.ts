@@ -15,7 +15,7 @@ import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
 /** Maximum number of page_pool pages that are recorded; further ones are only counted. */
-const MOST_REMEMBERED = 2 ** 22;
+const MAX_REMEMBERED = 2 ** 22;
 
 /** Network memory found in the single scan of all page frames. */
 export class NetworkPages implements PageVisitor {
@@ -91,7 +91,7 @@ export class NetworkPages implements PageVisitor {
   page(frame: number, view: DataView, base: number): void {
     if (!this.#pool?.is(view, base)) return;
     this.#pools.page(view, base);
-    if (this.#poolPages.length < MOST_REMEMBERED) this.#poolPages.push(this.#kernel.pages.pageOfFrame(frame));
+    if (this.#poolPages.length < MAX_REMEMBERED) this.#poolPages.push(this.#kernel.pages.pageOfFrame(frame));
     else this.#missed = true;
   }
 

@@ -148,7 +148,7 @@ class FragmentReader {
 }
 
 /** Maximum number of entries of `net_generic`: far more than exist. */
-const MOST_PARTS = 4096;
+const MAX_PARTS = 4096;
 
 /** `nf_frags_cache_name` (net/ipv6/netfilter/nf_conntrack_reasm.c). */
 const NAME = 'nf-frags';
@@ -190,7 +190,7 @@ class NetfilterFragments {
   ofNamespace(net: bigint): bigint | undefined {
     const generic = this.#net.read(net).pointer('gen');
     const count = this.#generic.read(generic).number('s.len');
-    if (count > MOST_PARTS) throw damaged(`net_generic has ${count} parts`);
+    if (count > MAX_PARTS) throw damaged(`net_generic has ${count} parts`);
     const known = this.#part;
     if (known !== undefined && known < count) return this.#candidate(net, generic, known);
     // The header takes the place of the first entries (MIN_PERNET_OPS_ID).

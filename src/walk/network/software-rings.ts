@@ -141,10 +141,10 @@ interface XdpRing {
  * Maximum size of an entry: `struct xdp_desc`; rings of addresses have 8 bytes per entry
  * (include/uapi/linux/if_xdp.h).
  */
-const MOST_ENTRY_BYTES = 16;
+const MAX_ENTRY_BYTES = 16;
 
 /** Maximum size of the header before the entries: two indices and flags, each in separate cache lines. */
-const MOST_HEADER_BYTES = 4096;
+const MAX_HEADER_BYTES = 4096;
 
 /**
  * Rings of all AF_XDP sockets, each once (net/xdp/xsk.c): the two of a socket; the two of the buffer pool
@@ -206,7 +206,7 @@ class XdpRingReader {
     if (!size || this.#kernel.pages.pageOf(memory) !== undefined) return { memory, vmalloced: undefined };
     const bytes = size.read(queue).number('ring_vmalloc_size');
     const entries = view.number('nentries');
-    const most = entries * MOST_ENTRY_BYTES + MOST_HEADER_BYTES + this.#kernel.facts.pageSize;
+    const most = entries * MAX_ENTRY_BYTES + MAX_HEADER_BYTES + this.#kernel.facts.pageSize;
     if (bytes > most) {
       throw damaged(`the ring at ${hex(memory)} would have ${bytes} bytes for ${entries} entries`);
     }

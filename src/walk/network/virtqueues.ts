@@ -10,7 +10,7 @@ const NETWORK_CARD = 1;
 /**
  * Maximum number of entries of a split virtqueue: 2^15, and always a power of two (the virtio specification).
  */
-const MOST_ENTRIES = 32_768;
+const MAX_ENTRIES = 32_768;
 
 /** VIRTQ_DESC_F_WRITE: the device writes to the buffer (ibid.). */
 const DEVICE_WRITES = 2;
@@ -132,7 +132,7 @@ export function* splitRings(kernel: Kernel, queue: bigint): Generator<SplitRing>
 
 /** Whether the positions of the three parts fit that number of entries. */
 export function isSplitRing(kernel: Kernel, entries: number, desc: bigint, avail: bigint, used: bigint): boolean {
-  if (entries === 0 || entries > MOST_ENTRIES || (entries & (entries - 1)) !== 0) return false;
+  if (entries === 0 || entries > MAX_ENTRIES || (entries & (entries - 1)) !== 0) return false;
   // A descriptor has 16 bytes. The available ring has flags, index, 2 bytes per entry, and used_event. The
   // used ring is aligned.
   if (desc === 0n || avail !== desc + BigInt(16 * entries)) return false;
@@ -172,7 +172,7 @@ function buffers(kernel: Kernel, ring: SplitRing, queue: StructView<'num_free'>)
 }
 
 /** Maximum number of queue pairs of a device (VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX). */
-const MOST_PAIRS = 32_768;
+const MAX_PAIRS = 32_768;
 
 /** Packet memory of virtio_net: direct map addresses, pages, and skbs. */
 interface VirtioNetMemory {
@@ -212,7 +212,7 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
   const cut = StructReader.ifPresent(kernel, 'receive_queue', ['alloc_frag.page']);
   const pairs = info.number('max_queue_pairs');
   // The device was created with this number of queues (virtnet_probe).
-  if (pairs > MOST_PAIRS || pairs !== device.queues) {
+  if (pairs > MAX_PAIRS || pairs !== device.queues) {
     throw damaged(`${pairs} queue pairs, ${device.queues} transmit queues`);
   }
   const buffers: bigint[] = [];

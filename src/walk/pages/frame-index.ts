@@ -82,7 +82,7 @@ function hash(frame: number): number {
 }
 
 /** Maximum number of distinct upper halves; 2^20 of them cover all memory. */
-const MOST_UPPER_HALVES = 2 ** 21;
+const MAX_UPPER_HALVES = 2 ** 21;
 
 /**
  * Numbers addresses in the order in which they are added, as {@link FrameIndex} does for page frames. A
@@ -122,7 +122,7 @@ export class AddressIndex {
   /** Like {@link add}, for loops over millions of addresses. @throws as {@link add} */
   addPointer({ high, low }: Pointer): number {
     const upper = this.#upperHalves.add(high);
-    if (upper >= MOST_UPPER_HALVES) throw damaged('addresses are scattered more than any kernel’s');
+    if (upper >= MAX_UPPER_HALVES) throw damaged('addresses are scattered more than any kernel’s');
     return this.#keys.add(upper * HALF + low);
   }
 

@@ -19,7 +19,7 @@ export interface MemoryEnd {
 /**
  * Maximum number of page frames: physical addresses have 52 bits, and at least 12 of them are within a page.
  */
-const MOST_FRAMES = 2 ** 40;
+const MAX_FRAMES = 2 ** 40;
 
 /**
  * Returns the end of page frames: `max_pfn`, compared with the span of zones, or, if the dump lacks zones,
@@ -43,7 +43,7 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
   let unread: unknown;
   try {
     last = Number(pointerPartOf(kernel, 'max_pfn', symbol, symbol));
-    if (last > 0 && last <= MOST_FRAMES) ends.push(last);
+    if (last > 0 && last <= MAX_FRAMES) ends.push(last);
     else corrupt(`max_pfn is ${last}`);
   } catch (error) {
     unread = error;
@@ -58,7 +58,7 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
     if (error.code === 'damaged' && error instanceof KernelError) corrupt(error.message);
   }
   const other = spanned ?? kernel.memoryEnd?.();
-  if (other !== undefined && other <= MOST_FRAMES) {
+  if (other !== undefined && other <= MAX_FRAMES) {
     ends.push(other);
     if (last !== undefined && last > 0 && last < other) {
       const what = spanned === undefined ? 'the dump has memory' : 'zones of memory reach';
@@ -90,7 +90,7 @@ function zonesEnd(kernel: Kernel): number {
         view.number('spanned_pages'),
         view.number('present_pages'),
       ];
-      if (present > spanned || start + spanned > MOST_FRAMES) {
+      if (present > spanned || start + spanned > MAX_FRAMES) {
         const message = `zone ${index} of the node at ${hex(node)} has ${present} pages in ${spanned} from page frame ${start} on`;
         throw damaged(message);
       }

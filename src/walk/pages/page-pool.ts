@@ -125,7 +125,7 @@ export class PagePools {
   numberOf(address: bigint): number {
     const known = this.#numbers.get(address);
     if (known !== undefined) return known;
-    if (this.#pools.length > MOST_POOLS) return 1;
+    if (this.#pools.length > MAX_POOLS) return 1;
     const number = this.#pools.push(this.#read(address)) - 1;
     this.#numbers.set(address, number);
     return number;
@@ -151,7 +151,7 @@ export class PagePools {
 }
 
 /** Maximum number of distinct pools: their numbers have 16 bits. */
-const MOST_POOLS = 65_000;
+const MAX_POOLS = 65_000;
 
 class RoomReader {
   readonly #ring: PtrRingReader;

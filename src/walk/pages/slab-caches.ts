@@ -124,7 +124,7 @@ export function faultOfCount(
 }
 
 /** Maximum number of objects of KFENCE (CONFIG_KFENCE_NUM_OBJECTS). */
-const MOST_GUARDED = 65_535;
+const MAX_GUARDED = 65_535;
 
 /** The pool of KFENCE, whose pages with an even number are slabs of one object (kfence_init_pool, mm/kfence/core.c). */
 export class KfencePool {
@@ -144,7 +144,7 @@ export class KfencePool {
   mayHave(address: bigint): boolean {
     if (this.#start === undefined) return true;
     const index = Number(address - this.#start) / this.#pageSize;
-    return this.#start !== 0n && index >= 2 && index <= 2 * MOST_GUARDED && index % 2 === 0;
+    return this.#start !== 0n && index >= 2 && index <= 2 * MAX_GUARDED && index % 2 === 0;
   }
 }
 
@@ -204,7 +204,7 @@ export function reclaimTest(kernel: Kernel): (cache: bigint) => boolean {
 }
 
 /** Maximum length of a cache name: it has a few dozen bytes, and the kernel's longest is below this limit. */
-const MOST_NAME = 128;
+const MAX_NAME = 128;
 
 /** Facts about a slab cache (`struct kmem_cache`, mm/slab.h). */
 export interface SlabCacheFacts {
@@ -234,7 +234,7 @@ export class SlabCacheNames {
     const objectSize = view.number('object_size');
     this.#checkSize(cache, objectSize);
     return {
-      name: textAt(this.#kernel, 'a name', view.pointer('name'), MOST_NAME),
+      name: textAt(this.#kernel, 'a name', view.pointer('name'), MAX_NAME),
       objectSize,
       slotSize: view.number('size'),
     };

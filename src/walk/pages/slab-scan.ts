@@ -71,7 +71,7 @@ export interface SlotsOptions {
  * Maximum number of sections without an array that are skipped if only one source says that memory continues:
  * 16 TiB. A damaged word may claim millions of times as much.
  */
-const MOST_EMPTY = 2 ** 17;
+const MAX_EMPTY = 2 ** 17;
 
 /**
  * Finds every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
@@ -136,8 +136,8 @@ export class SlabScan {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
           frame += perSection - (frame % perSection);
-          if (frame > agreed && ++empty > MOST_EMPTY) {
-            const message = `end of memory: page frame ${last} is said, and ${MOST_EMPTY} sections before it are not there`;
+          if (frame > agreed && ++empty > MAX_EMPTY) {
+            const message = `end of memory: page frame ${last} is said, and ${MAX_EMPTY} sections before it are not there`;
             this.#warnings.add('corrupt', message);
             look?.missed();
             break;

@@ -126,7 +126,7 @@ interface SlabCount {
 }
 
 /** Maximum number of objects on one CPU's list: a slab has at most 2^15. More indicate damage. */
-const MOST_FREE = 2 ** 15;
+const MAX_FREE = 2 ** 15;
 
 /** Counts the objects in use of some slab caches, slab by slab (mm/slub.c). */
 export class SlabUsage {
@@ -194,7 +194,7 @@ function* onCpuLists(kernel: Kernel, cache: bigint): Generator<bigint> {
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const own = perCpuAddress(kernel, view.pointer('cpu_slab'), cpu);
     yield* readUntilConsistent(kernel, () => [
-      ...list.from(perCpu.read(own).pointer('freelist'), MOST_FREE, `CPU ${cpu}`),
+      ...list.from(perCpu.read(own).pointer('freelist'), MAX_FREE, `CPU ${cpu}`),
     ]);
   }
 }

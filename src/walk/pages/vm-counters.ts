@@ -211,13 +211,13 @@ interface MemoryUse {
 const LRU = ['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE', 'NR_UNEVICTABLE'];
 
 /** Maximum number of huge page sizes of a kernel (HUGE_MAX_HSTATE). */
-const MOST_SIZES = 16;
+const MAX_SIZES = 16;
 
 /** Maximum order of huge pages: far above the largest (16 GiB), but sums of such pages are still exact. */
-const MOST_ORDER = 30;
+const MAX_ORDER = 30;
 
 /** Maximum number of pages: 2^52 bytes of physical addresses in pages of 4 KiB. */
-const MOST_PAGES = 2 ** 40;
+const MAX_PAGES = 2 ** 40;
 
 /**
  * Sums the counters of zones and nodes, including the CPUs' pending differences (mm/vmstat.c), so that the
@@ -251,7 +251,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   }
   const use = { ...sum, vmalloced, huge: hugePages(kernel) };
   for (const [name, pages] of Object.entries(use)) {
-    if (pages === undefined || (pages >= 0 && pages <= MOST_PAGES)) continue;
+    if (pages === undefined || (pages >= 0 && pages <= MAX_PAGES)) continue;
     throw damaged(`the machine counts ${pages} pages (${name})`);
   }
   const counted = variable !== undefined || nodes.has('NR_VMALLOC');
@@ -269,14 +269,14 @@ export function hugePages(kernel: Kernel): number | undefined {
   const [states, count] = [kernel.symbol('hstates'), kernel.symbol('hugetlb_max_hstate')];
   if (states === undefined || count === undefined) return undefined;
   const sizes = readPartOf(kernel, 'hugetlb_max_hstate', count, count, 4).getUint32(0, true);
-  if (sizes > MOST_SIZES) throw damaged(`${sizes} sizes of huge pages`);
+  if (sizes > MAX_SIZES) throw damaged(`${sizes} sizes of huge pages`);
   const reader = new StructReader(kernel, 'hstate', ['order', 'nr_huge_pages']);
   let pages = 0;
   for (let index = 0; index < sizes; index++) {
     const state = reader.read(reader.element(states, index));
     const order = state.number('order');
     // An unused entry has no order yet, and a huge order would overflow.
-    if (order < 1 || order > MOST_ORDER) throw damaged(`huge pages of order ${order}`);
+    if (order < 1 || order > MAX_ORDER) throw damaged(`huge pages of order ${order}`);
     const all = state.number('nr_huge_pages');
     const onNodes = hugeOnNodes(kernel, state.address);
     if (onNodes !== undefined && onNodes !== all) {

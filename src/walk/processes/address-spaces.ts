@@ -178,7 +178,7 @@ export class ResidentCountReader {
 }
 
 /** Maximum number of devices assigned to one process. */
-const MOST_CONTAINERS = 64;
+const MAX_CONTAINERS = 64;
 
 /** Drivers that add pages accessible to a device to the locked pages (account_locked_vm, mm/util.c). */
 const DRIVERS = /vfio|iommu|dfl|habana/;
@@ -221,9 +221,9 @@ export class LockedPageReader {
     const view = this.#memory.read(mm);
     const [locked, all] = [view.number('locked_vm'), view.number('total_vm')];
     if (this.#kernel.facts.live) return locked;
-    if (locked > all * MOST_CONTAINERS) throw disagree(locked, all, 'it has');
+    if (locked > all * MAX_CONTAINERS) throw disagree(locked, all, 'it has');
     const pinned = this.#pinnedOf(mm);
-    if (this.#ram !== undefined && (pinned < 0 || pinned > this.#ram * MOST_CONTAINERS))
+    if (this.#ram !== undefined && (pinned < 0 || pinned > this.#ram * MAX_CONTAINERS))
       throw damaged(`it counts ${pinned} pinned pages (pinned_vm), but the machine has ${this.#ram}`);
     if ((locked > 0 || some) && !running && !this.#isChanging(mm)) this.#check(mm, locked);
     return locked;

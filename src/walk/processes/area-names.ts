@@ -15,7 +15,7 @@ export interface AreaName {
 }
 
 /** Maximum length of a name: ANON_VMA_NAME_MAX_LEN is 80, and names of special mappings are shorter. */
-const MOST_NAME = 128;
+const MAX_NAME = 128;
 
 /** Slab cache of all files except the backing files that overlayfs opens (fs/file_table.c). */
 const FILE_CACHE = 'filp';
@@ -86,7 +86,7 @@ export class AreaNames {
     if (operations !== 0n && this.#specialName !== undefined) {
       if (this.#operations.read(operations).pointer('name') === this.#specialName) {
         const at = this.#special.read(privateData).pointer('name');
-        return textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+        return textAt(this.#kernel, 'the name of a mapping', at, MAX_NAME);
       }
     }
     return this.#vdso?.read(mm).pointer('context.vdso') === start ? '[vdso]' : undefined;
@@ -94,7 +94,7 @@ export class AreaNames {
 
   #text(label: bigint): string {
     const at = this.#label?.addressOf(label, 'name') ?? label;
-    const text = textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+    const text = textAt(this.#kernel, 'the name of a mapping', at, MAX_NAME);
     // Contains printable single-byte characters only (is_valid_name_char in kernel/sys.c).
     this.#onName({ dentry: 0n, parent: 0n, address: at, length: text.length });
     return text;

@@ -24,11 +24,11 @@ const PARENT_SLOT_SHIFT = 3n;
 const PARENT_SLOT_MASK = 0x1fn;
 const PARENT_IS_TREE = 1n;
 /** Internal entries are below this, and have bits 1 to 0 as nodes do (xa_is_internal). */
-const MOST_INTERNAL = 4096n;
+const MAX_INTERNAL = 4096n;
 /** MAPLE_HEIGHT_MAX. */
-const MOST_LEVELS = 31;
+const MAX_LEVELS = 31;
 /** More mappings than any process has (vm.max_map_count is 65,530 by default). */
-const MOST_ENTRIES = 2 ** 20;
+const MAX_ENTRIES = 2 ** 20;
 const LAST_INDEX = 2n ** 64n - 1n;
 
 /** Node types, used if the kernel's types lack enum maple_type. */
@@ -98,7 +98,7 @@ export class MapleTreeReader {
     const leaf = type === this.#types.maple_leaf_64;
     let slots: readonly MapleEntry[];
     try {
-      if (place.level >= MOST_LEVELS) throw this.#torn(address, 'lies too deep');
+      if (place.level >= MAX_LEVELS) throw this.#torn(address, 'lies too deep');
       const shape = this.#shapeOf(type, address);
       this.#checkParent(this.#node.read(address), place);
       slots = this.#slots(address, shape, min, max);
@@ -109,12 +109,12 @@ export class MapleTreeReader {
     }
     for (const [slot, found] of slots.entries()) {
       const { first, last, entry } = found;
-      if (!leaf && entry > MOST_INTERNAL) {
+      if (!leaf && entry > MAX_INTERNAL) {
         const below = { tree: place.tree, parent: address, slot, level: place.level + 1 };
         yield* this.#node64(entry, below, first, last, met, lost);
       } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
       else if (entry !== 0n && !isInternal(entry)) {
-        if (++met.entries > MOST_ENTRIES) throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
+        if (++met.entries > MAX_ENTRIES) throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
         yield found;
       }
     }
@@ -185,10 +185,10 @@ interface Place {
 
 /** xa_is_node, valid for the root; links below contain only their type. */
 function isNode(entry: bigint): boolean {
-  return (entry & 3n) === 2n && entry > MOST_INTERNAL;
+  return (entry & 3n) === 2n && entry > MAX_INTERNAL;
 }
 
 /** Whether an entry is internal, such as the placeholder XA_ZERO_ENTRY. */
 function isInternal(entry: bigint): boolean {
-  return (entry & 3n) === 2n && entry <= MOST_INTERNAL;
+  return (entry & 3n) === 2n && entry <= MAX_INTERNAL;
 }

@@ -168,7 +168,7 @@ export class FolioMapcounts {
 }
 
 /** More mappings than one page has. */
-const MOST_NODES = 2 ** 16;
+const MAX_NODES = 2 ** 16;
 
 /** Bits 1 and 0 of `page.mapping`: bit 0 is anonymous, both bits are KSM (linux/page-flags.h). */
 const [PAGE_MAPPING_ANON, PAGE_MAPPING_KSM] = [1n, 3n];
@@ -240,7 +240,7 @@ export class ReverseMapReader {
     for (let met = 0; next.length > 0; ) {
       const node = next.pop();
       if (!node) continue;
-      if (met++ > MOST_NODES) throw damaged('mapping tree (i_mmap) does not terminate (loop?)');
+      if (met++ > MAX_NODES) throw damaged('mapping tree (i_mmap) does not terminate (loop?)');
       yield node;
       const links = this.#node.read(node);
       next.push(links.pointer('rb_left'), links.pointer('rb_right'));

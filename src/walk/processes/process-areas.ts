@@ -50,7 +50,7 @@ export interface ProcessAreas {
 }
 
 /** More mappings than any process has. */
-const MOST_AREAS = 2 ** 20;
+const MAX_AREAS = 2 ** 20;
 
 /**
  * Reads the mappings of a process: from the maple tree since 6.1, from a list before. Checks them against
@@ -105,7 +105,7 @@ export class ProcessAreaReader {
     const found = this.#tree ? this.#inTree(mm, doubts) : this.#inList(mm);
     try {
       for (const area of found) {
-        if (areas.length >= MOST_AREAS) throw damaged('VMA list does not terminate (loop?)');
+        if (areas.length >= MAX_AREAS) throw damaged('VMA list does not terminate (loop?)');
         const last = areas.at(-1);
         if (last && area.start < last.end) doubts.push(damaged(`${name(area)} overlaps ${name(last)}`));
         else areas.push(area);

@@ -31,7 +31,7 @@ const BETWEEN = 60_000_000_000n;
 const TICK = 1_000_000_000n / BigInt(USER_HZ);
 
 /** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
-const MOST_ADJUSTED = 1000;
+const MAX_ADJUSTED = 1000;
 
 /** Reads process facts; layouts as in include/linux/{sched,cred,pid}.h and sched/signal.h. */
 export class ProcessFactReader {
@@ -89,7 +89,7 @@ export class ProcessFactReader {
     const view = this.#signal.read(process.signal);
     const threads = view.number('nr_threads');
     const oomScoreAdj = (view.number('oom_score_adj') << 16) >> 16;
-    if (Math.abs(oomScoreAdj) > MOST_ADJUSTED)
+    if (Math.abs(oomScoreAdj) > MAX_ADJUSTED)
       throw damaged(`pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
     this.#tasks.checkThreads(process);
     const listed = this.#tasks.threads(process).length;
@@ -122,7 +122,7 @@ export interface NamespacedPid {
 }
 
 /** Maximum nesting of pid namespaces (MAX_PID_NS_LEVEL, kernel/pid_namespace.c). */
-const MOST_LEVELS = 32;
+const MAX_LEVELS = 32;
 
 /**
  * Reads the pid of a process in each pid namespace: `struct pid` (include/linux/pid.h),
@@ -154,7 +154,7 @@ export class PidNumberReader {
   read({ address, pid: expected }: Task): NamespacedPid[] {
     const pid = this.#task.read(address).pointer(this.#own);
     const level = this.#pid.read(pid).number('level');
-    if (level > MOST_LEVELS) throw damaged(`pid ${expected} claims ${level} namespaces`);
+    if (level > MAX_LEVELS) throw damaged(`pid ${expected} claims ${level} namespaces`);
     const { size } = this.#number;
     const at = this.#pid.addressOf(pid, 'numbers');
     const view = readPartOf(this.#kernel, 'struct pid', pid, at, (level + 1) * size);

@@ -9,7 +9,7 @@ import type { HeldPage, Queue, QueueFinder } from './queue.js';
  * Maximum number of blocks of a ring: `tp_block_nr` is an int, and each block takes 8 bytes of one kmalloc
  * (at most 4 MiB).
  */
-const MOST_BLOCKS = 2 ** 19;
+const MAX_BLOCKS = 2 ** 19;
 
 /**
  * The mmap'ed rings of AF_PACKET: `pg_vec[pg_vec_len]`. Each entry is a block of `1 << pg_vec_order` pages: a
@@ -46,7 +46,7 @@ export class PacketRings implements QueueFinder {
     if (vector === 0n) return;
     const count = view.number(`${member}.pg_vec_len`);
     const order = view.number(`${member}.pg_vec_order`);
-    if (count > MOST_BLOCKS || order > 30) {
+    if (count > MAX_BLOCKS || order > 30) {
       throw damaged(`a ring has an invalid size (${count} blocks of order ${order})`);
     }
     const blocks = readPartOf(this.#kernel, 'the ring', vector, vector, count * 8);
@@ -69,7 +69,7 @@ export class PacketRings implements QueueFinder {
  * Maximum number of pages of a umem: it has less than 4 GiB worth of descriptors, and 2^32 bytes of pointers
  * would be corrupt.
  */
-const MOST_PAGES = 2 ** 24;
+const MAX_PAGES = 2 ** 24;
 
 /** Number of pointers per read. */
 const CHUNK = 8192;
@@ -95,7 +95,7 @@ export class XdpUmem implements QueueFinder {
     if (umem === 0n) return;
     const view = new StructReader(this.#kernel, 'xdp_umem', ['pgs', 'npgs']).read(umem);
     const count = view.number('npgs');
-    if (count > MOST_PAGES) throw damaged(`a umem of ${count} pages`);
+    if (count > MAX_PAGES) throw damaged(`a umem of ${count} pages`);
     for (let from = 0; from < count; from += CHUNK) {
       const many = Math.min(CHUNK, count - from);
       const at = view.pointer('pgs') + BigInt(from * 8);

@@ -17,7 +17,7 @@ const OUTGOING = [
 ] as const;
 
 /** More chunks than the memory of one socket has room for. */
-const MOST_CHUNKS = 2 ** 23;
+const MAX_CHUNKS = 2 ** 23;
 
 type ChunkLink = 'list' | 'transmitted_list';
 
@@ -172,7 +172,7 @@ export class SctpQueues implements QueueFinder {
 /** Whether a chunk or a message is seen for the first time. */
 function isNew(chunk: bigint, seen: Set<bigint>): boolean {
   if (seen.has(chunk)) return false;
-  if (seen.size >= MOST_CHUNKS) throw damaged('it has too many chunks');
+  if (seen.size >= MAX_CHUNKS) throw damaged('it has too many chunks');
   seen.add(chunk);
   return true;
 }

@@ -10,7 +10,7 @@ import { treeNodes } from '../trees.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /** Visited entries are remembered, and a JavaScript set holds at most 2^24. */
-const MOST_REMEMBERED = 16_000_000;
+const MAX_REMEMBERED = 16_000_000;
 
 /**
  * The ways in which the kernel links skbs. Each method yields the addresses of the skbs in order and
@@ -70,7 +70,7 @@ export class SkbLists {
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb)) throw new TornList(`the chain loops back to skb ${hex(skb)}`);
-      if (seen.size >= MOST_REMEMBERED) throw new TornList(`the chain exceeds ${seen.size} skbs`);
+      if (seen.size >= MAX_REMEMBERED) throw new TornList(`the chain exceeds ${seen.size} skbs`);
       seen.add(skb);
       yield skb;
       skb = pointerPartOf(this.#kernel, 'struct sk_buff', skb, skb + offset);

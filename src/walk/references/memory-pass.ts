@@ -15,7 +15,7 @@ export interface PassVisitor {
 }
 
 /** Maximum number of threads: more are limited by the memory bus. */
-const MOST_THREADS = 16;
+const MAX_THREADS = 16;
 
 /** A thread starts in 30 ms, and scans this much in less. */
 const BYTES_PER_THREAD = 64 * 2 ** 20;
@@ -35,7 +35,7 @@ export async function passOver(
   progress: (part: number) => void = () => {},
 ): Promise<void> {
   const total = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-  const threads = Math.min(MOST_THREADS, availableParallelism(), Math.floor(total / BYTES_PER_THREAD));
+  const threads = Math.min(MAX_THREADS, availableParallelism(), Math.floor(total / BYTES_PER_THREAD));
   const pool = threads > 1 ? ThreadPool.start(index, threads) : undefined;
   const scan = pool ? (piece: Piece) => pool.scan(piece) : pieceScanner(readSync, index, PIECE_BYTES);
   const running: { readonly part: Part; readonly hits: PieceHits | Promise<PieceHits> }[] = [];

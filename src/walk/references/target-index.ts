@@ -21,8 +21,8 @@ export interface VirtualTarget {
 }
 
 /** Maximum number of targets, and of page frames with targets: 256 MiB of arrays. */
-const MOST_TARGETS = 2 ** 22;
-const MOST_FRAMES = 2 ** 25;
+const MAX_TARGETS = 2 ** 22;
+const MAX_FRAMES = 2 ** 25;
 
 /** Collects targets, and numbers them in the order of {@link TargetIndex}. */
 export class Targets {
@@ -34,7 +34,7 @@ export class Targets {
   readonly #most: number;
 
   /** @param most maximum number of targets */
-  constructor(most = MOST_TARGETS) {
+  constructor(most = MAX_TARGETS) {
     this.#most = most;
   }
 
@@ -241,7 +241,7 @@ function eachFrame(
   for (let target = 0; target < starts.length; target++) {
     const last = Math.ceil(ends[target]! / pageSize);
     for (let frame = Math.max(next, Math.floor(starts[target]! / pageSize)); frame < last; frame++) {
-      if (++visited > MOST_FRAMES) throw tooMany(`targets in more than ${MOST_FRAMES} page frames`);
+      if (++visited > MAX_FRAMES) throw tooMany(`targets in more than ${MAX_FRAMES} page frames`);
       visit(frame, target);
     }
     next = Math.max(next, last);

@@ -7,7 +7,7 @@ import type { SlotUse } from '../pages/slot-use.js';
 import { StructReader, textAt } from '../struct-reader.js';
 import type { FoundSockets } from './found-sockets.js';
 import type { Protocol } from './sock-words.js';
-import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
+import { isInUse, MAX_INODE, SocketFinder } from './socket.js';
 
 /**
  * Poison of SLUB debugging (slub_debug=P) in unused and freed objects: POISON_INUSE, POISON_FREE
@@ -89,7 +89,7 @@ export function inodeSlots(
     }
     const number = view.number('vfs_inode.i_ino');
     // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
-    if (number > MOST_INODE || (number === 0 && !kernel.facts.live)) throw damaged(`inode number ${number}`);
+    if (number > MAX_INODE || (number === 0 && !kernel.facts.live)) throw damaged(`inode number ${number}`);
     const found = sockets.note(sk, 'slab');
     found.inode = number;
     if (found.file === 0n) found.file = view.pointer('socket.file');
@@ -99,13 +99,13 @@ export function inodeSlots(
 
 /** Name of the cache of sockets' inodes: with a constructor, it is never merged with others. */
 const CACHE_NAME = 'sock_inode_cache';
-const MOST_NAME = 32;
+const MAX_NAME = 32;
 
 function cacheFault(kernel: Kernel, cache: bigint): string | undefined {
   // Extracts of earlier versions lack the name.
   const name = readOrNot(() => {
     const reader = StructReader.ifPresent(kernel, 'kmem_cache', ['name']);
-    return reader && textAt(kernel, 'the name of a slab cache', reader.read(cache).pointer('name'), MOST_NAME);
+    return reader && textAt(kernel, 'the name of a slab cache', reader.read(cache).pointer('name'), MAX_NAME);
   });
   if ((cache & 7n) === 0n && (name ?? CACHE_NAME) === CACHE_NAME) return undefined;
   return `sock_inode_cachep is ${hex(cache)}, which is not the slab cache ${CACHE_NAME}`;

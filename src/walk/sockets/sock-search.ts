@@ -5,7 +5,7 @@ import { StructReader } from '../struct-reader.js';
 import { Warnings } from '../warnings.js';
 import { SockReader } from './sock.js';
 import { protocols } from './sock-words.js';
-import { MOST_INODE, type Socket } from './socket.js';
+import { MAX_INODE, type Socket } from './socket.js';
 
 /**
  * Keys of a sock:
@@ -99,6 +99,6 @@ class InodeOfSocket {
     if (socket === 0n) return 0;
     const view = this.#reader.readContainer(socket, 'socket');
     const number = view.number('vfs_inode.i_ino');
-    return number > MOST_INODE ? 0 : number;
+    return number > MAX_INODE ? 0 : number;
   }
 }

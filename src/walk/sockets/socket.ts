@@ -88,7 +88,7 @@ export class SocketFinder {
     }
     const number = this.#inode.read(inode).number('i_ino');
     // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
-    if (number > MOST_INODE || (number === 0 && !this.#kernel.facts.live))
+    if (number > MAX_INODE || (number === 0 && !this.#kernel.facts.live))
       throw damaged(`inode ${hex(inode)} has an invalid number (${number})`);
     const fileReferences = this.#references(file);
     if (!isInUse(fileReferences) && !this.#kernel.facts.live) {
@@ -201,7 +201,7 @@ export class SocketStructs {
     return {
       sock: view.pointer('sk'),
       file: view.pointer('file'),
-      inode: number !== null && number > MOST_INODE ? null : number,
+      inode: number !== null && number > MAX_INODE ? null : number,
     };
   }
 
@@ -257,7 +257,7 @@ export function isInUse(references: number): boolean {
 }
 
 /** Maximum inode number of a socket: get_next_ino (fs/inode.c) counts in 32 bits. */
-export const MOST_INODE = 2 ** 32 - 1;
+export const MAX_INODE = 2 ** 32 - 1;
 
 /**
  * Returns a test for kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is

@@ -4,7 +4,7 @@ import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import {
   isInside,
-  MOST_FRAMES,
+  MAX_FRAMES,
   outsideOwnStack,
   type StackArea,
   type StackFrame,
@@ -96,7 +96,7 @@ export class Arm64Unwinder {
       for (let record = first; ; ) {
         if (seen.has(record)) return stop('comes-back', record);
         seen.add(record);
-        if (frames.length > MOST_FRAMES) return stop('endless');
+        if (frames.length > MAX_FRAMES) return stop('endless');
         if ((record & 7n) !== 0n) return stop('pointer-off', record);
         const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
         const next = words.getBigUint64(0, true);

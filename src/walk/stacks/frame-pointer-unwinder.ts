@@ -4,7 +4,7 @@ import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import {
   isInside,
-  MOST_FRAMES,
+  MAX_FRAMES,
   outsideOwnStack,
   type StackFrame,
   stopAt,
@@ -84,7 +84,7 @@ export class FramePointerUnwinder {
     const frames = [first];
     const seen = new Set<bigint>();
     try {
-      for (let at = bp; frames.length <= MOST_FRAMES; ) {
+      for (let at = bp; frames.length <= MAX_FRAMES; ) {
         // Entries from user space store the address of the saved registers.
         if ((at & ~IS_REGISTERS) === this.#registersOf(area)) return { frames, end: this.#lastOf(area) };
         if (seen.has(at)) return undefined;
@@ -134,7 +134,7 @@ export class FramePointerUnwinder {
     // The end of an interrupt stack is unknown.
     if (!isInside(area, sp)) return stopped(frames, stopAt('no-table', frames[0]?.address));
     const end = this.#registersOf(area);
-    for (let at = (sp + 7n) & ~7n; at < end && frames.length < MOST_FRAMES; at += 8n) {
+    for (let at = (sp + 7n) & ~7n; at < end && frames.length < MAX_FRAMES; at += 8n) {
       const address = this.#returnAt(at, area);
       if (address !== undefined && this.#isReturn(address)) frames.push({ address, interrupted: false, guess: true });
     }

@@ -29,7 +29,7 @@ export interface UnwoundStack {
  * Maximum number of frames: more than fit in a stack of 16 KiB with 32 bytes per function, plus interrupt
  * stacks.
  */
-export const MOST_FRAMES = 1024;
+export const MAX_FRAMES = 1024;
 
 /** Address range of a task's own stack. */
 export interface StackArea {

@@ -8,7 +8,7 @@ import { StructReader } from '../struct-reader.js';
 import { isInside, type StackArea } from './frame.js';
 
 /** Maximum number of entries of a table; a kernel has about half a million. */
-const MOST_ENTRIES = 1 << 24;
+const MAX_ENTRIES = 1 << 24;
 
 /** A table: code addresses in order, and one entry for each. */
 interface Table {
@@ -46,7 +46,7 @@ export class OrcTables {
     const count = Number(end - places) / 4;
     const stop = kernel.symbol('__stop_orc_unwind');
     const fits = stop === undefined || stop - entries === BigInt(count * ORC_ENTRY_BYTES);
-    if (!(count > 0 && count < MOST_ENTRIES && Number.isInteger(count) && fits))
+    if (!(count > 0 && count < MAX_ENTRIES && Number.isInteger(count) && fits))
       throw damaged('ORC tables differ in length');
     const range = (from: string, to: string) => {
       const [start, stopAt] = [kernel.symbol(from), kernel.symbol(to)];
@@ -163,7 +163,7 @@ function* moduleTables(kernel: Kernel): Generator<readonly [string, Table]> {
     if (count === 0) continue;
     const name = view.text('name');
     const what = `ORC table of module ${name}`;
-    if (count > MOST_ENTRIES) throw damaged(`${what} has an invalid number of entries (${count})`);
+    if (count > MAX_ENTRIES) throw damaged(`${what} has an invalid number of entries (${count})`);
     const [places, entries] = [view.pointer('arch.orc_unwind_ip'), view.pointer('arch.orc_unwind')];
     yield [name, { what, places, entries, count }];
   }

@@ -3,7 +3,7 @@ import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import {
   isInside,
-  MOST_FRAMES,
+  MAX_FRAMES,
   outsideOwnStack,
   type StackArea,
   type StackFrame,
@@ -110,7 +110,7 @@ export class OrcUnwinder {
         if (seen.has(place)) return stop('comes-back', ip);
         seen.add(place);
         frames.push({ address: ip, interrupted, guess });
-        if (frames.length > MOST_FRAMES) return stop('endless');
+        if (frames.length > MAX_FRAMES) return stop('endless');
         const end = this.#step(state, area);
         if (end === 'user' || end === 'first') return { frames, end };
         if (end?.code === 'returns-to-no-call') frames.push({ ...frames.pop()!, guess: true });

@@ -21,8 +21,8 @@ const PROBES = [
 ] as const;
 
 /** Maximum size of a task's return notes: 50 notes (FTRACE_RETFUNC_DEPTH), or 4096 bytes since 6.11. */
-const MOST_NOTE_BYTES = 4096;
-const MOST_PROBES = 4096;
+const MAX_NOTE_BYTES = 4096;
+const MAX_PROBES = 4096;
 
 /** Original return addresses of functions whose return address a tracer replaced. */
 export class TracedReturns {
@@ -69,7 +69,7 @@ export class TracedReturns {
     const start = of.pointer('ret_stack');
     if (start === 0n) return undefined;
     // The index of the last note, or since 6.11 the number of words: stale notes follow.
-    const bytes = Math.min((of.number('curr_ret_stack') + 1) * note.size, MOST_NOTE_BYTES);
+    const bytes = Math.min((of.number('curr_ret_stack') + 1) * note.size, MAX_NOTE_BYTES);
     for (let at = retp; at < bytes; at += 8) {
       if (this.#word(start, start + BigInt(at)) !== place) continue;
       const wordOf = (offset: number) => this.#word(start, start + BigInt(at - retp + offset));
@@ -86,7 +86,7 @@ export class TracedReturns {
     if (!has || !layout?.member(by) || !layout.member('llist')) return undefined;
     const node = new StructReader(this.#kernel, note, ['llist', 'ret_addr', by] as const);
     let at = this.#task([list]).read(task).pointer(list);
-    for (let left = MOST_PROBES; at !== 0n; left--) {
+    for (let left = MAX_PROBES; at !== 0n; left--) {
       if (left === 0) throw damaged(`kretprobe list of the task ${hex(task)} does not terminate (loop?)`);
       const view = node.readContainer(at, 'llist');
       const address = view.pointer('ret_addr');
@@ -153,7 +153,7 @@ export function branchTarget(kernel: Kernel, address: bigint): bigint | undefine
 }
 
 /** Maximum number of bytes before a function where a patched call may enter it (call depth tracking). */
-const MOST_PADDING = 32n;
+const MAX_PADDING = 32n;
 
 /**
  * Checks the address at which a task that was switched out continues: only __schedule calls __switch_to_asm, and a new
@@ -168,7 +168,7 @@ export function checkSwitch(kernel: Kernel, address: bigint): void {
   if (at?.offset === 0 && at.name.startsWith('ret_from_fork')) return;
   const offset = readOrNot(() => kernel.read(address - 4n, 4))?.getInt32(0, true);
   const target = offset === undefined ? to : address + BigInt(offset);
-  if (target > to || target <= to - MOST_PADDING)
+  if (target > to || target <= to - MAX_PADDING)
     throw damaged(`the task was switched out at ${hex(address)}, which does not follow a call of __switch_to_asm`);
 }
 

@@ -45,7 +45,7 @@ export interface Openers {
 const LIVE_READS = 3;
 
 /** Maximum number of processes that may exit on a live kernel while files are read: or one in four. */
-const MOST_EXITED = 64;
+const MAX_EXITED = 64;
 
 /** Every open file of every process, with all its holders. A shared `files_struct` is read only once. */
 export class OpenFiles {
@@ -110,7 +110,7 @@ export class OpenFiles {
     const { size } = this.#exited;
     if (size > 0) {
       const processes = new Set([...this.#users.values()].flatMap((users) => [...users.processes]));
-      const isMany = size > Math.max(MOST_EXITED, processes.size / 4);
+      const isMany = size > Math.max(MAX_EXITED, processes.size / 4);
       const message = `processes that exited while ${what} were read: ${size} of ${processes.size}`;
       warnings.add(isMany ? 'torn-list' : 'freed-while-read', message);
     }

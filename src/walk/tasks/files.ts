@@ -20,9 +20,9 @@ const POINTER_SIZE = 8;
 /** Descriptors of the table inside the files_struct (NR_OPEN_DEFAULT). */
 const SMALL = 64;
 /** Maximum number of descriptors that one system call reserves. */
-const MOST_RESERVED = 2;
+const MAX_RESERVED = 2;
 /** More allocated but closed slots mean that the memory is no table. */
-const MOST_ODD = 64;
+const MAX_ODD = 64;
 /** Number of descriptor pointers per read: one page. */
 const BATCH = 512;
 
@@ -89,17 +89,17 @@ export class FileTables {
         if (file === 0n) continue;
         // Except for a moment in dup2, the bit is set before the slot and cleared after it (fs/file.c).
         if (!isOpen(index) && !this.#hasChanged(files, table, first + index, file)) odd.push(first + index);
-        if (odd.length > MOST_ODD) break;
+        if (odd.length > MAX_ODD) break;
         yield { fd: first + index, file };
       }
-      if (odd.length > MOST_ODD) break;
+      if (odd.length > MAX_ODD) break;
     }
     if (odd.length === 0) {
       if (table.anomaly !== undefined) throw damaged(table.anomaly);
       this.#checkReserved(files, table, reserved);
       return;
     }
-    const many = odd.length > MOST_ODD ? `more than ${MOST_ODD} descriptors` : 'descriptors';
+    const many = odd.length > MAX_ODD ? `more than ${MAX_ODD} descriptors` : 'descriptors';
     throw damaged(`${many} (such as ${odd[0]}) have a file, but are not in open_fds`);
   }
 
@@ -118,7 +118,7 @@ export class FileTables {
   #checkReserved(files: bigint, { address }: FdTable, reserved: number): void {
     if (reserved === 0 || this.#kernel.facts.live) return;
     const users = readOrNot(() => this.#users.read(files).number('count.counter'));
-    if (users === undefined || reserved <= users * MOST_RESERVED) return;
+    if (users === undefined || reserved <= users * MAX_RESERVED) return;
     const message = `file table ${hex(address)} has ${reserved} descriptors in open_fds without a file, but ${users} users (files_struct.count)`;
     throw damaged(message);
   }

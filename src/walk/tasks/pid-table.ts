@@ -41,9 +41,9 @@ const COUNT = 0x7fff_ffff;
 const FIRST_POINTER = 4096n;
 
 /** Maximum shift of a node: pids have 22 bits. */
-const MOST_SHIFT = 18;
+const MAX_SHIFT = 18;
 /** log2 of the maximum number of hash chains (`pidhash_init`, kernel/pid.c). */
-const MOST_HASH_SHIFT = 12;
+const MAX_HASH_SHIFT = 12;
 
 /** Types of `pid_namespace.idr`, with the low bits that mark a node (include/linux/radix-tree.h). */
 const TREES = [
@@ -116,7 +116,7 @@ class PidTableReader {
       // Number of index bits per node (XA_CHUNK_SHIFT).
       const bits = Math.log2(slots);
       const isExpected = above === undefined ? shift % bits === 0 : shift === above - bits;
-      if (!isExpected || shift > MOST_SHIFT) {
+      if (!isExpected || shift > MAX_SHIFT) {
         this.#faults.push(`init_pid_ns.idr node ${hex(address)} has an invalid shift (${shift})`);
         return;
       }
@@ -138,7 +138,7 @@ class PidTableReader {
     const chains = pointerPartOf(this.#kernel, 'pid_hash', hash, hash);
     const bits = this.#kernel.symbol('pidhash_shift') ?? 0n;
     const shift = readPartOf(this.#kernel, 'pidhash_shift', bits, bits, 4).getUint32(0, true);
-    if (shift > MOST_HASH_SHIFT) this.#faults.push(`pidhash_shift is invalid (${shift})`);
+    if (shift > MAX_HASH_SHIFT) this.#faults.push(`pidhash_shift is invalid (${shift})`);
     else {
       const upid = new StructReader(this.#kernel, 'upid', ['nr', 'ns', 'pid_chain']);
       for (let chain = 0; chain < 2 ** shift; chain++)

@@ -33,7 +33,7 @@ export interface ListedTask extends Task {
 }
 
 /** PID_MAX_LIMIT of 64-bit kernels; every pid is lower (include/linux/threads.h). */
-const MOST_PIDS = 2 ** 22;
+const MAX_PIDS = 2 ** 22;
 
 /** include/linux/sched.h: it is exiting, and has released its memory and files or will. */
 export const PF_EXITING = 0x4;
@@ -138,7 +138,7 @@ export function pidMemberOf(kernel: Pick<Kernel, 'struct'>): PidMember {
 
 /** Whether a process or a thread can have this pid; idle tasks have 0. */
 export function isPid(pid: number): boolean {
-  return pid > 0 && pid < MOST_PIDS;
+  return pid > 0 && pid < MAX_PIDS;
 }
 
 /** Message: two processes cannot have the same pid. */

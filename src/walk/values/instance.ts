@@ -46,16 +46,16 @@ export interface InstanceLimits {
 }
 
 /** Maximum number of values in one answer; further ones are marked as left out. */
-const MOST_VALUES = 100_000;
-const MOST_DEPTH = 64;
+const MAX_VALUES = 100_000;
+const MAX_DEPTH = 64;
 /** Maximum number of bytes of a char array to decode. */
-const MOST_TEXT = 4096;
+const MAX_TEXT = 4096;
 
 /** Reads instances of types. Unreadable values are reported individually. */
 export class InstanceReader {
   readonly #source: InstanceSource;
   readonly #limits: InstanceLimits;
-  #left = MOST_VALUES;
+  #left = MAX_VALUES;
   #unreadable: ReadError | undefined;
   #readable = false;
 
@@ -81,7 +81,7 @@ export class InstanceReader {
 
   #value(type: TypeDescription, address: bigint, bit: number, bitSize: number, depth: number): Value {
     this.#left--;
-    if (depth > MOST_DEPTH) return { kind: 'opaque' };
+    if (depth > MAX_DEPTH) return { kind: 'opaque' };
     switch (type.kind) {
       case 'struct':
       case 'union':
@@ -124,7 +124,7 @@ export class InstanceReader {
   }
 
   #text(address: bigint, count: number): Value {
-    const bytes = this.#bytes(address, Math.min(count, MOST_TEXT));
+    const bytes = this.#bytes(address, Math.min(count, MAX_TEXT));
     if (!(bytes instanceof DataView)) return bytes;
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let end = view.length;

@@ -50,7 +50,7 @@ export function parsePlace(text: string): WrittenPlace | undefined {
 const FORMS = ' (a place is an address, a symbol, or SYMBOL:CPU; for whatis and refs also pfn:N)';
 
 /** Maximum number of listed addresses for an ambiguous symbol. */
-const MOST_CANDIDATES = 12;
+const MAX_CANDIDATES = 12;
 
 /**
  * Finds a place in a kernel. A name that could also be a short hex number is the symbol, if one exists.
@@ -104,8 +104,8 @@ function ambiguous(
   name: string,
   candidates: readonly { readonly type: string; readonly address: bigint }[],
 ): WalkError {
-  const shown = candidates.slice(0, MOST_CANDIDATES).map(({ address, type }) => `${hex(address)} (${type})`);
-  const more = candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
+  const shown = candidates.slice(0, MAX_CANDIDATES).map(({ address, type }) => `${hex(address)} (${type})`);
+  const more = candidates.length > MAX_CANDIDATES ? ` and ${candidates.length - MAX_CANDIDATES} more` : '';
   const message = `${candidates.length} symbols have the name ${name}: ${shown.join(', ')}${more}; give the address`;
   return new WalkError('ambiguous-symbol', message);
 }
@@ -114,11 +114,11 @@ function ambiguous(
  * Maximum number of compared names; a kernel has about 200,000 symbols, and an untrusted table may have any
  * number.
  */
-const MOST_NAMES = 1 << 19;
+const MAX_NAMES = 1 << 19;
 /** Longer names are neither searched nor suggested. */
-const MOST_LENGTH = 128;
+const MAX_LENGTH = 128;
 /** Maximum number of computed cells of distance tables. A kernel’s names need a tenth of it. */
-const MOST_CELLS = 30_000_000;
+const MAX_CELLS = 30_000_000;
 /** Minimum length of a substring match: shorter words occur in too many names. */
 const SHORTEST_PART = 3;
 
@@ -134,7 +134,7 @@ interface Near {
  */
 export function nearestNames(wanted: string, names: Iterable<string>, most = 3): string[] {
   const wantedLower = wanted.toLowerCase();
-  if (wantedLower.length === 0 || wantedLower.length > MOST_LENGTH) return [];
+  if (wantedLower.length === 0 || wantedLower.length > MAX_LENGTH) return [];
   const { length } = wantedLower;
   // Two changes make most short words another one.
   const limit = length <= 5 ? 1 : length <= 8 ? 2 : Math.min(6, Math.ceil(length * 0.4));
@@ -142,19 +142,19 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
   let looked = 0;
   let cells = 0;
   for (const name of names) {
-    if (++looked > MOST_NAMES) break;
-    if (name.length > MOST_LENGTH) continue;
+    if (++looked > MAX_NAMES) break;
+    if (name.length > MAX_LENGTH) continue;
     const lower = name.toLowerCase();
     const longer = lower.length - wantedLower.length;
     let score = Number.POSITIVE_INFINITY;
-    if (Math.abs(longer) <= limit && cells < MOST_CELLS) {
+    if (Math.abs(longer) <= limit && cells < MAX_CELLS) {
       cells += wantedLower.length * lower.length;
       const distance = changes(wantedLower, lower, limit);
       if (distance <= limit) score = distance;
     }
     if (score > limit && wantedLower.length >= SHORTEST_PART && longer > 0) {
-      if (lower.startsWith(wantedLower)) score = limit + longer / MOST_LENGTH;
-      else if (containsWord(lower, wantedLower)) score = limit + 1 + longer / MOST_LENGTH;
+      if (lower.startsWith(wantedLower)) score = limit + longer / MAX_LENGTH;
+      else if (containsWord(lower, wantedLower)) score = limit + 1 + longer / MAX_LENGTH;
     }
     if (score === Number.POSITIVE_INFINITY) continue;
     if (found.length === most && score >= found[most - 1]!.score) continue;
@@ -185,7 +185,7 @@ type Rows = [Uint8Array, Uint8Array, Uint8Array];
 
 /** Returns the edit distance of two words (optimal string alignment); above `limit`, any higher number. */
 function changes(from: string, to: string, limit: number): number {
-  let [before, last, next] = [1, 2, 3].map(() => new Uint8Array(MOST_LENGTH + 1)) as Rows;
+  let [before, last, next] = [1, 2, 3].map(() => new Uint8Array(MAX_LENGTH + 1)) as Rows;
   for (let column = 0; column <= to.length; column++) last[column] = column;
   for (let row = 1; row <= from.length; row++) {
     next[0] = row;

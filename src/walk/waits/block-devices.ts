@@ -42,9 +42,9 @@ interface Disk {
 }
 
 /** BLK_MQ_MAX_DEPTH (include/linux/blk-mq.h). */
-const MOST_TAGS = 10_240;
+const MAX_TAGS = 10_240;
 /** Maximum number of bios of one request, and length of the name of a device. */
-const [MOST_BIOS, MOST_NAME] = [1024, 64];
+const [MAX_BIOS, MAX_NAME] = [1024, 64];
 /** SB_RDONLY, and SB_FREEZE_COMPLETE, which a read-only file system is given at once (include/linux/fs.h). */
 const [SB_RDONLY, FREEZE_COMPLETE] = [1, 4] as const;
 
@@ -182,7 +182,7 @@ export class BlockDevices {
     const node = instance.addressOf(address, 's_instances');
     if (![...hlistNodes(kernel, type.addressOf('fs_supers'))].includes(node))
       this.#odd(`the super block at ${hex(address)} is not on the list of its file system`);
-    const fileSystem = textAt(kernel, 'the name of a file system', type.pointer('name'), MOST_NAME);
+    const fileSystem = textAt(kernel, 'the name of a file system', type.pointer('name'), MAX_NAME);
     const number = deviceNumber(view.number('s_dev'));
     const block = new StructReader(kernel, 'percpu_rw_semaphore', ['block.counter']);
     const semaphores = view.addressOf('s_writers.rw_sem');
@@ -267,7 +267,7 @@ export class BlockDevices {
       seen.add(at);
       const view = tags.read(at);
       const count = view.number('nr_tags');
-      if (count > MOST_TAGS) throw damaged(`a block device has ${count} tags`);
+      if (count > MAX_TAGS) throw damaged(`a block device has ${count} tags`);
       const used = this.#usedTags(at, count, view.number('nr_reserved_tags'));
       const all = pointersPartOf(kernel, 'the requests', at, view.pointer('rqs'), count);
       for (const [tag, pointer] of all.entries()) {
@@ -308,7 +308,7 @@ export class BlockDevices {
   #noteBios(first: bigint, queue: bigint): void {
     const bio = new StructReader(this.#kernel, 'bio', ['bi_next', 'bi_private']);
     let at = first;
-    for (let passed = 0; at !== 0n && passed < MOST_BIOS; passed++) {
+    for (let passed = 0; at !== 0n && passed < MAX_BIOS; passed++) {
       const view = readOrNot(() => bio.read(at));
       if (view === undefined) return;
       this.#waitedFor.set(view.pointer('bi_private'), queue);
@@ -406,7 +406,7 @@ export class BlockDevices {
         ofQueue ? ofQueue.read(queue).pointer('disk') === disk : parent?.read(queue).pointer('kobj.parent') === at,
       );
       if (back !== true) this.#odd(`the disk at ${hex(disk)} has a queue that is not its own`);
-      const ownName = textAt(kernel, 'the name of a device', own.pointer('kobj.name'), MOST_NAME);
+      const ownName = textAt(kernel, 'the name of a device', own.pointer('kobj.name'), MAX_NAME);
       if (ownName !== name || deviceNumber(own.number('devt')) !== number)
         this.#odd(`the disk at ${hex(disk)} and its device have different names or numbers`);
     }

@@ -49,7 +49,7 @@ const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
 /** Functions that a task in a futex runs, by release. */
 const IN_FUTEX = ['futex_wait', '__futex_wait', 'futex_wait_queue', 'futex_wait_queue_me', 'futex_do_wait'];
 /** More bytes than any of them has. */
-const MOST_FUNCTION = 4096n;
+const MAX_FUNCTION = 4096n;
 /** Functions that wait for a page (mm/filemap.c), and what they wait for. */
 const PAGE_WAITS: readonly (readonly [RegExp, WaitKind])[] = [
   [/^(folio_wait|wait_on_page)_writeback/, 'writeback'],
@@ -60,7 +60,7 @@ const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
 /** Maximum depth of a tree of waiters: a red-black tree of all tasks is less deep. */
-const MOST_DEPTH = 64;
+const MAX_DEPTH = 64;
 
 /** Functions that wait until a work item has run. */
 const FLUSHES = /^(__)?flush_work\b/;
@@ -86,7 +86,7 @@ const JOURNAL_QUEUES = {
 const QUEUED = 5n;
 
 /** Maximum number of tasks that flush one work item. */
-const MOST_BARRIERS = 1024;
+const MAX_BARRIERS = 1024;
 
 /** The name without the suffix of a clone that the compiler made. */
 const plain = (name: string): string => name.replace(/\..*$/, '');
@@ -106,7 +106,7 @@ type LockShape = keyof typeof LOCKS;
 const isLock = (shape: WaiterShape): shape is LockShape => shape in LOCKS;
 
 /** Maximum number of other waiters' stacks to search for the address of their lock. */
-const MOST_SEARCHED = 8;
+const MAX_SEARCHED = 8;
 
 /** Types in the low bits of `task_struct.blocker` (include/linux/hung_task.h). */
 const BLOCKER_TYPES = 3n;
@@ -184,7 +184,7 @@ export class WaitFinder {
     if (this.#kernel.facts.live) return false;
     this.#futexes ??= IN_FUTEX.flatMap((name) => this.#kernel.symbol(name) ?? []);
     for (const word of wordsOf(stack))
-      if (this.#futexes.some((start) => word > start && word - start < MOST_FUNCTION)) return true;
+      if (this.#futexes.some((start) => word > start && word - start < MAX_FUNCTION)) return true;
     return false;
   }
 
@@ -349,7 +349,7 @@ export class WaitFinder {
     }
     // Other barriers for the same item stand between.
     let before = item.read(work);
-    for (let passed = 0; passed < MOST_BARRIERS && before.pointer('func') === marker; passed++)
+    for (let passed = 0; passed < MAX_BARRIERS && before.pointer('func') === marker; passed++)
       before = item.readContainer(before.pointer('entry.prev'), 'entry');
     const data = before.pointer('data.counter');
     if ((data & QUEUED) === QUEUED && data >> 63n === 1n) return { kind: 'work', address: before.address };
@@ -456,7 +456,7 @@ export class WaitFinder {
   #lockOfRing(stack: SavedStack, ring: readonly bigint[], first: bigint): bigint | undefined {
     const members = new Set(ring);
     const stacks = [stack];
-    for (const node of ring.slice(1, MOST_SEARCHED)) {
+    for (const node of ring.slice(1, MAX_SEARCHED)) {
       const owner = this.#tasks.get(this.#stacks.startOf(node));
       const other = owner && readOrNot(() => this.#stacks.of(owner.address));
       if (other !== undefined) stacks.push(other);
@@ -659,7 +659,7 @@ export class WaitFinder {
     const parent = StructReader.ifPresent(kernel, 'rb_node', ['__rb_parent_color']);
     if (!root || !node || !parent) return true;
     let at = waiter + BigInt(node.offset);
-    for (let depth = 0; depth < MOST_DEPTH; depth++) {
+    for (let depth = 0; depth < MAX_DEPTH; depth++) {
       // The lowest bits are the color.
       const above = parent.read(at).pointer('__rb_parent_color') & ~3n;
       if (above === 0n) return (readOrNot(() => root.read(lock).pointer('waiters.rb_root.rb_node')) ?? 0n) === at;

@@ -9,10 +9,10 @@ import type { Warnings } from '../warnings.js';
 const NANOSECONDS = 1e9;
 
 /** A CPU's clock may be this many seconds (negative) ahead of the newest one that a run queue recorded. */
-export const MOST_AHEAD = -1;
+export const MAX_AHEAD = -1;
 
 /** A CPU spends at most this many times more in interrupts and stolen time than in tasks. */
-const MOST_STOLEN = 64n;
+const MAX_STOLEN = 64n;
 
 /**
  * Seconds since tasks last began to run (`sched_info.last_arrival`), by the newest clock of a run queue. A task that is
@@ -37,7 +37,7 @@ export class WaitTimes {
       if (view === undefined) continue;
       const [clock, ofTasks] = [view.pointer('clock'), view.pointer('clock_task')];
       // The second one excludes interrupts and stolen time (update_rq_clock_task() in kernel/sched/core.c).
-      if (ofTasks > clock || clock > MOST_STOLEN * ofTasks)
+      if (ofTasks > clock || clock > MAX_STOLEN * ofTasks)
         warnings.add('corrupt', `the run queue of CPU ${cpu} has a clock of ${clock} ns, and ${ofTasks} ns for tasks`);
       else if (this.#now === undefined || clock > this.#now) this.#now = clock;
     }
@@ -55,7 +55,7 @@ export class WaitTimes {
     if (began === undefined || began === 0n || this.#now === undefined) return null;
     const seconds = Number(BigInt.asIntN(64, this.#now - began)) / NANOSECONDS;
     if (seconds >= 0) return seconds;
-    if (seconds > MOST_AHEAD || this.#live) return 0;
+    if (seconds > MAX_AHEAD || this.#live) return 0;
     this.#warnings.add('corrupt', `pid ${pid} last began to run after the dump (sched_info)`);
     return null;
   }

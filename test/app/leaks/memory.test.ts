@@ -15,7 +15,7 @@ const BEYOND = 50_000;
 const STACKS = 2000;
 
 /** Limit for the whole program including Node, MiB. */
-const MOST_MIB = 256;
+const MAX_MIB = 256;
 
 /**
  * `perf script` output: single pages that are still held, none adjacent, of thousands of stacks.
@@ -52,5 +52,5 @@ test('own memory is bounded if more is held than followed, and the excess is rep
   expect(answer.complete).toBe(false);
   const mebibytes = Number(readFileSync(peak!, 'utf8')) / 1024;
   console.log(`${Math.round(mebibytes)} MiB`);
-  expect(mebibytes).toBeLessThan(MOST_MIB);
+  expect(mebibytes).toBeLessThan(MAX_MIB);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT } from '../../support/documents.js';
 import { type FixtureName, fixture, incident } from '../../support/fixtures.js';
-import { follow, McpClient, MOST_CALLS } from '../../support/mcp.js';
+import { follow, MAX_CALLS, McpClient } from '../../support/mcp.js';
 import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-incidents-'));
@@ -55,10 +55,10 @@ test.each([
   ['logs/oom-6.12.log', /killed pid 175 \(takeuser\), which had 95\.4 MiB of anonymous memory/],
 ])('%s: the suggested calls alone lead to the cause', async (source, culprit) => {
   const calls = await follow(fixtures, source, culprit);
-  expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
+  expect(calls.length).toBeLessThanOrEqual(MAX_CALLS);
 });
 
 test('a snapshot: the suggested calls alone lead to the process that holds the memory', async () => {
   const calls = await follow(snapshots, join(folder, 'db1.tar.gz'), /pid 41 \(indexer\)/);
-  expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
+  expect(calls.length).toBeLessThanOrEqual(MAX_CALLS);
 });

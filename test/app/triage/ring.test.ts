@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
-import { MOST_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
+import { MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
 import { formatJson } from '../../../src/base/util.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
@@ -306,6 +306,6 @@ describe('the recorder', () => {
     );
     const slabs = { '/proc/slabinfo': `slabinfo - version: 2.1\n# name\n${caches.join('\n')}\n` };
     for (const { holders, ...rest } of record(host(100, 1, { ...many, ...slabs })))
-      expect(Buffer.byteLength(formatJson({ ...rest, holders }))).toBeLessThanOrEqual(MOST_RECORD);
+      expect(Buffer.byteLength(formatJson({ ...rest, holders }))).toBeLessThanOrEqual(MAX_RECORD);
   });
 });

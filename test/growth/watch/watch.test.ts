@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
-import { choose, MOST_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
+import { choose, MAX_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
 import type { CategoryName } from '../../../src/records/categories.js';
 import type { MachineSample } from '../../../src/records/machine-sample.js';
 import { held, look } from '../made-up-machine.js';
@@ -244,8 +244,8 @@ describe('processes in a sample', () => {
 
   test('are the largest, with sums of the others', () => {
     const { processes, others, droppedProcesses: letGo } = choose(many, new Set());
-    expect(processes).toEqual(many.slice(0, MOST_PROCESSES));
-    expect(others.processes).toBe(400 - MOST_PROCESSES);
+    expect(processes).toEqual(many.slice(0, MAX_PROCESSES));
+    expect(others.processes).toBe(400 - MAX_PROCESSES);
     const all = many.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
     const own = processes.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
     expect([others.taken, others.seen, letGo]).toEqual([all - own, all - own, 0]);
@@ -255,8 +255,8 @@ describe('processes in a sample', () => {
     const before = (pids: number[]) => new Set(pids.map((pid) => `${pid} ${100 + pid}`));
     expect(choose(many, before([300])).processes.at(-1)?.who.pid).toBe(300);
     const all = choose(many, before(many.map(({ who }) => who.pid)));
-    expect(all.processes).toHaveLength(2 * MOST_PROCESSES);
-    expect(all.droppedProcesses).toBe(400 - 2 * MOST_PROCESSES);
+    expect(all.processes).toHaveLength(2 * MAX_PROCESSES);
+    expect(all.droppedProcesses).toBe(400 - 2 * MAX_PROCESSES);
   });
 
   test('make the sum unknown if one value is unknown', () => {

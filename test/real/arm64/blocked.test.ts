@@ -6,14 +6,14 @@ import { drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
 
 const KERNEL = '6.12-arm64-16k';
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 
 interface Drgn {
   readonly locks: Readonly<Record<string, { owner: string | null; waiters: number[] | null }>>;
   readonly uninterruptible: readonly number[];
 }
 
-const guest = testGuest(KERNEL, MOST_MS);
+const guest = testGuest(KERNEL, MAX_MS);
 let answer: BlockedJson;
 let dump = '';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
     tools: ['stall'],
     modules: ['virtio_blk', 'crc32c_generic', 'ext4'],
     disks: [guest.disk('a', 64, files, true)],
-    bootMs: MOST_MS,
+    bootMs: MAX_MS,
   });
   const run = (command: string) => guest.output(command);
   // Directory and inodes are in memory before the disk stalls.
@@ -41,7 +41,7 @@ beforeAll(async () => {
   );
   dump = await guest.lastDump();
   answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump));
-}, 2 * MOST_MS);
+}, 2 * MAX_MS);
 
 test(
   'owners and waiters of a mutex and an rw_semaphore match drgn; the owners wait for the disk',
@@ -61,5 +61,5 @@ test(
     const blocked = locks.flatMap(({ waiters }) => waiters).filter(({ state }) => state === 'D');
     expect(blocked.map(({ pid }) => pid).toSorted((a, b) => a - b)).toEqual(drgn.uninterruptible);
   },
-  MOST_MS,
+  MAX_MS,
 );

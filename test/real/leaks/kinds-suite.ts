@@ -4,7 +4,7 @@ import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, TRACEFS } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
 
-const MOST_MS = 420_000;
+const MAX_MS = 420_000;
 const SECONDS = 24;
 const PAGE = 4096;
 
@@ -40,12 +40,12 @@ export function describeKinds(kernel: LabKernel): void {
     let guest: LeakGuest;
 
     beforeAll(async () => {
-      guest = await LeakGuest.boot(kernel, { limitMs: 4 * MOST_MS });
+      guest = await LeakGuest.boot(kernel, { limitMs: 4 * MAX_MS });
       await guest.mount();
       // As in leaks-suite.ts: khugepaged frees pages that match no allocation.
       await guest.guest.run('echo never > /sys/kernel/mm/transparent_hugepage/enabled');
       await guest.leaks({});
-    }, MOST_MS);
+    }, MAX_MS);
     afterAll(() => guest?.end());
 
     /** The report, and the growth of what the module holds. A load starts with the recording. */
@@ -87,7 +87,7 @@ export function describeKinds(kernel: LabKernel): void {
         expect(answer.losses).toMatchObject({ overrun: 0, dropped: 0 });
         expect(answer.tracing).toMatchObject({ settingsChanged: [], unmatchedEvents: 0 });
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -108,7 +108,7 @@ export function describeKinds(kernel: LabKernel): void {
         const spread = 2 * Math.max(bytes - lowBytes, highBytes - bytes);
         expect(Math.abs(grown.leak_object - bytes)).toBeLessThanOrEqual(spread);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test.each([1, 0])(
@@ -125,7 +125,7 @@ export function describeKinds(kernel: LabKernel): void {
           `kdump-mem leaks --type vmalloc --interval 120 --windows 40 --json > /tmp/areas &
            sleep ${seconds}; echo 1 > /sys/module/leak/parameters/paused; usleep 300000
            kill -INT $!; wait $!`,
-          { timeoutMs: MOST_MS },
+          { timeoutMs: MAX_MS },
         );
         const { output } = await guest.guest.run('cat /tmp/areas');
         const answer = leaksSchema.parse(JSON.parse(output.toString()));
@@ -135,7 +135,7 @@ export function describeKinds(kernel: LabKernel): void {
         expect(bytes).toBeGreaterThan(0);
         expect(bytes + (beforeBytes ?? 0)).toBe((await guest.truth()).leak_area.bytes);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -164,7 +164,7 @@ export function describeKinds(kernel: LabKernel): void {
         expect(warned(answer, 'unseen')).toMatchObject({ count: unseen });
         expect(answer.complete).toBe(false);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -195,7 +195,7 @@ export function describeKinds(kernel: LabKernel): void {
         expect(read.complete).toBe(false);
         expect(await guest.instances()).toEqual([]);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     async function answered(): Promise<LeaksJson> {

@@ -45,7 +45,7 @@ function listOf(rates: Rates): string {
 export const TRACEFS = '/sys/kernel/tracing';
 
 /** Limit for one command on a busy machine. */
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 
 /** Minimum ratio of the slowest third to the fastest, for a steady leak. */
 const STEADY = 0.75;
@@ -160,7 +160,7 @@ export class LeakGuest {
    * later recording.
    */
   async unloaded(): Promise<void> {
-    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', { timeoutMs: MOST_MS });
+    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', { timeoutMs: MAX_MS });
   }
 
   /**
@@ -204,7 +204,7 @@ export class LeakGuest {
     // One command: a busy guest is slow to accept another.
     const third = `sleep ${(seconds - 4) / 3}; cat /proc/leak > /tmp/leak`;
     await this.guest.run(`echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`, {
-      timeoutMs: MOST_MS,
+      timeoutMs: MAX_MS,
     });
     const { status, stdout, stderr } = await this.finish();
     if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
@@ -226,7 +226,7 @@ export class LeakGuest {
          [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
          usleep 100000
        done 2> /dev/null`,
-      { timeoutMs: MOST_MS },
+      { timeoutMs: MAX_MS },
     );
   }
 
@@ -237,7 +237,7 @@ export class LeakGuest {
 
   /** Waits for its exit. */
   async finish(): Promise<{ status: number; stdout: string; stderr: string }> {
-    const said = async (command: string) => (await this.guest.run(command, { timeoutMs: MOST_MS })).output.toString();
+    const said = async (command: string) => (await this.guest.run(command, { timeoutMs: MAX_MS })).output.toString();
     const status = Number(await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'));
     return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
   }

@@ -4,7 +4,7 @@ import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
 
-const MOST_MS = 1_200_000;
+const MAX_MS = 1_200_000;
 const RATES: Rates = {
   leak_single: 60,
   leak_third: 12,
@@ -86,7 +86,7 @@ export function describeLeaks(
         if (!steady && left === 1) throw new Error('the guest was starved in 5 recordings');
       }
       console.log(`${kernel}, 1/${oneIn}\n${listed(answer, truth)}`);
-    }, MOST_MS);
+    }, MAX_MS);
 
     afterAll(() => guest?.end());
 

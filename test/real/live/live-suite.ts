@@ -11,7 +11,7 @@ import { expectTruth } from '../../support/truth.js';
 import { frameNames, procStacks } from '../stacks/proc-stacks.js';
 
 /** An emulated guest's Node needs a minute on a busy machine. */
-const MOST_MS = 240_000;
+const MAX_MS = 240_000;
 
 /** Categories that /proc/meminfo counts too. */
 const LIVE_COUNTERS = {
@@ -65,17 +65,17 @@ export function liveSuite(kernel: LabKernel): void {
         kernel,
         memoryMiB: MEMORY_MIB,
         files: kdumpMemInGuest(kernel),
-        limitMs: 6 * MOST_MS,
+        limitMs: 6 * MAX_MS,
       });
       truth = await settledTruth(guest);
-    }, 2 * MOST_MS);
+    }, 2 * MAX_MS);
 
     afterAll(() => guest?.kill());
 
     test(
       'sockets --live reports the figures of each socket’s process',
       async () => {
-        const answer = socketsSchema.parse(await jsonInGuest(guest, 'sockets --live --all', MOST_MS));
+        const answer = socketsSchema.parse(await jsonInGuest(guest, 'sockets --live --all', MAX_MS));
         expect(answer.kernel).toEqual({
           release: truth.release,
           arch: kernel.includes('-arm64') ? 'arm64' : 'x86_64',
@@ -100,13 +100,13 @@ export function liveSuite(kernel: LabKernel): void {
           expect(holders(ours.holders), one.name).toEqual(holders(one.holders));
         }
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
       'memory --live puts every page frame into a category, and matches the guest’s counters',
       async () => {
-        const ask = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
+        const ask = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live', MAX_MS));
         const samples = await sampleMeminfo(guest);
         let answer = await ask();
         // A list that changes during the read makes the answer incomplete: a repeated query is
@@ -131,7 +131,7 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.complete).toBe(true);
         expect(answer.driftBytes).toBeGreaterThan(0);
       },
-      3 * MOST_MS,
+      3 * MAX_MS,
     );
 
     test(
@@ -139,40 +139,40 @@ export function liveSuite(kernel: LabKernel): void {
       async () => {
         const starving = role(truth, 'starving');
         const command = `skb --pid ${starving.pid} --fd ${starving.fd} --live`;
-        const answer = skbSchema.parse(await jsonInGuest(guest, command, MOST_MS));
+        const answer = skbSchema.parse(await jsonInGuest(guest, command, MAX_MS));
         expect(answer.kernel.source).toBe('kcore');
         expect(answer.warnings).toEqual([]);
         expectTruth(starving, answer);
         // Pages, or only slab memory if the driver copies small packets.
         expect(answer.total.pinnedBytes).toBeGreaterThan(64_000);
         // The text output says the same.
-        const { status, output } = await inGuest(guest, command, MOST_MS);
+        const { status, output } = await inGuest(guest, command, MAX_MS);
         expect(status).toBe(0);
         expect(output.toString()).toMatch(
           new RegExp(`^pid ${starving.pid} \\(starver\\) fd ${starving.fd}[:,] TCP 10\\.0\\.2\\.15:9001 `),
         );
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
       'log --live prints what dmesg prints',
       async () => {
         const dmesg = await guest.run('dmesg');
-        const { status, output } = await inGuest(guest, 'log --live', MOST_MS);
+        const { status, output } = await inGuest(guest, 'log --live', MAX_MS);
         expect(status).toBe(0);
         const lines = dmesg.output.toString().trimEnd().split('\n');
         expect(lines.length).toBeGreaterThan(100);
         expect(output.toString().split('\n').slice(0, lines.length)).toEqual(lines);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
       'stacks --live matches /proc/PID/stack of sleeping processes',
       async () => {
         const before = await procStacks(guest);
-        const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MOST_MS));
+        const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MAX_MS));
         const after = await procStacks(guest);
         const ours = new Map(
           answer.stacks.flatMap(({ tasks, frames }) => tasks.map(({ pid }) => [pid, frameNames(frames)])),
@@ -184,13 +184,13 @@ export function liveSuite(kernel: LabKernel): void {
         // The kernel leaves out the scheduler's own functions.
         for (const [pid, lines] of still) expect(ours.get(pid)?.slice(-lines.length), `pid ${pid}`).toEqual(lines);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
       'triage --live finds stalled readers, and no other problem',
       async () => {
-        const ask = async () => triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
+        const ask = async () => triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
         let answer = await ask();
         // The guest mounts no cgroups.
         const warnings = () => answer.warnings.filter(({ message }) => !message.startsWith('cgroups: '));
@@ -208,7 +208,7 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.checked).toEqual(expect.arrayContaining(['watermarks', 'slab', 'processes']));
         expect(answer.unread.map(({ check }) => check)).toEqual(['cgroups']);
       },
-      3 * MOST_MS,
+      3 * MAX_MS,
     );
 
     test('without root, prints one line and exits with 3', async () => {

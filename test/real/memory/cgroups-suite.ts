@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 const AMOUNT = 16 * MIB;
 
 /** Limit for a boot and a dump on a busy machine. */
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 
 /** Pages that CPUs have yet to add to an LRU list: at most the size of their batches. */
 const BATCHES = 2 * 5 * 31;
@@ -53,7 +53,7 @@ interface Group {
 /** Two cgroups use memory, and one is removed: checks which is charged, and for which files. */
 export function cgroupsSuite(kernel: LabKernel): void {
   describe(`memory of cgroups and files of a guest: ${kernel}`, () => {
-    const guest = testGuest(kernel, MOST_MS);
+    const guest = testGuest(kernel, MAX_MS);
     let answer: MemoryJson;
     let text: string;
     let drgn: Record<string, Group>;
@@ -63,7 +63,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       await guest.boot({
         tools: ['takeuser', 'takekernel'],
         disks: [guest.disk('disk', (2 * AMOUNT) / MIB, [['file', Buffer.alloc(AMOUNT, 'a file ')]])],
-        limitMs: MOST_MS,
+        limitMs: MAX_MS,
       });
       await guest.run(SCENE.join('\n'));
       await sleep(500);
@@ -75,7 +75,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       answer = memorySchema.parse(JSON.parse(memoryRun.stdout));
       text = (await kdumpMem('memory', '--cgroups', '--vmcore', core)).stdout;
       drgn = drgnJson(core, kernel, new URL('cgroups.py', import.meta.url));
-    }, MOST_MS);
+    }, MAX_MS);
 
     const extracted = async (...options: readonly string[]) => {
       const small = guest.path('small');
@@ -190,7 +190,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
         expect(JSON.stringify([answer.cgroups, answer.files])).toMatch(/lives.*hidden/);
         expect(words).not.toMatch(/lives|dies|gone|hidden|disk|takeuser/);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test('finds files on a disk, its metadata, deleted files and other mounts', () => {

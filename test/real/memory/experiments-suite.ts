@@ -11,7 +11,7 @@ import { EXPERIMENTS, type Experiment, NOTHING, PART } from './experiments.js';
 const NOISE = 128 * 1024;
 
 /** Limit for a boot, or a program and a sample, on a busy machine. */
-const MOST_MS = 180_000;
+const MAX_MS = 180_000;
 
 /** Unattributed blocks of each order beyond those before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
@@ -55,7 +55,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       await guest.take(NOTHING.command);
       before = await guest.look();
       control = (await run(NOTHING)).by;
-    }, 2 * MOST_MS);
+    }, 2 * MAX_MS);
 
     afterAll(() => guest?.end());
 
@@ -97,7 +97,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
           expect.soft(Math.abs(areas - counters.vmalloc), 'vmallocinfo').toBeLessThanOrEqual(near);
         }
       },
-      MOST_MS,
+      MAX_MS,
     );
   });
 }

@@ -4,7 +4,7 @@ import { inGuest, jsonInGuest, testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
 
 /** Limit for an emulated guest on a busy machine. */
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 
 /** Changes between two samples: our own memory, and per-CPU free lists. */
 const DRIFT = 64 << 20;
@@ -55,22 +55,22 @@ const SCENE = [
 /** Compares page flags with kernel memory and counters, in one guest. */
 export function pageflagsSuite(kernel: LabKernel): void {
   describe(`sources of memory --live in a guest of ${kernel}`, () => {
-    const guest = testGuest(kernel, MOST_MS);
+    const guest = testGuest(kernel, MAX_MS);
     let kcore: MemoryJson;
     let flags: MemoryJson;
 
     const ask = async (options: string) =>
-      memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`, MOST_MS));
+      memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`, MAX_MS));
 
     beforeAll(async () => {
-      await guest.boot({ kdumpMem: true, append: 'crashkernel=64M', limitMs: 6 * MOST_MS });
+      await guest.boot({ kdumpMem: true, append: 'crashkernel=64M', limitMs: 6 * MAX_MS });
       // Huge pages, and files that stay in memory.
       await guest.run('echo 3 > /proc/sys/vm/nr_hugepages');
       await guest.run(SCENE.join('\n'));
       await ask('--source pageflags');
       kcore = await ask('');
       flags = await ask('--source pageflags');
-    }, 3 * MOST_MS);
+    }, 3 * MAX_MS);
 
     test('every frame is in a category, and rows sum to the byte', () => {
       expect(flags.source).toBe('pageflags');
@@ -147,7 +147,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       beforeAll(async () => {
         all = await ask('--all');
         counted = Number(await guest.output('cat /cg/lives/memory.current'));
-      }, MOST_MS);
+      }, MAX_MS);
 
       test('files match kernel memory, including deleted ones', () => {
         const { files = [], unnamed = [] } = all.files ?? {};
@@ -187,19 +187,19 @@ export function pageflagsSuite(kernel: LabKernel): void {
       expect(kcore).toMatchObject({ source: 'kcore', unavailable: [] });
       await guest.run('mount -o bind /dev/null /proc/kcore');
       try {
-        const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
+        const { status, output } = await inGuest(guest, 'memory --live', MAX_MS);
         expect(status).toBe(0);
         expect(output.toString().split('\n')[0]).toMatch(
           / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/,
         );
-        const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
+        const refused = await inGuest(guest, 'memory --live --source kcore', MAX_MS);
         expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore: not a regular file.*\n$/);
         expect(refused.status).toBe(3);
         await guest.run('mount -o bind /dev/null /proc/kpageflags');
         const counted = await ask('');
         expect(counted.source).toBe('counters');
         expect(counted.unavailable.map(({ source }) => source)).toEqual(['kcore', 'pageflags']);
-        const masked = await inGuest(guest, 'memory --live --source pageflags', MOST_MS);
+        const masked = await inGuest(guest, 'memory --live --source pageflags', MAX_MS);
         expect(masked.output.toString()).toMatch(/^kdump-mem: \/proc\/kpageflags: not a regular file.*\n$/);
         expect(masked.status).toBe(3);
       } finally {
@@ -210,7 +210,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
     test('an unprivileged user gets counters, with the reason', async () => {
       const { output } = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --json'", {
         mayFail: true,
-        timeoutMs: MOST_MS,
+        timeoutMs: MAX_MS,
       });
       const answer = memorySchema.parse(JSON.parse(output.toString()));
       expect(answer.source).toBe('counters');
@@ -220,7 +220,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       ]);
       const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", {
         mayFail: true,
-        timeoutMs: MOST_MS,
+        timeoutMs: MAX_MS,
       });
       expect(caches.output.toString()).toMatch(
         /^kdump-mem: --caches: not available \(\/proc\/slabinfo: permission denied\)\. .*\n$/,

@@ -9,9 +9,9 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const home = scratchFolder('clone-');
 
 // For npm downloads and two builds.
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 
-test('the README’s commands for a clone install both commands and their manual pages', { timeout: MOST_MS }, () => {
+test('the README’s commands for a clone install both commands and their manual pages', { timeout: MAX_MS }, () => {
   const clone = join(home, 'kdump-mem');
   execFileSync('git', ['clone', '--quiet', ROOT, clone]);
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');

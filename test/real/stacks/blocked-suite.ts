@@ -26,7 +26,7 @@ import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
 /** Limit for a boot and all that follows, on a busy machine. */
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 
 /** Locks of locks.c: kind, name, owner, waiters. */
 const BUILT: readonly (readonly [string, string, string | null, readonly string[]])[] = [
@@ -73,7 +73,7 @@ export function crashBlocked(kernel: LabKernel, dump: string): number[] {
   const printed = execFileSync(labTool('crash'), ['-s', labKernel(kernel).vmlinux, dump], {
     input: 'foreach UN bt\nquit\n',
     maxBuffer: 1 << 26,
-    timeout: MOST_MS,
+    timeout: MAX_MS,
   }).toString('latin1');
   return [...printed.matchAll(/^PID: (\d+)/gm)].map(([, pid]) => Number(pid));
 }
@@ -88,7 +88,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
   describe(`waits in a guest of ${kernel}`, () => {
     /** A reader of RCU can sleep with CONFIG_PREEMPT_RCU: all but 5.10. */
     const sleeps = kernel !== '5.10';
-    const guest = testGuest(kernel, MOST_MS);
+    const guest = testGuest(kernel, MAX_MS);
     let dump: string;
     let log = '';
     let listed = '';
@@ -117,7 +117,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       }
       dump = await guest.lastDump();
       answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump));
-    }, 2 * MOST_MS);
+    }, 2 * MAX_MS);
 
     // The same guest has also leaked memory: locks.ko opens a file and drops the pointer.
     test('memory that a module leaked is unreachable, and memory that it kept is not', async () => {
@@ -294,7 +294,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
           const inD = answer.locks.flatMap(({ waiters }) => waiters).filter(({ state }) => state === 'D');
           expect(pids(inD)).toEqual(crashBlocked(kernel, dump).toSorted((a, b) => a - b));
         },
-        MOST_MS,
+        MAX_MS,
       );
 
     test('the only warning is about an exited owner; times match the guest', () => {
@@ -306,7 +306,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       for (const { waiters } of answer.locks)
         for (const { seconds, stack } of waiters) {
           expect(seconds).toBeGreaterThanOrEqual(1);
-          expect(seconds).toBeLessThan(MOST_MS / 1000);
+          expect(seconds).toBeLessThan(MAX_MS / 1000);
           expect(answer.stacks[stack ?? -1]?.frames.length).toBeGreaterThan(2);
         }
     });

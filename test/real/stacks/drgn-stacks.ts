@@ -41,11 +41,11 @@ function untilUser(frames: NonNullable<DrgnStack['frames']>) {
  * before may be wrong too. Returns the frames before that; undefined: all frames are valid.
  */
 function beforeLost(frames: NonNullable<DrgnStack['frames']>) {
-  const lost = frames.findIndex(({ address }) => BigInt(address ?? 0) < LEAST_KERNEL_ADDRESS);
+  const lost = frames.findIndex(({ address }) => BigInt(address ?? 0) < MIN_KERNEL_ADDRESS);
   return lost < 0 ? undefined : frames.slice(0, Math.max(1, lost - 1));
 }
 
-const LEAST_KERNEL_ADDRESS = 0xff00_0000_0000_0000n;
+const MIN_KERNEL_ADDRESS = 0xff00_0000_0000_0000n;
 export const DRGN_LOST = 'drgn lost its way';
 
 /** arch/arm64/kernel/entry.S: from the kernel's own code. */

@@ -6,7 +6,7 @@ import { testGuest } from '../../support/guest.js';
 import { kdumpMemJson } from '../../support/in-process.js';
 
 /** Limit for a boot and all that follows, on a busy machine. */
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 /** Threads of locks.c and waits.c in state D, and the parent in vfork. */
 const IN_STATE_D = 29;
 
@@ -17,7 +17,7 @@ interface Drgn {
 
 // With PREEMPT_RT, mutexes, rw_semaphores and sleeping spinlocks are rt_mutexes.
 describe('waits in a guest with PREEMPT_RT', () => {
-  const guest = testGuest('6.1-rt', MOST_MS);
+  const guest = testGuest('6.1-rt', MAX_MS);
   let answer: BlockedJson;
   let drgn: Drgn;
 
@@ -34,7 +34,7 @@ describe('waits in a guest with PREEMPT_RT', () => {
       const names = owned.map(({ kind, address }) => `${kind}:${address}`);
       drgn = drgnJson<Drgn>(dump, '6.1-rt', new URL('./blocked.py', import.meta.url), ...names);
     },
-    2 * MOST_MS + DRGN_MS,
+    2 * MAX_MS + DRGN_MS,
   );
 
   test('both deadlocks are found', () => {

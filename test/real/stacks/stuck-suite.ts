@@ -17,7 +17,7 @@ import { exceptWakeups } from '../info-lists.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
 /** Limit for a boot and all that follows, on a busy machine. */
-const MOST_MS = 400_000;
+const MAX_MS = 400_000;
 /** Tags of each hardware queue of /dev/vdb, and processes that read it in parallel. */
 const [TAGS, READERS] = [4, 24];
 
@@ -43,7 +43,7 @@ const pids = (tasks: readonly { pid: number }[]) => tasks.map(({ pid }) => pid).
  */
 export function stuckSuite(kernel: LabKernel, queued = true): void {
   describe(`stuck disks and CPUs in a guest of ${kernel}`, () => {
-    const guest = testGuest(kernel, MOST_MS);
+    const guest = testGuest(kernel, MAX_MS);
     let dump = '';
     let inFlight = '';
     let answer: BlockedJson;
@@ -92,7 +92,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       dump = await guest.lastDump();
       answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump));
       drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
-    }, 2 * MOST_MS);
+    }, 2 * MAX_MS);
 
     const lockOf = (name: string): Lock => {
       const pid = threads.get(name)?.at(-1);
@@ -143,7 +143,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
         expect(counts[index]![0]! + counts[index]![1]!).toBeLessThanOrEqual(truth.length);
         expect(counts[index]![0]! + counts[index]![1]!).toBeGreaterThanOrEqual(truth.length - 1);
         expect(requests!.oldestSeconds).toBeGreaterThan(5);
-        expect(requests!.oldestSeconds).toBeLessThan(MOST_MS / 1000);
+        expect(requests!.oldestSeconds).toBeLessThan(MAX_MS / 1000);
       }
       expect(drgn.disks.vdb!.length).toBeGreaterThan(TAGS);
     });
@@ -346,7 +346,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
             }
           expect(changed).toBeGreaterThan(places.length / 2);
         },
-        MOST_MS,
+        MAX_MS,
       );
     });
   });

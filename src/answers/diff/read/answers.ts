@@ -157,10 +157,10 @@ export class AnswersError extends Error {}
 const answer = z.discriminatedUnion('schema', [memoryAnswer, procsAnswer, socketsAnswer, skcheckAnswer]);
 
 /** Maximum nesting depth. Categories are three levels deep; deeper nesting is not output of kdump-mem. */
-const MOST_LEVELS = 32;
+const MAX_LEVELS = 32;
 
 /** Maximum number of JSON values, about three times as many as an answer with 50,000 sockets contains. */
-const MOST_VALUES = 10_000_000;
+const MAX_VALUES = 10_000_000;
 
 /**
  * Parses `--json` output of memory, procs, sockets or skcheck. Several concatenated answers belong to one
@@ -210,7 +210,7 @@ function valuesOf(text: string): unknown[] {
   // A small file may need a lot of memory once parsed.
   let commas = 0;
   for (let at = text.indexOf(','); at >= 0; at = text.indexOf(',', at + 1)) commas++;
-  if (commas > MOST_VALUES) throw new AnswersError(`more than ${MOST_VALUES} values`);
+  if (commas > MAX_VALUES) throw new AnswersError(`more than ${MAX_VALUES} values`);
   return piecesOf(text).map((piece) => {
     let value: unknown;
     try {
@@ -218,7 +218,7 @@ function valuesOf(text: string): unknown[] {
     } catch {
       throw new AnswersError('malformed JSON (truncated?)');
     }
-    if (levelsOf(value) > MOST_LEVELS) throw new AnswersError(`nested more than ${MOST_LEVELS} levels deep`);
+    if (levelsOf(value) > MAX_LEVELS) throw new AnswersError(`nested more than ${MAX_LEVELS} levels deep`);
     return value;
   });
 }
@@ -249,7 +249,7 @@ function piecesOf(text: string): string[] {
 /** Computes the nesting depth of a value without recursion, and stops at the maximum. */
 function levelsOf(value: unknown): number {
   let [level, levels]: [unknown[], number] = [[value], 0];
-  while (level.length > 0 && levels <= MOST_LEVELS) {
+  while (level.length > 0 && levels <= MAX_LEVELS) {
     levels++;
     level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
   }

@@ -137,7 +137,7 @@ function legend({ memory }: MemoryAnswer): Html {
 }
 
 /** Maximum rows of a table, so that browsers stay fast. */
-const MOST_ROWS = 200;
+const MAX_ROWS = 200;
 
 /** Returns the lists of `memory` and `sockets`, collapsed. @param level of their headings */
 export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Content {
@@ -170,11 +170,11 @@ export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Conten
 function section<Row>(level: string, heading: string, table: HtmlTable<Row>): Html | undefined {
   const { rows } = table;
   if (rows.length === 0) return undefined;
-  const left = rows.length - MOST_ROWS;
+  const left = rows.length - MAX_ROWS;
   const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
   const tag = raw(level);
   return html`<details><summary><${tag}>${heading} (${formatCount(rows.length)})</${tag}></summary>
-${htmlTable({ ...table, rows: rows.slice(0, MOST_ROWS) })}${more}
+${htmlTable({ ...table, rows: rows.slice(0, MAX_ROWS) })}${more}
 </details>
 `;
 }

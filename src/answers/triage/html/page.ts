@@ -95,7 +95,7 @@ ${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sen
 function conclusion(findings: readonly Finding[], facts: CauseFacts, memory?: MemoryAnswer): Content {
   const { sentences, trees } = concluded(findings, facts);
   const said = sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
-  const chains = trees.filter(({ below }) => below.some(isEffect)).slice(0, MOST_WHOLE);
+  const chains = trees.filter(({ below }) => below.some(isEffect)).slice(0, MAX_WHOLE);
   return [
     said,
     memory && largeFigures(memory),
@@ -112,20 +112,20 @@ const EFFECTS = { follows: 'Effect: ', probable: 'Probable effect: ', part: '' }
 function chain({ finding, relation, below }: FindingTree, all: readonly Finding[]): Content {
   const index = all.indexOf(finding);
   const name = sentence(titleWords(finding) ?? findingSentences(finding)[0]);
-  const link = index < MOST_WHOLE ? html`<a href="#finding-${index}">${name}</a>` : name;
+  const link = index < MAX_WHOLE ? html`<a href="#finding-${index}">${name}</a>` : name;
   const effects = below
     .filter(isEffect)
-    .slice(0, MOST_WHOLE)
+    .slice(0, MAX_WHOLE)
     .map((tree) => chain(tree, all));
   const parts = effects.length > 0 ? html`<ul>${effects}</ul>` : undefined;
   return html`<li>${relation && EFFECTS[relation]}${link}${parts}</li>`;
 }
 
 /** Findings shown in full, and of those the ones with the log around them: a hostile log has any number. */
-const MOST_WHOLE = 100;
-const MOST_WITH_LOG = 30;
+const MAX_WHOLE = 100;
+const MAX_WITH_LOG = 30;
 /** Others, by their sentences. */
-const MOST_SAID = 1000;
+const MAX_SAID = 1000;
 
 function findingsSection(
   findings: readonly Finding[],
@@ -133,20 +133,20 @@ function findingsSection(
   source: string,
 ): Content {
   if (findings.length === 0) return html`<p>None.</p>`;
-  let left = MOST_WITH_LOG;
-  const whole = findings.slice(0, MOST_WHOLE).map((finding, index) => {
+  let left = MAX_WITH_LOG;
+  const whole = findings.slice(0, MAX_WHOLE).map((finding, index) => {
     const records = left > 0 ? recordsOf(finding) : [];
     if (records.length > 0) left--;
     return findingSection(finding, { index, records, source });
   });
-  const others = findings.slice(MOST_WHOLE);
+  const others = findings.slice(MAX_WHOLE);
   const without =
-    findings.length > MOST_WITH_LOG
-      ? html`<p class="faint">The log around a finding is shown for the first ${MOST_WITH_LOG} findings.</p>`
+    findings.length > MAX_WITH_LOG
+      ? html`<p class="faint">The log around a finding is shown for the first ${MAX_WITH_LOG} findings.</p>`
       : undefined;
   if (others.length === 0) return [without, ...whole];
   const said = others
-    .slice(0, MOST_SAID)
+    .slice(0, MAX_SAID)
     .map((finding) => html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`);
   const unsaid = others.length - said.length;
   const more = unsaid > 0 ? html`<p>and ${formatCount(unsaid)} more</p>` : undefined;
@@ -326,10 +326,10 @@ function lastMessages(records: Records | undefined): Content {
 }
 
 /** Characters of one message: kernels write no longer ones, damage may. */
-const MOST_TEXT = 2048;
+const MAX_TEXT = 2048;
 
 function message({ timestamp, text, ...of }: LogRecord | TextRecord): Content {
   const time = logTime(timestamp, 'printedTime' in of ? of.printedTime : '');
-  const shown = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+  const shown = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
   return shown.split('\n').map((line) => html`${time} ${sentence(escapeLine(line))}\n`);
 }

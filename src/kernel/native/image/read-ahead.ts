@@ -17,10 +17,10 @@ const BATCH_BYTES = 256 * 1024;
 const BATCHES_PER_THREAD = 3;
 
 /** Maximum number of threads: finding the compressed bytes takes a quarter as long as decompressing them. */
-const MOST_THREADS = 8;
+const MAX_THREADS = 8;
 
 /** Blocks from which threads save more than their start takes: 128 MiB in pages of 4 KiB. */
-const LEAST_BLOCKS = 2 ** 15;
+const MIN_BLOCKS = 2 ** 15;
 
 /** A batch that takes longer in a thread is decompressed without it: the thread was ended. */
 const PATIENCE_MS = 60_000;
@@ -102,9 +102,9 @@ export class ReadAhead {
     blocks: Iterable<number>,
     count: number,
     pack: (block: number) => PackedBlock | undefined,
-    threads = Math.min(MOST_THREADS, availableParallelism()),
+    threads = Math.min(MAX_THREADS, availableParallelism()),
   ): ReadAhead | undefined {
-    if (threads < 2 || count < LEAST_BLOCKS) return undefined;
+    if (threads < 2 || count < MIN_BLOCKS) return undefined;
     try {
       return new ReadAhead(blockSize, blocks, pack, threads);
     } catch {

@@ -42,7 +42,7 @@ export interface OutputBounds {
 }
 
 const LARGEST = 2 ** 52;
-const MOST_ORDER = 14;
+const MAX_ORDER = 14;
 
 /**
  * Parses the program's output line by line. Lines are untrusted: unknown forms are counted, and limits apply.
@@ -138,7 +138,7 @@ export class BpftraceOutput {
     if (unmatched) {
       const blocks = this.state === 'dumping' ? this.unmatched : this.#open?.unmatched;
       const order = Number(unmatched[1]);
-      if (blocks === undefined || order > MOST_ORDER) return false;
+      if (blocks === undefined || order > MAX_ORDER) return false;
       blocks.set(order, Number(unmatched[2]));
       return true;
     }
@@ -152,7 +152,7 @@ export class BpftraceOutput {
     const meta = BigInt.asUintN(64, printed);
     const low = Number(meta & ((1n << BigInt(META.timeShift)) - 1n));
     const [order, allocatedOrder] = [low & 15, (low >> META.orderBits) & 15];
-    const fits = order <= allocatedOrder && allocatedOrder <= MOST_ORDER;
+    const fits = order <= allocatedOrder && allocatedOrder <= MAX_ORDER;
     const isAligned = frame <= LARGEST && frame % 2 ** order === 0;
     const isExpected = this.state === 'dumping' && this.pieces.length < this.#bounds.maxKeys;
     if (!fits || !isAligned || !isExpected || id < 1) return false;

@@ -35,12 +35,12 @@ const START_MS = 300_000;
 const ANSWER_MS = 30_000;
 const DUMP_MS = 300_000;
 /** Maximum number of stack counts in all windows together. */
-const MOST_SHOWN = 1_000_000;
+const MAX_SHOWN = 1_000_000;
 /** Seconds after the end of the recording at which the program exits by itself. */
 const LEFT_ALONE_SECONDS = 900;
 
 /** Pids that no process can have (PID_MAX_LIMIT is 2^22). */
-const [LEAST_SIGNAL, MOST_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
+const [MIN_SIGNAL, MAX_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
 
 /**
  * Records pages with a bpftrace program that pairs allocations with frees in the kernel. The program exits
@@ -60,7 +60,7 @@ export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording>
   const keys = mapKeys(order.maxBlocks);
   const poolPages = order.minOrder === 0 && existsSync(`${events}/page_pool/page_pool_state_hold`);
   for (const stackMode of ['raw', 'perf'] as const satisfies readonly StackMode[]) {
-    const signals = randomInt(LEAST_SIGNAL, MOST_SIGNAL);
+    const signals = randomInt(MIN_SIGNAL, MAX_SIGNAL);
     const mostSeconds = Math.ceil(order.seconds) + LEFT_ALONE_SECONDS;
     const { minOrder, pid } = order;
     const program = bpftraceProgram({ stackMode, minOrder, pid, signals, poolPages, mostSeconds });
@@ -95,7 +95,7 @@ class Session {
     this.#run = run;
     this.#order = order;
     this.#plan = plan;
-    this.#output = new BpftraceOutput({ maxKeys: plan.keys, maxShown: MOST_SHOWN });
+    this.#output = new BpftraceOutput({ maxKeys: plan.keys, maxShown: MAX_SHOWN });
     run.stdout.on('data', (bytes: Buffer) => this.#output.push(bytes));
     run.ended.then(() => {
       this.#over = true;

@@ -197,8 +197,8 @@ function allocationsOf(pieces: readonly HeldPiece[]): Allocated[] {
 }
 
 /** Maximum kernel memory of the program's maps, in bytes, and as a share of available memory. */
-const MOST_BYTES = 256 * 2 ** 20;
-const MOST_SHARE = 1 / 8;
+const MAX_BYTES = 256 * 2 ** 20;
+const MAX_SHARE = 1 / 8;
 
 /**
  * Kernel memory per map entry. All maps have the same number of entries, and memory for all of them is
@@ -216,7 +216,7 @@ const LEAST = 16_384;
  * `trace-unsupported`
  */
 export function mapKeys(most: number, available = availableBytes(), cpus = possibleCpus()): number {
-  const bytes = Math.min(MOST_BYTES, (available ?? 0) * MOST_SHARE);
+  const bytes = Math.min(MAX_BYTES, (available ?? 0) * MAX_SHARE);
   const keys = Math.min(most, Math.floor(bytes / (BYTES_EACH + BYTES_EACH_CPU * cpus)));
   if (keys < LEAST)
     throw new TraceError('bpftrace-failed', 'not enough memory for the BPF maps of bpftrace', {

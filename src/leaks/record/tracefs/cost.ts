@@ -4,7 +4,7 @@ import { TraceError } from '../../../base/errors.js';
 import type { Sample, TraceCost } from '../../recording.js';
 import { ALLOCATED, FREED, POOLED, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
-import { ALL, MOST_ONE_IN, sampleOf, type TracedEvents, type TraceFigures, type TraceOrder } from './kinds.js';
+import { ALL, MAX_ONE_IN, sampleOf, type TracedEvents, type TraceFigures, type TraceOrder } from './kinds.js';
 import { InstanceReader } from './reader.js';
 
 /**
@@ -56,13 +56,13 @@ export function shareOf(rates: EventRates, oneIn: number, lowBit: number): numbe
  * @throws {TraceError} `trace-over-budget` if even the smallest sample exceeds it
  */
 export function affordable(rates: EventRates, budget: number, lowBit: number): Sample {
-  for (let oneIn = 1; oneIn <= MOST_ONE_IN; oneIn *= 2)
+  for (let oneIn = 1; oneIn <= MAX_ONE_IN; oneIn *= 2)
     if (shareOf(rates, oneIn, lowBit) <= budget * HEADROOM) return oneIn === 1 ? ALL : sampleOf(oneIn, lowBit);
   const events = Math.round(rates.allocations.perSecond + rates.frees.perSecond);
-  const least = shareOf(rates, MOST_ONE_IN, lowBit) / HEADROOM;
+  const least = shareOf(rates, MAX_ONE_IN, lowBit) / HEADROOM;
   throw new TraceError(
     'trace-over-budget',
-    `${events} events per second would cost ${percent(least)} of a CPU even with --sample 1/${MOST_ONE_IN} (allowed: ${percent(budget)})`,
+    `${events} events per second would cost ${percent(least)} of a CPU even with --sample 1/${MAX_ONE_IN} (allowed: ${percent(budget)})`,
     { next: `Use --budget ${Math.ceil(least * 100)}%, or only larger blocks: --order 3` },
   );
 }
@@ -109,7 +109,7 @@ const SECONDS_OVER = 2;
 const FULL = 0.8;
 
 /** A sample is reduced by at most 2^4 at once. */
-const MOST_HALVINGS = 4;
+const MAX_HALVINGS = 4;
 
 /** Decides when to follow less: if the recording exceeds its CPU budget, or if our own memory fills up. */
 export class Pacing {
@@ -133,7 +133,7 @@ export class Pacing {
     const forMemory = kept > maxBlocks * FULL ? 1 : 0;
     if (this.#over < SECONDS_OVER) return forMemory;
     this.#over = 0;
-    return Math.max(1, Math.min(MOST_HALVINGS, Math.ceil(Math.log2(share / budget))));
+    return Math.max(1, Math.min(MAX_HALVINGS, Math.ceil(Math.log2(share / budget))));
   }
 }
 

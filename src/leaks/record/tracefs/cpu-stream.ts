@@ -22,14 +22,14 @@ const CONTEXT = 0x08 | 0x10 | 0x40;
  * Maximum number of allocations whose stacks have not arrived: one in each context, and those of tasks that
  * were switched out in between.
  */
-const MOST_PENDING = 16;
+const MAX_PENDING = 16;
 
 /** Maximum log2 of frames. The kernel's largest block has order 10, or at most 18 with huge pages. */
-const MOST_ORDER = 20;
+const MAX_ORDER = 20;
 
 /** Lower values are NULL, ZERO_SIZE_PTR and errors. */
-const LEAST_ADDRESS = 4096;
-const MOST_OBJECT_BYTES = 2 ** 32;
+const MIN_ADDRESS = 4096;
+const MAX_OBJECT_BYTES = 2 ** 32;
 
 /** A failed allocation: -1, of which 21 bits exceed what a number holds. */
 const NO_FRAME = 0x1f_ffff;
@@ -118,11 +118,11 @@ export class CpuStream implements PageVisitor {
     const high = page.readUInt32LE(from + decoder.place + 4);
     if (decoder.kind === 'object-allocated' || decoder.kind === 'object-freed') {
       const address = low + (high & 0xf_ffff) * 2 ** 32;
-      if (high === 0 && low < LEAST_ADDRESS) return;
+      if (high === 0 && low < MIN_ADDRESS) return;
       if (decoder.kind === 'object-freed') this.queue.push(FREED, time, address, 0, tid);
       else {
         const bytes = lengthIn(page, from, decoder);
-        if (bytes > MOST_OBJECT_BYTES) {
+        if (bytes > MAX_OBJECT_BYTES) {
           this.torn(time);
           return;
         }
@@ -139,7 +139,7 @@ export class CpuStream implements PageVisitor {
       return;
     }
     const order = lengthIn(page, from, decoder);
-    if (order > MOST_ORDER) {
+    if (order > MAX_ORDER) {
       this.torn(time);
       return;
     }
@@ -157,7 +157,7 @@ export class CpuStream implements PageVisitor {
   ): void {
     // A pending allocation of the same context has no stack.
     this.#takePending(tid, context);
-    if (this.#pending.length === MOST_PENDING) this.#pending.shift();
+    if (this.#pending.length === MAX_PENDING) this.#pending.shift();
     this.#pending.push({ number: this.queue.push(kind, time, place, length, tid), time, tid, context });
   }
 

@@ -13,7 +13,7 @@ const HOLD_NS = 20e6;
 /**
  * Maximum time to wait for a stack: it follows its allocation, but the thread may be switched out in between.
  */
-const MOST_HOLD_NS = 200e6;
+const MAX_HOLD_NS = 200e6;
 
 /** Pages of all buffers in one round, so that queued events stay below 20 MB. */
 const PAGES_IN_ROUND = 4096;
@@ -22,9 +22,9 @@ const PAGES_IN_ROUND = 4096;
 const PAGES_AT_ONCE = 256;
 
 /** Interval between two reads of the buffers. */
-const LEAST_PAUSE_MS = 20;
+const MIN_PAUSE_MS = 20;
 const FIRST_PAUSE_MS = 100;
-const MOST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 500;
 
 /** Interval between two reads of the list of online CPUs. */
 const ONLINE_MS = 2000;
@@ -75,8 +75,8 @@ export class Drain {
     const rounds = this.#readers.map((reader) => reader.read(most, now, this.#online));
     const drained = rounds.every((round) => round.drained);
     const fill = Math.max(...rounds.map(({ mostPages }) => mostPages)) / this.#pagesOfBuffer;
-    if (!drained || fill > 1 / 4) this.#pause = Math.max(LEAST_PAUSE_MS, this.#pause / 2);
-    else if (fill < 1 / 16) this.#pause = Math.min(MOST_PAUSE_MS, this.#pause * 1.5);
+    if (!drained || fill > 1 / 4) this.#pause = Math.max(MIN_PAUSE_MS, this.#pause / 2);
+    else if (fill < 1 / 16) this.#pause = Math.min(MAX_PAUSE_MS, this.#pause * 1.5);
     this.#merge.release(this.#safe(now));
   }
 
@@ -108,7 +108,7 @@ export class Drain {
     const streams = this.#readers.flatMap((reader) => reader.streams);
     const known = Math.min(...streams.map(({ knownUntil }) => knownUntil)) - HOLD_NS;
     const waits = Math.min(...streams.map(({ waitsSince }) => waitsSince));
-    return Math.min(known, Math.max(waits - 1, now - MOST_HOLD_NS));
+    return Math.min(known, Math.max(waits - 1, now - MAX_HOLD_NS));
   }
 
   #sum(figure: (reader: Buffers) => number): number {

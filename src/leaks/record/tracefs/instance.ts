@@ -148,17 +148,17 @@ function attempt<T>(file: string, what: string, act: () => T): T {
 }
 
 /** Maximum kernel memory for the buffers of all CPUs, KiB; less on a machine with little memory. */
-const MOST_KILOBYTES = 64 * 1024;
+const MAX_KILOBYTES = 64 * 1024;
 const SHARE_OF_FREE = 1 / 16;
 
 /** Share of each instance: allocations have stacks, frees have none. */
 const SHARES = { allocations: 3 / 4, frees: 1 / 4 } as const;
 
 /** Maximum per CPU, KiB: more would be needed only if the reader stopped for seconds. */
-const MOST_OF_CPU = { allocations: 4096, frees: 1024 } as const;
+const MAX_OF_CPU = { allocations: 4096, frees: 1024 } as const;
 
 /** Minimum per CPU, KiB: two pages, the smallest ring buffer. */
-const LEAST_OF_CPU = 8;
+const MIN_OF_CPU = 8;
 
 /**
  * Sets the buffer sizes of an instance.
@@ -171,9 +171,9 @@ export function sizeBuffers(
   purpose: keyof typeof SHARES,
   freeBytes: number = freemem(),
 ): void {
-  const all = Math.min(MOST_KILOBYTES, (freeBytes / 1024) * SHARE_OF_FREE);
+  const all = Math.min(MAX_KILOBYTES, (freeBytes / 1024) * SHARE_OF_FREE);
   const each = Math.floor((all * SHARES[purpose]) / Math.max(1, instance.cpus.length));
-  const kilobytes = Math.max(LEAST_OF_CPU, Math.min(MOST_OF_CPU[purpose], each));
+  const kilobytes = Math.max(MIN_OF_CPU, Math.min(MAX_OF_CPU[purpose], each));
   instance.write('buffer_size_kb', String(kilobytes));
 }
 

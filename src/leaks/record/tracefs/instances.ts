@@ -185,7 +185,7 @@ function textOf(instance: Pick<TraceInstance, 'readOptional'>, file: string): st
 }
 
 /** Blocks of this order and above contain frames of each residue, so every sample includes them. */
-const MOST_ORDER = 64;
+const MAX_ORDER = 64;
 
 /** No condition: the filter passes every event. */
 const EVERY = '0';
@@ -216,7 +216,7 @@ export function blockFilter(sample: Sample, leastOrder = 0): string {
     const inner = [clause, text].filter((part) => part !== '').join(' || ');
     text = order === low ? inner : nested(order, inner);
   }
-  const ofOrder = leastOrder > 0 && leastOrder < MOST_ORDER ? `order >= ${leastOrder}` : '';
+  const ofOrder = leastOrder > 0 && leastOrder < MAX_ORDER ? `order >= ${leastOrder}` : '';
   return both(ofOrder, text);
 }
 
@@ -251,7 +251,7 @@ function bitsAre(field: string, { mask, residue }: Sample, from: number): string
 
 function lowestBit(mask: bigint): number {
   let bit = 0;
-  while (bit < MOST_ORDER && ((mask >> BigInt(bit)) & 1n) === 0n) bit++;
+  while (bit < MAX_ORDER && ((mask >> BigInt(bit)) & 1n) === 0n) bit++;
   return bit;
 }
 

@@ -246,7 +246,7 @@ export const PAGE_LOW_BIT = 3;
 export const SLAB_LOW_BIT = 12;
 
 /** Beyond this, almost nothing would be sampled. */
-export const MOST_ONE_IN = 4096;
+export const MAX_ONE_IN = 4096;
 
 /**
  * A random sample of one place in `oneIn`.
@@ -256,7 +256,7 @@ export const MOST_ONE_IN = 4096;
  */
 export function sampleOf(oneIn: number, lowBit: number): Sample {
   const bits = Math.log2(oneIn);
-  if (!Number.isInteger(bits) || bits < 0 || oneIn > MOST_ONE_IN) throw new RangeError(`one in ${oneIn}`);
+  if (!Number.isInteger(bits) || bits < 0 || oneIn > MAX_ONE_IN) throw new RangeError(`one in ${oneIn}`);
   const from = BigInt(lowBit);
   return { oneIn, mask: BigInt(oneIn - 1) << from, residue: BigInt(randomInt(oneIn)) << from };
 }

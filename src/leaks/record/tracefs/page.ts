@@ -128,7 +128,7 @@ export interface PageLayout {
 const EVENT_HEADER = { type_len: 5, time_delta: 27, padding: 29, time_extend: 30, time_stamp: 31 } as const;
 
 /** A page of a ring buffer is a page of memory, or with an option since 6.8 up to 2^7 pages. */
-const MOST_PAGE_BYTES = 64 * 1024 * 128;
+const MAX_PAGE_BYTES = 64 * 1024 * 128;
 
 /**
  * @param headerPage text of `events/header_page`
@@ -153,7 +153,7 @@ export function parsePageLayout(headerPage: string, headerEvent: string, pageKil
   const pageBytes = pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;
   if (timestamp.size !== 8 || commit.size !== 8 || commit.offset + commit.size > data.offset)
     throw unsupported('unexpected header_page');
-  if (!(pageBytes > data.offset && pageBytes <= MOST_PAGE_BYTES))
+  if (!(pageBytes > data.offset && pageBytes <= MAX_PAGE_BYTES))
     throw unsupported(`buffer pages of ${pageBytes} bytes`);
   return { timestamp: timestamp.offset, commit: commit.offset, data: data.offset, pageBytes };
 }
@@ -175,7 +175,7 @@ export interface EventFormat {
 }
 
 /** Maximum size of a format: it has at most 20 lines of fields, but its `print fmt` can be very long. */
-const MOST_TEXT = 256 * 1024;
+const MAX_TEXT = 256 * 1024;
 
 const FIELD = /^\tfield:[^;]*?\b(?<name>\w+)(?:\[\w*\])*;\toffset:(?<offset>\d{1,5});\tsize:(?<size>\d{1,5});/gm;
 
@@ -185,7 +185,7 @@ const FIELD = /^\tfield:[^;]*?\b(?<name>\w+)(?:\[\w*\])*;\toffset:(?<offset>\d{1
  * @throws {TraceError} `trace-unsupported`
  */
 export function parseEventFormat(text: string, name: string): EventFormat {
-  const head = text.slice(0, MOST_TEXT);
+  const head = text.slice(0, MAX_TEXT);
   const id = /^ID: (\d{1,5})$/m.exec(head)?.[1];
   if (id === undefined) throw unsupported(`the format of ${name} has no ID`);
   const fields = new Map<string, EventField>();

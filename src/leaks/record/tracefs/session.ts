@@ -16,7 +16,7 @@ import { cacheUse, eventFilter, KeptSettings, removeOrphans, TraceInstances } fr
 import {
   ALL,
   type EventName,
-  MOST_ONE_IN,
+  MAX_ONE_IN,
   narrowed,
   PAGE_LOW_BIT,
   readAllocatedFrames,
@@ -205,8 +205,7 @@ export class TraceSession {
   #narrow(follower: Follower, halvings: number): void {
     if (this.#isOver) return;
     let sample = follower.sample;
-    for (let times = 0; times < halvings && sample.oneIn < MOST_ONE_IN; times++)
-      sample = narrowed(sample, this.#lowBit);
+    for (let times = 0; times < halvings && sample.oneIn < MAX_ONE_IN; times++) sample = narrowed(sample, this.#lowBit);
     if (sample === follower.sample) return;
     // Filters may temporarily pass more than is followed, but never less.
     follower.narrow(sample);

@@ -54,7 +54,7 @@ test('identifies a process by its start time', () => {
   expect(ownerOf(instanceName({ pid: 5, start: '6' }, 'rate'))).toEqual({ pid: 5, start: '6' });
 });
 
-const MOST_ORDER = 10;
+const MAX_ORDER = 10;
 
 /** Kernel filters are C, except that `a & m` means "not zero"; with parentheses, JavaScript evaluates it alike. */
 function passes(filter: string): (fields: Record<string, number>) => boolean {
@@ -84,7 +84,7 @@ describe.each([
     'passes exactly the blocks with a frame in the sample: $residue',
     (sample) => {
       const filter = passes(blockFilter(sample));
-      for (let order = 0; order <= MOST_ORDER; order++)
+      for (let order = 0; order <= MAX_ORDER; order++)
         for (let start = 0; start < 2 ** 11; start += 2 ** order)
           if (filter({ pfn: start, order }) !== hasFrameOf(sample, start, order))
             expect.fail(`${blockFilter(sample)}: frame ${start}, order ${order}`);

@@ -13,7 +13,7 @@ import { kdumpMemInGuest, MEMORY_MIB } from '../../../support/guest.js';
 // An arm64 machine with 16 KiB pages gives the same answers from x86_64 dumps as this machine.
 const DUMPS = (['5.10', '6.1', 'newest'] as const).map((name) => ({ name, ...fixture(name) }));
 /** Limit for one command: an emulated Node, besides other guests. */
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 let guest: Guest;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ afterAll(() => guest?.kill());
 describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => {
   const path = `/${basename(vmcore)}`;
   const inGuest = (command: string) =>
-    guest.run(`kdump-mem ${command} --vmcore ${path} 2>/dev/null`, { timeoutMs: MOST_MS, mayFail: true });
+    guest.run(`kdump-mem ${command} --vmcore ${path} 2>/dev/null`, { timeoutMs: MAX_MS, mayFail: true });
   const { pid, fd } = truth.roles.find(({ name }) => name === 'starving')!;
   const { sock } = truth.sockets.find(({ holders }) => holders.some((one) => one.pid === pid))!;
 
@@ -52,7 +52,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
       expect(guestRun.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
       expect(here.stdout.length).toBeGreaterThan(100);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -62,7 +62,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
       try {
         const { status } = await inGuest('extract --force -o /small.vmcore');
         expect(status).toBe(0);
-        const { output } = await guest.run('cat /small.vmcore', { timeoutMs: MOST_MS });
+        const { output } = await guest.run('cat /small.vmcore', { timeoutMs: MAX_MS });
         const theirs = join(folder, 'theirs.vmcore');
         writeFileSync(theirs, output);
         const ours = join(folder, 'ours.vmcore');
@@ -72,7 +72,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
         rmSync(folder, { recursive: true });
       }
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 });
 

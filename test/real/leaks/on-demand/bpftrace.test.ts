@@ -7,7 +7,7 @@ import { inGuest } from '../../../support/guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 const SECONDS = 24;
 const REFUSED = 3;
 const RATES: Rates = {
@@ -35,7 +35,7 @@ function bpftraceOf(kernel: BpftraceKernel): Partial<GuestOptions> {
 }
 
 async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
-  const guest = await LeakGuest.boot(kernel, { ...bpftraceOf(kernel), memoryMiB: MEMORY_MIB, limitMs: 4 * MOST_MS });
+  const guest = await LeakGuest.boot(kernel, { ...bpftraceOf(kernel), memoryMiB: MEMORY_MIB, limitMs: 4 * MAX_MS });
   await guest.mount();
   await guest.guest.run(MOUNT);
   return guest;
@@ -72,7 +72,7 @@ for (const kernel of KERNELS)
       const { losses, unseen, unseenFrees, tracing, foundFree, warnings } = answer;
       console.log(kernel, losses, unseen, { unseenFrees, foundFree, events: tracing?.events });
       console.log(warnings.map(({ message }) => message).join('\n'));
-    }, MOST_MS);
+    }, MAX_MS);
 
     afterAll(() => guest?.end());
 
@@ -123,7 +123,7 @@ for (const kernel of KERNELS)
           LEAKS.map((kind) => [kind, since(before, truth, kind)]),
         );
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -136,7 +136,7 @@ for (const kernel of KERNELS)
         await guest.guest.run('sleep 5');
         expect(await left(guest)).toBe('');
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -150,7 +150,7 @@ for (const kernel of KERNELS)
         expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({ method: 'bpftrace', endedEarly: true });
         expect(await left(guest)).toBe('');
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -172,7 +172,7 @@ for (const kernel of KERNELS)
         expect(frames[0]?.module).toBe('passing');
         expect(pages - (frames[0]?.blocks ?? 0)).toBeLessThanOrEqual(losses.overrun ?? 0);
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
@@ -187,14 +187,14 @@ for (const kernel of KERNELS)
         expect(performance.now() - began).toBeLessThan(20_000);
         expect(await left(guest)).toBe('');
       },
-      MOST_MS,
+      MAX_MS,
     );
 
     test(
       'reports missing root rights or a missing bpftrace in one line',
       async () => {
         const refused = async (command: string) => {
-          const { status, output } = await guest.guest.run(`${command} 2>&1`, { mayFail: true, timeoutMs: MOST_MS });
+          const { status, output } = await guest.guest.run(`${command} 2>&1`, { mayFail: true, timeoutMs: MAX_MS });
           const text = output.toString();
           expect([status, text]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
           return text;
@@ -206,6 +206,6 @@ for (const kernel of KERNELS)
         await guest.guest.run('mv /bin/bpftrace /bin/bpftrace.away');
         expect(await refused(command)).toMatch(/not installed/);
       },
-      MOST_MS,
+      MAX_MS,
     );
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bpftraceInGuest, MOUNT } from '../../../../scripts/lab-parts/bpftrace.mjs';
 import { LeakGuest } from '../leak-guest.js';
 
-const MOST_MS = 900_000;
+const MAX_MS = 900_000;
 const ROUNDS = 3;
 
 /** Processes that touch memory and exit, without pauses: as many events as one CPU can cause. */
@@ -20,17 +20,17 @@ beforeAll(async () => {
     cpus: 1,
     counted: true,
     memoryMiB: 1536,
-    limitMs: 3 * MOST_MS,
+    limitMs: 3 * MAX_MS,
   });
   await guest.mount();
   await guest.guest.run(MOUNT);
-}, MOST_MS);
+}, MAX_MS);
 
 afterAll(() => guest?.end());
 
 /** Duration in the guest's own nanoseconds. */
 async function took(): Promise<number> {
-  const { output } = await guest.guest.run(WORK, { timeoutMs: MOST_MS });
+  const { output } = await guest.guest.run(WORK, { timeoutMs: MAX_MS });
   return Number(output.toString());
 }
 
@@ -58,5 +58,5 @@ test(
     console.log(times, { tracefs: percent(more(tracefs)), bpftrace: percent(more(bpftrace)) });
     expect(more(bpftrace)).toBeLessThan(more(tracefs));
   },
-  3 * MOST_MS,
+  3 * MAX_MS,
 );

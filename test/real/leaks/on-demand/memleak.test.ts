@@ -4,7 +4,7 @@ import type { LeaksJson } from '../../../../src/answers/leaks/schema.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 const SECONDS = 24;
 const PAGE = 4096;
 
@@ -66,7 +66,7 @@ async function startMemleak(): Promise<void> {
        [ -e /tmp/ended ] && { cat /tmp/memleak; exit 1; }
        usleep 100000
      done 2> /dev/null`,
-    { timeoutMs: MOST_MS },
+    { timeoutMs: MAX_MS },
   );
 }
 
@@ -74,13 +74,13 @@ async function startMemleak(): Promise<void> {
 async function endMemleak(): Promise<string> {
   const { output } = await guest.guest.run(
     'kill -INT $(pidof ld.so); until [ -s /tmp/ended ]; do usleep 100000; done; cat /tmp/memleak',
-    { timeoutMs: MOST_MS },
+    { timeoutMs: MAX_MS },
   );
   return output.toString();
 }
 
 beforeAll(async () => {
-  guest = await LeakGuest.boot('6.12', { files: memleakInGuest(), memoryMiB: 1536, limitMs: 2 * MOST_MS });
+  guest = await LeakGuest.boot('6.12', { files: memleakInGuest(), memoryMiB: 1536, limitMs: 2 * MAX_MS });
   await guest.mount();
   await guest.leaks(RATES);
   await startMemleak();
@@ -95,7 +95,7 @@ beforeAll(async () => {
   for (const kind of KINDS)
     if (kind in RATES)
       console.log(kind, { memleak: theirs[kind], held: truth[kind].bytes, ours: ourBytes(kind), since: since(kind) });
-}, MOST_MS);
+}, MAX_MS);
 
 afterAll(() => guest?.end());
 

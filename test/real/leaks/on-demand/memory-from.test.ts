@@ -8,7 +8,7 @@ import { scratchFolder } from '../../../support/scratch.js';
 
 const MIB = 2 ** 20;
 /** Limit of our own memory, including Node's. */
-const MOST_BYTES = 150 * MIB;
+const MAX_BYTES = 150 * MIB;
 /** Maximum number of followed blocks. */
 const FOLLOWED = 500_000;
 const BLOCKS = 550_000;
@@ -80,7 +80,7 @@ test.each(Object.entries(FORMS))('half a million held blocks need at most 150 Mi
   console.log(name, `${(peak / MIB).toFixed(1)} MiB`, answer.total.blocks, answer.losses);
   expect(answer.total.blocks).toBe(FOLLOWED);
   expect(answer.losses.dropped).toBeGreaterThan(40_000);
-  expect(peak).toBeLessThanOrEqual(MOST_BYTES);
+  expect(peak).toBeLessThanOrEqual(MAX_BYTES);
 });
 
 test('copies of page_owner need no more', async () => {
@@ -94,5 +94,5 @@ test('copies of page_owner need no more', async () => {
   const { answer, peak } = await peakOf('leaks', '--from', ...files, '--interval', '10m', '--json');
   console.log('page_owner', `${(peak / MIB).toFixed(1)} MiB`, answer.total.blocks);
   expect(answer.total.blocks).toBe(BLOCKS / 2);
-  expect(peak).toBeLessThanOrEqual(MOST_BYTES);
+  expect(peak).toBeLessThanOrEqual(MAX_BYTES);
 });

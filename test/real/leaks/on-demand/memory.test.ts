@@ -3,10 +3,10 @@ import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schem
 import { type Kind, LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
-const MOST_MS = 900_000;
+const MAX_MS = 900_000;
 const MIB = 2 ** 20;
 /** Limit of our own memory, including Node's. */
-const MOST_BYTES = 150 * MIB;
+const MAX_BYTES = 150 * MIB;
 const BLOCKS = 200_000;
 const SECONDS = 90;
 
@@ -14,11 +14,11 @@ let guest: LeakGuest;
 
 beforeAll(async () => {
   // About a gigabyte is leaked, and stays.
-  guest = await LeakGuest.boot('6.1', { memoryMiB: 4096, limitMs: 2 * MOST_MS });
+  guest = await LeakGuest.boot('6.1', { memoryMiB: 4096, limitMs: 2 * MAX_MS });
   await guest.mount();
   await guest.guest.run('echo 1 > /proc/sys/kernel/kptr_restrict');
   await guest.leaks({});
-}, MOST_MS);
+}, MAX_MS);
 
 afterAll(() => guest?.end());
 
@@ -29,7 +29,7 @@ async function traced(kind: Kind, options: string): Promise<LeaksJson> {
   await guest.go();
   await guest.guest.run(
     `until [ "$(grep '^${kind} ' /proc/leak | cut -d' ' -f2)" -ge ${BLOCKS} ]; do usleep 100000; done`,
-    { timeoutMs: MOST_MS },
+    { timeoutMs: MAX_MS },
   );
   await guest.halt();
   const { status, stdout, stderr } = await guest.finish();
@@ -57,7 +57,7 @@ test.each([
     expect(site?.blocks).toBe(truth.blocks);
     expect(answer.lookedUpBy).toBe('kcore');
     expect(answer.lookedUp).toBeGreaterThan(40_000);
-    expect(peak).toBeLessThanOrEqual(MOST_BYTES);
+    expect(peak).toBeLessThanOrEqual(MAX_BYTES);
   },
-  MOST_MS,
+  MAX_MS,
 );

@@ -19,10 +19,10 @@ import {
   sumOf,
 } from '../own-kernel-guest.js';
 
-const MOST_MS = 420_000;
+const MAX_MS = 420_000;
 const REFUSED = 3;
 /** Seconds. */
-const LEAST_UP = 120;
+const MIN_UP = 120;
 const NAMES = Object.keys(COPIES) as Copy[];
 
 const folder = mkdtempSync(join(tmpdir(), 'own-kernel-'));
@@ -48,7 +48,7 @@ describe('copies that cp made in the guest', () => {
   /** Copies them out of the guest. */
   async function fetch(at: number, from: LeakGuest = guest): Promise<void> {
     for (const name of NAMES) {
-      const { output } = await from.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS });
+      const { output } = await from.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MAX_MS });
       writeFileSync(file(name, at), output);
     }
   }
@@ -72,17 +72,15 @@ describe('copies that cp made in the guest', () => {
     guest = await bootOwnKernel(REMEMBERS);
     await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
     // Object ages reveal the order if they exceed the time between the copies.
-    await guest.guest.run(`until awk '{ exit $1 < ${LEAST_UP} }' /proc/uptime; do sleep 1; done`, {
-      timeoutMs: MOST_MS,
-    });
-    await guest.guest.run(copying(1), { timeoutMs: MOST_MS });
+    await guest.guest.run(`until awk '{ exit $1 < ${MIN_UP} }' /proc/uptime; do sleep 1; done`, { timeoutMs: MAX_MS });
+    await guest.guest.run(copying(1), { timeoutMs: MAX_MS });
     before = await guest.truth();
     await guest.load(8);
     await guest.go();
     await guest.guest.run('sleep 8');
     await guest.halt();
     after = await guest.truth();
-    await guest.guest.run(copying(2), { timeoutMs: MOST_MS });
+    await guest.guest.run(copying(2), { timeoutMs: MAX_MS });
     await fetch(1);
     await fetch(2);
   }, BUILD_MS);
@@ -116,7 +114,7 @@ describe('copies that cp made in the guest', () => {
       expect(isOrderKnown).toBe(name === 'page_owner' || name === 'kmalloc-1k');
       checkHealthy(answer);
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test.each(NAMES)(
@@ -134,7 +132,7 @@ describe('copies that cp made in the guest', () => {
       const note = warnings.find(({ code }) => code === 'unknown-order');
       expect(note?.message).toMatch(/were freed; in the reverse order, they leaked/);
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -142,8 +140,8 @@ describe('copies that cp made in the guest', () => {
     async () => {
       for (const name of NAMES) {
         const path = file(name, 3);
-        await guest.guest.run(`cp ${COPIES[name]} /copies/cut`, { timeoutMs: MOST_MS });
-        const { output } = await guest.guest.run('cat /copies/cut', { timeoutMs: MOST_MS });
+        await guest.guest.run(`cp ${COPIES[name]} /copies/cut`, { timeoutMs: MAX_MS });
+        const { output } = await guest.guest.run('cat /copies/cut', { timeoutMs: MAX_MS });
         writeFileSync(path, output);
         truncateSync(path, Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0));
         const { stdout, status } = await leaksBetween(name, 1, 3);
@@ -153,7 +151,7 @@ describe('copies that cp made in the guest', () => {
         expect([name, complete, codes]).toEqual([name, false, expect.arrayContaining(['source-truncated'])]);
       }
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -161,7 +159,7 @@ describe('copies that cp made in the guest', () => {
     async () => {
       const other = await bootOwnKernel(REMEMBERS);
       try {
-        await other.guest.run(copying(4), { timeoutMs: MOST_MS });
+        await other.guest.run(copying(4), { timeoutMs: MAX_MS });
         await fetch(4, other);
       } finally {
         other.end();
@@ -175,6 +173,6 @@ describe('copies that cp made in the guest', () => {
         expect(stderr).toMatch(/is not later than|from different machines or boots/);
       }
     },
-    MOST_MS,
+    MAX_MS,
   );
 });

@@ -27,7 +27,7 @@ type Source = NonNullable<MemoryJson['sites']>[number];
 type Site = Source['sites'][number];
 type Frame = Site['frames'][number];
 
-const MOST_MS = 420_000;
+const MAX_MS = 420_000;
 /** Number of frames to query on the running kernel. */
 const FRAMES = 300;
 const PAGE = 4096;
@@ -38,7 +38,7 @@ const PAGE = 4096;
 const STEADY = 0.8;
 const EQUAL = 0.85;
 /** Memory of the processes that copied a text and exited before the dump. */
-const MOST_APART = 2 * 2 ** 20;
+const MAX_APART = 2 * 2 ** 20;
 const NAMES = Object.keys(COPIES) as Copy[];
 const RECORDS = new URL('../own-kernel-records.py', import.meta.url);
 
@@ -72,17 +72,17 @@ beforeAll(async () => {
   await guest.halt();
   await guest.unloaded();
   const copying = (at: number) => NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
-  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, { timeoutMs: MOST_MS });
+  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, { timeoutMs: MAX_MS });
   truth = await guest.truth();
-  const inGuest = (command: string) => jsonInGuest(guest.guest, command, MOST_MS);
+  const inGuest = (command: string) => jsonInGuest(guest.guest, command, MAX_MS);
   live = memorySchema.parse(await inGuest('memory --by site --live --types /btf'));
   const read = async (name: string, at: number) =>
-    (await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS })).output.toString();
+    (await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MAX_MS })).output.toString();
   const frames = [...recordsOf(await read('page_owner', 2)).keys()];
   const some = frames.filter((_, index) => index % Math.ceil(frames.length / FRAMES) === 0);
   const words = some.map((frame) => `pfn:${frame}`).join(' ');
   ({ identities } = whatisSchema.parse(await inGuest(`whatis --live --types /btf ${words}`)));
-  await guest.guest.run(copying(3), { timeoutMs: MOST_MS });
+  await guest.guest.run(copying(3), { timeoutMs: MAX_MS });
   const [before, after] = [await read('page_owner', 2), await read('page_owner', 3)].map(recordsOf);
   for (const frame of some) recorded.set(frame, [before?.get(frame) ?? '', after?.get(frame) ?? '']);
   await guest.guest.pause();
@@ -260,7 +260,7 @@ describe('a kernel that records allocations', () => {
     expect(steady.length).toBeGreaterThan(STEADY * after.size);
     expect(wrong.length).toBeLessThanOrEqual((1 - EQUAL) * steady.length);
     const apart = wrong.map(([key, { bytes }]) => Math.abs(bytes - (all.get(key)?.bytes ?? 0)));
-    expect(apart.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(MOST_APART);
+    expect(apart.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(MAX_APART);
     if (name === 'kmalloc-1k' || name === 'vmallocinfo') expect(wrong).toEqual([]);
   });
 

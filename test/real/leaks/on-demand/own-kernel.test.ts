@@ -15,7 +15,7 @@ import {
   sumOf,
 } from '../own-kernel-guest.js';
 
-const MOST_MS = 420_000;
+const MAX_MS = 420_000;
 const SECONDS = 24;
 const REFUSED = 3;
 const PAUSED = '/sys/module/leak/parameters/paused';
@@ -46,7 +46,7 @@ describe('allocation records of the kernel, read while a module leaks under load
          while [ -e /proc/$! ] && ! grep -q '^SigCgt:.*[13579bdf]$' /proc/$!/status; do usleep 100000; done
          echo 0 > ${PAUSED}; sleep ${seconds}; echo 1 > ${PAUSED}; usleep 500000
          kill -INT $!; wait $! || { cat /tmp/said; exit 1; }`,
-        { timeoutMs: MOST_MS },
+        { timeoutMs: MAX_MS },
       );
       const truth = await guest.truth();
       const { output } = await guest.guest.run('cat /tmp/answer');
@@ -67,20 +67,20 @@ describe('allocation records of the kernel, read while a module leaks under load
       expect(verdicts).toContain(first?.verdict);
       checkHealthy(answer);
     },
-    MOST_MS,
+    MAX_MS,
   );
 });
 
 describe('a disabled method is refused in one line', () => {
   /** The line of `--methods` for one method. */
   const offered = async (from: LeakGuest, type: string, method: string) => {
-    const { output } = await inGuest(from.guest, `leaks --methods --type ${type} --json`, MOST_MS);
+    const { output } = await inGuest(from.guest, `leaks --methods --type ${type} --json`, MAX_MS);
     const { methods } = JSON.parse(output.toString()) as { methods: { method: string; refusal: string | null }[] };
     return methods.find((one) => one.method === method)?.refusal;
   };
   const refused = async (from: LeakGuest, type: string, method: string) => {
     const command = `leaks --type ${type} --method ${method} --interval 3 --windows 3`;
-    const { status, output } = await inGuest(from.guest, command, MOST_MS);
+    const { status, output } = await inGuest(from.guest, command, MAX_MS);
     expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
     return output.toString();
   };
@@ -93,7 +93,7 @@ describe('a disabled method is refused in one line', () => {
       expect(await offered(guest, 'page', 'allocinfo')).toBe('off');
       expect(await refused(guest, 'page', 'allocinfo')).toContain('sysctl vm.mem_profiling=1');
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -116,6 +116,6 @@ describe('a disabled method is refused in one line', () => {
         bare.end();
       }
     },
-    MOST_MS,
+    MAX_MS,
   );
 });

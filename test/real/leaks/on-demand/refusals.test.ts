@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inGuest } from '../../../support/guest.js';
 import { LeakGuest } from '../leak-guest.js';
 
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 const REFUSED = 3;
 
 /** One line for people, with the problem and the object. */
@@ -10,7 +10,7 @@ const line = (words: RegExp) => new RegExp(`^kdump-mem: [^\\n]*${words.source}[^
 
 /** The line of `--methods` for tracing, which must match recording. */
 async function listed({ guest }: LeakGuest): Promise<unknown> {
-  const { output } = await inGuest(guest, 'leaks --methods --json', MOST_MS);
+  const { output } = await inGuest(guest, 'leaks --methods --json', MAX_MS);
   const { methods } = JSON.parse(output.toString()) as { methods: { method: string }[] };
   return methods.find(({ method }) => method === 'tracefs');
 }
@@ -18,13 +18,13 @@ async function listed({ guest }: LeakGuest): Promise<unknown> {
 describe('leaks in a guest with problems', () => {
   let guest: LeakGuest;
   const runInGuest = async (command: string) => {
-    const { status, output } = await inGuest(guest.guest, command, MOST_MS);
+    const { status, output } = await inGuest(guest.guest, command, MAX_MS);
     return { status, text: output.toString() };
   };
 
   beforeAll(async () => {
     guest = await LeakGuest.boot('6.1');
-  }, MOST_MS);
+  }, MAX_MS);
   afterAll(() => guest?.end());
 
   test(
@@ -36,7 +36,7 @@ describe('leaks in a guest with problems', () => {
       expect(output.toString()).not.toMatch(/tracefs/);
       expect(await listed(guest)).toMatchObject({ refusal: 'not-mounted' });
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -45,12 +45,12 @@ describe('leaks in a guest with problems', () => {
       await guest.mount();
       const { status, output } = await guest.guest.run('su nobody -s /bin/sh -c "kdump-mem leaks --interval 3" 2>&1', {
         mayFail: true,
-        timeoutMs: MOST_MS,
+        timeoutMs: MAX_MS,
       });
       expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/root/))]);
       expect(await listed(guest)).toMatchObject({ refusal: null });
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -75,7 +75,7 @@ describe('leaks in a guest with problems', () => {
       expect(`${first.stdout}${first.stderr}`).toContain(orphan);
       expect(await guest.instances()).toEqual([]);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -89,7 +89,7 @@ describe('leaks in a guest with problems', () => {
       expect([status, text]).toEqual([REFUSED, expect.stringContaining('/small/profile')]);
       expect(await guest.instances()).toEqual([]);
     },
-    MOST_MS,
+    MAX_MS,
   );
 
   test(
@@ -97,7 +97,7 @@ describe('leaks in a guest with problems', () => {
     async () => {
       const eat = `m=$(awk '/MemAvailable/ { print int($2 / 1024) - 60 }' /proc/meminfo)
         mkdir -p /eaten; mount -t tmpfs -o size=\${m}m none /eaten; dd if=/dev/zero of=/eaten/all bs=1M 2> /dev/null; true`;
-      await guest.guest.run(eat, { timeoutMs: MOST_MS });
+      await guest.guest.run(eat, { timeoutMs: MAX_MS });
       const { status, text } = await runInGuest('leaks --interval 5 --windows 3 --sample 1/8');
       // 137: the kernel killed it because memory is short.
       expect([0, REFUSED, 137], text).toContain(status);
@@ -105,7 +105,7 @@ describe('leaks in a guest with problems', () => {
       if (status === 137) await runInGuest('leaks --interval 3 --windows 3 --sample 1/8');
       expect(await guest.instances()).toEqual([]);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 });
 
@@ -115,12 +115,12 @@ test(
     const guest = await LeakGuest.boot('6.12', { append: 'lsm=lockdown lockdown=confidentiality' });
     try {
       await guest.guest.run('mount -t tracefs none /sys/kernel/tracing');
-      const { status, output } = await inGuest(guest.guest, 'leaks --interval 3', MOST_MS);
+      const { status, output } = await inGuest(guest.guest, 'leaks --interval 3', MAX_MS);
       expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/lockdown/))]);
       expect(await listed(guest)).toMatchObject({ refusal: 'not-readable', why: expect.stringContaining('lockdown') });
     } finally {
       guest.end();
     }
   },
-  MOST_MS,
+  MAX_MS,
 );

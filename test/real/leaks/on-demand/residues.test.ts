@@ -11,7 +11,7 @@ import { inOrder, replay } from '../trace-text.js';
 
 /** Override for a shorter run: KDUMP_MEM_LEAKS_SECONDS=10. */
 const SECONDS = Number(process.env.KDUMP_MEM_LEAKS_SECONDS ?? 30);
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 const FRAME = 4096;
 /** Order of the mask's lowest bit: frames in a chunk. */
 const CHUNK_ORDER = 3;
@@ -35,7 +35,7 @@ async function recorded(kernel: LabKernel): Promise<{ events: TextEvents; truth:
   const disk = join(work, 'disk');
   makeDisk(disk, 600);
   const guest = await LeakGuest.boot(kernel, { memoryMiB: 2048, disks: [{ path: disk }] });
-  const run = (command: string) => guest.guest.run(command, { timeoutMs: MOST_MS });
+  const run = (command: string) => guest.guest.run(command, { timeoutMs: MAX_MS });
   try {
     await guest.mount();
     await guest.leaks(RATES);
@@ -94,7 +94,7 @@ describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
 
   beforeAll(async () => {
     ({ events, truth } = await recorded(kernel));
-  }, 4 * MOST_MS);
+  }, 4 * MAX_MS);
 
   afterAll(() => {
     events = [];
@@ -128,6 +128,6 @@ describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
       console.log(kernel, events.length, 'events', `${inside} of ${comparisons}`);
       expect(inside / comparisons).toBeGreaterThanOrEqual(0.95);
     },
-    MOST_MS,
+    MAX_MS,
   );
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
 import { LeakGuest } from '../leak-guest.js';
 
-const MOST_MS = 420_000;
+const MAX_MS = 420_000;
 let guest: LeakGuest;
 
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
   await guest.guest.run(
     'cd /proc/sys/net/ipv4; echo "4096 16777216 33554432" > tcp_rmem; echo 1000000 1000000 1000000 > tcp_mem',
   );
-}, MOST_MS);
+}, MAX_MS);
 
 afterAll(() => guest?.end());
 
@@ -32,5 +32,5 @@ test(
     const holders = first?.survivors?.sockets.flatMap((socket) => socket.holders) ?? [];
     expect(holders.map((holder) => holder.pid)).toContain(pid);
   },
-  MOST_MS,
+  MAX_MS,
 );

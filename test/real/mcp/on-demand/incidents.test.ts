@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { testGuest } from '../../../support/guest.js';
 import type { LabKernel } from '../../../support/lab.js';
-import { follow, McpClient, MOST_CALLS } from '../../../support/mcp.js';
+import { follow, MAX_CALLS, McpClient } from '../../../support/mcp.js';
 import { snapshotOf } from '../../snapshot/guest-snapshot.js';
 
 /** Limit for one step in a guest on a busy machine. */
-const MOST_MS = 240_000;
+const MAX_MS = 240_000;
 const MIB = 2 ** 20;
 
 /**
@@ -166,7 +166,7 @@ const GUESTS: readonly Scenes[] = [
 ];
 
 describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) => {
-  const guest = testGuest(kernel, MOST_MS);
+  const guest = testGuest(kernel, MAX_MS);
   let client: McpClient;
   let brought = 0;
   beforeAll(async () => {
@@ -180,10 +180,10 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
       // The lab's busybox has neither, and the snapshot script uses both.
       files: isLive ? ['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram) : [],
       disks: [{ path: guest.disk('disk', 160), readonly: true }],
-      limitMs: 5 * MOST_MS,
+      limitMs: 5 * MAX_MS,
     });
     client = await McpClient.connect('--root', guest.path('.'));
-  }, 2 * MOST_MS);
+  }, 2 * MAX_MS);
   afterAll(() => client?.client.close());
 
   /**
@@ -198,7 +198,7 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
     if (evidence === 'snapshot') await snapshotOf(guest.machine, path);
     if (evidence === 'log') writeFileSync(path, (await guest.run('dmesg')).output);
     if (evidence !== 'vmcore') return file;
-    if (of.append?.includes('oops=panic')) await guest.machine.waitFor(/Kernel panic - [^\n]*\n/, MOST_MS);
+    if (of.append?.includes('oops=panic')) await guest.machine.waitFor(/Kernel panic - [^\n]*\n/, MAX_MS);
     await guest.machine.pause();
     await guest.machine.dump('elf', path);
     await guest.machine.resume();
@@ -213,13 +213,13 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
       const { culprit, innocent } = incident;
       try {
         const calls = await follow(client, source, culprit, innocent);
-        expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
+        expect(calls.length).toBeLessThanOrEqual(MAX_CALLS);
         console.log(`${incident.name}: ${calls.length} calls`);
       } finally {
         rmSync(guest.path(source));
         if (incident.evidence !== 'vmcore' || !of.append) await guest.run(KILL, { mayFail: true });
       }
     },
-    3 * MOST_MS,
+    3 * MAX_MS,
   );
 });

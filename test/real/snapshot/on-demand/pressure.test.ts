@@ -7,7 +7,7 @@ import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
-import { bring, fromJson, guestWithCgroups, MOST_MS, snapshotOf, takes } from '../guest-snapshot.js';
+import { bring, fromJson, guestWithCgroups, MAX_MS, snapshotOf, takes } from '../guest-snapshot.js';
 
 const MIB = 2 ** 20;
 
@@ -47,7 +47,7 @@ describe('a snapshot under memory pressure', () => {
     const { stdout } = await kdumpMem('snapshot', '--script');
     const encoded = Buffer.from(stdout).toString('base64');
     await guest.run(`echo ${encoded} | base64 -d > /snapshot.sh`);
-  }, 4 * MOST_MS);
+  }, 4 * MAX_MS);
 
   afterAll(() => {
     guest?.kill();
@@ -73,7 +73,7 @@ describe('a snapshot under memory pressure', () => {
       expect(anonymous?.bytes).toBeGreaterThan(processes[0]?.ussBytes ?? Number.NaN);
       await free(eater);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -82,7 +82,7 @@ describe('a snapshot under memory pressure', () => {
       const [eater, before] = [await leaves(20), await kills()];
       expect(await available()).toBeLessThan(30);
       const { status, output } = await guest.run('sh /snapshot.sh --tmpfs /s.tar.gz 1', {
-        timeoutMs: MOST_MS,
+        timeoutMs: MAX_MS,
         mayFail: true,
       });
       expect([status, output.toString()]).toEqual([0, '']);
@@ -93,7 +93,7 @@ describe('a snapshot under memory pressure', () => {
       expect(processes[0]).toMatchObject({ pid: eater[0], complete: true });
       await free(eater);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -107,7 +107,7 @@ describe('a snapshot under memory pressure', () => {
       expect(cgroups).toContain(`/sys/fs/cgroup/limited/memory.high:${16 * MIB}\n`);
       expect(await number('/sys/fs/cgroup/limited/memory.events', 'high')).toBeGreaterThan(0);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -126,7 +126,7 @@ describe('a snapshot under memory pressure', () => {
       await isWhole();
       expect(procsSchema.parse(await fromJson('procs', file)).complete).toBe(true);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -134,10 +134,10 @@ describe('a snapshot under memory pressure', () => {
     async () => {
       const waits = 'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
       await guest.run(`mkdir -p /into; ${waits} > /tmp/due 2> /tmp/waits < /dev/null &`);
-      await guest.run('until grep -q waiting /tmp/waits; do usleep 50000; done', { timeoutMs: MOST_MS });
+      await guest.run('until grep -q waiting /tmp/waits; do usleep 50000; done', { timeoutMs: MAX_MS });
       expect(await outputOf('ls /into')).toBe('');
       const eater = await leaves(150);
-      await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', { timeoutMs: MOST_MS });
+      await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', { timeoutMs: MAX_MS });
       const [due] = (await outputOf('cat /tmp/due'))
         .trim()
         .split('\n')
@@ -147,7 +147,7 @@ describe('a snapshot under memory pressure', () => {
       await isWhole();
       await free(eater);
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test(
@@ -155,13 +155,13 @@ describe('a snapshot under memory pressure', () => {
     async () => {
       const answer = await guest.run(
         'mount -t tmpfs none /proc/pressure 2>&1; kdump-mem snapshot --when psi=20 --into /into',
-        { timeoutMs: MOST_MS, mayFail: true },
+        { timeoutMs: MAX_MS, mayFail: true },
       );
       expect([answer.status, answer.output.toString()]).toEqual([
         3,
         expect.stringContaining('--when psi is not available here: /proc/pressure/memory: not found'),
       ]);
     },
-    MOST_MS,
+    MAX_MS,
   );
 });

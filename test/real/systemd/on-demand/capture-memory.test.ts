@@ -11,7 +11,7 @@ import { testGuest } from '../../../support/guest.js';
 import { scratchFolder } from '../../../support/scratch.js';
 
 const MIB = 2 ** 20;
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 /** Enough for the program below, and what it needs. */
 const ENOUGH_MIB = 192;
 const PROGRAM_MIB = 64;
@@ -42,7 +42,7 @@ async function captured(crashkernelMiB: number) {
   await guest.run(`kexec -p -s /capture/vmlinuz --initrd=/capture/initrd --command-line="${words}"`);
   const booted = guest.machine.console.length;
   await guest.run('(sleep 0.2; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &');
-  await guest.machine.waitFor(/guest: ready/, MOST_MS, booted);
+  await guest.machine.waitFor(/guest: ready/, MAX_MS, booted);
   // Otherwise a mapping that is larger than what is left is refused at once.
   await guest.run(
     `echo 1 > /proc/sys/vm/overcommit_memory; takeuser anonymous ${PROGRAM_MIB * MIB} > /run/took 2>&1 & while kill -0 $! && [ ! -s /run/took ]; do sleep 0.1; done`,
@@ -79,5 +79,5 @@ test(
     expect(figures.rssBytes).toBeGreaterThan((PROGRAM_MIB - SHORT_MIB - 8) * MIB);
     expect(figures.rssBytes).toBeLessThan(PROGRAM_MIB * MIB);
   },
-  4 * MOST_MS,
+  4 * MAX_MS,
 );

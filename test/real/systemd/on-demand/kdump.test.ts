@@ -5,7 +5,7 @@ import { readFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { scratchFolder } from '../../../support/scratch.js';
-import { captureKernel, MOST_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
+import { captureKernel, MAX_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
 
 const CRASH = '/var/crash';
 /** As docs/many-dumps.md documents it. */
@@ -88,7 +88,7 @@ beforeAll(async () => {
   await first.inside('systemctl enable --now kdump-mem-triage.path kdump-mem-triage.timer 2>&1');
   capture = await panic(first);
   machine = await boot();
-}, 12 * MOST_MS);
+}, 12 * MAX_MS);
 afterAll(() => disk?.dispose());
 
 /** Where each layout has its dump. */
@@ -118,7 +118,7 @@ describe('after a panic', () => {
       const here = await kdumpMem('triage', '--json', join(folder, layout));
       expect(JSON.parse(here.stdout)).toMatchObject({ findings, complete, crashTime });
     },
-    2 * MOST_MS,
+    2 * MAX_MS,
   );
 
   test('whatever becomes of the program in the capture kernel, the dump follows', async () => {

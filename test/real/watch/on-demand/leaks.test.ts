@@ -9,7 +9,7 @@ import { kdumpMem } from '../../../support/cli.js';
 import { testGuest } from '../../../support/guest.js';
 import { scratchFolder } from '../../../support/scratch.js';
 
-const MOST_MS = 300_000;
+const MAX_MS = 300_000;
 const STEP_BYTES = 4 * 2 ** 20;
 const guest = testGuest('6.1');
 const folder = scratchFolder('ring-leaks-');
@@ -42,7 +42,7 @@ test.each(LEAKS)(
     await guest.run('kdump-mem watch --ring /disk/ring > /tmp/ring 2>&1 &');
     // Until the first sample was taken.
     await guest.run('until [ -e /disk/ring ] && grep -q recorded-holders /disk/ring; do sleep 1; done', {
-      timeoutMs: MOST_MS,
+      timeoutMs: MAX_MS,
     });
     const began = machine.console.length;
     await guest.run(`grows ${kind} ${STEP_BYTES} 500 > /tmp/grows 2>&1 &`);
@@ -56,5 +56,5 @@ test.each(LEAKS)(
     const [most] = findings.filter(({ code }) => code === 'recorded-growth');
     expect(most?.figures).toMatchObject({ category, owner: expect.stringMatching(owner) });
   },
-  3 * MOST_MS,
+  3 * MAX_MS,
 );

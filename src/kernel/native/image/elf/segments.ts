@@ -93,7 +93,7 @@ export class SegmentMemory {
 
   /**
    * Address of physical memory that two segments have with different bytes; undefined: none was found in the first
-   * {@link MOST_COMPARED} chunks that they share. Memory past the end of a truncated file is not compared.
+   * {@link MAX_COMPARED} chunks that they share. Memory past the end of a truncated file is not compared.
    */
   contradiction(): number | undefined {
     let compared = 0;
@@ -101,7 +101,7 @@ export class SegmentMemory {
       const start = this.#segments.physical(segment);
       const bytes = this.#segments.stored[segment]!;
       for (let done = 0; start !== undefined && done < bytes; ) {
-        if (compared === MOST_COMPARED) return undefined;
+        if (compared === MAX_COMPARED) return undefined;
         const piece = pieceAt(this.#stored, start + done);
         const end = Math.min(start + bytes, this.#stored.ends[piece]!);
         const length = Math.min(end - start - done, CHUNK);
@@ -220,7 +220,7 @@ export class SegmentMemory {
 }
 
 /** A kdump’s kernel image, which is also in RAM, has some tens of MiB. */
-const MOST_COMPARED = 2 ** 28 / CHUNK;
+const MAX_COMPARED = 2 ** 28 / CHUNK;
 
 /** Cache keys of chunks: segments have consecutive key ranges and never share a cache line. */
 function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array {
