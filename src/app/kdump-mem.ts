@@ -1,6 +1,6 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { READER_VARIABLE } from '../host/child.js';
-import { escapeUsage, usageSentences } from './kit/called-as.js';
+import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
@@ -73,6 +73,18 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`) });
   for (const declare of register) declare(program);
+  for (const command of program.commands) {
+    command.configureOutput({
+      outputError: (text, write) => {
+        const words = usageSentences(escapeUsage(text));
+        // Such as `leaks --vmcore`: nothing else names what the command has instead.
+        const isUnknown = /^(?:unknown option|too many arguments)/.test(words) && !words.endsWith('?');
+        write(
+          `kdump-mem: ${words.replace(/\.$/, '')}${isUnknown ? asCalled(`. Options: kdump-mem ${command.name()} --help`) : ''}\n`,
+        );
+      },
+    });
+  }
   registerHelp(program);
   return program.configureHelp({ groupItems });
 }

@@ -84,8 +84,10 @@ function oopsWords(of: Oops, title?: string): Words {
     return [`Rust panic at ${text(of.place)}: ${text(title?.replace(/ in \w+$/, ''))}.`, ...running(of)];
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
-  const what =
-    of.address == null
+  const isNull = of.address == null && /NULL pointer dereference/.test(title ?? '');
+  const what = isNull
+    ? `Kernel oops: NULL pointer dereference${where}.`
+    : of.address == null
       ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.`
       : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
   return [what, ...running(of)];
