@@ -180,6 +180,7 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       cache: isProcess || owner === null ? null : owner.name,
       owner: owner?.name ?? null,
       ownerBytes: owner === null || owner.isBound ? null : owner.grownBytes,
+      ownerShare: owner?.share ?? null,
       ownerScan: owner?.scan ?? null,
       ...(owner?.isBound ? { boundBytes: owner.bytes } : {}),
     };
