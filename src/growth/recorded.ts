@@ -52,7 +52,7 @@ export interface RecordedGrowth {
 
 /**
  * A holder, and its growth between two lists; if `isBound`, not all of that need be growth. `share`: of the growth of the
- * category between the same lists; null if that did not grow.
+ * category between the same lists; null if that did not grow, or `isBound`.
  */
 type GrownHolder = RecordedHolder & { readonly grownBytes: number; readonly share: number | null };
 
@@ -135,7 +135,7 @@ function ownerOf(
     const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
     return grownBetween(before.holders.filter(has), before.uptime, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
-      .map((one) => ({ ...one, share: grownThen > 0 ? one.grownBytes / grownThen : null }));
+      .map((one) => ({ ...one, share: grownThen > 0 && !one.isBound ? one.grownBytes / grownThen : null }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
   return owners.find(({ isBound }) => !isBound) ?? owners[0] ?? null;
 }
