@@ -1,7 +1,8 @@
 import { damaged, KernelError } from '../base/errors.js';
+import type { RunningTask } from '../contracts/info.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { UTS_BYTES } from '../kernel/layout.js';
-import { cpuMask, cpusThatRan, misplacement, needSymbol, type RunningTask, runningTask } from './cpus.js';
+import { cpuMask, cpusThatRan, misplacement, needSymbol, runningTask } from './cpus.js';
 import { type PanicFacts, readPanic } from './log/panic.js';
 import { type ClockFacts, readClock } from './machine/clock.js';
 import type { Fields } from './machine/fields.js';

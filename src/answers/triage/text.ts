@@ -10,8 +10,8 @@ import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js
 import { FINDINGS } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
-import { dumpTime } from '../info/answer.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
@@ -255,7 +255,7 @@ function machineWords({ kernel, machine, host }: TriageAnswer): string {
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
-  const time = machine && !kernel?.live ? dumpTime(machine, machine.clock)?.at : host?.taken;
+  const time = machine && !kernel?.live ? dumpTime(machine)?.at : host?.taken;
   const at =
     time === undefined || time === null ? '' : `, ${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';

@@ -442,7 +442,7 @@ export const MACHINE = {
   'recorded-growth': {
     words: (
       of: Growth &
-        Of<'endedSeconds' | 'perMinuteBytes'> &
+        Of<'endedSeconds' | 'perMinuteBytes' | 'ownerShare'> &
         Partial<Of<'owner' | 'ownerScan', string> & Of<'boundBytes'>>,
     ) => [
       `Memory growth before the last sample: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, about ${size(of.perMinuteBytes)} a minute${of.endedSeconds === 0 ? '' : `, until ${text(of.endedSeconds)} s before it`}.`,
@@ -450,7 +450,7 @@ export const MACHINE = {
         ? ['The recorder knows no owner of a quarter of it.']
         : of.boundBytes == null
           ? [
-              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${of.ownerScan === 'sockets' ? 'about ' : ''}${size(of.ownerBytes)}.`,
+              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${of.ownerScan === 'sockets' ? 'about ' : ''}${size(of.ownerBytes)}${of.ownerShare == null ? '' : ` (${percent(of.ownerShare)} of the growth between two lists of owners)`}.`,
             ]
           : [
               `Possible owner: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, which held ${of.ownerScan === 'pipes' ? 'up to ' : ''}${size(of.boundBytes)}.`,
