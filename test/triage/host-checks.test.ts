@@ -807,7 +807,9 @@ test('counts inotify instances and watches of each user, with the largest proces
       next: 'procs --pid 8 --fds',
     },
   ]);
-  expect(findingWords(findings[0]!)).toContain('120 of 128 inotify instances (max_user_instances of uid 1000); pid 8 (p8) has the most.');
+  expect(findingWords(findings[0]!)).toContain(
+    '120 of 128 inotify instances (max_user_instances of uid 1000); pid 8 (p8) has the most.',
+  );
   expect(reader.checked).toContain('inotify');
   const isVisible = ([path]: readonly [string, unknown]) => !path.startsWith('/proc/1/');
   const visible = <T>(all: Readonly<Record<string, T>>) => Object.fromEntries(Object.entries(all).filter(isVisible));
