@@ -58,6 +58,8 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
     processes: unknowns.try('processes', () => countProcesses(kernel)),
     modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
   };
+  // Before the tasks: the list of what is unknown has a bound.
+  const panic = readPanic(kernel, fields, crashTime !== undefined, unknowns);
   const running: RunningTask[] = [];
   const ran = unknowns.try('CPUs that were not idle', () => cpusThatRan(kernel)) ?? facts.online;
   for (const cpu of ran?.slice(0, MAX_RUNNING) ?? []) {
@@ -67,7 +69,6 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
     const misplaced = misplacement(kernel, task);
     if (misplaced !== undefined) unknowns.add(`current task of CPU ${cpu}`, 'damaged', misplaced);
   }
-  const panic = readPanic(kernel, fields, crashTime !== undefined, unknowns);
   return { ...present(facts), running, panic };
 }
 
