@@ -83,7 +83,7 @@ test('processes that /proc hides may hold more', () => {
   const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
   expect(found?.hidden).toBe(true);
   expect(triageSchema.parse(triageJson(answer({ holders: found }))).holders).toMatchObject({ hidden: true });
-  expect(triageText(answer({ holders: found }), { width: 80, source: '--live' })).toContain(
+  expect(triageText(answer({ holders: found }), { width: null, source: '--live' })).toContain(
     'Largest holders: pid 7 (sh) 5.00 MiB. Not read: processes that /proc does not list.',
   );
 });
