@@ -80,7 +80,7 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
         // Such as `leaks --vmcore`: nothing else names what the command has instead.
         const isUnknown = /^(?:unknown option|too many arguments)/.test(words) && !words.endsWith('?');
         write(
-          `kdump-mem: ${words.replace(/\.$/, '')}${isUnknown ? asCalled(`. Options: kdump-mem ${command.name()} --help`) : ''}\n`,
+          `kdump-mem: ${isUnknown ? asCalled(`${words.replace(/\.$/, '')}. Options: kdump-mem ${command.name()} --help`) : words}\n`,
         );
       },
     });
