@@ -353,8 +353,8 @@ function largestWords(answer: MemoryAnswer): string {
   const [fixed] = leaves(answer.memory)
     .filter(({ category, bytes }) => FIXED.has(category) && bytes > largest.bytes)
     .toSorted((a, b) => b.bytes - a.bytes);
-  const besides = fixed ? ` besides ${categoryWords(fixed)}` : '';
-  return `Largest use${besides}: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
+  const except = fixed ? ` except ${categoryWords(fixed)}` : '';
+  return `Largest use${except}: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
 }
 
 /** What every kernel of that size has. */
