@@ -5,7 +5,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { CensusHolder, Group } from '../../contracts/sockets.js';
-import { amplificationText, atLeast, sharedText, socketText } from '../skb/document.js';
+import { amplificationText, atLeast, sharedText, socketText, stateText } from '../skb/document.js';
 import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { freedCell, freedLegend } from '../text/freed.js';
 import type { Column } from '../text/table.js';
@@ -115,7 +115,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
-  { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
+  { heading: 'STATE', value: ({ socket }) => stateText(socket), spare: 4 },
   { heading: 'SOCKET (LOCAL ← PEER)', value: directedText, shrinks: { keeps: 'ends', least: 37 } },
   // An address, for skb --sock, is 18 characters.
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
@@ -135,7 +135,7 @@ function detailsOf(entry: CensusEntry): string {
     `sock ${hex(socket.sock)}`,
     ...(socket.inode ? [`inode ${socket.inode}`] : []),
     `netns ${socket.netns ?? 'unknown'}`,
-    `${escapeText(socket.state)}`,
+    stateText(socket),
     ...(busy.length > 0 ? [busy.join(', '), `${blocksText(entry)} blocks`] : []),
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
     ...(others.length > 0 ? [`also held by ${others.slice(0, MAX_NAMED).join(', ')}${more}`] : []),

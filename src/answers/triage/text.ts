@@ -217,12 +217,24 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 /** Sources that the line about missing ones names. */
 const MAX_UNREAD = 4;
 
+/** A capture lacks the file. */
+const UNCAPTURED = /^(\S+) was not captured$/;
+
 /** Problems that it names of one source. */
 const MAX_HIDDEN = 2;
 
 /** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
+  const uncaptured = verbose ? [] : unread.flatMap(({ why }) => UNCAPTURED.exec(why)?.[1] ?? []);
+  if (uncaptured.length >= MAX_UNREAD) {
+    const files = [...new Set(uncaptured)];
+    const named = files.slice(0, MAX_UNREAD).map(escapeText).join(', ');
+    const others = files.length > MAX_UNREAD ? `, ${files.length - MAX_UNREAD} more` : '';
+    const rest = unreadWords(unread.filter(({ why }) => !UNCAPTURED.test(why)));
+    const words = `Not captured, so that ${uncaptured.length} checks are missing (-v lists them): ${named}${others}.`;
+    return rest === undefined ? words : `${words} ${rest}`;
+  }
   // One unreadable file may hide several things.
   const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
