@@ -64,13 +64,14 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
   const from = captured ? ` As ${captureWords(captured)}.` : '';
   if (pssBytes === null && rssBytes !== null) return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${from}`;
-  const least = total.complete && !hidden ? '' : 'at least ';
+  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
+  const isPartial = processes.some((one) => one.pssBytes !== null && !one.complete);
+  const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
   const about = total.networkEstimated ? 'about ' : '';
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
   const swapped = swapBytes ? `, ${formatSize(swapBytes)} of swap` : '';
   const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
   const tables = `${known(total.pageTableBytes)} of page tables`;
-  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
   const used =
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`

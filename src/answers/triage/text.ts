@@ -309,11 +309,15 @@ function presentWords(answer: TriageAnswer): string {
     // Most of the machine is unknown: nothing about it is good news.
     if (hidden !== undefined)
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
-    if (notes !== undefined)
-      return complete || lacksOneProcess(answer) ? `${notes}.` : `${notes}, but not every check could be completed.`;
+    if (notes !== undefined && (complete || lacksOneProcess(answer))) return `${notes}.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
-    return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
+    const missed = new Set(answer.unread?.map(({ check }) => check)).size;
+    const all = `${formatCount(missed)} of ${formatCount(missed + checked.length)} checks could not be completed`;
+    const done = `Completed: ${checkedWords(checked)}.`;
+    return missed > checked.length
+      ? `Incomplete: ${all}. ${notes === undefined ? '' : `${notes}. `}${done}`
+      : `${notes ?? 'No findings'}, but ${missed === 0 ? 'some data could not be read (see the warnings)' : all}. ${done}`;
   }
   if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
