@@ -1,3 +1,4 @@
+import { withValues } from '../../base/util.js';
 import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../host/proc/shared-files.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { COMMAND_LINE_SED } from './command-line.js';
@@ -89,7 +90,4 @@ const VALUES: Readonly<Record<string, string | number>> = {
  * It writes a complete archive or exits with status 3 and one line; 2 for an invalid command line. The
  * last member of the archive, `manifest`, lists all others with the output of cksum; see manifest.ts.
  */
-export const CAPTURE_SCRIPT = SCRIPT.replaceAll(/__([A-Z]+(?:_[A-Z]+)*)__/g, (_, name: string) => {
-  if (VALUES[name] === undefined) throw new Error(`snapshot.sh: ${name} has no value`);
-  return String(VALUES[name]);
-});
+export const CAPTURE_SCRIPT = withValues(SCRIPT, VALUES);
