@@ -30,19 +30,19 @@ const MAX_MESSAGES = 100_000;
 
 /** What stands in netlink/list.pl and list.py between two pairs of underscores. */
 const VALUES = { REPLY_SECONDS, MAX_MESSAGES, DUMPS: DUMPS.map((dump) => `'${dump}'`).join(', ') };
-const [perl, python] = [withValues(PERL, VALUES), withValues(PYTHON, VALUES)];
+export const NETLINK_SCRIPTS = { perl: withValues(PERL, VALUES), python: withValues(PYTHON, VALUES) };
 
 /** Perl starts in a fifth of the time. */
 export const NETLINK_PROGRAMS = [
-  ['perl', ['-e', perl, '--']],
-  ['python3', ['-I', '-S', '-c', python]],
+  ['perl', ['-e', NETLINK_SCRIPTS.perl, '--']],
+  ['python3', ['-I', '-S', '-c', NETLINK_SCRIPTS.python]],
 ] as const;
 
 /** Number of setns(2) (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h). */
-export const SETNS: Readonly<Record<string, number>> = { x64: 308, arm64: 268 };
+export const SETNS = { x64: 308, arm64: 268 } as const;
 
 /** Time limit of the program in milliseconds, and maximum bytes of its output. */
-const TIMEOUT_MS = 5000;
+export const TIMEOUT_MS = 5000;
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
@@ -57,14 +57,18 @@ export function askNetlink(
   programs: (typeof NETLINK_PROGRAMS)[number][] = [...NETLINK_PROGRAMS],
 ): string {
   for (const [program, args] of programs) {
-    const { status, stdout, error } = spawnSync(program, [...args, `${SETNS[process.arch] ?? 0}`, ...namespaces], {
-      encoding: 'latin1',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: TIMEOUT_MS,
-      maxBuffer: MAX_BYTES,
-      env: { PATH: searchPath(), LC_ALL: 'C' },
-      cwd: '/',
-    });
+    const { status, stdout, error } = spawnSync(
+      program,
+      [...args, `${SETNS[process.arch as keyof typeof SETNS] ?? 0}`, ...namespaces],
+      {
+        encoding: 'latin1',
+        stdio: ['ignore', 'pipe', 'ignore'],
+        timeout: TIMEOUT_MS,
+        maxBuffer: MAX_BYTES,
+        env: { PATH: searchPath(), LC_ALL: 'C' },
+        cwd: '/',
+      },
+    );
     const exhausted = asExhausted(program, error);
     if (exhausted) throw exhausted;
     if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') continue;

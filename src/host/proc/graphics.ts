@@ -15,8 +15,9 @@ const CLASSES = [
 const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
-/** Links of descriptors whose fdinfo reports buffers. */
-export const DEVICE_LINK = /^(?:\/dev\/(?:dri|accel)\/|\/dmabuf:)/;
+/** Links of descriptors whose fdinfo reports buffers begin with these. */
+export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:'] as const;
+export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start) => link.startsWith(start));
 
 /** Time limit in milliseconds for descriptors, about that for a million. */
 const MAX_MS = 1000;
@@ -104,7 +105,7 @@ function readAll(source: HostSource, onInfo: (pid: number, key: string, text: st
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
         const link = source.file ? hostOrNull(() => source.readLink(`${folder}/fd/${fd}`)) : '/dmabuf:';
-        if (link === null || !DEVICE_LINK.test(link)) continue;
+        if (link === null || !isDeviceLink(link)) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text);
       }
