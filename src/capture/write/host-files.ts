@@ -111,7 +111,7 @@ export function recordNetlink({ source, archive, failures }: Work): void {
  */
 export function recordMessageQueues({ source, archive, failures, anonymizer }: Work): void {
   const until = source.now() + MAX_MS;
-  const onMissing = (why: string) => failures.add('message-queues', 'cut', why);
+  const onMissing = (why: string) => failures.add('message-queues', 'unreadable', why);
   eachNamespace(source, 'ipc', until, onMissing, (_, path, link) => {
     const name = link.replace(/^ipc:\[(\d{1,15})\]$/, 'ipc-$1');
     try {

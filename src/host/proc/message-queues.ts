@@ -92,7 +92,7 @@ export function eachNamespace(
       if (!isHostError(error)) throw error;
       if (error.code === 'denied') denied++;
     }
-  if (denied > 0) onMissing(`${kind} namespaces of ${denied} processes: permission denied`);
+  if (denied > 0) onMissing(`${kind} namespaces of ${denied} process${denied === 1 ? '' : 'es'}: permission denied`);
   if (left > 0) onMissing(`only ${seen.size} ${kind} namespaces were read in ${MAX_MS / 1000} s`);
   return seen.size;
 }

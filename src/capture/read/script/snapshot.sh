@@ -521,7 +521,7 @@ take_ipc() {
   sed -n 's|.* \(/proc/[0-9]*/ns/ipc\) -> ipc:\[\([0-9]*\)\]$|\2 \1|p' "$at/namespaces" | sort -s -u -k1,1 |
     grep -v "^$own_ipc " > "$dir/ipc"
   [ "$(grep -c '' "$dir/ipc")" -le __MAX_QUEUE_NAMESPACES__ ] ||
-    note message-queues cut 'only __MAX_QUEUE_NAMESPACES__ ipc namespaces were read'
+    note message-queues unreadable 'only __MAX_QUEUE_NAMESPACES__ ipc namespaces were read'
   head -n __MAX_QUEUE_NAMESPACES__ "$dir/ipc" > "$dir/ipc-read"
   while read -r inode path; do
     keep "$top/ipc-$inode" nsenter "--ipc=$path" -- cat __SYSV_QUEUES__ < /dev/null && continue
