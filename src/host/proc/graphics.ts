@@ -2,6 +2,7 @@ import { hostOrNull, isHostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { DRM_IN_TTM, type NamedMemory, type NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 
 /** Classes of devices whose drivers make dma-bufs; without any, no descriptor is read. */
@@ -101,11 +102,11 @@ function readAll(source: HostSource, onInfo: (pid: number, key: string, text: st
   for (const name of listedPids(source)) {
     const [folder, pid] = [`/proc/${name}`, Number(name)];
     try {
-      for (const fd of source.list(`${folder}/${source.file ? 'fd' : 'fdinfo'}`)) {
+      const captured = () => source.list(`${folder}/fdinfo`).map((fd) => ({ fd, link: '/dmabuf:' }));
+      for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
-        const link = source.file ? hostOrNull(() => source.readLink(`${folder}/fd/${fd}`)) : '/dmabuf:';
-        if (link === null || !isDeviceLink(link)) continue;
+        if (!isDeviceLink(link)) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text);
       }
