@@ -203,6 +203,19 @@ test.each([
   expect(links(causes)).toEqual([[1, 2, 'panic-message']]);
 });
 
+test('a cause that the kernel states is certain, one of figures probable, and one of several says so', () => {
+  const words = (findings: readonly Finding[]) => concluded(findings, FACTS).sentences.join(' ');
+  const stall = finding('rcu-stall', {}, { severity: 'critical', at: 60 });
+  expect(words([panic('RCU Stall'), stall])).toMatch(/^Cause of the kernel panic: RCU stall: /);
+  const stopped = finding('hard-lockup', { cpu: 2 }, { severity: 'critical', at: 50 });
+  const soft = [55, 58].map((at) => finding('soft-lockup', { cpu: 1, seconds: 22 }, { severity: 'critical', at }));
+  const links = [1, 2].map((effect) => ({ effect, cause: 0, relation: 'waits-for-cpu' as const, figures: {} }));
+  const conclusion = { confidence: 'likely', effect: 1, cause: 0, figures: {} } as const;
+  expect(conclusionSentences(conclusion, [stopped, ...soft], links)[0]).toMatch(
+    /^Probable cause of 2 findings: CPU 2 /,
+  );
+});
+
 describe('without a finding, the largest counter of the report is the cause:', () => {
   const sentences = (report: Finding) => {
     const { conclusion } = causesOf([report], FACTS);

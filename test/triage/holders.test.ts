@@ -83,8 +83,8 @@ test('processes that /proc hides may hold more', () => {
   const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
   expect(found?.hidden).toBe(true);
   expect(triageSchema.parse(triageJson(answer({ holders: found }))).holders).toMatchObject({ hidden: true });
-  expect(triageText(answer({ holders: found }), { width: 80, source: '--live' })).toContain(
-    'Largest holders: pid 7 (sh) 5.00 MiB, processes that /proc does not list.',
+  expect(triageText(answer({ holders: found }), { width: null, source: '--live' })).toContain(
+    'Largest holders: pid 7 (sh) 5.00 MiB. Not read: processes that /proc does not list.',
   );
 });
 
@@ -215,7 +215,7 @@ test('processes that could not be read are counted, and are no all-clear', () =>
     const text = triageText(answer({ findings, holders, unread, complete: false }), { width: null, source: '--live' });
     expect(text.split('\n')[0]).toMatch(/[Ii]ncomplete: 81 processes could not be read\. Run as root\./);
     expect(text).not.toMatch(/No problems|No findings/);
-    expect(text).toContain('Largest holders: 81 processes that could not be read.');
+    expect(text).toContain('Not read: 81 processes.');
   }
 });
 

@@ -198,7 +198,7 @@ function unmappedWords({ pages, total }: ProcsAnswer, verbose: boolean): string[
 }
 
 /** Says what the first figure consists of, and what no figure of a live process does. */
-function heldWords({ total, pages, captured }: ProcsAnswer, verbose: boolean): string[] {
+function heldWords({ total, pages, captured, processes }: ProcsAnswer, verbose: boolean): string[] {
   if (total.freedIfKilledBytes === null) return [];
   const network = total.networkPinnedBytes;
   const lists = captured ? '' : ' (memory --live lists them)';
@@ -208,12 +208,17 @@ function heldWords({ total, pages, captured }: ProcsAnswer, verbose: boolean): s
   const sockets = pages
     ? network === null
       ? ''
-      : ', and SOCKETS without what other processes hold too'
+      : `, and SOCKETS without what other processes hold too${processes.some(hasMore) ? ', plus sockets in their unread messages and rings of io_uring' : ''}`
     : network === null
       ? '; sockets are not included (--sockets estimates them)'
       : '; SOCKETS are not included';
   return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
 }
+
+/** Whether a kill frees more than the columns show. */
+const hasMore = ({ freedIfKilledBytes: own, ...of }: ProcessFigures): boolean =>
+  own !== null &&
+  own > (of.ussBytes ?? 0) + (of.pageTableBytes ?? 0) + (of.swapBytes ?? 0) + (of.networkPinnedBytes ?? 0);
 
 function processName({ pid, comm }: ProcessFigures): string {
   return `pid ${pid} (${escapeText(comm)})`;

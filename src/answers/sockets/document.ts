@@ -104,6 +104,10 @@ const PINNED: Column<Pick<CensusEntry, 'total'>> = {
   align: 'right',
 };
 
+/** A socket whose most memory is data that it sends points to its peer. */
+const directedText = (entry: CensusEntry): string =>
+  /^(?:write|retransmit)/.test(busiestQueue(entry)) ? socketText(entry).replace(' ← ', ' → ') : socketText(entry);
+
 /** A line for each socket. */
 export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   PINNED,
@@ -112,7 +116,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
   { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
-  { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
+  { heading: 'SOCKET (LOCAL ← PEER)', value: directedText, shrinks: { keeps: 'ends', least: 37 } },
   // An address, for skb --sock, is 18 characters.
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
 ];

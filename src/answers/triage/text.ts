@@ -10,8 +10,8 @@ import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js
 import { FINDINGS } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
-import { dumpTime } from '../info/answer.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
@@ -86,7 +86,7 @@ function thereLines(first: Finding | undefined): string[] {
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return [
-    ...(module == null ? [] : [`Module in the report: ${escapeText(String(module))}`]),
+    ...(module == null ? [] : [`First module in its stack: ${escapeText(String(module))}`]),
     ...(isLive ? [`On that machine: ${live}`] : []),
   ];
 }
@@ -191,12 +191,16 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
     return `${owner} ${formatSize(bytes)}`;
   });
   const noun = unreadProcesses === 1 ? 'process' : 'processes';
-  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun}`] : [];
   if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
-  const all = [...named, ...more];
-  return all.length === 0 ? undefined : `${label}: ${all.join(', ')}.`;
+  const sentences = [
+    [label, named],
+    ['Not read', more],
+  ] as const;
+  const said = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
+  return said.length === 0 ? undefined : said.join(' ');
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -251,11 +255,15 @@ function machineWords({ kernel, machine, host }: TriageAnswer): string {
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
-  const time = machine && !kernel?.live ? dumpTime(machine, machine.clock)?.at : host?.taken;
+  const time = machine && !kernel?.live ? dumpTime(machine)?.at : host?.taken;
   const at =
     time === undefined || time === null ? '' : `, ${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
-  const states = { panicked: ', panicked', running: ', running', unknown: ', state unknown' };
+  const states = {
+    panicked: ', panicked',
+    running: kernel?.live ? ', running' : ', no panic',
+    unknown: ', state unknown',
+  };
   const state = machine ? states[machine.panic.state] : '';
   return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}`;
 }
@@ -518,10 +526,10 @@ export function briefText(answer: TriageAnswer): string {
   // Many alike must not hide another problem.
   const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
   const more = kinds.slice(MAX_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
-  const { conclusion } = causesOf(findings, causeFacts(answer));
+  const { conclusion, links } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
-    ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
+    ...(conclusion ? [conclusionSentences(conclusion, findings, links).join(' ')].filter(Boolean) : []),
     ...kinds.slice(0, MAX_BRIEF).flatMap(([, each]) => briefKind(each)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');

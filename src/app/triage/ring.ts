@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoredError } from '../../answers/growth/stored.js';
-import { dumpTime } from '../../answers/info/answer.js';
 import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sample.js';
 import { HostError } from '../../base/errors.js';
 import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
@@ -14,6 +13,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { ranked } from '../../triage/answer.js';
 import { type Finding, found } from '../../triage/finding.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import type { MachineFacts } from '../../walk/machine-facts.js';
 
 /** The ring of kdump-mem-ring.service. */
@@ -60,7 +60,7 @@ export interface RingMoment {
 
 /** The crash of a dump. */
 export function momentOf(machine: MachineFacts): RingMoment {
-  const time = dumpTime(machine, machine.clock);
+  const time = dumpTime(machine);
   return { at: time ? new Date(time.at) : null, host: machine.uts?.nodename };
 }
 
@@ -180,6 +180,7 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       cache: isProcess || owner === null ? null : owner.name,
       owner: owner?.name ?? null,
       ownerBytes: owner === null || owner.isBound ? null : owner.grownBytes,
+      ownerShare: owner?.share ?? null,
       ownerScan: owner?.scan ?? null,
       ...(owner?.isBound ? { boundBytes: owner.bytes } : {}),
     };

@@ -1,6 +1,6 @@
 import { countedMemory } from '../../account/memory/counted.js';
 import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
-import { KdumpMemError } from '../../base/errors.js';
+import { ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
@@ -42,6 +42,7 @@ const PMSG_DEVICE = '/dev/pmsg0';
 /** Records samples of a machine in a ring. */
 export class RingRecorder {
   readonly #ring: Pick<Ring, 'append'>;
+  readonly #onScanFailure: (error: unknown) => void;
   readonly #source: HostSource;
   readonly #pageSize: number;
   #listed: { readonly uptime: number; readonly categories: ReadonlyMap<string, number> } | undefined;
@@ -50,8 +51,10 @@ export class RingRecorder {
   #socketsNotBefore = 0;
   #sockets: Promise<void> | undefined;
 
-  constructor(ring: Pick<Ring, 'append'>, source: HostSource = liveHost) {
+  /** @param onScanFailure receives the error of a scan of sockets, unless the host caused it */
+  constructor(ring: Pick<Ring, 'append'>, onScanFailure: (error: unknown) => void, source: HostSource = liveHost) {
     this.#ring = ring;
+    this.#onScanFailure = onScanFailure;
     this.#source = source;
     this.#pageSize = knownPageSize(source) ?? 4096;
   }
@@ -82,9 +85,11 @@ export class RingRecorder {
     this.#notBefore = uptime + (REST * (this.#source.now() - begun)) / 1000;
     this.#listed = { uptime, categories: ledger.categories };
     if (!grown.has('unattributed') || this.#sockets || uptime < this.#socketsNotBefore) return;
-    this.#sockets = this.#scanSockets(machine).finally(() => {
-      this.#sockets = undefined;
-    });
+    this.#sockets = this.#scanSockets(machine)
+      .catch(this.#onScanFailure)
+      .finally(() => {
+        this.#sockets = undefined;
+      });
   }
 
   #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
@@ -152,7 +157,11 @@ export class RingRecorder {
     return [scans, all];
   }
 
-  /** Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many. */
+  /**
+   * Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many.
+   *
+   * @throws the error of the write, or of a bug
+   */
   async #scanSockets(machine: MachineSample): Promise<void> {
     const begun = this.#source.now();
     try {
@@ -168,12 +177,14 @@ export class RingRecorder {
         }),
       );
       this.#append(machine, ['sockets'], owners);
-    } catch {
-      // A list without sockets names no owner of them; the next sample reports a disk that fails.
+    } catch (error) {
+      // A list without sockets names no owner of them.
+      if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
+    } finally {
+      const rest = (REST * (this.#source.now() - begun)) / 1000;
+      // Two lists show what grew: one a minute is always possible.
+      this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
     }
-    const rest = (REST * (this.#source.now() - begun)) / 1000;
-    // Two lists show what grew: one a minute is always possible.
-    this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
   }
 }
 
@@ -224,6 +235,21 @@ function cut(
   }
 }
 
+/** Prints each failure once, until a success. */
+function reporter(what: string) {
+  let last = '';
+  return {
+    failed: (error: unknown) => {
+      const why = error instanceof KdumpMemError ? error.message : String(error);
+      if (why !== last) process.stderr.write(`kdump-mem: ${what}: ${escapeText(why)}\n`);
+      last = why;
+    },
+    succeeded: () => {
+      last = '';
+    },
+  };
+}
+
 /**
  * Records until a signal. A sample that fails is reported once, and the next one is taken.
  *
@@ -233,18 +259,17 @@ function cut(
 export async function recordRing(file: string, seconds = Number.POSITIVE_INFINITY): Promise<void> {
   const unlock = await lockStore(file);
   const ring = Ring.open(file, PMSG_DEVICE);
-  const recorder = new RingRecorder(ring);
-  let last = '';
+  const recorder = new RingRecorder(ring, reporter('scan of sockets failed').failed);
+  const samples = reporter('sample failed');
   const loop = new SampleLoop();
   try {
     await loop.run(INTERVAL, Math.max(1, seconds / INTERVAL), async () => {
       try {
         recorder.sample(new Date());
-        last = '';
+        samples.succeeded();
       } catch (error) {
         if (!(error instanceof Error) || loop.count === 1) throw error;
-        if (error.message !== last) process.stderr.write(`kdump-mem: sample failed: ${escapeText(error.message)}\n`);
-        last = error.message;
+        samples.failed(error);
       }
     });
   } finally {

@@ -240,7 +240,7 @@ function verdict(of: Kill): string {
     case 'unknown':
       return `${killer}; the log does not name the victim.`;
     default:
-      return `OOM killer killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
+      return `${of.reason === 'sysrq' ? 'Kill requested by hand (SysRq-f): the OOM killer' : 'OOM killer'} killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
           ? ` (${formatSize(of.victimRssBytes) === size(of.victimAnonBytes) ? '' : `RSS ${formatSize(of.victimRssBytes)}, `}${share(of.victimRssBytes, of.managedBytes)} of memory)`
           : ''
@@ -259,7 +259,7 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.invokedBy == null || of.outcome === 'unknown'
+    ...(of.invokedBy == null || of.outcome === 'unknown' || of.reason === 'sysrq'
       ? []
       : [
           of.outcome === 'killed' && of.invokedBy === of.comm
@@ -286,7 +286,8 @@ function cause(of: Kill): string[] {
     return [
       'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
     ];
-  if (of.reason === 'sysrq') return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
+  if (of.reason === 'sysrq')
+    return [`${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}Memory need not have been short.`];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];
 }

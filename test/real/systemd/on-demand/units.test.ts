@@ -21,9 +21,14 @@ const EATS = {
 };
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
-const OURS = ['skcheck', 'kdump-mem-watch', 'kdump-mem-snapshot', 'kdump-mem-triage', 'kdump-mem-vmcore'].map(
-  (name) => `${name}.service`,
-);
+const OURS = [
+  'skcheck',
+  'kdump-mem-watch',
+  'kdump-mem-ring',
+  'kdump-mem-snapshot',
+  'kdump-mem-triage',
+  'kdump-mem-vmcore',
+].map((name) => `${name}.service`);
 const EXAMPLE = '/usr/share/doc/kdump-mem/examples/incident.vmcore';
 
 let machine: SystemdGuest;
