@@ -2,7 +2,7 @@ import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
-import { attempted, deviceNumber, type Mounts, mountsOf } from './shared-files.js';
+import { attempted, deviceNumber, isLocalMount, mountsOf, visibleMounts } from './shared-files.js';
 
 /** A message queue with unread messages: System V, or POSIX in a mount of mqueue. */
 export interface MessageQueue {
@@ -149,12 +149,16 @@ interface QueueFile {
 
 /** Files of the mounts of mqueue that a process sees, but for those of `devices`, which it extends. */
 export function* mountedQueues(host: HostSource, pid: string, devices: Set<string>): Generator<QueueFile> {
-  const mounts: Mounts = mountsOf(host, pid);
-  for (const { type, point, device } of mounts.values()) {
+  const isOwn = pid === 'self';
+  const visible = visibleMounts(mountsOf(host, pid));
+  for (const mount of visible.values()) {
+    const { type, point, device } = mount;
     // An ipc namespace has one, which many mount namespaces may have.
-    if (type !== 'mqueue' || devices.has(device)) continue;
+    if (type !== 'mqueue' || devices.has(device) || !isLocalMount(mount, visible, isOwn)) continue;
+    const folder = isOwn ? point : `/proc/${pid}/root${point}`;
+    // Where a mount is covered, its path leads elsewhere: perhaps to a file that blocks.
+    if (host.file && deviceNumber(attempted(() => host.file?.(folder))?.device ?? 0) !== device) continue;
     devices.add(device);
-    const folder = pid === 'self' ? point : `/proc/${pid}/root${point}`;
     for (const name of (attempted(() => host.list(folder)) ?? []).slice(0, MAX_QUEUES)) {
       const path = `${folder}/${name}`;
       yield { name: `${point === '/' ? '' : point}/${name}`, path, text: optionalText(host, path) };

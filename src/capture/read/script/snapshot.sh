@@ -322,9 +322,10 @@ walk_of() {
   echo w
 }
 # Tmpfs of all mount namespaces: device number, @PID of another namespace than this one, w or n (walk_of), mount point.
-# Left out: paths through another machine or process, which might block.
+# Left out: paths through another machine or process, which might block. Mounts of mqueue go to a file: pid, path.
 tmpfs_mounts() {
   true > "$dir/devices"
+  true > "$dir/mqueues"
   # shellcheck disable=SC2034 # the first field is for sort
   {
     echo 'own self'
@@ -338,8 +339,8 @@ tmpfs_mounts() {
     # Programs of this machine are on its own root.
     grep -vE '^(__LOCAL__) ' "$dir/mounts" | cut -d ' ' -f 4 | plain_paths |
       grep -vxe "${root:+-}/" > "$dir/foreign-$pid"
-    sed -n -e '/\\012/d' -e 's|^tmpfs 0:\([0-9]*\) / |\1 |p' "$dir/mounts" |
-      plain_paths | while read -r minor point; do
+    sed -n -e '/\\012/d' -e 's#^\(tmpfs\|mqueue\) 0:\([0-9]*\) / #\1 \2 #p' "$dir/mounts" |
+      plain_paths | while read -r type minor point; do
       ! grep -qx "$minor" "$dir/devices" || continue
       while IFS= read -r above; do
         case $point/ in "${above%/}"/*) continue 2 ;; esac
@@ -348,7 +349,11 @@ tmpfs_mounts() {
       # Where a mount is covered, its path leads elsewhere.
       [ "$(stat -c %d "$root$point" 2>/dev/null)" = $number ] || continue
       echo "$minor" >> "$dir/devices"
-      echo "$number $inside $(walk_of "$point" "$dir/foreign-$pid") $point"
+      walk=$(walk_of "$point" "$dir/foreign-$pid")
+      case $type$walk in
+        tmpfs?) echo "$number $inside $walk $point" ;;
+        mqueuew) echo "$pid $root$point" >> "$dir/mqueues" ;;
+      esac
     done
   done
 }
@@ -531,22 +536,13 @@ take_ipc() {
 }
 # The queues of POSIX where mqueue is mounted: the mount in other mount namespaces, and PATH:LINE of each file.
 posix_queues() {
-  true > "$dir/mqueues"
-  {
-    echo 'own self'
-    sed -n 's|.* /proc/\([0-9]*\)/ns/mnt -> \(mnt:.*\)$|\2 \1|p' "$at/namespaces" |
-      sort -s -u -k1,1 | head -n __MAX_QUEUE_NAMESPACES__
-  } | while read -r _ pid; do
-    root=/proc/$pid/root
-    [ "$pid" != self ] || root=
-    grep -aF ' - mqueue ' "/proc/$pid/mountinfo" 2>/dev/null | while read -r mount; do
-      device=$(echo "$mount" | cut -d ' ' -f 3)
-      ! grep -qxF "$device" "$dir/mqueues" || continue
-      echo "$device" >> "$dir/mqueues"
-      [ "$pid" = self ] || printf '/proc/%s/mountinfo:%s\n' "$pid" "$mount"
-      grep -aH ^ "$root$(echo "$mount" | cut -d ' ' -f 5 | plain_paths)"/* 2>/dev/null | sed 's/\\/\\134/g'
-    done
-  done | head -n __MAX_QUEUES__
+  while read -r pid folder; do
+    [ "$pid" = self ] || sed -n "s|.* - mqueue .*|/proc/$pid/mountinfo:&|p" "/proc/$pid/mountinfo" 2>/dev/null
+    ! find "$folder" -xdev -name '*
+*' | grep -q . || note message-queues unreadable 'a name has a line break'
+    find "$folder" -xdev -type f ! -name '*
+*' -exec grep -aH ^ /dev/null {} + 2>/dev/null | sed 's/\\/\\134/g'
+  done < "$dir/mqueues" | head -n __MAX_QUEUES__
 }
 
 ## The sockets of each network namespace (of processes, and of mounts), and why one could not be entered.
@@ -791,8 +787,14 @@ arguments() {
 tables_of() {
   xargs -n 500 ls -i < "$1" 2>/dev/null | sed 's/^ */@/'
 }
-listed() {
-  { echo "/proc/$2/net/dev" >> "$dir/$1"; } 2>/dev/null || full
+# One process of each network namespace, itself for its own: inode, link, pid.
+net_links() {
+  for own_line in '\|/proc/self/|' '\|/proc/self/|!'; do
+    sed -n "$own_line"'s|.* \(/proc/\([a-z0-9]*\)/ns/net\) -> net:\[\([0-9]*\)\]$|\3 \1 \2|p' "$at/namespaces"
+  done | sort -s -u -k1,1
+}
+hidden_tables() {
+  printf '%s\n' $processes | grep -vxF -f "$dir/shown" | sed 's|$|/net/dev|'
 }
 # Processes whose namespace is not shown and is none of those that were found: sockets may be missing.
 tell_hidden() {
@@ -834,17 +836,13 @@ sample() {
   seen=" " closed=0
   keep "$dir/netns" true
   keep "$dir/found" true
-  keep "$dir/hidden" true
-  for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
-    inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
-    pid=$(echo "$link" | cut -d/ -f3)
-    if [ -z "$inode" ]; then
-      listed hidden "$pid"
-      continue
-    fi
-    case "$seen" in *" $inode "*) ;; *) listed found "$pid" ;; esac
-    namespace "$inode" "$link" "$pid"
-  done
+  keep "$dir/links" net_links
+  keep "$dir/shown" sed 's|.* \(/proc/[0-9]*\)/ns/net.*|\1|' "$at/namespaces"
+  keep "$dir/hidden" hidden_tables
+  while read -r inode link pid; do
+    { echo "/proc/$pid/net/dev" >> "$dir/found"; } 2>/dev/null || full
+    namespace "$inode" "$link" "$pid" < /dev/null
+  done < "$dir/links"
   keep "$dir/mounted" mounted
   while read -r inode mount; do
     # shellcheck disable=SC2059 # mountinfo escapes blanks as printf reads them
