@@ -444,6 +444,13 @@ describe('low available memory', () => {
   });
 });
 
+test('a limit that is reached comes before what is only large', () => {
+  const of = (used: number) =>
+    bySeverity([finding('unreclaimable-slab', {}), finding('limit-near', { used, most: 10 })]);
+  expect(of(10).map(({ code }) => code)).toEqual(['limit-near', 'unreclaimable-slab']);
+  expect(of(9).map(({ code }) => code)).toEqual(['unreclaimable-slab', 'limit-near']);
+});
+
 describe('a past shortage', () => {
   const now = 64 + 3 * 3600;
   test('becomes a note, without a conclusion', () => {

@@ -246,6 +246,10 @@ test('one process that could not be read is named, without a doubt about the res
   expect(first({ unread: many })[2]).toBe('Not checked: sockets, zombies, 2 other problems (descriptors of pid 1).');
   const other = { ...one, check: 'log', why: 'the log' } as const;
   const { processes: _, ...log } = other;
-  expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');
-  expect(first({ lost: undefined })[0]).toContain('not every check could be completed');
+  expect(first({ unread: [one, log] })[0]).toMatch(
+    /No findings, but 2 of 4 checks could not be completed\. Completed: log, memory\.$/,
+  );
+  expect(first({ lost: undefined })[0]).toContain('No findings, but 1 of 3 checks could not be completed.');
+  const three = (['sockets', 'processes', 'limits'] as const).map((check) => ({ ...log, check }));
+  expect(first({ unread: three })[0]).toMatch(/Incomplete: 3 of 5 checks could not be completed\. Completed: /);
 });

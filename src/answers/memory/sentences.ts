@@ -95,7 +95,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
   return [
-    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: also ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. The sizes of their owners include all of it.`,
   ];
 }
 

@@ -138,10 +138,9 @@ export function conclusionSentences(
     ];
   if (cause === null && figures.unusable != null)
     return [
-      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable))}, which this request cannot use.`,
-      figures.unusable === 'CMA'
-        ? 'A smaller CMA area helps.'
-        : 'The kernel needs memory below the higher zones (lowmem): a 64-bit kernel has no such limit.',
+      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable)).replace(/, CMA$/, ' and CMA')}, which this request cannot use.`,
+      ...(/CMA$/.test(String(figures.unusable)) ? ['A smaller CMA area helps (boot option cma=).'] : []),
+      ...(figures.unusable === 'CMA' ? [] : ['A 64-bit kernel has no HighMem: it can use all memory.']),
     ];
   if (cause === null) {
     if (confidence === 'likely' && cgroup != null && largestPid != null)

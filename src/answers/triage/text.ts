@@ -217,12 +217,24 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 /** Sources that the line about missing ones names. */
 const MAX_UNREAD = 4;
 
+/** A capture lacks the file. */
+const UNCAPTURED = /^(\S+) was not captured$/;
+
 /** Problems that it names of one source. */
 const MAX_HIDDEN = 2;
 
 /** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
+  const uncaptured = verbose ? [] : unread.flatMap(({ why }) => UNCAPTURED.exec(why)?.[1] ?? []);
+  if (uncaptured.length >= MAX_UNREAD) {
+    const files = [...new Set(uncaptured)];
+    const named = files.slice(0, MAX_UNREAD).map(escapeText).join(', ');
+    const others = files.length > MAX_UNREAD ? `, ${files.length - MAX_UNREAD} more` : '';
+    const rest = unreadWords(unread.filter(({ why }) => !UNCAPTURED.test(why)));
+    const words = `Not captured, so that ${uncaptured.length} checks are missing (-v lists them): ${named}${others}.`;
+    return rest === undefined ? words : `${words} ${rest}`;
+  }
   // One unreadable file may hide several things.
   const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
@@ -297,11 +309,15 @@ function presentWords(answer: TriageAnswer): string {
     // Most of the machine is unknown: nothing about it is good news.
     if (hidden !== undefined)
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
-    if (notes !== undefined)
-      return complete || lacksOneProcess(answer) ? `${notes}.` : `${notes}, but not every check could be completed.`;
+    if (notes !== undefined && (complete || lacksOneProcess(answer))) return `${notes}.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
-    return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
+    const missed = new Set(answer.unread?.map(({ check }) => check)).size;
+    const all = `${formatCount(missed)} of ${formatCount(missed + checked.length)} checks could not be completed`;
+    const done = `Completed: ${checkedWords(checked)}.`;
+    return missed > checked.length
+      ? `Incomplete: ${all}. ${notes === undefined ? '' : `${notes}. `}${done}`
+      : `${notes ?? 'No findings'}, but ${missed === 0 ? 'some data could not be read (see the warnings)' : all}. ${done}`;
   }
   if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
