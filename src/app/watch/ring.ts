@@ -93,7 +93,9 @@ export class RingRecorder {
   }
 
   #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
-    const holders = largest(all).map((one) => ({
+    // The smallest are cut where a record is full.
+    const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
+    const holders = bySize.map((one) => ({
       ...one,
       name: one.name.slice(0, MAX_NAME),
       ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
@@ -110,7 +112,7 @@ export class RingRecorder {
     const all: RecordedHolder[] = [];
     const add = (scan: HolderScan, some: () => readonly Found[]) => {
       try {
-        all.push(...some().map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
+        all.push(...largest(some()).map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
         scans.push(scan);
       } catch (error) {
         // Other holders are still known; a list without these names no owner.
@@ -168,13 +170,8 @@ export class RingRecorder {
       const observation = await observe(this.#source, { intervalMs: 0, netns: this.#netns, reader: 'auto' });
       // Each namespace that cannot be entered costs a process.
       if (observation.losses.closed.length > 0) this.#netns = 'own';
-      const owners = socketMemory(observation).map(
-        (one): RecordedHolder => ({
-          ...NOT_OF_PROCESS,
-          scan: 'sockets',
-          category: 'unattributed',
-          ...socketHolder(one),
-        }),
+      const owners = largest(socketMemory(observation).map(socketHolder)).map(
+        (one): RecordedHolder => ({ began: null, scan: 'sockets', ...one }),
       );
       this.#append(machine, ['sockets'], owners);
     } catch (error) {
@@ -194,6 +191,7 @@ const NOT_OF_PROCESS = { pid: null, began: null } as const;
 function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
   const owner = { process: comm ?? '?', orphans: 'orphaned', unknown: 'owner unknown' }[kind];
   return {
+    category: 'unattributed' as const,
     key: `sockets ${pid ?? kind}`,
     name: `${owner} (${sockets} ${sockets === 1 ? 'socket' : 'sockets'})`,
     pid,
@@ -209,16 +207,15 @@ function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHol
   return { key: `${key} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
 }
 
-/** The largest holders of each scan and category. */
-function largest(all: readonly RecordedHolder[]): RecordedHolder[] {
+/** The largest holders of each category of a scan. */
+function largest<Holder extends Pick<RecordedHolder, 'category' | 'bytes'>>(all: readonly Holder[]): Holder[] {
   const counts = new Map<string, number>();
   return all
     .filter(({ bytes }) => bytes >= MIN_BYTES)
     .toSorted((a, b) => b.bytes - a.bytes)
-    .filter(({ category, scan }) => {
-      const key = `${scan} ${category}`;
-      const count = (counts.get(key) ?? 0) + 1;
-      counts.set(key, count);
+    .filter(({ category }) => {
+      const count = (counts.get(category) ?? 0) + 1;
+      counts.set(category, count);
       return count <= MAX_HOLDERS;
     });
 }
