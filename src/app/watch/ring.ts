@@ -5,7 +5,7 @@ import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import { type HolderScan, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import { type HolderScan, isRetained, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
 import { endAll } from '../../host/child.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
@@ -17,20 +17,20 @@ import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
-import { categoryFacts } from '../../records/categories.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
 import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 import { SampleLoop } from '../kit/screen.js';
 import { categorySample } from './sample.js';
 
 /** Seconds between samples, and at most between lists of holders. */
 const INTERVAL = 5;
 const HOLDERS_EVERY = 60;
-/** Growth of a category that makes a list of holders worthwhile. */
-const GROWN_BYTES = 64 * 2 ** 20;
+/** Growth of a category that makes a list of holders worthwhile: that which triage reports. */
+const { leastBytes: GROWN_BYTES, note: GROWN_SHARE } = THRESHOLDS['memory-growth'];
 /** A scan of holders that took a second is not repeated for twenty. */
 const REST = 20;
 /** Smaller holders are not listed. */
@@ -71,11 +71,12 @@ export class RingRecorder {
     const look = { machine, processes: [], whole: false };
     const sample = { look, ledger, noCategories: null, hidden: false, interval: INTERVAL, lost: 0 };
     this.#ring.append(formatJson(watchSampleJson(sample)));
+    const least = Math.max(GROWN_BYTES, GROWN_SHARE * (machine.total ?? 0));
     const grown = new Set(
       [...ledger.categories]
-        .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= GROWN_BYTES)
+        .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= least)
         .map(([name]) => name)
-        .filter((name) => categoryFacts(name).group !== 'free'),
+        .filter(isRetained),
     );
     const { uptime } = machine;
     const isDue = !this.#listed || uptime - this.#listed.uptime >= HOLDERS_EVERY - INTERVAL / 2;
