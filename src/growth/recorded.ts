@@ -1,4 +1,4 @@
-import type { CategoryName } from '../records/categories.js';
+import { type CategoryName, categoryFacts } from '../records/categories.js';
 import type { WatchSample } from './watch/answer.js';
 
 /** Scans that find holders: the first two each minute, the others when their category grows. */
@@ -55,6 +55,14 @@ export interface RecordedGrowth {
  * category between the same lists; null if that did not grow, or `isBound`.
  */
 type GrownHolder = RecordedHolder & { readonly grownBytes: number; readonly share: number | null };
+
+/** The kernel reclaims these itself. */
+const RECLAIMED: ReadonlySet<string> = new Set<CategoryName>(['page-cache', 'slab-reclaimable', 'swap-cache']);
+
+/** Whether growth of a category leaves less memory to others. */
+export function isRetained(category: CategoryName): boolean {
+  return categoryFacts(category).group !== 'free' && !RECLAIMED.has(category);
+}
 
 /** Minimum share of the growth of a named owner. */
 const OWNER_SHARE = 0.25;

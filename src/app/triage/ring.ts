@@ -5,7 +5,7 @@ import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sa
 import { HostError } from '../../base/errors.js';
 import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
 import { RING } from '../../capture/read/manifest.js';
-import { ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
+import { isRetained, ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { liveHost } from '../../host/live.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -155,15 +155,11 @@ function boot(all: Recorded, { bootId, notBootId, at }: RingMoment): Recorded | 
   return nearest && ofBoot(all, nearest.bootId);
 }
 
-/** The kernel reclaims these itself. */
-const RECLAIMED = new Set(['page-cache', 'slab-reclaimable', 'swap-cache']);
-
 function growthFindings(own: Recorded, totalBytes: number): Finding[] {
   const { leastBytes, note, warning } = THRESHOLDS['memory-growth'];
   return recordedGrowth(own, WINDOW).flatMap(({ category, beforeBytes, bytes, seconds, endedSeconds, owner }) => {
     const grownBytes = bytes - beforeBytes;
-    const isFree = category.startsWith('free-');
-    if (isFree || RECLAIMED.has(category) || grownBytes < Math.max(leastBytes, note * totalBytes)) return [];
+    if (!isRetained(category) || grownBytes < Math.max(leastBytes, note * totalBytes)) return [];
     const share = totalBytes === 0 ? 0 : grownBytes / totalBytes;
     const isProcess = owner !== null && owner.pid !== null;
     const figures = {

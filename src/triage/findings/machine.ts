@@ -459,7 +459,7 @@ export const MACHINE = {
     means:
       'The recorder (kdump-mem watch --ring) sampled memory every 5 seconds. In the ten minutes before its last sample of that boot, a category of memory that the kernel cannot reclaim grew by at least 64 MiB and 1 % of memory. From 5 % on it is a warning; anonymous and shared memory and page tables count, since the machine ended or was short of memory.',
     known:
-      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache, file in memory or sockets of a process that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by 64 MiB. Files, pipes and sockets are listed only then: if that was once, their growth is unknown, and they are possible owners.',
+      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache, file in memory or sockets of a process that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by as much. Files, pipes and sockets are listed only then: if that was once, their growth is unknown, and they are possible owners.',
     next: 'Compare the owner with the OOM report or the dump. If the growth is normal, it only shows what changed last.',
     deeper: 'kdump-mem watch --ring',
   },

@@ -257,6 +257,21 @@ describe('the recorder', () => {
     ]);
   });
 
+  test('what triage does not report is no reason for a list', () => {
+    const cached = (uptime: number, mib: number) => {
+      const free = `MemFree: ${4_000_000 - mib * 1024} kB`;
+      const files = `Cached: ${mib * 1024} kB\nInactive(file): ${mib * 1024} kB`;
+      return host(uptime, 0, { '/proc/meminfo': `MemTotal: 4194304 kB\n${free}\n${files}\n` });
+    };
+    expect(listedAt(cached(100, 0), cached(105, 900))).toEqual([100]);
+    // 1 % of this memory are 82 MiB.
+    const large = (uptime: number, mib: number) => {
+      const meminfo = host(uptime, mib).readText('/proc/meminfo').replace('MemTotal: 4194304', 'MemTotal: 8388608');
+      return host(uptime, mib, { '/proc/meminfo': meminfo });
+    };
+    expect(listedAt(large(100, 1), large(105, 80), large(110, 84))).toEqual([100, 110]);
+  });
+
   test('a list has processes and slab caches', () => {
     const [, list] = record(host(100, 1, { ...status(7, 40), ...status(8, 0) }));
     expect(list?.holders?.map(({ name, category, bytes }) => [name, category, bytes / MIB])).toEqual([
