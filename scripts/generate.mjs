@@ -1,4 +1,4 @@
-// Writes the sources that are made from other files: explanations from Markdown, the snapshot script from shell, the list
+// Writes the sources that are made from other files: explanations from Markdown, scripts from shell, perl and python, the list
 // of commands from their folders. Git ignores them. The build, npm run typecheck, scripts/lint, scripts/fuzz and vitest
 // run this first.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -8,13 +8,19 @@ import { allCommandsSource } from './bundle-parts/entries.mjs';
 import { codesSource } from './generate-parts/codes.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const SCRIPT = 'src/capture/read/script/snapshot.sh';
-
-// Comments for shellcheck and for readers of the file are not printed.
-const script = readFileSync(join(root, SCRIPT), 'utf8').replaceAll(/^ *(?:# shellcheck |##).*\n/gm, '');
 generate('src/answers/explain/generated.ts', 'src/codes', codesSource(root));
-generate('src/capture/read/script/generated.ts', SCRIPT, [`export const SCRIPT = ${JSON.stringify(script)};`]);
+generateScripts('src/capture/read/script', { SCRIPT: 'snapshot.sh' });
+generateScripts('src/host/netlink', { PERL: 'list.pl', PYTHON: 'list.py' });
 generate('src/app/completion/generated.ts', 'the folders of src/app', allCommandsSource());
+
+/** Comments for shellcheck and for readers of the files are not printed. */
+function generateScripts(folder, files) {
+  const lines = Object.entries(files).map(([name, file]) => {
+    const text = readFileSync(join(root, folder, file), 'utf8').replaceAll(/^ *(?:# shellcheck |##).*\n/gm, '');
+    return `export const ${name} = ${JSON.stringify(text)};`;
+  });
+  generate(`${folder}/generated.ts`, Object.values(files).join(' and '), lines);
+}
 
 /** Type checks and tests may run beside this: they find the old file or the new one. */
 function generate(file, from, lines) {

@@ -2,10 +2,9 @@ import { blockedTasks } from '../../src/account/blocked.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { blockedBlocks } from '../../src/answers/blocked/document.js';
-import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
+import { describeInfo } from '../../src/answers/info/answer.js';
 import { readList } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
-import { infoSchema } from '../../src/answers/info/schema.js';
 import { infoText } from '../../src/answers/info/text.js';
 import { processBlocks, skbBlocks } from '../../src/answers/skb/document.js';
 import { socketsBlocks } from '../../src/answers/sockets/document.js';
@@ -16,13 +15,12 @@ import { instanceSchema } from '../../src/answers/struct/schema.js';
 import { type Block, blockTexts } from '../../src/answers/text/blocks.js';
 import { jsonOf } from '../../src/base/util.js';
 import { blockedSchema } from '../../src/contracts/blocked.js';
+import { infoSchema } from '../../src/contracts/info.js';
 import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/contracts/sockets.js';
-import type { Kernel } from '../../src/kernel/kernel.js';
 import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
-import { fieldsOf } from '../../src/walk/machine/fields.js';
-import { describeMachine } from '../../src/walk/machine-facts.js';
+import { notedIn } from '../../src/kernel/native/vmcoreinfo.js';
 import { InstanceReader } from '../../src/walk/values/instance.js';
 import { Unknowns } from '../../src/walk/warnings.js';
 import type { Answered } from './rules.js';
@@ -133,16 +131,10 @@ function info(clean: NativeKernel): Question {
   return {
     name: 'info',
     ask(kernel) {
-      const unknowns = new Unknowns();
-      const { vmcoreinfo, facts, provenance } = kernel;
-      const fields = fieldsOf(kernel, vmcoreinfo);
-      const machine = describeMachine(kernel as Kernel, fields, unknowns);
-      const told = { facts, provenance, machine };
-      const missing = [...impossibleFigures(told), ...unknowns.list()];
-      const { crashTime } = vmcoreinfo;
-      const answer: InfoAnswer = { dump, noted: crashTime === undefined ? {} : { crashTime }, kernel: told, missing };
-      const json = infoSchema.parse(infoJson(answer));
-      return { kind: 'answered', text: infoText(answer, null), json, complete: missing.length === 0 };
+      const answer = describeInfo(dump, notedIn(clean.image, kernel.vmcoreinfo), new Unknowns(), kernel);
+      const json = jsonOf(answer);
+      infoSchema.parse(json);
+      return { kind: 'answered', text: infoText(answer, null), json, complete: answer.missing.length === 0 };
     },
   };
 }

@@ -5,3 +5,6 @@ export declare function makeDisk(image: string, mebibytes: number, from?: string
 
 /** Copies a file of the image's root to this machine. */
 export declare function readFromDisk(image: string, file: string, to: string): void;
+
+/** Copies a folder to this machine, with owners and times, as the next boot finds it. */
+export declare function folderFromDisk(image: string, folder: string, into: string): void;

@@ -1,6 +1,6 @@
 // Disk images for guests, and what a guest has written on them. Nothing is mounted on this machine.
-import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, statSync } from 'node:fs';
 
 const FLAGS = ['-q', '-t', 'ext4'];
 
@@ -37,4 +37,19 @@ export function readFromDisk(image, file, to) {
   debugfs(`dump /${file} ${to}`);
   const copied = statSync(to).size;
   if (copied !== Number(size)) throw new Error(`${to} has ${copied} bytes of ${size}`);
+}
+
+/**
+ * Copies a folder with owners, modes and times to this machine, as the next boot finds it.
+ *
+ * @param {string} image not in use; its journal is replayed
+ * @param {string} folder
+ * @param {string} into
+ */
+export function folderFromDisk(image, folder, into) {
+  // Status 1: errors were corrected.
+  const { status, stdout } = spawnSync('e2fsck', ['-f', '-y', image], { encoding: 'utf8' });
+  if (status !== 0 && status !== 1) throw new Error(`${image}: e2fsck ended with status ${status}\n${stdout}`);
+  mkdirSync(into, { recursive: true });
+  execFileSync('debugfs', ['-R', `rdump ${folder} ${into}`, image], { stdio: 'pipe' });
 }

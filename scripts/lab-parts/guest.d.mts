@@ -62,6 +62,8 @@ export declare class Guest {
   /** Writes the guest's memory to a file, whole or not at all. Pause it before. */
   dump(format: 'elf' | 'kdump-zlib', path: string): Promise<void>;
   lastWords(): string;
+  /** Copies a disk as it would be if QEMU was killed now. */
+  copyDisk(image: string, to: string): void;
   /** Ends QEMU at once. Safe to call twice. */
   kill(): void;
 }

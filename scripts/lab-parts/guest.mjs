@@ -1,5 +1,5 @@
 // Boots a kernel of the lab in QEMU, with a shell in it, and dumps its memory.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -291,6 +291,21 @@ export class Guest {
     });
     chmodSync(partial, 0o644);
     renameSync(partial, path);
+  }
+
+  /**
+   * Copies a disk as it would be if QEMU was killed now.
+   *
+   * @param {string} image
+   * @param {string} to
+   */
+  copyDisk(image, to) {
+    this.#process?.kill('SIGSTOP');
+    try {
+      execFileSync('cp', ['--sparse=always', image, to]);
+    } finally {
+      this.#process?.kill('SIGCONT');
+    }
   }
 
   /** Ends QEMU at once. Safe to call twice. */

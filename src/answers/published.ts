@@ -1,5 +1,6 @@
 import { blockedSchema } from '../contracts/blocked.js';
 import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from '../contracts/growth.js';
+import { infoSchema } from '../contracts/info.js';
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
 import { processFdsSchema, processSchema } from '../contracts/process.js';
 import { procsSchema } from '../contracts/procs.js';
@@ -21,7 +22,6 @@ import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
-import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';

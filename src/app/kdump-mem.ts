@@ -1,6 +1,6 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { READER_VARIABLE } from '../host/child.js';
-import { escapeUsage, usageSentences } from './kit/called-as.js';
+import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
@@ -71,10 +71,20 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
     .version(VERSION)
     .addHelpText('after', AFTER_HELP)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`) });
+    .configureOutput({ outputError: (text, write) => write(usageLine(text)) });
   for (const declare of register) declare(program);
+  for (const command of program.commands)
+    command.configureOutput({ outputError: (text, write) => write(usageLine(text, command.name())) });
   registerHelp(program);
   return program.configureHelp({ groupItems });
+}
+
+/** A usage error of commander in one line. An unknown option, such as `leaks --vmcore`, names where all are. */
+function usageLine(text: string, command?: string): string {
+  const words = usageSentences(escapeUsage(text));
+  const isUnknown = /^(?:unknown option|too many arguments)/.test(words) && !words.endsWith('?');
+  if (command === undefined || !isUnknown) return `kdump-mem: ${words}\n`;
+  return `kdump-mem: ${asCalled(`${words.replace(/\.$/, '')}. Options: kdump-mem ${command} --help`)}\n`;
 }
 
 /** Groups the program's commands by GROUPS; options remain one list. */

@@ -85,6 +85,15 @@ export class OutputFile {
     });
   }
 
+  /** Changes the owner, if this process may. */
+  giveTo({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
+    try {
+      fs.fchownSync(this.#fd, uid, gid);
+    } catch {
+      // The file keeps the owner of this process.
+    }
+  }
+
   /** Gives the file its final name. @returns its size in bytes */
   finish(): number {
     const size = refused(this.path, () => {

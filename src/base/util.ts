@@ -70,3 +70,11 @@ export function bytesByValue(bytes: Uint8Array): Float64Array {
   for (let index = 0; index < bytes.length; index++) counts[bytes[index]!]!++;
   return counts;
 }
+
+/** A script whose names between two pairs of underscores (`__NAME__`) are replaced by their values. */
+export function withValues(script: string, values: Readonly<Record<string, string | number>>): string {
+  return script.replaceAll(/__([A-Z]+(?:_[A-Z]+)*)__/g, (_, name: string) => {
+    if (values[name] === undefined) throw new Error(`__${name}__ has no value`);
+    return String(values[name]);
+  });
+}

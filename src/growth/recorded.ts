@@ -1,4 +1,4 @@
-import type { CategoryName } from '../records/categories.js';
+import { type CategoryName, categoryFacts } from '../records/categories.js';
 import type { WatchSample } from './watch/answer.js';
 
 /** Scans that find holders: the first two each minute, the others when their category grows. */
@@ -50,8 +50,19 @@ export interface RecordedGrowth {
   readonly owner: GrownHolder | null;
 }
 
-/** A holder, and its growth between two lists; if `isBound`, not all of that need be growth. */
-type GrownHolder = RecordedHolder & { readonly grownBytes: number };
+/**
+ * A holder, and its growth between two lists; if `isBound`, not all of that need be growth. `share`: of the growth of the
+ * category between the same lists; null if that did not grow, or `isBound`.
+ */
+type GrownHolder = RecordedHolder & { readonly grownBytes: number; readonly share: number | null };
+
+/** The kernel reclaims these itself. */
+const RECLAIMED: ReadonlySet<string> = new Set<CategoryName>(['page-cache', 'slab-reclaimable', 'swap-cache']);
+
+/** Whether growth of a category leaves less memory to others. */
+export function isRetained(category: CategoryName): boolean {
+  return categoryFacts(category).group !== 'free' && !RECLAIMED.has(category);
+}
 
 /** Minimum share of the growth of a named owner. */
 const OWNER_SHARE = 0.25;
@@ -126,11 +137,13 @@ function ownerOf(
     if (after.uptime <= before.uptime)
       return EACH_MINUTE.includes(scan)
         ? []
-        : after.holders.filter(has).map((one) => ({ ...one, grownBytes: one.bytes, isBound: true as const }));
+        : after.holders
+            .filter(has)
+            .map((one) => ({ ...one, grownBytes: one.bytes, share: null, isBound: true as const }));
     const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
-    return grownBetween(before.holders.filter(has), before.uptime, after.holders.filter(has)).filter(
-      ({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen,
-    );
+    return grownBetween(before.holders.filter(has), before.uptime, after.holders.filter(has))
+      .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
+      .map((one) => ({ ...one, share: grownThen > 0 && !one.isBound ? one.grownBytes / grownThen : null }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
   return owners.find(({ isBound }) => !isBound) ?? owners[0] ?? null;
 }
@@ -139,7 +152,7 @@ function grownBetween(
   before: readonly RecordedHolder[],
   uptime: number,
   after: readonly RecordedHolder[],
-): GrownHolder[] {
+): Omit<GrownHolder, 'share'>[] {
   const listed = new Map(before.map((one) => [one.key, one.bytes]));
   // What is not listed is smaller than all that is, if the list was full.
   const least = listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values());

@@ -80,6 +80,8 @@ export interface HostSource {
   inode(path: string): number;
   /** The host itself, if this is one that repeats what it has read. */
   readonly fresh?: HostSource;
+  /** The same host at an earlier time: of a capture. */
+  readonly earlier?: HostSource | undefined;
   /** Inodes of the sockets between this process and commands that it runs, which ss lists too. */
   readonly ownPipes?: ReadonlySet<number>;
   /** Milliseconds on a monotonic clock; only differences are meaningful. */

@@ -11,11 +11,13 @@ export interface UnlistedSocket {
 }
 
 /** Tables that other questions do not need; an ss without one of them rejects it. */
-const RARE = ['-H', '-O', '-n', '-e', '-a', '-A', 'xdp,tipc,dccp,vsock_dgram'];
+export const RARE_TABLES = 'xdp,tipc,dccp,vsock_dgram';
+export const RARE = ['-H', '-O', '-n', '-e', '-a', '-A', RARE_TABLES];
 
 /**
  * Those of the sockets that a second, complete listing does not contain either, and that are still open after it. A
- * socket that is opened or closed during a listing is none of them.
+ * socket that is opened or closed during a listing is none of them. In a capture, it is open in both samples, and listed in
+ * neither.
  *
  * @throws {HostError}
  */
@@ -24,9 +26,10 @@ export async function stillUnlisted(
   namespaces: readonly Namespace[],
   sockets: readonly UnlistedSocket[],
 ): Promise<UnlistedSocket[]> {
+  const other = source.earlier ?? source;
   const listed = new Set<number>();
   const { closed, failed, leftOut, unreadable } = await readSample(
-    source,
+    other,
     namespaces,
     ALL_GROUPS,
     () => undefined,
@@ -38,7 +41,7 @@ export async function stillUnlisted(
   for (const { own, path } of namespaces) {
     let text = '';
     try {
-      await source.ss(RARE, own ? null : path, (bytes) => {
+      await other.ss(RARE, own ? null : path, (bytes) => {
         text += bytes.toString('latin1');
       });
     } catch (error) {
@@ -52,7 +55,7 @@ export async function stillUnlisted(
 
 function isOpen(source: HostSource, { pid, fd, inode }: UnlistedSocket): boolean {
   try {
-    return (source.fresh ?? source).readLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
+    return (source.earlier ?? source.fresh ?? source).readLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
   } catch (error) {
     if (isHostError(error)) return false;
     throw error;

@@ -5,3 +5,11 @@ import type { KernelFacts } from './kernel.js';
 export function kernelIdentity({ release, arch, pageSize, source, engine }: KernelFacts): KernelIdentity {
   return { release, arch, pageSize, source, engine };
 }
+
+/** Facts from VMCOREINFO or the dump's header, before memory is interpreted. Hostile. */
+export interface NotedFacts {
+  readonly release?: string | undefined;
+  readonly buildId?: string | undefined;
+  /** Seconds since 1970. */
+  readonly crashTime?: number | undefined;
+}

@@ -110,10 +110,3 @@ export interface SymbolFile {
   /** `release`: the file does not identify its build. */
   readonly by: 'build-id' | 'release';
 }
-
-/**
- * How a type file was matched to the dump's kernel. `layouts`: by the sizes and offsets in
- * VMCOREINFO. `none`: nothing could be compared.
- */
-export const TYPES_VERIFIED = ['build-id', 'banner', 'release', 'layouts', 'none'] as const;
-export type TypesVerified = (typeof TYPES_VERIFIED)[number];

@@ -26,6 +26,9 @@ export function isJoinedRecords(head: string): boolean {
 /** File name with the number that the backend adds: `efi` combines the time, the part and the count. */
 const NAME = /(?:^|\/)dmesg-[a-z_]+-(\d{1,20})(?:\.enc\.z)?$/;
 
+/** The messages that a kernel prints before it saves the log for these reasons. */
+const MESSAGES: Readonly<Record<string, RegExp>> = { Panic: /Kernel panic - not syncing/, Oops: / \[#\d+\]/ };
+
 interface Part {
   readonly part: number;
   readonly body: string;
@@ -40,7 +43,7 @@ interface Dump {
 
 /** Text of the records, and what is missing. */
 export interface PstoreText {
-  /** Messages, the oldest first. */
+  /** Messages, the oldest first; last the headers of crashes whose message is missing. */
   readonly text: string;
   /** Missing parts of dumps with other parts available: `Panic#1 Part2`. */
   readonly missing: readonly string[];
@@ -80,7 +83,12 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
       if (!known.has(part)) missing.push(`${reason}#${count} Part${part}`);
     return parts.map(({ body }) => body).join('');
   });
-  return { text: texts.reduce(joined, ''), missing, unreadable };
+  const text = texts.reduce(joined, '');
+  // Without its message, the header is the only sign of a crash.
+  const headers = ordered
+    .filter(({ reason }) => MESSAGES[reason]?.test(text) === false)
+    .map(({ reason, count, parts }) => `${reason}#${count} Part${parts.at(-1)?.part}\n`);
+  return { text: text + headers.join(''), missing, unreadable };
 }
 
 /** The records of a file: one, or all that systemd-pstore joined. */

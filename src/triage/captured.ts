@@ -38,6 +38,7 @@ export interface HostParts {
 const ANSWERED = {
   live: /^(?:blocked|memory|procs|skcheck)(?: |$)/,
   captured: /^(?:blocked|log|memory|procs|skcheck)(?: |$)/,
+  withoutSs: /^(?:blocked|log|memory|procs)(?: |$)/,
 };
 
 /** Problems that stay hidden without the log, or without the memory counters. */
@@ -58,7 +59,9 @@ export function triageHost(parts: HostParts): HostTriage {
   // The list of what a text contains says what it lacks.
   const lacksLog = of.pasted !== undefined;
   const lacksMemory = of.pasted !== undefined && !of.pasted.files.has('proc/meminfo');
-  if (typeof log === 'string' && !lacksLog)
+  // The first sentence says so.
+  const isAbsent = log === 'log was not captured';
+  if (typeof log === 'string' && !lacksLog && !(isAbsent && beside === ''))
     warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
   if (typeof memory === 'string' && !lacksMemory) warnings.add('unreadable', memory);
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
@@ -100,14 +103,18 @@ export function triageHost(parts: HostParts): HostTriage {
   // Where its size is known, it has a row of its own.
   const balloon = counted?.otherCounters?.balloon ? undefined : driver;
   findings.push(...loweredTotal(balloon, logged?.records ?? [], counted?.counted ?? new Map()));
-  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withoutKernel(one, of.isCaptured));
+  const lacksSs = reader.unread.some(({ check, code }) => check === 'sockets' && code === 'not-a-capture');
+  const answered = of.isCaptured ? (lacksSs ? ANSWERED.withoutSs : ANSWERED.captured) : ANSWERED.live;
+  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withAnswered(one, answered));
   return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
     unread: reader.unread,
     failed: [
       ...(typeof memory === 'string' && !lacksMemory ? [`memory could not be computed: ${memory}`] : []),
-      ...(typeof log === 'string' && beside === '' && !lacksLog ? [`the kernel log could not be read: ${log}`] : []),
+      ...(typeof log === 'string' && beside === '' && !lacksLog
+        ? [isAbsent ? 'the kernel log was not captured' : `the kernel log could not be read: ${log}`]
+        : []),
     ],
     memory: counted,
     warnings: list,
@@ -238,8 +245,7 @@ function zoneOf({ code, figures }: Finding): string | null {
   return code === 'low-memory' ? `${figures.node} ${figures.zone}` : null;
 }
 
-/** Drops the next command if it needs kernel memory. */
-function withoutKernel({ next, ...finding }: Finding, isCaptured: boolean): Finding {
-  const answered = isCaptured ? ANSWERED.captured : ANSWERED.live;
+/** Drops the next command if it needs what is not there. */
+function withAnswered({ next, ...finding }: Finding, answered: RegExp): Finding {
   return next !== undefined && answered.test(next) ? { ...finding, next } : finding;
 }

@@ -90,7 +90,9 @@ export function found<Code extends FindingCode>(
  */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
   const rank = (one: Finding) =>
-    SEVERITIES.indexOf(one.severity) + (one.past ? SEVERITIES.length : 0) + (isOfUnknownSubject(one) ? 0.5 : 0);
+    SEVERITIES.indexOf(one.severity) +
+    (one.past ? SEVERITIES.length : 0) +
+    (isOfUnknownSubject(one) ? 0.5 : isReached(one) ? 0 : 0.1);
   const groups = grouped(findings, (one) => `${one.code} ${rank(one)}`);
   const wholeFirst = new Map(
     [...groups].map(([key, of]) => [key, of.toSorted((a, b) => Number(isCut(a)) - Number(isCut(b)))]),
@@ -99,6 +101,9 @@ export function bySeverity(findings: readonly Finding[]): Finding[] {
     .map((one) => wholeFirst.get(`${one.code} ${rank(one)}`)!.shift()!)
     .toSorted((a, b) => rank(a) - rank(b));
 }
+
+/** Whether something fails now: it comes before what is only large. */
+const isReached = ({ code, figures }: Finding) => code === 'limit-near' && Number(figures.used) >= Number(figures.most);
 
 /** Whether an old event may be over, which nothing tells. */
 const isOfUnknownSubject = ({ figures, past }: Finding) => figures.subject === 'unknown' && !past;

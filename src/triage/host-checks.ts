@@ -17,7 +17,7 @@ import { QUEUES_HIDE, unreadMessages } from './host-queues.js';
 import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
-export const SOCKETS_HIDE = 'memory pinned by unread sockets';
+export const SOCKETS_HIDE = 'unread sockets';
 const CGROUPS_HIDE = 'cgroups at their limits and OOM kills in cgroups';
 const PROCESSES_HIDE = 'zombies, blocked tasks, large page tables and descriptor limits';
 

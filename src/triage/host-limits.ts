@@ -79,7 +79,7 @@ interface Inotify {
 
 /** Maximum number of descriptors to read: a machine with 50,000 sockets has about 100,000. */
 export const MAX_DESCRIPTORS = 500_000;
-export const INOTIFY_HIDES = 'inotify limits that are nearly reached';
+export const INOTIFY_HIDES = 'inotify limits';
 
 /** Limits of inotify by user: above them programs report "no space left on device". @throws {HostError} */
 export function* inotify(host: HostReader): Generator<Finding> {

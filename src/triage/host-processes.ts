@@ -512,9 +512,9 @@ function readStatuses(host: HostReader): ReadProcesses {
   for (const pid of pids.slice(0, MAX_PROCESSES)) {
     try {
       const text = host.text(`/proc/${pid}/status`);
-      const status = statusFields(`Name:\n${withoutName(text)}`);
-      const lines = status.matchAll(STATUS_LINES);
-      const fields = new Map(Array.from(lines, ([, name, value]) => [name, Number(value ?? 0)]));
+      const status = withoutName(text);
+      const fields = new Map<string, number>();
+      for (const [, name = '', value = '0'] of status.matchAll(STATUS_LINES)) fields.set(name, Number(value));
       const figure = (name: string) => fields.get(name) ?? 0;
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];

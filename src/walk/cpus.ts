@@ -1,5 +1,6 @@
 import { damaged, KernelError, ReadError, readOrNot, unsupportedLayout } from '../base/errors.js';
 import { hex } from '../base/util.js';
+import type { RunningTask } from '../contracts/info.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
@@ -102,16 +103,6 @@ export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
   throw damaged(`nr_node_ids is ${nodes}`);
 }
 
-/** A task that a CPU was running. */
-export interface RunningTask {
-  readonly cpu: number;
-  readonly address: bigint;
-  /** 0 for the idle task. */
-  readonly pid: number;
-  /** At most 15 bytes; untrusted. */
-  readonly comm: string;
-}
-
 /** Returns the task that a CPU was running: `rq.curr` of its run queue (kernel/sched/sched.h). */
 export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const rq = new StructReader(kernel, 'rq', ['curr']);
@@ -122,7 +113,7 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const view = task.read(address);
   const pid = view.number('pid') | 0;
   if (pid !== 0 && !isPid(pid)) throw damaged(`task ${hex(address)} has an invalid pid (${pid})`);
-  return { cpu, address, pid, comm: view.text('comm') };
+  return { cpu, pid, comm: view.text('comm'), address };
 }
 
 /** Returns the reader of the CPU that a task is on, as it records it itself. */

@@ -1,4 +1,5 @@
 import { KernelError, ReadError, unsupportedLayout } from '../base/errors.js';
+import type { Limit } from '../contracts/info.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { MemoryCgroups } from './cgroups/memory-cgroups.js';
 import { MappedFileReader } from './files/mapped-file.js';
@@ -32,14 +33,6 @@ import { FramePointerUnwinder } from './stacks/frame-pointer-unwinder.js';
 import { CgroupReader } from './tasks/cgroup.js';
 import { TaskReader } from './tasks/tasks.js';
 import { Warnings } from './warnings.js';
-
-/** Part that a command omits because this kernel's types or symbols do not support it. */
-export interface Limit {
-  readonly command: string;
-  readonly part: string;
-  readonly code: LimitCode;
-  readonly why: string;
-}
 
 /** Creates each walker as its command does; only the first result of a generator is read. */
 const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) => unknown>>>> = {
@@ -99,8 +92,7 @@ const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) 
 };
 
 /** Errors of a kernel without a type, a member or a symbol. */
-export const LIMIT_CODES = ['unsupported-layout', 'no-symbols'] as const;
-export type LimitCode = (typeof LIMIT_CODES)[number];
+const LIMIT_CODES: readonly Limit['code'][] = ['unsupported-layout', 'no-symbols'];
 
 /**
  * Returns the parts that commands omit on this kernel, according to its types and symbols. Memory missing in

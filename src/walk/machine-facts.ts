@@ -1,7 +1,8 @@
 import { damaged, KernelError } from '../base/errors.js';
+import type { RunningTask } from '../contracts/info.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { UTS_BYTES } from '../kernel/layout.js';
-import { cpuMask, cpusThatRan, misplacement, needSymbol, type RunningTask, runningTask } from './cpus.js';
+import { cpuMask, cpusThatRan, misplacement, needSymbol, runningTask } from './cpus.js';
 import { type PanicFacts, readPanic } from './log/panic.js';
 import { type ClockFacts, readClock } from './machine/clock.js';
 import type { Fields } from './machine/fields.js';
@@ -57,6 +58,8 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
     processes: unknowns.try('processes', () => countProcesses(kernel)),
     modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
   };
+  // Before the tasks: the list of what is unknown has a bound.
+  const panic = readPanic(kernel, fields, crashTime !== undefined, unknowns);
   const running: RunningTask[] = [];
   const ran = unknowns.try('CPUs that were not idle', () => cpusThatRan(kernel)) ?? facts.online;
   for (const cpu of ran?.slice(0, MAX_RUNNING) ?? []) {
@@ -66,7 +69,6 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
     const misplaced = misplacement(kernel, task);
     if (misplaced !== undefined) unknowns.add(`current task of CPU ${cpu}`, 'damaged', misplaced);
   }
-  const panic = readPanic(kernel, fields, crashTime !== undefined, unknowns);
   return { ...present(facts), running, panic };
 }
 

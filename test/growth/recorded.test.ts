@@ -54,7 +54,7 @@ describe('growth before the last sample', () => {
         bytes: 400 * MIB,
         seconds: 10,
         endedSeconds: 5,
-        owner: { ...holder('7', 310), grownBytes: 290 * MIB },
+        owner: { ...holder('7', 310), grownBytes: 290 * MIB, share: 290 / 310 },
       },
     ]);
   });

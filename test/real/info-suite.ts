@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { infoSchema } from '../../src/answers/info/schema.js';
+import type { Json } from '../../src/base/util.js';
+import { type InfoAnswer, infoSchema } from '../../src/contracts/info.js';
 import { drgnJson } from '../support/drgn.js';
 import { kdumpMem } from '../support/in-process.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';
@@ -29,7 +30,8 @@ export async function info(...files: readonly string[]) {
   const sources = files.flatMap((file) => ['--vmcore', file]);
   const { stdout, stderr, status } = await kdumpMem('info', ...sources, '--json');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  return infoSchema.parse(JSON.parse(stdout));
+  infoSchema.parse(JSON.parse(stdout));
+  return JSON.parse(stdout) as Json<InfoAnswer>;
 }
 
 export function asDrgn(answer: Awaited<ReturnType<typeof info>>): Partial<Drgn> {

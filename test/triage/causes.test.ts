@@ -203,6 +203,19 @@ test.each([
   expect(links(causes)).toEqual([[1, 2, 'panic-message']]);
 });
 
+test('a cause that the kernel states is certain, one of figures probable, and one of several says so', () => {
+  const words = (findings: readonly Finding[]) => concluded(findings, FACTS).sentences.join(' ');
+  const stall = finding('rcu-stall', {}, { severity: 'critical', at: 60 });
+  expect(words([panic('RCU Stall'), stall])).toMatch(/^Cause of the kernel panic: RCU stall: /);
+  const stopped = finding('hard-lockup', { cpu: 2 }, { severity: 'critical', at: 50 });
+  const soft = [55, 58].map((at) => finding('soft-lockup', { cpu: 1, seconds: 22 }, { severity: 'critical', at }));
+  const links = [1, 2].map((effect) => ({ effect, cause: 0, relation: 'waits-for-cpu' as const, figures: {} }));
+  const conclusion = { confidence: 'likely', effect: 1, cause: 0, figures: {} } as const;
+  expect(conclusionSentences(conclusion, [stopped, ...soft], links)[0]).toMatch(
+    /^Probable cause of 2 findings: CPU 2 /,
+  );
+});
+
 describe('without a finding, the largest counter of the report is the cause:', () => {
   const sentences = (report: Finding) => {
     const { conclusion } = causesOf([report], FACTS);
@@ -429,6 +442,13 @@ describe('low available memory', () => {
     const limit = finding('cgroup-near-limit', { cgroup: '/web', limit: 'memory.max' });
     expect(links(causesOf([stalls('/web', 18), stalls('/db', 18), limit], FACTS))).toEqual([[0, 2, 'same-cgroup']]);
   });
+});
+
+test('a limit that is reached comes before what is only large', () => {
+  const of = (used: number) =>
+    bySeverity([finding('unreclaimable-slab', {}), finding('limit-near', { used, most: 10 })]);
+  expect(of(10).map(({ code }) => code)).toEqual(['limit-near', 'unreclaimable-slab']);
+  expect(of(9).map(({ code }) => code)).toEqual(['unreclaimable-slab', 'limit-near']);
 });
 
 describe('a past shortage', () => {

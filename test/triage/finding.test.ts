@@ -36,3 +36,35 @@ test('a tmpfs of another mount namespace is named by pod and container, or by cg
   expect(words({ cgroup: '/system.slice/x' })).toBe(`${where}, cgroup /system.slice/x.`);
   expect(words({ cgroup: null })).toBe(`${where}.`);
 });
+
+test('a kill by hand is no shortage', () => {
+  const figures = { outcome: 'killed', pid: 7, comm: 'sh', invokedBy: 'kworker/0:0', scope: 'machine' };
+  const words = (reason: string) => findingWords({ code: 'oom-kill', figures: { ...figures, reason } });
+  expect(words('sysrq')).toBe(
+    'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). Memory need not have been short.',
+  );
+  expect(words('global')).toMatch(/^OOM killer killed pid 7 \(sh\)\. Invoked by kworker\/0:0, which requested memory/);
+});
+
+test.each([
+  [{ address: null }, 'BUG: unable to handle kernel NULL pointer dereference in f', ' in f: NULL pointer dereference'],
+  [{ address: null }, 'BUG: something else in f', ' in f'],
+  [{ address: null, trap: 'divide error' }, 'divide error in f', ' in f: divide error'],
+  [
+    { address: '1c' },
+    'BUG: unable to handle kernel NULL pointer dereference in f',
+    ': invalid memory access at 0x1c in f',
+  ],
+])('an oops with %j, %s', (figures, title, words) => {
+  const all = { pid: null, comm: null, cpu: null, symbol: 'f', module: null, ...figures };
+  expect(findingWords({ code: 'oops', figures: all, title })).toBe(`Kernel oops${words}.`);
+});
+
+test('more orphans than the limit are reset; at the limit none is', () => {
+  const words = (used: number) =>
+    findingWords({ code: 'limit-near', figures: { limit: 'tcp_max_orphans', used, most: 60, share: used / 60 } });
+  expect(words(61)).toBe(
+    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). A process closed each before the peer acknowledged all data. The kernel resets further ones.',
+  );
+  expect(words(60)).toBe('Limit reached: 60 of 60 orphaned TCP sockets (tcp_max_orphans).');
+});

@@ -83,8 +83,8 @@ test('processes that /proc hides may hold more', () => {
   const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
   expect(found?.hidden).toBe(true);
   expect(triageSchema.parse(triageJson(answer({ holders: found }))).holders).toMatchObject({ hidden: true });
-  expect(triageText(answer({ holders: found }), { width: 80, source: '--live' })).toContain(
-    'Largest holders: pid 7 (sh) 5.00 MiB, processes that /proc does not list.',
+  expect(triageText(answer({ holders: found }), { width: null, source: '--live' })).toContain(
+    'Largest holders: pid 7 (sh) 5.00 MiB. Not read: processes that /proc does not list.',
   );
 });
 
@@ -215,7 +215,7 @@ test('processes that could not be read are counted, and are no all-clear', () =>
     const text = triageText(answer({ findings, holders, unread, complete: false }), { width: null, source: '--live' });
     expect(text.split('\n')[0]).toMatch(/[Ii]ncomplete: 81 processes could not be read\. Run as root\./);
     expect(text).not.toMatch(/No problems|No findings/);
-    expect(text).toContain('Largest holders: 81 processes that could not be read.');
+    expect(text).toContain('Not read: 81 processes.');
   }
 });
 
@@ -246,6 +246,10 @@ test('one process that could not be read is named, without a doubt about the res
   expect(first({ unread: many })[2]).toBe('Not checked: sockets, zombies, 2 other problems (descriptors of pid 1).');
   const other = { ...one, check: 'log', why: 'the log' } as const;
   const { processes: _, ...log } = other;
-  expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');
-  expect(first({ lost: undefined })[0]).toContain('not every check could be completed');
+  expect(first({ unread: [one, log] })[0]).toMatch(
+    /No findings, but 2 of 4 checks could not be completed\. Completed: log, memory\.$/,
+  );
+  expect(first({ lost: undefined })[0]).toContain('No findings, but 1 of 3 checks could not be completed.');
+  const three = (['sockets', 'processes', 'limits'] as const).map((check) => ({ ...log, check }));
+  expect(first({ unread: three })[0]).toMatch(/Incomplete: 3 of 5 checks could not be completed\. Completed: /);
 });

@@ -489,7 +489,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     'warning',
     cgroup('forks', 5, { 'pids.max': '100\n', 'pids.current': '95\n' }),
     { limit: 'pids.max of /forks', used: 95, most: 100 },
-    '95 of 100 (pids.max of /forks)',
+    '95 of 100 tasks (pids.max of /forks)',
   ],
   [
     'limit-near',
@@ -500,7 +500,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
       '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t30999'),
     },
     { limit: 'pid_max', used: 31_000, most: 32_768 },
-    '31000 of 32768 (pid_max)',
+    '31000 of 32768 threads (pid_max)',
   ],
   [
     'limit-near',
@@ -517,7 +517,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
       '/proc/net/sockstat': 'TCP: inuse 1 orphan 61 tw 0 alloc 2 mem 1\nUDP: inuse 1 mem 1\n',
     },
     { limit: 'tcp_max_orphans', used: 61, most: 60 },
-    '61 of 60 (tcp_max_orphans)',
+    '61 of 60 orphaned TCP sockets (tcp_max_orphans)',
   ],
   [
     'limit-near',
@@ -807,7 +807,9 @@ test('counts inotify instances and watches of each user, with the largest proces
       next: 'procs --pid 8 --fds',
     },
   ]);
-  expect(findingWords(findings[0]!)).toContain('120 of 128 (max_user_instances of uid 1000); pid 8 (p8) has the most.');
+  expect(findingWords(findings[0]!)).toContain(
+    '120 of 128 inotify instances (max_user_instances of uid 1000); pid 8 (p8) has the most.',
+  );
   expect(reader.checked).toContain('inotify');
   const isVisible = ([path]: readonly [string, unknown]) => !path.startsWith('/proc/1/');
   const visible = <T>(all: Readonly<Record<string, T>>) => Object.fromEntries(Object.entries(all).filter(isVisible));

@@ -155,13 +155,13 @@ export function headline(answer: DiffAnswer): string {
     );
     const inputs = hosts.length > 0 ? `hosts: ${hosts.join(', ')}` : `boots, ${when}`;
     const amount = lost === 0 ? 'as much' : `${size} ${lost > 0 ? 'less' : 'more'}`;
-    return `The last input has ${amount} free memory ${lost === 0 ? 'as' : 'than'} the first (different ${inputs}).${largestIncrease(loss)}`;
+    return `The last input has ${amount} free memory ${lost === 0 ? 'as' : 'than'} the first (different ${inputs}).${largestIncrease(loss, answer)}`;
   }
   if (Math.abs(lost) < MIN_LOSS) {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
-    return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss)}`;
+    return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss, answer)}`;
   }
-  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss)}`;
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss, answer)}`;
 }
 
 /** Free memory of the last input: ` to 8.66 GiB (36 % of memory)`. */
@@ -222,12 +222,17 @@ function reasonWords({ lost, explanation, grew, unattributed, uncompared, catego
   return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.${cache}`;
 }
 
+/** A smaller part of memory changes all the time. */
+const SMALL = 0.001;
+
 /**
  * Names the category that grew most. Used if free memory did not fall, or if the inputs are from different
  * boots.
  */
-function largestIncrease({ categories: [first] }: Loss): string {
-  if (!first || (first.category.change ?? 0) < MIN_LOSS) return '';
+function largestIncrease({ categories: [first] }: Loss, { categories: all }: DiffAnswer): string {
+  const change = first?.category.change ?? 0;
+  if (!first || change < MIN_LOSS) return '';
+  if (change < SMALL * (all?.bytes.at(-1) ?? 0)) return ' No category grew by 0.1 % of memory.';
   return ` Largest increase: ${increaseWords(first)}.`;
 }
 

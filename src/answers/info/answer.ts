@@ -1,92 +1,90 @@
-import { hex } from '../../base/util.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
-import type { MemoryImage } from '../../kernel/native/image/image.js';
-import type { DumpFacts } from '../../kernel/native/image/open.js';
+import { readOrNot } from '../../base/errors.js';
+import type { DumpFacts, InfoAnswer } from '../../contracts/info.js';
+import { kernelIdentity, type NotedFacts } from '../../kernel/identity.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Provenance } from '../../kernel/native/provenance.js';
-import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
-import type { RunningTask } from '../../walk/cpus.js';
-import type { Limit } from '../../walk/limits.js';
-import { type Vendor, vendorOf } from '../../walk/machine/vendor.js';
-import { type MachineFacts, taintFlags } from '../../walk/machine-facts.js';
-import type { Unknown } from '../../walk/warnings.js';
-import type { InfoJson } from './schema.js';
-
-/** The answer to `kdump-mem info`. */
-export interface InfoAnswer {
-  readonly dump: DumpFacts;
-  /** Facts of the dump's headers, without reading memory. */
-  readonly noted: NotedFacts;
-  /** Absent if no kernel could be found in the dump; `missing` says why. */
-  readonly kernel?: KernelInfo;
-  /** Unknown facts, and the answers that depend on them. */
-  readonly missing: readonly Unknown[];
-}
-
-/** Facts from VMCOREINFO or the dump's header. */
-export interface NotedFacts {
-  readonly release?: string;
-  readonly buildId?: string;
-  /** Seconds since 1970. */
-  readonly crashTime?: number;
-}
-
-export interface KernelInfo {
-  readonly facts: KernelFacts;
-  readonly provenance: Provenance;
-  /** Number of modules whose types could be read; absent if the list could not be read. */
-  readonly moduleTypes?: number;
-  readonly machine: MachineFacts;
-  /** linux_banner, if readable. */
-  readonly banner?: string | undefined;
-  /** Parts that commands omit for this kernel; absent without types. */
-  readonly limits?: readonly Limit[] | undefined;
-}
-
-/** Returns the vendor of the kernel. */
-export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
-  const release = kernel?.facts.release ?? noted.release;
-  return release === undefined ? undefined : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
-}
-
-/** Time of the dump, and uptime of the kernel. */
-export interface DumpTime {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly from: 'crash' | 'clock';
-  /** Seconds. */
-  readonly uptime?: number;
-}
+import { limitsOf } from '../../walk/limits.js';
+import { dumpTime } from '../../walk/machine/clock.js';
+import { fieldsOf } from '../../walk/machine/fields.js';
+import { vendorOf } from '../../walk/machine/vendor.js';
+import { describeMachine, type MachineFacts, taintFlags } from '../../walk/machine-facts.js';
+import { decodeText } from '../../walk/struct-reader.js';
+import type { Unknown, Unknowns } from '../../walk/warnings.js';
 
 /**
- * Returns the time of the crash as recorded by the kernel, otherwise the kernel's clock at its last tick. The
- * clock also provides the boot time.
+ * Describes a dump and its kernel.
+ *
+ * @param noted facts of the dump's headers, without reading memory
+ * @param native absent: no kernel could be found in the dump; `unknowns` has the reason
  */
-export function dumpTime(
-  { crashTime }: { readonly crashTime?: number | undefined },
-  clock?: MachineFacts['clock'],
-): DumpTime | undefined {
-  const time = timeOf(crashTime, clock);
-  return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
+export function describeInfo(
+  dump: DumpFacts,
+  noted: NotedFacts,
+  unknowns: Unknowns,
+  native?: NativeKernel,
+): InfoAnswer {
+  const { release = null, buildId = null, crashTime } = noted;
+  const shape = { schema: 'kdump-mem.info/1', dump, noted: { release, buildId } } as const;
+  if (!native) {
+    const vendor = release === null ? null : vendorOf(release);
+    return { ...shape, vendor, time: dumpTime({ crashTime }), kernel: null, missing: unknowns.list() };
+  }
+  const { facts, provenance } = native;
+  unknowns.try('skb, sockets and struct', () => {
+    if (provenance.types.found) native.struct('sk_buff');
+  });
+  const machine = describeMachine(native, fieldsOf(native), unknowns);
+  const kernel = describeKernel(native, machine, unknowns);
+  return {
+    ...shape,
+    vendor: vendorOf(facts.release, machine.uts?.version, bannerOf(native)),
+    time: dumpTime({ crashTime, clock: machine.clock }),
+    kernel,
+    missing: [...impossibleFigures(provenance), ...unknowns.list()],
+  };
 }
 
-/** Upper bound of plausible times, milliseconds since 1970: the first year with five digits. */
-const YEAR_10000 = 253_402_300_800_000;
+function describeKernel(native: NativeKernel, machine: MachineFacts, unknowns: Unknowns): InfoAnswer['kernel'] {
+  const { facts, provenance } = native;
+  const { uts, panic, taint, modules } = machine;
+  const { vmcoreinfo, symbols, types, typesVerified = null, directMap, pages, anomalies } = provenance;
+  const limits = unknowns.try('limits of commands', () => (types.found ? limitsOf(native) : null));
+  const moduleTypes = unknowns.try('types of modules', () => native.moduleTypes);
+  for (const problem of moduleTypes?.problems ?? []) unknowns.add('types of a module', 'no-types', problem);
+  return {
+    ...kernelIdentity(facts),
+    version: uts?.version ?? null,
+    nodename: uts?.nodename ?? null,
+    machine: uts?.machine ?? null,
+    paging: provenance.paging,
+    cpus: { online: machine.online?.length ?? null, possible: machine.possible?.length ?? null },
+    ramBytes: machine.ram ?? null,
+    panic: {
+      state: panic.state,
+      message: panic.message ?? null,
+      cause: panic.cause ?? null,
+      cpu: panic.cpu ?? null,
+      task: panic.task ?? null,
+    },
+    running: machine.running,
+    taint: taint === undefined ? null : { mask: taint, flags: taintFlags(taint) },
+    processes: machine.processes ?? null,
+    modules: modules ? { names: modules, withTypes: moduleTypes?.modules.length ?? null } : null,
+    sources: { vmcoreinfo, symbols, types, typesVerified, directMap, pages, anomalies },
+    limits: limits ?? null,
+  };
+}
 
-function timeOf(crashTime: number | undefined, clock: MachineFacts['clock']): DumpTime | undefined {
-  const wall = clock && Number(clock.wallClock / 1_000_000n);
-  if (crashTime === undefined) {
-    if (clock === undefined || wall === undefined) return undefined;
-    return { at: wall, from: 'clock', uptime: Number(clock.uptime / 1_000_000n) / 1000 };
-  }
-  const at = crashTime * 1000;
-  if (clock === undefined || wall === undefined) return { at, from: 'crash' };
-  const booted = wall - Number(clock.uptime / 1_000_000n);
-  const uptime = (at - booted) / 1000;
-  return { at, from: 'crash', ...(uptime >= 0 ? { uptime } : {}) };
+/** linux_banner, if readable. */
+function bannerOf(native: NativeKernel): string | undefined {
+  return readOrNot(() => {
+    const at = native.provenance.symbols.found ? native.symbol('linux_banner') : undefined;
+    return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);
+  });
 }
 
 /** Returns the missing requirements of figures, with the commands that show those figures. */
-export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
+function impossibleFigures(provenance: Provenance): Unknown[] {
   const { symbols, types, directMap, pages } = provenance;
   const missing: Unknown[] = [];
   if (!symbols.found) {
@@ -100,90 +98,4 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
     missing.push({ what: 'pages, orders and pinned bytes', code: pages.code, why: pages.why });
   }
   return missing;
-}
-
-/** @param found VMCOREINFO found in memory, if the image contains none */
-export function notedIn(image: MemoryImage, found?: Vmcoreinfo): NotedFacts {
-  const text = image.vmcoreinfo;
-  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
-  const release = info?.release ?? image.facts.release;
-  const { buildId, crashTime } = info ?? {};
-  return {
-    ...(release === undefined ? {} : { release }),
-    ...(buildId === undefined ? {} : { buildId }),
-    ...(crashTime === undefined ? {} : { crashTime }),
-  };
-}
-
-/** Returns the answer to `info` according to the JSON contract. */
-export function infoJson(answer: InfoAnswer): InfoJson {
-  const { dump, noted, kernel, missing } = answer;
-  const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
-  const vendor = infoVendor(answer);
-  return {
-    schema: 'kdump-mem.info/1',
-    dump: {
-      files: dump.files,
-      format: dump.format,
-      description: dump.description,
-      compression: dump.compression,
-      machine: dump.machine ?? null,
-      dumpLevel: dump.dumpLevel ?? null,
-      filtered: dump.filtered ? [...dump.filtered] : null,
-      storedBytes: dump.stored,
-      storedExact: dump.storedExact,
-      live: dump.live,
-      anomalies: dump.anomalies,
-    },
-    noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
-    vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
-    time: time ? { at: new Date(time.at).toISOString(), from: time.from, uptimeSeconds: time.uptime ?? null } : null,
-    kernel: kernel ? kernelJson(kernel) : null,
-    missing,
-  };
-}
-
-function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
-  const { facts, machine, provenance } = kernel;
-  const { panic, modules, taint } = machine;
-  const { release, arch, pageSize, source, engine } = facts;
-  const { vmcoreinfo, symbols, types, directMap, pages, anomalies } = provenance;
-  return {
-    release,
-    arch,
-    pageSize,
-    source,
-    engine,
-    version: machine.uts?.version ?? null,
-    nodename: machine.uts?.nodename ?? null,
-    machine: machine.uts?.machine ?? null,
-    paging: provenance.paging,
-    cpus: { online: machine.online?.length ?? null, possible: machine.possible?.length ?? null },
-    ramBytes: machine.ram ?? null,
-    panic: {
-      state: panic.state,
-      message: panic.message ?? null,
-      cause: panic.cause ?? null,
-      cpu: panic.cpu ?? null,
-      task: panic.task ? taskJson(panic.task) : null,
-    },
-    running: machine.running.map(taskJson),
-    taint: taint === undefined ? null : { mask: hex(taint), flags: taintFlags(taint) },
-    processes: machine.processes ?? null,
-    modules: modules ? { names: modules, withTypes: kernel.moduleTypes ?? null } : null,
-    sources: {
-      vmcoreinfo,
-      symbols,
-      types,
-      typesVerified: provenance.typesVerified ?? null,
-      directMap,
-      pages,
-      anomalies,
-    },
-    limits: kernel.limits ?? null,
-  };
-}
-
-function taskJson({ address, ...task }: RunningTask) {
-  return { ...task, address: hex(address) };
 }

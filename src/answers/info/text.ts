@@ -1,12 +1,13 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { TypesVerified } from '../../kernel/layout.js';
-import type { FilteredKind } from '../../kernel/native/image/image.js';
-import type { Found, Provenance } from '../../kernel/native/provenance.js';
-import type { RunningTask } from '../../walk/cpus.js';
-import { taintFlags } from '../../walk/machine-facts.js';
+import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
 import { wrap } from '../text/cut.js';
-import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
+
+type KernelInfo = NonNullable<InfoAnswer['kernel']>;
+type Sources = KernelInfo['sources'];
+
+/** Fact that is missing if the kernel’s log cannot be read. */
+const THE_LOG = 'the log';
 
 const UNKNOWN = 'unknown (see below)';
 
@@ -46,15 +47,15 @@ function missingLines(missing: InfoAnswer['missing']): string[] {
 
 function headline({ dump, noted, kernel }: InfoAnswer): string {
   if (!kernel) {
-    const of = noted.release === undefined ? '' : ` of Linux ${escapeText(noted.release)}`;
+    const of = noted.release === null ? '' : ` of Linux ${escapeText(noted.release)}`;
     return `Dump${of}: the kernel cannot be read`;
   }
-  const release = escapeText(kernel.facts.release);
+  const release = escapeText(kernel.release);
   if (dump.live) return `Linux ${release}, running`;
-  const { panic } = kernel.machine;
+  const { panic } = kernel;
   if (panic.state === 'panicked') {
     const why = panic.message?.replace(/^Kernel panic - (not syncing: )?/, '') ?? panic.cause;
-    return `Linux ${release} panicked${why === undefined ? '' : `: ${escapeText(why)}`}`;
+    return `Linux ${release} panicked${why === null ? '' : `: ${escapeText(why)}`}`;
   }
   return panic.state === 'running'
     ? `Linux ${release}: no panic, dumped while running`
@@ -74,12 +75,12 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
       `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy by kdump-mem extract; most pages were left out)')}${packed}${plain}`,
     ],
     ['FILTERED', filterText(dump)],
-    ['CONTENT', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} of memory pages (uncompressed)`],
+    ['CONTENT', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.storedBytes)} of memory pages (uncompressed)`],
     ...dump.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
 
-const KIND_WORDS: Record<FilteredKind, string> = {
+const KIND_WORDS: Record<NonNullable<InfoAnswer['dump']['filtered']>[number], string> = {
   zero: 'zero pages',
   cache: 'page cache',
   'private-cache': 'private cache',
@@ -89,7 +90,7 @@ const KIND_WORDS: Record<FilteredKind, string> = {
 
 function filterText({ dumpLevel, filtered, live, description }: InfoAnswer['dump']): string {
   if (live) return 'nothing (running kernel)';
-  if (dumpLevel === undefined || filtered === undefined) {
+  if (dumpLevel === null || filtered === null) {
     return description.includes('filtered')
       ? 'yes, but the format does not record which pages'
       : 'not recorded in this format';
@@ -101,61 +102,59 @@ function filterText({ dumpLevel, filtered, live, description }: InfoAnswer['dump
 function notedLines(answer: InfoAnswer): Line[] {
   const { release, buildId } = answer.noted;
   return [
-    ['RELEASE', release === undefined ? UNKNOWN : escapeText(release)],
+    ['RELEASE', release === null ? UNKNOWN : escapeText(release)],
     ...vendorLines(answer),
     ['BUILD ID', buildId ?? 'not in the dump'],
     ...timeLines(answer),
   ];
 }
 
-function vendorLines(answer: InfoAnswer): Line[] {
-  const vendor = infoVendor(answer);
+function vendorLines({ vendor }: InfoAnswer): Line[] {
   if (!vendor) return [];
   const { name, stream } = vendor;
-  return [['VENDOR', stream === undefined ? name : `${name}, ${stream}`]];
+  return [['VENDOR', stream === null ? name : `${name}, ${stream}`]];
 }
 
 function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
-  const { facts, machine, provenance } = kernel;
-  const { uts, panic, taint, processes } = machine;
+  const { version, nodename, ramBytes, panic, taint, processes } = kernel;
   const lines: Line[] = [
-    ['RELEASE', `${escapeText(facts.release)} ${facts.arch}, ${provenance.paging}`],
-    ['VERSION', uts ? escapeText(uts.version) : UNKNOWN],
+    ['RELEASE', `${escapeText(kernel.release)} ${kernel.arch}, ${kernel.paging}`],
+    ['VERSION', version === null ? UNKNOWN : escapeText(version)],
     ...vendorLines(answer),
     ['BUILD ID', answer.noted.buildId ?? 'not in the dump'],
-    ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
+    ['HOST', nodename === null ? UNKNOWN : escapeText(nodename)],
     ...timeLines(answer),
-    ['CPUS', cpusText(machine)],
+    ['CPUS', cpusText(kernel)],
     [
       'RAM',
-      machine.ram === undefined
+      ramBytes === null
         ? UNKNOWN
-        : `${formatSize(machine.ram)} (MemTotal: without the kernel image, struct pages and other memory reserved at boot)`,
+        : `${formatSize(ramBytes)} (MemTotal: without the kernel image, struct pages and other memory reserved at boot)`,
     ],
     ['TASKS', processes ? tasksText(processes) : UNKNOWN],
-    ['TAINT', taint === undefined ? UNKNOWN : taintText(taint)],
+    ['TAINT', taint ? taintText(taint) : UNKNOWN],
   ];
-  if (panic.message !== undefined) lines.push(['PANIC', escapeText(panic.message)]);
+  if (panic.message !== null) lines.push(['PANIC', escapeText(panic.message)]);
   else if (panic.state === 'panicked') {
-    lines.push(['PANIC', panic.logRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)']);
+    const isLogRead = !answer.missing.some(({ what }) => what === THE_LOG);
+    lines.push(['PANIC', isLogRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)']);
   }
-  if (panic.cause !== undefined) {
+  if (panic.cause !== null) {
     lines.push([panic.state === 'panicked' ? 'PRECEDED BY' : 'LOGGED', escapeText(panic.cause)]);
   }
   if (panic.task) lines.push(['PANIC TASK', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['PANIC TASK', UNKNOWN]);
-  if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(machine)]);
+  if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(kernel)]);
   return [...lines, ...sourceLines(answer, kernel), ...limitLines(kernel)];
 }
 
-function timeLines(answer: InfoAnswer): Line[] {
-  const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
+function timeLines({ time }: InfoAnswer): Line[] {
   if (!time) return [['TIME', UNKNOWN]];
-  const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
+  const at = `${time.at.slice(0, 19)}Z`;
   const from = time.from === 'crash' ? 'the crash' : 'kernel clock at the last tick';
   return [
     [time.from === 'crash' ? 'CRASHED' : 'TIME', `${at}${time.from === 'crash' ? '' : ` (${from})`}`],
-    ['UPTIME', time.uptime === undefined ? UNKNOWN : uptimeText(time.uptime)],
+    ['UPTIME', time.uptimeSeconds === null ? UNKNOWN : uptimeText(time.uptimeSeconds)],
   ];
 }
 
@@ -168,13 +167,12 @@ function uptimeText(seconds: number): string {
   return days === 0 ? clock : `${days} ${days === 1 ? 'day' : 'days'} ${clock}`;
 }
 
-function cpusText({ online, possible, panic }: KernelInfo['machine']): string {
-  if (online === undefined) return UNKNOWN;
-  const of = possible === undefined ? '' : `, ${possible.length} possible`;
+function cpusText({ cpus: { online, possible }, panic }: KernelInfo): string {
+  if (online === null) return UNKNOWN;
+  const of = possible === null ? '' : `, ${possible} possible`;
   // stop_this_cpu() clears the online bit.
-  const stopped =
-    panic.state === 'panicked' && online.length < (possible?.length ?? 0) ? ' (a panic stops the other CPUs)' : '';
-  return `${online.length} online${of}${stopped}`;
+  const stopped = panic.state === 'panicked' && online < (possible ?? 0) ? ' (a panic stops the other CPUs)' : '';
+  return `${online} online${of}${stopped}`;
 }
 
 function tasksText({ user, kernel }: { user: number; kernel: number }): string {
@@ -182,20 +180,16 @@ function tasksText({ user, kernel }: { user: number; kernel: number }): string {
   return `${processes}, ${formatCount(kernel)} kernel threads`;
 }
 
-function taintText(mask: bigint): string {
-  if (mask === 0n) return 'none';
-  return taintFlags(mask)
-    .map(({ letter, words }) => `${letter} (${words})`)
-    .join(', ');
+function taintText({ flags }: NonNullable<KernelInfo['taint']>): string {
+  return flags.length === 0 ? 'none' : flags.map(({ letter, words }) => `${letter} (${words})`).join(', ');
 }
 
 /** Maximum number of CPUs whose task is listed in text. */
 const MAX_TASKS = 8;
 
-function runningText({ running, online }: KernelInfo['machine']): string {
+function runningText({ running, cpus: { online } }: KernelInfo): string {
   const busy = running.filter(({ pid }) => pid !== 0);
-  if (busy.length === 0)
-    return running.length > 0 && running.length >= (online?.length ?? 0) ? 'every CPU was idle' : UNKNOWN;
+  if (busy.length === 0) return running.length > 0 && running.length >= (online ?? 0) ? 'every CPU was idle' : UNKNOWN;
   const shown = busy.slice(0, MAX_TASKS).map(taskText).join(', ');
   return busy.length > MAX_TASKS ? `${shown} and ${busy.length - MAX_TASKS} more` : shown;
 }
@@ -206,7 +200,7 @@ function taskText({ pid, comm, cpu }: RunningTask): string {
 
 /** Returns a line for each part that a command omits. */
 function limitLines({ limits }: KernelInfo): Line[] {
-  if (limits === undefined) return [];
+  if (limits === null) return [];
   if (limits.length === 0)
     return [
       ['UNSUPPORTED', 'nothing: this kernel’s types are known (data that the file lacks is reported by each command)'],
@@ -214,23 +208,23 @@ function limitLines({ limits }: KernelInfo): Line[] {
   return limits.map(({ command, part, why }): Line => ['UNSUPPORTED', escapeText(`${command} omits ${part}: ${why}`)]);
 }
 
-function sourceLines({ dump }: InfoAnswer, { provenance, moduleTypes, machine }: KernelInfo): Line[] {
-  const { modules } = machine;
-  const types = moduleTypes === undefined ? 'types unknown' : `BTF types of ${moduleTypes}`;
+function sourceLines({ dump }: InfoAnswer, { sources, modules }: KernelInfo): Line[] {
+  const withTypes = modules?.withTypes ?? null;
+  const types = withTypes === null ? 'types unknown' : `BTF types of ${withTypes}`;
   const where =
-    provenance.vmcoreinfo === 'note'
+    sources.vmcoreinfo === 'note'
       ? dump.description.startsWith('kdump')
         ? 'note in the kdump header'
         : 'ELF note'
       : 'found in memory (no note)';
   return [
     ['VMCOREINFO', where],
-    ['SYMBOLS', foundText(provenance.symbols).replace(', one linear pass', '')],
-    ['TYPES', foundText(provenance.types) + verifiedText(provenance)],
-    ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
-    ['DIRECT MAP', foundText(provenance.directMap)],
-    ['STRUCT PAGES', foundText(provenance.pages)],
-    ...provenance.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
+    ['SYMBOLS', foundText(sources.symbols).replace(', one linear pass', '')],
+    ['TYPES', foundText(sources.types) + verifiedText(sources)],
+    ['MODULES', modules ? `${modules.names.length} loaded, ${types}` : UNKNOWN],
+    ['DIRECT MAP', foundText(sources.directMap)],
+    ['STRUCT PAGES', foundText(sources.pages)],
+    ...sources.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
 
@@ -252,11 +246,11 @@ const VERIFIED_WORDS: Readonly<Record<TypesVerified, string>> = {
   none: '; not verified',
 };
 
-function verifiedText({ typesVerified: by }: Provenance): string {
-  return by === undefined ? '' : VERIFIED_WORDS[by];
+function verifiedText({ typesVerified: by }: Sources): string {
+  return by === null ? '' : VERIFIED_WORDS[by];
 }
 
-function foundText(found: Found<string>): string {
+function foundText(found: Sources['symbols']): string {
   if (!found.found) return UNKNOWN;
   const source = SOURCE_WORDS[found.source];
   return `${source === undefined ? '' : `${source}, `}${escapeText(found.detail)}`;

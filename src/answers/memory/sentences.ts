@@ -95,7 +95,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
   return [
-    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: also ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. The sizes of their owners include all of it.`,
   ];
 }
 
@@ -172,11 +172,22 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   const both = { bytes: bytes + (reserved?.bytes ?? 0), complete: complete && reserved?.complete !== false };
   const parts = [
     answer.freeConflict ? conflictWords(answer) : `${size('free')} of ${formatSize(answer.memory.bytes)} free`,
-    `${size('applications-and-files')} applications and files`,
+    ...usedWords(answer),
     isReservedKnown ? `${sizeWords(answer, both)} kernel` : `${size('kernel')} kernel, without memory reserved at boot`,
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
+}
+
+/** What processes and files have: the page cache apart, which the kernel reclaims when needed. */
+function usedWords(answer: MemoryAnswer): string[] {
+  const { bytes = 0, complete = true } = group(answer, 'applications-and-files') ?? {};
+  const cache = leaves(answer.memory).find(({ category }) => category === 'page-cache');
+  const rest = { bytes: bytes - (cache?.bytes ?? 0), complete };
+  return [
+    ...(cache && cache.bytes > 0 ? [`${sizeWords(answer, cache)} page cache`] : []),
+    `${sizeWords(answer, rest)} applications and shared memory`,
+  ];
 }
 
 /** Returns whether memory is short, and what is unusual, or else the largest use. */
@@ -339,8 +350,15 @@ function largestWords(answer: MemoryAnswer): string {
       : `at least ${formatSize(leastBytes)}`;
   const most = slabOfQueues(answer, largest) ?? ownerPart(largest);
   const name = LARGEST[largest.category as keyof typeof LARGEST] ?? categoryWords(largest);
-  return `Largest use: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
+  const [fixed] = leaves(answer.memory)
+    .filter(({ category, bytes }) => FIXED.has(category) && bytes > largest.bytes)
+    .toSorted((a, b) => b.bytes - a.bytes);
+  const except = fixed ? ` except ${categoryWords(fixed)}` : '';
+  return `Largest use${except}: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
 }
+
+/** What every kernel of that size has. */
+const FIXED: ReadonlySet<Category['category']> = new Set<Category['category']>(['image', 'memmap']);
 
 const LARGEST = {
   'page-cache': 'page cache, which the kernel reclaims when needed',

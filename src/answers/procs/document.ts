@@ -18,9 +18,27 @@ export interface ProcsChoice {
 
 /** The answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
 export function procsBlocks(chosen: ChosenProcs, choice: ProcsChoice & { readonly source: string }): Block[] {
-  const next = nextBlock(`kdump-mem memory ${choice.source}`);
-  return [procsHeadline(chosen), ...procsParts(chosen, choice), next];
+  return [procsHeadline(chosen), ...procsParts(chosen, choice), nextBlock(nextCommand(chosen, choice.source))];
 }
+
+/** What a process with most of the memory has; if there is none, where memory is otherwise. */
+function nextCommand({ answer }: ChosenProcs, source: string): string {
+  const { processes, captured, kernel, total } = answer;
+  const queues = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
+  if (queues && (queues.networkPinnedBytes ?? 0) >= MUCH_IN_SOCKETS)
+    return kernel
+      ? `kdump-mem skb --pid ${queues.pid} ${source}`
+      : `skcheck --pid ${queues.pid}${captured ? ` ${source}` : ''}`;
+  const most = largestBy(processes, ({ freedIfKilledBytes, rssBytes }) => freedIfKilledBytes ?? rssBytes);
+  const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
+  // A capture has no mappings.
+  return most && !captured && amount >= MUCH && amount * 2 >= (total.pssBytes ?? total.rssBytes ?? 0)
+    ? `kdump-mem procs --pid ${most.pid} ${source}`
+    : `kdump-mem memory ${source}`;
+}
+
+/** A smaller process explains no shortage. */
+const MUCH = 256 << 20;
 
 /** Returns tables and sentences, without the headline. */
 export function procsParts(chosen: ChosenProcs, { limit, verbose = false, by = 'group' }: ProcsChoice): Block[] {
@@ -46,13 +64,14 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
   const from = captured ? ` As ${captureWords(captured)}.` : '';
   if (pssBytes === null && rssBytes !== null) return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${from}`;
-  const least = total.complete && !hidden ? '' : 'at least ';
+  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
+  const isPartial = processes.some((one) => one.pssBytes !== null && !one.complete);
+  const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
   const about = total.networkEstimated ? 'about ' : '';
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
   const swapped = swapBytes ? `, ${formatSize(swapBytes)} of swap` : '';
   const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
   const tables = `${known(total.pageTableBytes)} of page tables`;
-  const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
   const used =
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
@@ -198,7 +217,7 @@ function unmappedWords({ pages, total }: ProcsAnswer, verbose: boolean): string[
 }
 
 /** Says what the first figure consists of, and what no figure of a live process does. */
-function heldWords({ total, pages, captured }: ProcsAnswer, verbose: boolean): string[] {
+function heldWords({ total, pages, captured, processes }: ProcsAnswer, verbose: boolean): string[] {
   if (total.freedIfKilledBytes === null) return [];
   const network = total.networkPinnedBytes;
   const lists = captured ? '' : ' (memory --live lists them)';
@@ -208,12 +227,17 @@ function heldWords({ total, pages, captured }: ProcsAnswer, verbose: boolean): s
   const sockets = pages
     ? network === null
       ? ''
-      : ', and SOCKETS without what other processes hold too'
+      : `, and SOCKETS without what other processes hold too${processes.some(hasMore) ? ', plus sockets in their unread messages and rings of io_uring' : ''}`
     : network === null
       ? '; sockets are not included (--sockets estimates them)'
       : '; SOCKETS are not included';
   return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
 }
+
+/** Whether a kill frees more than the columns show. */
+const hasMore = ({ freedIfKilledBytes: own, ...of }: ProcessFigures): boolean =>
+  own !== null &&
+  own > (of.ussBytes ?? 0) + (of.pageTableBytes ?? 0) + (of.swapBytes ?? 0) + (of.networkPinnedBytes ?? 0);
 
 function processName({ pid, comm }: ProcessFigures): string {
   return `pid ${pid} (${escapeText(comm)})`;

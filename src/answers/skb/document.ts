@@ -65,7 +65,7 @@ function processTable({ sockets, total: sum }: ProcessSockets): Block {
   const columns: Column<ProcessSocket>[] = [
     { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
     { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 36 } },
-    { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
+    { heading: 'STATE', value: ({ socket }) => stateText(socket), spare: 2 },
     ...figureColumns<ProcessSocket>(({ total }) => total),
     { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
     ...incompleteColumn(sockets, ({ total }) => total),
@@ -93,6 +93,10 @@ function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   const [noun, verb] = idle.length === 1 ? ['socket', 'holds'] : ['sockets', 'hold'];
   return `${formatCount(idle.length)} ${more ? 'more ' : ''}${noun} (fd ${shown}${rest}) ${verb} no data.`;
 }
+
+/** The state as `ss` names it: a datagram socket without a peer is not closed. */
+export const stateText = ({ protocol, state }: SocketAccount['socket']): string =>
+  escapeText(state === 'CLOSE' && protocol !== 'TCP' ? 'UNCONN' : state);
 
 /** Returns `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`, without parts that the socket lacks. */
 export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {

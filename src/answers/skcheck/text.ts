@@ -208,10 +208,11 @@ function sumOf(group: readonly SkcheckSocket[]): Row {
   };
 }
 
-/** Problems first, then the rows that pin most. */
+/** Problems first, then the rows that pin most: a reader with the send queue that waits for it. */
 function byBytes(rows: readonly Row[]): Row[] {
   const isGood = ({ stalled }: Row) => Number(!isProblem(stalled.verdict));
-  const bytes = ({ pinned, counted }: Row) => (counted?.complete ? counted.pinnedBytes : pinned.likely);
+  const bytes = ({ pinned, counted, localPeer }: Row) =>
+    (counted?.complete ? counted.pinnedBytes : pinned.likely) + (localPeer?.pinned.likely ?? 0);
   return rows.toSorted((a, b) => isGood(a) - isGood(b) || bytes(b) - bytes(a));
 }
 

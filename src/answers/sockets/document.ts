@@ -5,7 +5,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { CensusHolder, Group } from '../../contracts/sockets.js';
-import { amplificationText, atLeast, sharedText, socketText } from '../skb/document.js';
+import { amplificationText, atLeast, sharedText, socketText, stateText } from '../skb/document.js';
 import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { freedCell, freedLegend } from '../text/freed.js';
 import type { Column } from '../text/table.js';
@@ -40,7 +40,10 @@ export function socketsBlocks(
     blocks.push(groupsTable(groups.slice(0, limit), by));
   } else {
     const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
-    blocks.push(tableBlock('Sockets', columns, entries.slice(0, limit), '', verbose ? detailsOf : undefined), MEANS);
+    const shown = entries.slice(0, limit);
+    const isReader = shown.some((entry) => busiestQueue(entry).startsWith('reader'));
+    blocks.push(tableBlock('Sockets', columns, shown, '', verbose ? detailsOf : undefined));
+    blocks.push(isReader ? `${MEANS} ${READER}` : MEANS);
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
@@ -70,7 +73,11 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
 }
 
 const MEANS =
-  'PINNED: memory that is in use until the data is read or the socket is closed. RATIO: PINNED divided by PAYLOAD.';
+  'PINNED: memory that is in use until the data is read, or acknowledged by the peer (write, retransmit). RATIO: PINNED divided by PAYLOAD.';
+
+/** `reader_queue` of struct udp_sock. */
+const READER =
+  'Queue “reader”: datagrams that a read took from the receive queue of UDP, together with the one that it returned.';
 
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 
@@ -88,7 +95,19 @@ function headline(answer: CensusAnswer): string {
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
   const held = share === 100 ? 'almost all' : `${share} %`;
   const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
-  return isSmall ? pinned : `${pinned} ${ownerText(top.key)} holds ${part} of it.`;
+  return isSmall ? pinned : `${pinned} ${ownerText(top.key)} holds ${part} of it.${wasteWords(answer)}`;
+}
+
+/** The socket that pins much more than its data, if it has a notable part of all. */
+function wasteWords({ sockets, totals }: CensusAnswer): string {
+  const times = ({ total }: CensusEntry) => total.pinnedBytes / total.payloadBytes;
+  const [most] = sockets
+    .filter((entry) => entry.total.payloadBytes > 0 && entry.total.pinnedBytes * 10 >= totals.pinnedBytes)
+    .toSorted((a, b) => times(b) - times(a));
+  const holder = most?.holders[0];
+  return most && holder && times(most) >= 10
+    ? ` fd ${holder.fd} of pid ${holder.pid} (${escapeText(holder.comm)}) pins ${Math.round(times(most))} times its data.`
+    : '';
 }
 
 function ownerText(key: string): string {
@@ -104,6 +123,10 @@ const PINNED: Column<Pick<CensusEntry, 'total'>> = {
   align: 'right',
 };
 
+/** A socket whose most memory is data that it sends points to its peer. */
+const directedText = (entry: CensusEntry): string =>
+  /^(?:write|retransmit)/.test(busiestQueue(entry)) ? socketText(entry).replace(' ← ', ' → ') : socketText(entry);
+
 /** A line for each socket. */
 export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   PINNED,
@@ -111,8 +134,8 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
-  { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
-  { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
+  { heading: 'STATE', value: ({ socket }) => stateText(socket), spare: 4 },
+  { heading: 'SOCKET (LOCAL ← PEER)', value: directedText, shrinks: { keeps: 'ends', least: 37 } },
   // An address, for skb --sock, is 18 characters.
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
 ];
@@ -131,7 +154,7 @@ function detailsOf(entry: CensusEntry): string {
     `sock ${hex(socket.sock)}`,
     ...(socket.inode ? [`inode ${socket.inode}`] : []),
     `netns ${socket.netns ?? 'unknown'}`,
-    `${escapeText(socket.state)}`,
+    stateText(socket),
     ...(busy.length > 0 ? [busy.join(', '), `${blocksText(entry)} blocks`] : []),
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
     ...(others.length > 0 ? [`also held by ${others.slice(0, MAX_NAMED).join(', ')}${more}`] : []),

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { type CauseFacts, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
+import { type CauseFacts, type CauseLink, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, percentWords, size } from '../../triage/findings/declared.js';
@@ -12,7 +12,9 @@ export function causesJson(findings: readonly Finding[], facts: CauseFacts): Pic
   const { links, conclusion } = causesOf(findings, facts);
   return {
     causes: links,
-    conclusion: conclusion ? { ...conclusion, words: conclusionSentences(conclusion, findings).join(' ') } : null,
+    conclusion: conclusion
+      ? { ...conclusion, words: conclusionSentences(conclusion, findings, links).join(' ') }
+      : null,
   };
 }
 
@@ -64,7 +66,7 @@ export function concluded(
     .toSorted((a, b) => worst(a) - worst(b));
   const trees = all.filter((tree) => !isEarlier(tree));
   return {
-    sentences: conclusion ? conclusionSentences(conclusion, findings) : [],
+    sentences: conclusion ? conclusionSentences(conclusion, findings, links) : [],
     trees,
     earlier: all.filter(isEarlier),
     next: (conclusion?.cause == null ? trees[0]?.finding : findings[conclusion.cause])?.next,
@@ -96,6 +98,7 @@ const percent = (part: unknown, whole: unknown): string =>
 export function conclusionSentences(
   { confidence, effect, cause, figures }: Conclusion,
   findings: readonly Finding[],
+  links: readonly CauseLink[] = [],
 ): readonly string[] {
   const { bytes, shortfallBytes, managedBytes, counter } = figures;
   const { largestPid, largestComm, largestRssBytes } = figures;
@@ -135,10 +138,9 @@ export function conclusionSentences(
     ];
   if (cause === null && figures.unusable != null)
     return [
-      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable))}, which this request cannot use.`,
-      figures.unusable === 'CMA'
-        ? 'A smaller CMA area helps.'
-        : 'The kernel needs memory below the higher zones (lowmem): a 64-bit kernel has no such limit.',
+      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable)).replace(/, CMA$/, ' and CMA')}, which this request cannot use.`,
+      ...(/CMA$/.test(String(figures.unusable)) ? ['A smaller CMA area helps (boot option cma=).'] : []),
+      ...(figures.unusable === 'CMA' ? [] : ['A 64-bit kernel has no HighMem: it can use all memory.']),
     ];
   if (cause === null) {
     if (confidence === 'likely' && cgroup != null && largestPid != null)
@@ -168,10 +170,13 @@ export function conclusionSentences(
   const bare = ['unread-sockets', 'hard-lockup'].includes(explaining.code) ? named.replace(/^[^:]*: /, '') : named;
   if (bytes == null) {
     if (cause === effect) return [];
+    const effects = links.filter((link) => link.cause === cause && link.relation !== 'same-process');
+    const isCertain = effects.length > 0 && effects.every(({ relation }) => CERTAIN.includes(relation));
     const [, name] = /^([A-Z][a-z ]+): /.exec(findingSentences(findings[effect]!)[0]) ?? [];
-    const of = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
+    const one = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
+    const of = effects.length > 1 ? ` of ${effects.length} findings` : one;
     return [
-      `${label}${of}: ${bare}.`,
+      `${isCertain ? 'Cause' : label}${of}: ${bare}.`,
       ...(explaining.code === 'hard-lockup'
         ? ['Why that CPU stopped is unknown: its stack trace in the log may show it.']
         : []),

@@ -5,8 +5,7 @@ import { kernelIdentity } from '../../kernel/identity.js';
 import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
-import type { MachineFacts } from '../../walk/machine-facts.js';
-import { dumpTime } from '../info/answer.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
@@ -67,11 +66,11 @@ export function triageJson(answer: TriageAnswer): TriageJson {
 }
 
 /** Times of the memory of a dump. @param machine undefined: no memory was read */
-export function timesJson({ crashTime, clock }: Parameters<typeof dumpTime>[0] & Pick<MachineFacts, 'clock'> = {}) {
-  const time = dumpTime({ crashTime }, clock);
+export function timesJson(machine?: Parameters<typeof dumpTime>[0]) {
+  const time = dumpTime(machine);
   if (!time) return { crashTime: null, time: null };
-  const at = new Date(time.at).toISOString();
-  return { crashTime: time.from === 'crash' ? at : null, time: { at, from: time.from } };
+  const { at, from } = time;
+  return { crashTime: from === 'crash' ? at : null, time: { at, from } };
 }
 
 function panicJson(machine: TriageAnswer['machine']): TriageJson['panic'] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
+import type { NotedFacts } from '../../kernel/identity.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import { placeOf } from '../../records/cgroups.js';
 import { type KernelTriage, releaseOf, type TextTriage } from '../../triage/answer.js';
@@ -9,7 +10,6 @@ import type { Shard } from '../../triage/batch/shard.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
 import { topOwner } from '../../triage/top-owner.js';
-import type { NotedFacts } from '../info/answer.js';
 import { textLogJson } from '../log/render.js';
 import { findingJson, timesJson, triageJson } from './json.js';
 import {

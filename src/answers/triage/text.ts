@@ -10,8 +10,8 @@ import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js
 import { FINDINGS } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
-import { dumpTime } from '../info/answer.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
@@ -86,7 +86,7 @@ function thereLines(first: Finding | undefined): string[] {
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return [
-    ...(module == null ? [] : [`Module in the report: ${escapeText(String(module))}`]),
+    ...(module == null ? [] : [`First module in its stack: ${escapeText(String(module))}`]),
     ...(isLive ? [`On that machine: ${live}`] : []),
   ];
 }
@@ -191,12 +191,16 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
     return `${owner} ${formatSize(bytes)}`;
   });
   const noun = unreadProcesses === 1 ? 'process' : 'processes';
-  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun}`] : [];
   if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
-  const all = [...named, ...more];
-  return all.length === 0 ? undefined : `${label}: ${all.join(', ')}.`;
+  const sentences = [
+    [label, named],
+    ['Not read', more],
+  ] as const;
+  const said = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
+  return said.length === 0 ? undefined : said.join(' ');
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -213,12 +217,24 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 /** Sources that the line about missing ones names. */
 const MAX_UNREAD = 4;
 
+/** A capture lacks the file. */
+const UNCAPTURED = /^(\S+) was not captured$/;
+
 /** Problems that it names of one source. */
 const MAX_HIDDEN = 2;
 
 /** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
+  const uncaptured = verbose ? [] : unread.flatMap(({ why }) => UNCAPTURED.exec(why)?.[1] ?? []);
+  if (uncaptured.length >= MAX_UNREAD) {
+    const files = [...new Set(uncaptured)];
+    const named = files.slice(0, MAX_UNREAD).map(escapeText).join(', ');
+    const others = files.length > MAX_UNREAD ? `, ${files.length - MAX_UNREAD} more` : '';
+    const rest = unreadWords(unread.filter(({ why }) => !UNCAPTURED.test(why)));
+    const words = `Not captured, so that ${uncaptured.length} checks are missing (-v lists them): ${named}${others}.`;
+    return rest === undefined ? words : `${words} ${rest}`;
+  }
   // One unreadable file may hide several things.
   const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
@@ -251,11 +267,15 @@ function machineWords({ kernel, machine, host }: TriageAnswer): string {
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
-  const time = machine && !kernel?.live ? dumpTime(machine, machine.clock)?.at : host?.taken;
+  const time = machine && !kernel?.live ? dumpTime(machine)?.at : host?.taken;
   const at =
     time === undefined || time === null ? '' : `, ${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
-  const states = { panicked: ', panicked', running: ', running', unknown: ', state unknown' };
+  const states = {
+    panicked: ', panicked',
+    running: kernel?.live ? ', running' : ', no panic',
+    unknown: ', state unknown',
+  };
   const state = machine ? states[machine.panic.state] : '';
   return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}`;
 }
@@ -289,11 +309,15 @@ function presentWords(answer: TriageAnswer): string {
     // Most of the machine is unknown: nothing about it is good news.
     if (hidden !== undefined)
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
-    if (notes !== undefined)
-      return complete || lacksOneProcess(answer) ? `${notes}.` : `${notes}, but not every check could be completed.`;
+    if (notes !== undefined && (complete || lacksOneProcess(answer))) return `${notes}.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
-    return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
+    const missed = new Set(answer.unread?.map(({ check }) => check)).size;
+    const all = `${formatCount(missed)} of ${formatCount(missed + checked.length)} checks could not be completed`;
+    const done = `Completed: ${checkedWords(checked)}.`;
+    return missed > checked.length
+      ? `Incomplete: ${all}. ${notes === undefined ? '' : `${notes}. `}${done}`
+      : `${notes ?? 'No findings'}, but ${missed === 0 ? 'some data could not be read (see the warnings)' : all}. ${done}`;
   }
   if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
@@ -518,10 +542,10 @@ export function briefText(answer: TriageAnswer): string {
   // Many alike must not hide another problem.
   const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
   const more = kinds.slice(MAX_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
-  const { conclusion } = causesOf(findings, causeFacts(answer));
+  const { conclusion, links } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
-    ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
+    ...(conclusion ? [conclusionSentences(conclusion, findings, links).join(' ')].filter(Boolean) : []),
     ...kinds.slice(0, MAX_BRIEF).flatMap(([, each]) => briefKind(each)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');

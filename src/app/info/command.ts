@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
-import { KernelError, readOrNot } from '../../base/errors.js';
+import { KernelError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
+import type { InfoAnswer } from '../../contracts/info.js';
 import type { ListName } from '../../contracts/lists.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
@@ -96,23 +96,18 @@ function list(flag: string, words: string): Option {
 }
 
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
-  if (json) {
-    const { infoJson } = await import('../../answers/info/answer.js');
-    printAnswer(formatJson(infoJson(answer), 2));
-  } else {
-    const { infoText } = await import('../../answers/info/text.js');
-    printText(infoText(answer, terminalWidth()));
-  }
+  if (json) printAnswer(formatJson(answer, 2));
+  else printText((await import('../../answers/info/text.js')).infoText(answer, terminalWidth()));
   if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
 }
 
 async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer> {
-  const [{ describeDump }, { openNativeImage }, { impossibleFigures }] = await Promise.all([
+  const [{ describeDump }, { openNativeImage }, { notedIn }, { describeInfo }] = await Promise.all([
     import('../../kernel/native/image/open.js'),
     import('../../kernel/native/open.js'),
+    import('../../kernel/native/vmcoreinfo.js'),
     import('../../answers/info/answer.js'),
   ]);
-  const dump = describeDump(image);
   const unknowns = new Unknowns();
   const open = (files: Files): NativeKernel | undefined =>
     unknowns.try('kernel, and every figure', () => openNativeImage(image, files));
@@ -124,38 +119,5 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
     // If the dump alone fails as well, the dump is at fault; otherwise one of the given files is.
     if (open({})) throw error;
   }
-  if (!native) return { dump, noted: notedIn(image), missing: unknowns.list() };
-  const kernel = await askKernel(native, unknowns);
-  const missing = [...impossibleFigures(kernel), ...unknowns.list()];
-  return { dump, noted: notedIn(image, native.vmcoreinfo), kernel, missing };
-}
-
-async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
-  const [{ describeMachine }, { fieldsOf }, { limitsOf }, { decodeText }] = await Promise.all([
-    import('../../walk/machine-facts.js'),
-    import('../../walk/machine/fields.js'),
-    import('../../walk/limits.js'),
-    import('../../walk/struct-reader.js'),
-  ]);
-  const { facts, provenance } = native;
-  const fields = fieldsOf(native);
-  unknowns.try('skb, sockets and struct', () => {
-    if (provenance.types.found) native.struct('sk_buff');
-  });
-  const machine = describeMachine(native, fields, unknowns);
-  const banner = readOrNot(() => {
-    const at = provenance.symbols.found ? native.symbol('linux_banner') : undefined;
-    return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);
-  });
-  const limits = unknowns.try('limits of commands', () => (provenance.types.found ? limitsOf(native) : undefined));
-  const types = unknowns.try('types of modules', () => native.moduleTypes);
-  for (const problem of types?.problems ?? []) unknowns.add('types of a module', 'no-types', problem);
-  return {
-    facts,
-    provenance,
-    machine,
-    banner,
-    limits,
-    ...(types === undefined ? {} : { moduleTypes: types.modules.length }),
-  };
+  return describeInfo(describeDump(image), notedIn(image, native?.vmcoreinfo), unknowns, native);
 }

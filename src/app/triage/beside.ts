@@ -112,15 +112,15 @@ export async function writeBeside(
       return answer;
     }
     try {
-      write(`${prefix}.txt`, `${escapeText(message)}\n`);
-      write(`${prefix}.${LAST}`, formatJson(answer, 2));
+      const owner = ownerOf(found.dump);
+      write(`${prefix}.txt`, `${escapeText(message)}\n`, owner);
+      write(`${prefix}.${LAST}`, formatJson(answer, 2), owner);
     } catch (error) {
       if (!(error instanceof OutputError)) throw error;
       onProblem(error.message);
       return answer;
     }
   }
-  giveAway(found, prefix);
   notOlder(`${prefix}.${LAST}`, found.mtime ?? 0);
   if (options.notify !== undefined) {
     const failure = await notified(options.notify, `${prefix}.txt`);
@@ -139,15 +139,23 @@ export function writeAnswers(
   const source = vmcore.map((file) => `${answer.logs ? '' : '--vmcore '}${shellPath(file)}`).join(' ');
   const facts: PageFacts = { source, version: VERSION, made: new Date() };
   const text = triageText(answer, { width: null, source });
-  write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'));
-  write(`${prefix}.html`, `${triageHtml(answer, detail, facts)}\n`);
-  write(`${prefix}.${LAST}`, formatJson(triageJson(answer), 2));
+  const owner = ownerOf(vmcore[0]!);
+  write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'), owner);
+  write(`${prefix}.html`, `${triageHtml(answer, detail, facts)}\n`, owner);
+  try {
+    if (owner) chownSync(`${prefix}.extract`, owner.uid, owner.gid);
+  } catch {
+    // There is none, or it keeps the owner of this process.
+  }
+  write(`${prefix}.${LAST}`, formatJson(triageJson(answer), 2), owner);
 }
 
-function write(path: string, text: string): void {
+function write(path: string, text: string, owner: Owner | undefined): void {
   const file = new OutputFile(path, true);
   try {
     file.write(0, Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
+    // Before it has its name: after a power failure, no run would come back to it.
+    if (owner) file.giveTo(owner);
     file.finish();
   } finally {
     file.discard();
@@ -157,17 +165,11 @@ function write(path: string, text: string): void {
 /** Why a dump has no answer now, and may have one later. */
 const PASSING: readonly string[] = ['cannot-write', 'permission', 'killed', 'exhausted', 'worker-failed'];
 
-/** Gives the answers the owner of the dump, as far as this process may. */
-function giveAway({ dump }: FoundDump, prefix: string): void {
-  const { uid, gid } = statSync(dump, { throwIfNoEntry: false }) ?? {};
-  if (uid === undefined || gid === undefined) return;
-  for (const suffix of ['txt', 'html', 'json', 'extract']) {
-    try {
-      chownSync(`${prefix}.${suffix}`, uid, gid);
-    } catch {
-      // They keep the owner of this process.
-    }
-  }
+type Owner = { readonly uid: number; readonly gid: number };
+
+/** Owner of a dump, who gets its answers as far as this process may give them away. */
+function ownerOf(dump: string): Owner | undefined {
+  return statSync(dump, { throwIfNoEntry: false });
 }
 
 /** Makes an answer newer than a dump of the future, which would be read again until then. */

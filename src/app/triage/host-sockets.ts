@@ -25,8 +25,8 @@ const MAX_FINDINGS = 20;
  * @param all whether other network namespaces can be entered
  */
 export async function hostSockets(host: HostReader, all: boolean): Promise<Finding[]> {
-  // A capture has the descriptors and the sockets of different times.
-  const unlisted = all && host.source.file !== undefined;
+  // One sample of a capture has the descriptors and the sockets of different times.
+  const unlisted = all && (host.source.file !== undefined || host.source.earlier !== undefined);
   let observation: Observation;
   try {
     observation = await observe(host.source, { intervalMs: 0, netns: all ? 'all' : 'own', reader: 'auto', unlisted });

@@ -1,6 +1,6 @@
-import type { NotedFacts } from '../../answers/info/answer.js';
 import { KernelError } from '../../base/errors.js';
 import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
+import type { NotedFacts } from '../../kernel/identity.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { symbolFiles } from '../../kernel/native/provenance.js';
@@ -39,7 +39,7 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
     [
       import('../../kernel/native/open.js'),
       import('../../triage/triage.js'),
-      import('../../answers/info/answer.js'),
+      import('../../kernel/native/vmcoreinfo.js'),
       import('../../answers/triage/line.js'),
     ],
   );

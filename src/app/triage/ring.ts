@@ -1,12 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { StoredError } from '../../answers/growth/stored.js';
-import { dumpTime } from '../../answers/info/answer.js';
 import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sample.js';
 import { HostError } from '../../base/errors.js';
 import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
 import { RING } from '../../capture/read/manifest.js';
-import { ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
+import { isRetained, ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { liveHost } from '../../host/live.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -14,6 +13,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { ranked } from '../../triage/answer.js';
 import { type Finding, found } from '../../triage/finding.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
+import { dumpTime } from '../../walk/machine/clock.js';
 import type { MachineFacts } from '../../walk/machine-facts.js';
 
 /** The ring of kdump-mem-ring.service. */
@@ -60,7 +60,7 @@ export interface RingMoment {
 
 /** The crash of a dump. */
 export function momentOf(machine: MachineFacts): RingMoment {
-  const time = dumpTime(machine, machine.clock);
+  const time = dumpTime(machine);
   return { at: time ? new Date(time.at) : null, host: machine.uts?.nodename };
 }
 
@@ -155,15 +155,11 @@ function boot(all: Recorded, { bootId, notBootId, at }: RingMoment): Recorded | 
   return nearest && ofBoot(all, nearest.bootId);
 }
 
-/** The kernel reclaims these itself. */
-const RECLAIMED = new Set(['page-cache', 'slab-reclaimable', 'swap-cache']);
-
 function growthFindings(own: Recorded, totalBytes: number): Finding[] {
   const { leastBytes, note, warning } = THRESHOLDS['memory-growth'];
   return recordedGrowth(own, WINDOW).flatMap(({ category, beforeBytes, bytes, seconds, endedSeconds, owner }) => {
     const grownBytes = bytes - beforeBytes;
-    const isFree = category.startsWith('free-');
-    if (isFree || RECLAIMED.has(category) || grownBytes < Math.max(leastBytes, note * totalBytes)) return [];
+    if (!isRetained(category) || grownBytes < Math.max(leastBytes, note * totalBytes)) return [];
     const share = totalBytes === 0 ? 0 : grownBytes / totalBytes;
     const isProcess = owner !== null && owner.pid !== null;
     const figures = {
@@ -180,6 +176,7 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       cache: isProcess || owner === null ? null : owner.name,
       owner: owner?.name ?? null,
       ownerBytes: owner === null || owner.isBound ? null : owner.grownBytes,
+      ownerShare: owner?.share ?? null,
       ownerScan: owner?.scan ?? null,
       ...(owner?.isBound ? { boundBytes: owner.bytes } : {}),
     };

@@ -1,11 +1,11 @@
 import { countedMemory } from '../../account/memory/counted.js';
 import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
-import { KdumpMemError } from '../../base/errors.js';
+import { ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import { type HolderScan, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import { type HolderScan, isRetained, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
 import { endAll } from '../../host/child.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
@@ -17,20 +17,20 @@ import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
-import { categoryFacts } from '../../records/categories.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
 import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 import { SampleLoop } from '../kit/screen.js';
 import { categorySample } from './sample.js';
 
 /** Seconds between samples, and at most between lists of holders. */
 const INTERVAL = 5;
 const HOLDERS_EVERY = 60;
-/** Growth of a category that makes a list of holders worthwhile. */
-const GROWN_BYTES = 64 * 2 ** 20;
+/** Growth of a category that makes a list of holders worthwhile: that which triage reports. */
+const { leastBytes: GROWN_BYTES, note: GROWN_SHARE } = THRESHOLDS['memory-growth'];
 /** A scan of holders that took a second is not repeated for twenty. */
 const REST = 20;
 /** Smaller holders are not listed. */
@@ -42,6 +42,7 @@ const PMSG_DEVICE = '/dev/pmsg0';
 /** Records samples of a machine in a ring. */
 export class RingRecorder {
   readonly #ring: Pick<Ring, 'append'>;
+  readonly #onScanFailure: (error: unknown) => void;
   readonly #source: HostSource;
   readonly #pageSize: number;
   #listed: { readonly uptime: number; readonly categories: ReadonlyMap<string, number> } | undefined;
@@ -50,8 +51,10 @@ export class RingRecorder {
   #socketsNotBefore = 0;
   #sockets: Promise<void> | undefined;
 
-  constructor(ring: Pick<Ring, 'append'>, source: HostSource = liveHost) {
+  /** @param onScanFailure receives the error of a scan of sockets, unless the host caused it */
+  constructor(ring: Pick<Ring, 'append'>, onScanFailure: (error: unknown) => void, source: HostSource = liveHost) {
     this.#ring = ring;
+    this.#onScanFailure = onScanFailure;
     this.#source = source;
     this.#pageSize = knownPageSize(source) ?? 4096;
   }
@@ -68,11 +71,12 @@ export class RingRecorder {
     const look = { machine, processes: [], whole: false };
     const sample = { look, ledger, noCategories: null, hidden: false, interval: INTERVAL, lost: 0 };
     this.#ring.append(formatJson(watchSampleJson(sample)));
+    const least = Math.max(GROWN_BYTES, GROWN_SHARE * (machine.total ?? 0));
     const grown = new Set(
       [...ledger.categories]
-        .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= GROWN_BYTES)
+        .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= least)
         .map(([name]) => name)
-        .filter((name) => categoryFacts(name).group !== 'free'),
+        .filter(isRetained),
     );
     const { uptime } = machine;
     const isDue = !this.#listed || uptime - this.#listed.uptime >= HOLDERS_EVERY - INTERVAL / 2;
@@ -82,13 +86,17 @@ export class RingRecorder {
     this.#notBefore = uptime + (REST * (this.#source.now() - begun)) / 1000;
     this.#listed = { uptime, categories: ledger.categories };
     if (!grown.has('unattributed') || this.#sockets || uptime < this.#socketsNotBefore) return;
-    this.#sockets = this.#scanSockets(machine).finally(() => {
-      this.#sockets = undefined;
-    });
+    this.#sockets = this.#scanSockets(machine)
+      .catch(this.#onScanFailure)
+      .finally(() => {
+        this.#sockets = undefined;
+      });
   }
 
   #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
-    const holders = largest(all).map((one) => ({
+    // The smallest are cut where a record is full.
+    const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
+    const holders = bySize.map((one) => ({
       ...one,
       name: one.name.slice(0, MAX_NAME),
       ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
@@ -105,7 +113,7 @@ export class RingRecorder {
     const all: RecordedHolder[] = [];
     const add = (scan: HolderScan, some: () => readonly Found[]) => {
       try {
-        all.push(...some().map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
+        all.push(...largest(some()).map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
         scans.push(scan);
       } catch (error) {
         // Other holders are still known; a list without these names no owner.
@@ -152,28 +160,29 @@ export class RingRecorder {
     return [scans, all];
   }
 
-  /** Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many. */
+  /**
+   * Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many.
+   *
+   * @throws the error of the write, or of a bug
+   */
   async #scanSockets(machine: MachineSample): Promise<void> {
     const begun = this.#source.now();
     try {
       const observation = await observe(this.#source, { intervalMs: 0, netns: this.#netns, reader: 'auto' });
       // Each namespace that cannot be entered costs a process.
       if (observation.losses.closed.length > 0) this.#netns = 'own';
-      const owners = socketMemory(observation).map(
-        (one): RecordedHolder => ({
-          ...NOT_OF_PROCESS,
-          scan: 'sockets',
-          category: 'unattributed',
-          ...socketHolder(one),
-        }),
+      const owners = largest(socketMemory(observation).map(socketHolder)).map(
+        (one): RecordedHolder => ({ began: null, scan: 'sockets', ...one }),
       );
       this.#append(machine, ['sockets'], owners);
-    } catch {
-      // A list without sockets names no owner of them; the next sample reports a disk that fails.
+    } catch (error) {
+      // A list without sockets names no owner of them.
+      if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
+    } finally {
+      const rest = (REST * (this.#source.now() - begun)) / 1000;
+      // Two lists show what grew: one a minute is always possible.
+      this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
     }
-    const rest = (REST * (this.#source.now() - begun)) / 1000;
-    // Two lists show what grew: one a minute is always possible.
-    this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
   }
 }
 
@@ -183,6 +192,7 @@ const NOT_OF_PROCESS = { pid: null, began: null } as const;
 function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
   const owner = { process: comm ?? '?', orphans: 'orphaned', unknown: 'owner unknown' }[kind];
   return {
+    category: 'unattributed' as const,
     key: `sockets ${pid ?? kind}`,
     name: `${owner} (${sockets} ${sockets === 1 ? 'socket' : 'sockets'})`,
     pid,
@@ -198,16 +208,15 @@ function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHol
   return { key: `${key} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
 }
 
-/** The largest holders of each scan and category. */
-function largest(all: readonly RecordedHolder[]): RecordedHolder[] {
+/** The largest holders of each category of a scan. */
+function largest<Holder extends Pick<RecordedHolder, 'category' | 'bytes'>>(all: readonly Holder[]): Holder[] {
   const counts = new Map<string, number>();
   return all
     .filter(({ bytes }) => bytes >= MIN_BYTES)
     .toSorted((a, b) => b.bytes - a.bytes)
-    .filter(({ category, scan }) => {
-      const key = `${scan} ${category}`;
-      const count = (counts.get(key) ?? 0) + 1;
-      counts.set(key, count);
+    .filter(({ category }) => {
+      const count = (counts.get(category) ?? 0) + 1;
+      counts.set(category, count);
       return count <= MAX_HOLDERS;
     });
 }
@@ -224,6 +233,21 @@ function cut(
   }
 }
 
+/** Prints each failure once, until a success. */
+function reporter(what: string) {
+  let last = '';
+  return {
+    failed: (error: unknown) => {
+      const why = error instanceof KdumpMemError ? error.message : String(error);
+      if (why !== last) process.stderr.write(`kdump-mem: ${what}: ${escapeText(why)}\n`);
+      last = why;
+    },
+    succeeded: () => {
+      last = '';
+    },
+  };
+}
+
 /**
  * Records until a signal. A sample that fails is reported once, and the next one is taken.
  *
@@ -233,18 +257,17 @@ function cut(
 export async function recordRing(file: string, seconds = Number.POSITIVE_INFINITY): Promise<void> {
   const unlock = await lockStore(file);
   const ring = Ring.open(file, PMSG_DEVICE);
-  const recorder = new RingRecorder(ring);
-  let last = '';
+  const recorder = new RingRecorder(ring, reporter('scan of sockets failed').failed);
+  const samples = reporter('sample failed');
   const loop = new SampleLoop();
   try {
     await loop.run(INTERVAL, Math.max(1, seconds / INTERVAL), async () => {
       try {
         recorder.sample(new Date());
-        last = '';
+        samples.succeeded();
       } catch (error) {
         if (!(error instanceof Error) || loop.count === 1) throw error;
-        if (error.message !== last) process.stderr.write(`kdump-mem: sample failed: ${escapeText(error.message)}\n`);
-        last = error.message;
+        samples.failed(error);
       }
     });
   } finally {

@@ -85,7 +85,12 @@ export const WAIT_FILES = ['wchan', 'stack'];
 export const THREAD_STATUS = /^(State|Tgid|NSpid|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):/;
 
 /** Captured namespaces of each process. */
-export const NAMESPACES = ['net', 'pid', 'mnt', 'user'] as const;
+export const NAMESPACES = ['net', 'pid', 'mnt', 'user', 'ipc'] as const;
+/** Those of the collector itself, which its files of the host are in. */
+export const OWN_NAMESPACES = ['net', 'mnt', 'ipc'].map((kind) => `/proc/self/ns/${kind}`);
+
+/** Read in each ipc namespace: file `ipc-INODE`. */
+export const SYSV_QUEUES = '/proc/sysvipc/msg';
 
 /** SLUB attributes of each cache, in `slab-attributes`. */
 export const SLAB_ATTRIBUTES = ['object_size', 'reclaim_account', 'order', 'objs_per_slab'];

@@ -1,8 +1,9 @@
 import { HostError, hostOrNull } from '../../base/errors.js';
 import type { HostSource, OnBytes } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
+import { RARE_TABLES } from '../../host/unlisted-sockets.js';
 import type { Pasted } from '../../records/pasted.js';
-import { LAYOUT_VERSION } from './contents.js';
+import { LAYOUT_VERSION, SYSV_QUEUES } from './contents.js';
 import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
@@ -57,6 +58,7 @@ export class CapturedHost implements HostSource {
   /** `capture`: a snapshot of kdump-mem; `sosreport`; `pasted`: outputs of commands in a text. */
   readonly kind: CapturedKind;
   readonly pasted: Pasted | undefined;
+  readonly #captured: CapturedFiles;
 
   /**
    * Missing or damaged parts, in words: no problem may then be ruled out. A capture without a manifest
@@ -72,6 +74,7 @@ export class CapturedHost implements HostSource {
   constructor(captured: CapturedFiles, only?: 'first' | 'last') {
     const damage = [...captured.damage];
     this.damage = damage;
+    this.#captured = captured;
     this.unproved = !captured.has(MANIFEST);
     // A copy of /proc has a file of this name too.
     this.pasted = captured.pasted;
@@ -89,6 +92,7 @@ export class CapturedHost implements HostSource {
     const files = new Map<string, string>();
     for (const name of captured.names())
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
+      else if (/^ipc-\d/.test(name)) files.set(insidePath(name.slice(4), SYSV_QUEUES), captured.get(name) ?? '');
     let auxv = captured.bytes(AUXV.slice(1));
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
     this.capturedAt = Number.isNaN(date.getTime()) ? null : date;
@@ -116,8 +120,13 @@ export class CapturedHost implements HostSource {
     }
     auxv ??= auxvOf(pageSizeOf(captured));
     if (this.#moments.length === 0) throw new HostError('not-a-capture', 'the capture contains no socket sample');
-    const descriptors = new PathLines(captured.bytes('fdinfo') ?? Buffer.alloc(0), FDINFO_LINES);
-    for (const path of descriptors.paths()) files.set(path, descriptors.text(path) ?? '');
+    for (const [name, form] of [
+      ['fdinfo', FDINFO_LINES],
+      ['message-queues', QUEUE_LINES],
+    ] as const) {
+      const lines = new PathLines(captured.bytes(name) ?? Buffer.alloc(0), form);
+      for (const path of lines.paths()) files.set(unescaped(path), lines.text(path) ?? '');
+    }
     this.#netlink = captured.get('netlink');
     this.#files = files;
     this.filesInMemory = captured.get('files-in-memory');
@@ -173,6 +182,11 @@ export class CapturedHost implements HostSource {
     };
   }
 
+  /** The first sample, if this is the last one alone. */
+  get earlier(): HostSource | undefined {
+    return this.samples === 1 && this.#earliest ? new CapturedHost(this.#captured, 'first') : undefined;
+  }
+
   /** Number of samples: 1 or 2. */
   get samples(): number {
     return this.#moments.length;
@@ -189,9 +203,12 @@ export class CapturedHost implements HostSource {
     const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
     if (this.#moment.closed.has(inode))
       throw new HostError('netns-closed', `the network namespace ${netns} could not be entered`);
-    const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
+    const tables = args.indexOf('-A') < 0 ? undefined : args[args.indexOf('-A') + 1];
+    const group = args.includes('-x') ? 'unix' : tables === RARE_TABLES ? 'rare' : tables ? 'others' : 'inet';
     const text = this.#moment.ss.get(`${inode} ${group}`);
     const unknown = group === 'others' ? this.#unknown : [];
+    if (text === undefined && group === 'rare')
+      throw new HostError('unreadable', `tables ${RARE_TABLES} of ss were not captured`);
     if (text === undefined) {
       if (this.kind !== 'capture' && this.#moment.ss.size === 0)
         throw new HostError('not-a-capture', `the ${this.pasted ? 'text' : 'capture'} contains no output of ss`, {
@@ -305,7 +322,7 @@ export class CapturedHost implements HostSource {
   #noteCgroups(): void {
     if (this.#hasCgroups) return;
     this.#hasCgroups = true;
-    for (const path of this.#cgroups.paths()) this.#note(path.replaceAll('\\012', '\n').replaceAll('\\134', '\\'));
+    for (const path of this.#cgroups.paths()) this.#note(unescaped(path));
   }
 
   get #moment(): Moment {
@@ -335,6 +352,15 @@ const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
 /** fdinfo of GPUs and dma-bufs. */
 const FDINFO_LINES: LinesOf = { path: /^(\/proc\/\d{1,10}\/fdinfo\/\d{1,10}):/, head: 64, limit: MAX_PATHS };
 
+/** Mounts of mqueue, and their files. A name may contain anything but a line break: the value begins with a fixed word. */
+const QUEUE_LINES: LinesOf = {
+  path: /^(\/proc\/\d{1,10}\/mountinfo(?=:)|\/.*?(?=:QSIZE:)):/,
+  head: 8192,
+  limit: MAX_PATHS,
+};
+
+const unescaped = (path: string) => path.replaceAll('\\011', '\t').replaceAll('\\012', '\n').replaceAll('\\134', '\\');
+
 const AUXV = '/proc/self/auxv';
 const KMSG = '/dev/kmsg';
 
@@ -360,7 +386,8 @@ function lostSockets(all: readonly Moment[]): string[] {
   const listed = new Set(last.namespaces.values());
   return [...first.ss.keys()].flatMap((key) => {
     const [inode = '', group = ''] = key.split(' ');
-    return last.ss.has(key) || last.closed.has(inode) || !listed.has(inode)
+    // Only the first has the rare tables.
+    return group === 'rare' || last.ss.has(key) || last.closed.has(inode) || !listed.has(inode)
       ? []
       : [`sample 2 has no sockets (${group}) of network namespace ${inode}`];
   });

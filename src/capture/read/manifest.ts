@@ -105,7 +105,7 @@ export const RECORDED =
 
 const WANTED = new RegExp(
   `^(?:${[
-    'version|taken|taken-by|asked|left-out|errors|log|cgroups|files-in-memory|fdinfo|netlink|unknown-tables|manifest|hostname|dmesg',
+    String.raw`version|taken|taken-by|asked|left-out|errors|log|cgroups|files-in-memory|fdinfo|netlink|message-queues|ipc-\d+|unknown-tables|manifest|hostname|dmesg`,
     `(?:sample-\\d/)?proc/(?:${MACHINE_FILES})`,
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/(?:\w+|hugepages/hugepages-\d+kB/\w+)|sys/block/zram\d+/mm_stat`,

@@ -7,7 +7,7 @@ import { type LinesOf, linesOf, PathLines } from './lines.js';
 export interface Moment {
   readonly beganMs: number;
   readonly endedMs: number;
-  /** `NETNS inet unix others` → output of ss. */
+  /** `NETNS inet`, `unix`, `others`, `rare` → output of ss. */
   readonly ss: ReadonlyMap<string, Buffer>;
   readonly files: ReadonlyMap<string, string>;
   /** Files of processes, many in each. */
@@ -57,7 +57,7 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
     const [, inode = '', kind = ''] = /^netns-(\d{1,15})\/([\w/]+)$/.exec(own) ?? [];
     if (kind === 'closed') closed.add(inode);
     else if (kind === 'failed') damage.push(`ss failed in network namespace ${inode} (listing ${text().trim()})`);
-    else if (kind === 'inet' || kind === 'unix' || kind === 'others')
+    else if (kind === 'inet' || kind === 'unix' || kind === 'others' || kind === 'rare')
       ss.set(`${inode} ${kind}`, captured.bytes(name) ?? Buffer.alloc(0));
     else if (kind === 'tcp_max_tw_buckets') files.set(insidePath(inode, `/proc/sys/net/ipv4/${kind}`), text());
     else if (kind.startsWith('net/')) files.set(insidePath(inode, `/proc/${kind}`), text());

@@ -1,4 +1,10 @@
+import { withValues } from '../../base/util.js';
+import { NETLINK_SCRIPTS, SETNS, TIMEOUT_MS } from '../../host/netlink.js';
+import { DEVICE_LINKS } from '../../host/proc/graphics.js';
+import { MAX_ENTERED } from '../../host/proc/interfaces.js';
+import { MAX_NAMESPACES as MAX_QUEUE_NAMESPACES, MAX_QUEUES } from '../../host/proc/message-queues.js';
 import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../host/proc/shared-files.js';
+import { RARE_TABLES } from '../../host/unlisted-sockets.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { COMMAND_LINE_SED } from './command-line.js';
 import {
@@ -14,11 +20,13 @@ import {
   MAX_PROCESS_BYTES,
   NAMESPACES,
   NEVER_TAKEN,
+  OWN_NAMESPACES,
   PROCESS_FILES,
   SAMPLED_FILES,
   SCRIPT_PARTS,
   SECRET_PARTS,
   SLAB_ATTRIBUTES,
+  SYSV_QUEUES,
   THREAD_STATUS,
   TOP_DIRECTORY,
   WAIT_FILES,
@@ -45,6 +53,8 @@ const VALUES: Readonly<Record<string, string | number>> = {
   CGROUP_FILES: CGROUP_FILES.map((name) => `g;s/$/${name}/p`).join('\n'),
   CGROUP_ROOT,
   DETACHED_BYTES,
+  DEVICE_LINKS: DEVICE_LINKS.map((start) => `' -> ${start}'`).join(' '),
+  DEVICE_PATTERN: DEVICE_LINKS.map((start) => start.replaceAll('/', '\\/')).join('\\|'),
   HOST_FILES: list(HOST_FILES),
   HOST_PATTERNS: list(HOST_PATTERNS),
   LARGE_KILOBYTES: LARGE_BYTES / 1024,
@@ -56,22 +66,33 @@ const VALUES: Readonly<Record<string, string | number>> = {
   MAX_CGROUPS,
   MAX_ERRORS,
   MAX_FILES,
+  MAX_ENTERED,
   MAX_NAMESPACES,
   MAX_PROCESS_BYTES,
+  MAX_QUEUE_NAMESPACES,
+  MAX_QUEUES,
   MAX_SECONDS,
   MAX_SHARING,
   MIN_BLOCKS: MIN_BYTES / 512,
   MIN_BYTES,
   NAMESPACE_LINKS: NAMESPACES.map((name) => `/proc/[0-9]*/ns/${name}`).join(' '),
   NAMESPACE_NAMES: NAMESPACES.map((name) => `${name}:\\[`).join('\\|'),
+  NETLINK_PERL: NETLINK_SCRIPTS.perl.trimEnd(),
+  NETLINK_PYTHON: NETLINK_SCRIPTS.python.trimEnd(),
+  NETLINK_SECONDS: TIMEOUT_MS / 1000,
   NEVER_TAKEN: NEVER_TAKEN.join(' '),
   NO_PID,
+  OWN_NAMESPACES: OWN_NAMESPACES.join(' '),
   PARTS: SCRIPT_PARTS.join(' '),
   PART_PATTERN: SCRIPT_PARTS.join(' | '),
   PROCESS_FILES: PROCESS_FILES.map((name) => `$(each ${name})`).join(' '),
+  RARE_TABLES,
   SAMPLED_FILES: SAMPLED_FILES.join(' '),
   SECRET_PARTS: SECRET_PARTS.join(' '),
+  SETNS_ARM64: SETNS.arm64,
+  SETNS_X64: SETNS.x64,
   SLAB_ATTRIBUTES: SLAB_ATTRIBUTES.map((name) => `/sys/kernel/slab/*/${name}`).join(' '),
+  SYSV_QUEUES,
   THREAD_STATUS: THREAD_STATUS.source,
   TOO_MANY_FILES: MAX_FILES + 1,
   TOP_DIRECTORY,
@@ -89,7 +110,4 @@ const VALUES: Readonly<Record<string, string | number>> = {
  * It writes a complete archive or exits with status 3 and one line; 2 for an invalid command line. The
  * last member of the archive, `manifest`, lists all others with the output of cksum; see manifest.ts.
  */
-export const CAPTURE_SCRIPT = SCRIPT.replaceAll(/__([A-Z]+(?:_[A-Z]+)*)__/g, (_, name: string) => {
-  if (VALUES[name] === undefined) throw new Error(`snapshot.sh: ${name} has no value`);
-  return String(VALUES[name]);
-});
+export const CAPTURE_SCRIPT = withValues(SCRIPT, VALUES);

@@ -4,6 +4,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { findNamespaces } from '../../host/namespaces.js';
 import { isCgroupFile } from '../../host/proc/cgroup-counters.js';
 import { MAX_ENTERED } from '../../host/proc/interfaces.js';
+import { eachNamespace, MAX_MS, mountedQueues } from '../../host/proc/message-queues.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
 import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { CommandLineMask } from '../read/command-line.js';
@@ -17,6 +18,7 @@ import {
   MAX_CGROUPS,
   SAMPLED_FILES,
   SLAB_ATTRIBUTES,
+  SYSV_QUEUES,
   WITH_ARGUMENTS,
 } from '../read/contents.js';
 import { RING } from '../read/manifest.js';
@@ -96,10 +98,44 @@ export function recordNetlink({ source, archive, failures }: Work): void {
   try {
     const namespaces = findNamespaces(source, 'all').slice(0, MAX_ENTERED);
     const text = source.netlink(namespaces.map(({ own, path }) => (own ? '-' : path)));
-    if (text !== null) archive.add('netlink', Buffer.from(text, 'latin1'));
+    const places = namespaces.map(({ inode }, place) => `netns ${place} ${inode}\n`).join('');
+    if (text !== null) archive.add('netlink', Buffer.from(places + text, 'latin1'));
   } catch (error) {
     failures.note('netlink', error, true);
   }
+}
+
+/**
+ * Records the queues of System V in other ipc namespaces, and those of POSIX where mqueue is mounted, in lines `PATH:LINE`. Names
+ * of the latter are paths.
+ */
+export function recordMessageQueues({ source, archive, failures, anonymizer }: Work): void {
+  const until = source.now() + MAX_MS;
+  const onMissing = (why: string) => failures.add('message-queues', 'unreadable', why);
+  eachNamespace(source, 'ipc', until, onMissing, (_, path, link) => {
+    const name = link.replace(/^ipc:\[(\d{1,15})\]$/, 'ipc-$1');
+    try {
+      archive.add(name, Buffer.from(source.readTextIn(path, SYSV_QUEUES)));
+    } catch (error) {
+      // Its last process exited.
+      if (!isHostError(error, 'gone')) failures.note(name, error, true);
+    }
+  });
+  if (anonymizer) return;
+  const member = archive.member('message-queues');
+  const devices = new Set<string>();
+  const add = (pid: string) => {
+    const folder = `/proc/${pid}/mountinfo`;
+    const before = devices.size;
+    for (const { path, text } of mountedQueues(source, pid, devices))
+      member.write(`${utf8(octal(path))}:${text.trimEnd()}\n`);
+    if (devices.size > before && pid !== 'self')
+      for (const line of linesOf(source.read(folder, MAX_BYTES).bytes.toString('latin1')))
+        if (line.includes(' - mqueue ')) member.write(`${folder}:${line}\n`);
+  };
+  add('self');
+  eachNamespace(source, 'mnt', until, onMissing, add);
+  member.end();
 }
 
 /** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
@@ -153,10 +189,15 @@ export async function recordCgroups(work: Work): Promise<void> {
     for (const file of CGROUP_FILES) {
       if (!names.has(file)) continue;
       for (const line of linesOf(textOf(work, `${folder}/${file}`)))
-        member.write(`${Buffer.from(octal(`${shown}/${file}`), 'utf8').toString('latin1')}:${line}\n`);
+        member.write(`${utf8(octal(`${shown}/${file}`))}:${line}\n`);
     }
   }
   member.end();
+}
+
+/** Text as the bytes of UTF-8, one a character. */
+function utf8(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function textOf({ source, failures }: Work, path: string): string {

@@ -1,8 +1,15 @@
 import { isHostError } from '../../base/errors.js';
-import { DEVICE_LINK } from '../../host/proc/graphics.js';
+import { isDeviceLink } from '../../host/proc/graphics.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
 import { LARGE_BYTES } from '../../records/pss.js';
-import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS, WAIT_FILES } from '../read/contents.js';
+import {
+  MAX_PROCESS_BYTES,
+  NAMESPACES,
+  OWN_NAMESPACES,
+  PROCESS_FILES,
+  THREAD_STATUS,
+  WAIT_FILES,
+} from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -112,7 +119,7 @@ function linesIn({ source, failures }: Work, path: string): string[] | null {
 /** Records the namespaces of each process in the format of `ls -l`. */
 export async function recordNamespaces(work: Work, at: string, pids: readonly string[]): Promise<void> {
   const member = work.archive.member(`${at}namespaces`);
-  const paths = ['/proc/self/ns/net', ...pids.flatMap((pid) => NAMESPACES.map((kind) => `/proc/${pid}/ns/${kind}`))];
+  const paths = [...OWN_NAMESPACES, ...pids.flatMap((pid) => NAMESPACES.map((kind) => `/proc/${pid}/ns/${kind}`))];
   for (const path of paths) {
     await work.deadline.breathe();
     try {
@@ -160,7 +167,7 @@ export async function recordDescriptors(
         if (target?.startsWith('socket:[') || target?.startsWith('pipe:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
-        if (target !== undefined && DEVICE_LINK.test(target)) devices.push(`/proc/${pid}/fdinfo/${name}`);
+        if (target !== undefined && isDeviceLink(target)) devices.push(`/proc/${pid}/fdinfo/${name}`);
         await deadline.breathe();
       }
       member.write(text);

@@ -22,6 +22,7 @@ import {
   recordFilesInMemory,
   recordHostFiles,
   recordLog,
+  recordMessageQueues,
   recordNetlink,
   recordRing,
   recordSlabAttributes,
@@ -105,6 +106,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
     recordDevices(work, second.devices);
     // Names of interfaces are in it.
     if (!options.anonymize) recordNetlink(work);
+    recordMessageQueues(work);
     await recordFilesInMemory(work, second.openFiles);
     await recordMemory(work, 'sample-2/', second, options.pss ?? 'small');
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);

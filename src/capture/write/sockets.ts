@@ -3,6 +3,7 @@ import { isHeading, LineCutter } from '../../host/lines.js';
 import { findNamespaces, type Namespace } from '../../host/namespaces.js';
 import { readNetTable } from '../../host/proc/net-tables.js';
 import { ALL_GROUPS, ssCalls } from '../../host/ss/read.js';
+import { RARE } from '../../host/unlisted-sockets.js';
 import { LEFT_OUT_NAME } from '../read/contents.js';
 import { WithoutKeys } from './ss-keys.js';
 import type { Work } from './work.js';
@@ -35,6 +36,7 @@ export async function recordSockets(work: Work, at: string): Promise<SocketsCapt
     const coverage = await recordSs(work, here, path, unknown);
     if (coverage === 'closed') closed++;
     if (coverage === 'gone') continue;
+    if (at === 'sample-1/' && (coverage === 'all' || coverage === 'some')) await recordRare(work, here, path);
     recordTables(work, here, namespace, coverage);
   }
   return { namespaces: namespaces.length, closed, unknown };
@@ -81,6 +83,24 @@ async function recordSs(work: Work, here: string, netns: string | null, unknown:
   }
   if (lost.length > 0) archive.add(`${here}failed`, `${lost.join(' ')}\n`);
   return lost.includes('inet') ? 'some' : 'all';
+}
+
+/** Records tables that only the search for unlisted sockets needs: in one sample. */
+async function recordRare(
+  { source, archive, failures, anonymizer }: Work,
+  here: string,
+  netns: string | null,
+): Promise<void> {
+  const member = archive.member(`${here}rare`);
+  const lines = anonymizer?.ssRows((text) => member.write(text));
+  try {
+    await source.ss(RARE, netns, (bytes) => (lines ? lines.push(bytes) : member.write(bytes)));
+    lines?.end();
+  } catch (error) {
+    // An ss without one of them lists none: their sockets are not listed there either.
+    if (!isHostError(error, 'gone', 'ss-failed')) return failures.note(`${here}rare`, error);
+  }
+  member.end();
 }
 
 function recordTables(work: Work, here: string, namespace: Namespace, coverage: SsCoverage): void {

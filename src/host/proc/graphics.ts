@@ -2,6 +2,7 @@ import { hostOrNull, isHostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { DRM_IN_TTM, type NamedMemory, type NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 
 /** Classes of devices whose drivers make dma-bufs; without any, no descriptor is read. */
@@ -15,8 +16,9 @@ const CLASSES = [
 const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
-/** Links of descriptors whose fdinfo reports buffers. */
-export const DEVICE_LINK = /^(?:\/dev\/(?:dri|accel)\/|\/dmabuf:)/;
+/** Links of descriptors whose fdinfo reports buffers begin with these. */
+export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:'] as const;
+export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start) => link.startsWith(start));
 
 /** Time limit in milliseconds for descriptors, about that for a million. */
 const MAX_MS = 1000;
@@ -100,11 +102,11 @@ function readAll(source: HostSource, onInfo: (pid: number, key: string, text: st
   for (const name of listedPids(source)) {
     const [folder, pid] = [`/proc/${name}`, Number(name)];
     try {
-      for (const fd of source.list(`${folder}/${source.file ? 'fd' : 'fdinfo'}`)) {
+      const captured = () => source.list(`${folder}/fdinfo`).map((fd) => ({ fd, link: '/dmabuf:' }));
+      for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
-        const link = source.file ? hostOrNull(() => source.readLink(`${folder}/fd/${fd}`)) : '/dmabuf:';
-        if (link === null || !DEVICE_LINK.test(link)) continue;
+        if (!isDeviceLink(link)) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text);
       }

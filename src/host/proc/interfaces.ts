@@ -2,7 +2,7 @@ import { HostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
-import { findNamespaces } from '../namespaces.js';
+import { findNamespaces, type Namespace } from '../namespaces.js';
 
 /** Maximum number of network namespaces that are entered. */
 export const MAX_ENTERED = 256;
@@ -44,13 +44,14 @@ const SKB_BYTES = 256 + 320;
  */
 export function readInterfaces(source: HostSource, uptime: number | null, notRead: NotRead[]): NamedMemory[] {
   if (!source.netlink) return [];
-  const namespaces = source.file ? findNamespaces(source, 'all') : [];
-  const entered = namespaces.slice(0, MAX_ENTERED);
-  const text = source.netlink(entered.map(({ own, path }) => (own ? '-' : path)));
+  const namespaces = findNamespaces(source, 'all');
+  const requested = namespaces.slice(0, MAX_ENTERED);
+  const text = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
   if (text === null) return [];
+  const entered = source.file ? requested : capturedPlaces(text, namespaces);
   const lines = linesOf(text);
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
-  const left = namespaces.length - entered.length;
+  const left = source.file ? namespaces.length - entered.length : 0;
   if (closed + left > 0)
     notRead.push({ kind: 'page-pools', code: 'denied', why: `${closed + left} network namespaces were not entered` });
   const links = new Map(
@@ -66,6 +67,14 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
     return `${name} of netns ${namespace?.name ?? namespace?.inode ?? place}`;
   };
   return [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)];
+}
+
+/** A snapshot has a line `netns PLACE INODE` for each. */
+function capturedPlaces(text: string, namespaces: readonly Namespace[]): (Namespace | undefined)[] {
+  const places: (Namespace | undefined)[] = [];
+  for (const [, place, inode] of text.matchAll(/^netns (\d{1,3}) (\d{1,15})$/gm))
+    places[Number(place)] = namespaces.find((one) => one.inode === Number(inode));
+  return places;
 }
 
 type NameOf = (place: number, index: number) => string;

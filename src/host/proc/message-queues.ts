@@ -1,7 +1,8 @@
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { listedPids } from './process.js';
-import { attempted, type Mounts, mountsOf } from './shared-files.js';
+import { descriptors } from './descriptor-tables.js';
+import { listedPids, optionalText } from './process.js';
+import { attempted, deviceNumber, isLocalMount, mountsOf, visibleMounts } from './shared-files.js';
 
 /** A message queue with unread messages: System V, or POSIX in a mount of mqueue. */
 export interface MessageQueue {
@@ -25,50 +26,75 @@ export interface MessageQueue {
 }
 
 /** Maximum number of namespaces that are entered, each by a process, and of queues. */
-const MAX_NAMESPACES = 64;
-const MAX_QUEUES = 65_536;
+export const MAX_NAMESPACES = 64;
+export const MAX_QUEUES = 65_536;
 /** Time limit in milliseconds. */
-const MAX_MS = 1000;
+export const MAX_MS = 1000;
 
 /**
- * System V queues of all ipc namespaces, and POSIX queues where mqueue is mounted. The kernel shows the queues of the
- * ipc namespace of the process that reads /proc/sysvipc/msg, so that others are entered.
+ * System V queues of all ipc namespaces, and POSIX queues where mqueue is mounted, or a process has them open. The kernel
+ * shows the queues of the ipc namespace of the process that reads /proc/sysvipc/msg, so that others are entered.
  *
  * @param onMissing called with each reason why queues may be missing
  * @param everywhere also other namespaces
  */
 export function messageQueues(host: HostSource, onMissing: (why: string) => void, everywhere: boolean): MessageQueue[] {
-  const devices = new Set<string>();
   const queues = sysvOf(host, () => host.readText('/proc/sysvipc/msg'), onMissing);
-  if (host.file) queues.push(...posixOf(host, 'self', devices, onMissing));
-  if (!everywhere || !host.file) return queues;
+  const devices = new Set<string>();
+  const addPosix = (pid: string, inside?: number) => {
+    for (const { name, text } of mountedQueues(host, pid, devices))
+      queues.push(...posixOf(name, text, inside, onMissing));
+  };
+  addPosix('self');
+  if (!everywhere) return queues;
   const until = host.now() + MAX_MS;
-  const seen = new Set(['ipc', 'mnt'].map((kind) => attempted(() => host.readLink(`/proc/self/ns/${kind}`))));
+  const ipc = eachNamespace(host, 'ipc', until, onMissing, (pid, path) => {
+    const found = sysvOf(host, () => host.readTextIn(path, '/proc/sysvipc/msg'), onMissing);
+    queues.push(...found.map((one) => ({ ...one, inside: Number(pid) })));
+  });
+  eachNamespace(host, 'mnt', until, onMissing, (pid) => addPosix(pid, Number(pid)));
+  // Each mounted one is one of those.
+  if (host.file && devices.size < ipc) {
+    const opened = openQueues(host, until);
+    for (const { name, text, pid } of opened) queues.push(...posixOf(name, text, pid, onMissing));
+    const others = leastQueues(host) - ipc - queues.filter(({ kind }) => kind === 'posix').length;
+    if (others > 0) onMissing(`at least ${others} POSIX message queues: mqueue is not mounted in their ipc namespace`);
+  }
+  return queues;
+}
+
+/**
+ * Calls back for a process of each other namespace of a kind, and of each mount namespace.
+ *
+ * @returns the number of namespaces, with our own
+ */
+export function eachNamespace(
+  host: HostSource,
+  kind: 'ipc' | 'mnt',
+  until: number,
+  onMissing: (why: string) => void,
+  onNamespace: (pid: string, path: string, link: string) => void,
+): number {
+  const seen = new Set([attempted(() => host.readLink(`/proc/self/ns/${kind}`))]);
   let [denied, left] = [0, 0];
   for (const pid of attempted(() => listedPids(host)) ?? [])
-    for (const kind of ['ipc', 'mnt'] as const) {
+    try {
       const path = `/proc/${pid}/ns/${kind}`;
-      try {
-        const link = host.readLink(path);
-        if (seen.has(link)) continue;
-        if (seen.size > 2 * MAX_NAMESPACES || host.now() > until) {
-          left++;
-          continue;
-        }
-        seen.add(link);
-        const found =
-          kind === 'ipc'
-            ? sysvOf(host, () => host.readTextIn(path, '/proc/sysvipc/msg'), onMissing)
-            : posixOf(host, pid, devices, onMissing);
-        queues.push(...found.map((one) => ({ ...one, inside: Number(pid) })));
-      } catch (error) {
-        if (!isHostError(error)) throw error;
-        if (error.code === 'denied') denied++;
+      const link = host.readLink(path);
+      if (seen.has(link)) continue;
+      if (seen.size > MAX_NAMESPACES || host.now() > until) {
+        left++;
+        continue;
       }
+      seen.add(link);
+      onNamespace(pid, path, link);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied') denied++;
     }
-  if (denied > 0) onMissing(`namespaces of ${denied} processes: permission denied`);
-  if (left > 0) onMissing(`only ${seen.size} namespaces were read in ${MAX_MS / 1000} s`);
-  return queues;
+  if (denied > 0) onMissing(`${kind} namespaces of ${denied} process${denied === 1 ? '' : 'es'}: permission denied`);
+  if (left > 0) onMissing(`only ${seen.size} ${kind} namespaces were read in ${MAX_MS / 1000} s`);
+  return seen.size;
 }
 
 /**
@@ -112,37 +138,92 @@ function sysvOf(host: HostSource, read: () => string, onMissing: (why: string) =
   return queues;
 }
 
-/** Files of a mounted mqueue contain `QSIZE:BYTES …` (mqueue_read_file, ipc/mqueue.c). */
-function posixOf(
-  host: HostSource,
-  pid: string,
-  devices: Set<string>,
-  onMissing: (why: string) => void,
-): MessageQueue[] {
-  const mounts: Mounts = mountsOf(host, pid);
-  const queues: MessageQueue[] = [];
-  for (const { type, point, device } of mounts.values()) {
+/** A file of mqueue. Its name is untrusted. */
+interface QueueFile {
+  readonly name: string;
+  /** Path by which it was read. */
+  readonly path: string;
+  /** Empty: it is not readable. */
+  readonly text: string;
+}
+
+/** Files of the mounts of mqueue that a process sees, but for those of `devices`, which it extends. */
+export function* mountedQueues(host: HostSource, pid: string, devices: Set<string>): Generator<QueueFile> {
+  const isOwn = pid === 'self';
+  const visible = visibleMounts(mountsOf(host, pid));
+  for (const mount of visible.values()) {
+    const { type, point, device } = mount;
     // An ipc namespace has one, which many mount namespaces may have.
-    if (type !== 'mqueue' || devices.has(device)) continue;
+    if (type !== 'mqueue' || devices.has(device) || !isLocalMount(mount, visible, isOwn)) continue;
+    const folder = isOwn ? point : `/proc/${pid}/root${point}`;
+    // Where a mount is covered, its path leads elsewhere: perhaps to a file that blocks.
+    if (host.file && deviceNumber(attempted(() => host.file?.(folder))?.device ?? 0) !== device) continue;
     devices.add(device);
-    const folder = pid === 'self' ? point : `/proc/${pid}/root${point}`;
     for (const name of (attempted(() => host.list(folder)) ?? []).slice(0, MAX_QUEUES)) {
-      const text = attempted(() => host.readText(`${folder}/${name}`)) ?? '';
-      const [, size] = /^QSIZE:(\d{1,15}) /.exec(text) ?? [];
-      if (size === undefined) onMissing('a POSIX message queue is not readable');
-      else if (Number(size) > 0)
-        queues.push({
-          kind: 'posix',
-          name: `${point === '/' ? '' : point}/${name}`,
-          bytes: Number(size),
-          messages: null,
-          uid: null,
-          sender: null,
-          receiver: null,
-          sentAt: null,
-          receivedAt: null,
-        });
+      const path = `${folder}/${name}`;
+      yield { name: `${point === '/' ? '' : point}/${name}`, path, text: optionalText(host, path) };
     }
   }
-  return queues;
+}
+
+/** Size of such a file (FILENT_SIZE, ipc/mqueue.c). */
+const FILE_BYTES = 80;
+
+/**
+ * Queues that processes have open, where mqueue is not mounted. Only a file on a device that none of the process's mounts has
+ * is read: it is in a mount of the kernel's own, so that the read neither blocks nor changes an access time.
+ */
+function openQueues(host: HostSource, until: number): (QueueFile & { readonly pid: number })[] {
+  const found = new Map<string, QueueFile & { readonly pid: number }>();
+  for (const pid of attempted(() => listedPids(host)) ?? []) {
+    if (host.now() > until || found.size >= MAX_QUEUES) break;
+    let devices: ReadonlySet<string> | undefined;
+    for (const { fd, link } of attempted(() => [...descriptors(host, `/proc/${pid}/fd`)]) ?? []) {
+      if (!/^\/[^/:]{1,255}$/.test(link)) continue;
+      const path = `/proc/${pid}/fd/${fd}`;
+      const facts = attempted(() => host.file?.(path));
+      const device = deviceNumber(facts?.device ?? 0);
+      if (!facts?.isFile || facts.bytes > 0 || attempted(() => host.size(path)) !== FILE_BYTES) continue;
+      devices ??= new Set([...mountsOf(host, pid).values()].map(({ device }) => device));
+      if (!device.startsWith('0:') || devices.has(device)) continue;
+      const text = optionalText(host, path);
+      const key = `${device} ${facts.inode}`;
+      if (text.startsWith('QSIZE:') && !found.has(key)) found.set(key, { name: link, path, text, pid: Number(pid) });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Least number of inodes of mqueue, with one root for each ipc namespace: the free objects of a CPU's slab count as used. */
+function leastQueues(host: HostSource): number {
+  const [, used, perSlab] =
+    /^mqueue_inode_cache +(\d{1,12}) +\d+ +\d+ +(\d{1,6}) /m.exec(optionalText(host, '/proc/slabinfo')) ?? [];
+  const cpus = optionalText(host, '/proc/stat').match(/^cpu\d+ /gm)?.length ?? 1;
+  return Number(used ?? 0) - Number(perSlab ?? 0) * cpus;
+}
+
+/** `QSIZE:BYTES …` (mqueue_read_file, ipc/mqueue.c). Empty: it has no messages. */
+function posixOf(
+  name: string,
+  text: string,
+  inside: number | undefined,
+  onMissing: (why: string) => void,
+): MessageQueue[] {
+  const [, size] = /^QSIZE:(\d{1,15}) /.exec(text) ?? [];
+  if (size === undefined) onMissing('a POSIX message queue is not readable');
+  if (!Number(size)) return [];
+  return [
+    {
+      kind: 'posix',
+      name,
+      bytes: Number(size),
+      messages: null,
+      uid: null,
+      sender: null,
+      receiver: null,
+      sentAt: null,
+      receivedAt: null,
+      ...(inside === undefined ? {} : { inside }),
+    },
+  ];
 }

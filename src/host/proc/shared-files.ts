@@ -100,20 +100,29 @@ function isBetter(one: Tmpfs, other: Tmpfs): boolean {
   return rank(one) < rank(other);
 }
 
+/** Mounts by their place: a later one covers an earlier one. */
+export function visibleMounts(mounts: Mounts): ReadonlyMap<string, Mount> {
+  return new Map([...mounts.values()].map((mount) => [mount.point, mount]));
+}
+
+/** Whether the path to a mount leads through no other machine or process, which might block. */
+export function isLocalMount(mount: Mount, visible: ReadonlyMap<string, Mount>, isOwn: boolean): boolean {
+  return [...visible.values()].every(({ type, point }) => {
+    if (point === mount.point || !mount.point.startsWith(point === '/' ? point : `${point}/`)) return true;
+    // Programs of this machine are on its own root.
+    return LOCAL.has(type) || (isOwn && point === '/');
+  });
+}
+
 /** Mounted tmpfs of one mount namespace, by device. @param onForeign called if the path leads through another machine or process */
 function addTmpfs(found: Map<string, Tmpfs>, mounts: Mounts, inside: number | undefined, onForeign: () => void): void {
-  // A later mount covers an earlier one at the same place.
-  const top = new Map([...mounts.values()].map((mount) => [mount.point, mount]));
+  const top = visibleMounts(mounts);
   const prefix = inside === undefined ? '' : `/proc/${inside}/root`;
   const inner = new Set([...top.keys()].map((point) => `${prefix}${point}`));
   for (const mount of top.values()) {
     if (!mount.isTmpfs) continue;
-    const isOnPath = ({ point }: Mount) => mount.point.startsWith(point === '/' ? point : `${point}/`);
-    // Programs of this machine are on its own root.
-    const above = [...top.values()].filter((one) => one !== mount && isOnPath(one));
-    const isSafe = above.every(({ type, point }) => LOCAL.has(type) || (inside === undefined && point === '/'));
     const known = found.get(mount.device);
-    if (!isSafe) {
+    if (!isLocalMount(mount, top, inside === undefined)) {
       if (!known) onForeign();
       continue;
     }

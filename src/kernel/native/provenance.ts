@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError, type KernelErrorCode, type ReadErrorCode } from '../../base/errors.js';
+import type { TypesVerified } from '../../contracts/info.js';
+import type { NotedFacts } from '../identity.js';
 import type { KernelDoubt } from '../kernel.js';
-import type { SymbolFile, TypesVerified } from '../layout.js';
+import type { SymbolFile } from '../layout.js';
 import type { Btf } from './btf/btf.js';
 import { ElfFile } from './elf-file.js';
 import type { ListedSymbols } from './symbols.js';
@@ -61,12 +63,6 @@ export interface TypesFile {
   readonly symbols?: (kernelOffset: bigint) => ListedSymbols | undefined;
 }
 
-/** Identity of a kernel before its memory is interpreted. Hostile. */
-interface KernelIdentity {
-  readonly buildId?: string;
-  readonly release?: string;
-}
-
 /** Paths of files by build id, as debuginfod, GNU tools and users store them. */
 const BY_ID: Readonly<Record<SymbolFile['as'], (id: string) => readonly string[]>> = {
   vmlinux: (id) => [
@@ -98,7 +94,7 @@ const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonl
  * Searches a folder for files that a dump lacks, the most reliable match first. A vmlinux with a
  * different build id is skipped, wherever it is.
  */
-export function symbolFiles(folder: string, { buildId, release }: KernelIdentity, as: SymbolFile['as']): SymbolFile[] {
+export function symbolFiles(folder: string, { buildId, release }: NotedFacts, as: SymbolFile['as']): SymbolFile[] {
   const existing = (places: readonly string[]) => places.map((place) => join(folder, place)).filter(isFile);
   const byId = buildId !== undefined && /^[0-9a-f]{8,}$/.test(buildId) ? existing(BY_ID[as](buildId)) : [];
   // Rejects paths: `..` would leave the folder.

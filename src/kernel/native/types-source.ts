@@ -1,7 +1,7 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { TypesVerified } from '../../contracts/info.js';
 import { bytesOf, textOf } from '../bytes.js';
-import type { TypesVerified } from '../layout.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';

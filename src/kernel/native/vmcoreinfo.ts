@@ -1,5 +1,6 @@
 import { readOrNot } from '../../base/errors.js';
 import type { ByteWindow } from '../bytes.js';
+import type { NotedFacts } from '../identity.js';
 import type { MemoryImage } from './image/image.js';
 
 /** The note is a page of text; arm64's pages have up to 64 KiB. Later text is ignored. */
@@ -8,6 +9,12 @@ const MAX_LINES = 4096;
 
 /** Variables for which SYMBOL() contains the value, not the address. */
 export const NOT_ADDRESSES: ReadonlySet<string> = new Set(['mem_section', 'vmemmap']);
+
+/** @param found VMCOREINFO found in memory, if the image contains none */
+export function notedIn({ vmcoreinfo: text, facts }: MemoryImage, found?: Vmcoreinfo): NotedFacts {
+  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
+  return { release: info?.release ?? facts.release, buildId: info?.buildId, crashTime: info?.crashTime };
+}
 
 const DECIMAL = /^-?\d{1,20}$/;
 const HEX = /^(?:0x)?[0-9a-f]{1,16}$/i;

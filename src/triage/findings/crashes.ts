@@ -84,9 +84,12 @@ function oopsWords(of: Oops, title?: string): Words {
     return [`Rust panic at ${text(of.place)}: ${text(title?.replace(/ in \w+$/, ''))}.`, ...running(of)];
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
+  // Kernels print a null address as "(null)".
+  const [isNull = ''] = /NULL pointer dereference/.exec(title ?? '') ?? [];
+  const kind = said(of, 'trap', 'place', 'kind', 'error') || isNull;
   const what =
     of.address == null
-      ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.`
+      ? `Kernel oops${where}${kind === '' ? '' : `: ${kind}`}.`
       : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
   return [what, ...running(of)];
 }

@@ -22,6 +22,20 @@ type Growth = Amount &
   Of<'grownBytes' | 'beforeBytes' | 'seconds' | 'ownerBytes'> &
   Partial<Of<'file', string> & Of<'fileBytes' | 'pipes' | 'mostBytes' | 'processes'>>;
 
+/** What a limit counts. */
+const LIMITED: readonly (readonly [limit: RegExp, counted: string])[] = [
+  [/^RLIMIT_NOFILE$/, 'file descriptors '],
+  [/^tcp_max_orphans$/, 'orphaned TCP sockets '],
+  [/^(?:threads-max|pid_max)$/, 'threads '],
+  [/^pids\.max /, 'tasks '],
+  [/^file-max$/, 'open files '],
+  [/^nf_conntrack_max$/, 'tracked connections '],
+  [/^(?:tcp|udp)_mem$/, 'pages of socket memory '],
+  [/^max_user_instances /, 'inotify instances '],
+  [/^max_user_watches /, 'inotify watches '],
+];
+const limited = (limit: unknown): string => LIMITED.find(([name]) => name.test(String(limit)))?.[1] ?? '';
+
 /** The process that has most of some buffers open. */
 const openedWords = (of: OfProcess & Of<'processBytes'>): string[] =>
   of.pid == null ? [] : [`Most is open in ${process(of)}: ${size(of.processBytes)}.`];
@@ -209,7 +223,10 @@ export const MACHINE = {
         Of<'limit', string> &
         Partial<OfProcess & Of<'mostPid'> & Of<'mostComm', string>>,
     ) => [
-      `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+      `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${limited(of.limit)}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+      ...(of.limit === 'tcp_max_orphans' && Number(of.used) > Number(of.most)
+        ? ['A process closed each before the peer acknowledged all data. The kernel resets further ones.']
+        : []),
       ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),
     ],
     means:
@@ -425,7 +442,7 @@ export const MACHINE = {
   'recorded-growth': {
     words: (
       of: Growth &
-        Of<'endedSeconds' | 'perMinuteBytes'> &
+        Of<'endedSeconds' | 'perMinuteBytes' | 'ownerShare'> &
         Partial<Of<'owner' | 'ownerScan', string> & Of<'boundBytes'>>,
     ) => [
       `Memory growth before the last sample: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, about ${size(of.perMinuteBytes)} a minute${of.endedSeconds === 0 ? '' : `, until ${text(of.endedSeconds)} s before it`}.`,
@@ -433,7 +450,7 @@ export const MACHINE = {
         ? ['The recorder knows no owner of a quarter of it.']
         : of.boundBytes == null
           ? [
-              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${of.ownerScan === 'sockets' ? 'about ' : ''}${size(of.ownerBytes)}.`,
+              `Largest growth: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, ${of.ownerScan === 'sockets' ? 'about ' : ''}${size(of.ownerBytes)}${of.ownerShare == null ? '' : ` (${percent(of.ownerShare)} of the growth between two lists of owners)`}.`,
             ]
           : [
               `Possible owner: ${of.pid == null ? text(of.owner) : process({ pid: of.pid, comm: of.owner })}, which held ${of.ownerScan === 'pipes' ? 'up to ' : ''}${size(of.boundBytes)}.`,
@@ -442,7 +459,7 @@ export const MACHINE = {
     means:
       'The recorder (kdump-mem watch --ring) sampled memory every 5 seconds. In the ten minutes before its last sample of that boot, a category of memory that the kernel cannot reclaim grew by at least 64 MiB and 1 % of memory. From 5 % on it is a warning; anonymous and shared memory and page tables count, since the machine ended or was short of memory.',
     known:
-      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache, file in memory or sockets of a process that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by 64 MiB. Files, pipes and sockets are listed only then: if that was once, their growth is unknown, and they are possible owners.',
+      'The largest rise of each category within the time, by counters of /proc and the uptime. The owner is the process, slab cache, file in memory or sockets of a process that grew most between the lists at both ends of the rise; it has at least a quarter of the growth. Lists are made each minute, and whenever a category grew by as much. Files, pipes and sockets are listed only then: if that was once, their growth is unknown, and they are possible owners.',
     next: 'Compare the owner with the OOM report or the dump. If the growth is normal, it only shows what changed last.',
     deeper: 'kdump-mem watch --ring',
   },
@@ -514,7 +531,7 @@ const wholeWords = ({ counter }: Slab): string =>
 
 function cachesWords(of: Slab): string {
   return of.caches == null
-    ? 'The largest caches are unknown.'
+    ? 'The largest caches are unknown (as root: slabtop -o -s c).'
     : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
 }
 

@@ -51,7 +51,10 @@ const isAboveMin = ({ freeBytes, minBytes, lowBytes }: Zone): boolean =>
 
 const belowWords = (of: Zone): string => {
   const [name, watermark] = isAboveMin(of) ? ['low', of.lowBytes] : ['min', of.minBytes];
-  return `${size(of.freeBytes) === size(watermark) ? 'just below' : 'below'} its ${name} watermark (${size(watermark)})`;
+  const isEqual = size(of.freeBytes) === size(watermark);
+  return isEqual
+    ? `${size(Number(watermark) - Number(of.freeBytes))} below its ${name} watermark`
+    : `below its ${name} watermark (${size(watermark)})`;
 };
 
 export const MEMORY = {
@@ -63,7 +66,7 @@ export const MEMORY = {
             `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} is in use without a known owner${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
             of.balloon == null
               ? 'No process, file or slab cache has it. Possible owners, which /proc does not show: a balloon of the hypervisor (on its host, compare the guest’s memory with its maximum, for example with virsh dommemstat), unread sockets (skcheck), a driver.'
-              : 'Compare the memory that the hypervisor gives to this guest with MemTotal.',
+              : 'Compare the memory that the hypervisor gives to this guest with MemTotal: if it gives that much less, it is the balloon, otherwise a leak in the kernel is possible.',
           ],
     traits: ['excessive', 'uncounted', 'shortage'],
     means:

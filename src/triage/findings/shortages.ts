@@ -194,10 +194,10 @@ function allocationWords(of: Failure, title?: string): Words {
   const name =
     of.order == null
       ? `vmalloc allocation ${what} (${text(of.vmalloc)})`
-      : `Page allocation ${what}: order ${text(of.order)}`;
+      : `Page allocation ${what}: ${Number(of.order) === 0 ? 'order 0 (one page)' : `order ${text(of.order)} (2^${text(of.order)} pages in one block)`}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
   return [
-    `${name} (${text(of.gfp)}) in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
+    `${name}, ${text(of.gfp)}, in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free${of.freeInLargeBlocksBytes == null ? '' : `, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`}.`,
@@ -240,7 +240,7 @@ function verdict(of: Kill): string {
     case 'unknown':
       return `${killer}; the log does not name the victim.`;
     default:
-      return `OOM killer killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
+      return `${of.reason === 'sysrq' ? 'Kill requested by hand (SysRq-f): the OOM killer' : 'OOM killer'} killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
           ? ` (${formatSize(of.victimRssBytes) === size(of.victimAnonBytes) ? '' : `RSS ${formatSize(of.victimRssBytes)}, `}${share(of.victimRssBytes, of.managedBytes)} of memory)`
           : ''
@@ -259,7 +259,7 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.invokedBy == null || of.outcome === 'unknown'
+    ...(of.invokedBy == null || of.outcome === 'unknown' || of.reason === 'sysrq'
       ? []
       : [
           of.outcome === 'killed' && of.invokedBy === of.comm
@@ -286,9 +286,11 @@ function cause(of: Kill): string[] {
     return [
       'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
     ];
-  if (of.reason === 'sysrq') return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
+  if (of.reason === 'sysrq')
+    return [`${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}Memory need not have been short.`];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
-  return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];
+  if (of.scope !== 'machine') return [];
+  return [of.zoneCmaFreeBytes ? 'No cgroup was at its limit.' : 'The whole machine was out of memory.'];
 }
 
 function shortage(of: Kill): string[] {
@@ -398,6 +400,9 @@ function killWords(of: UserSpaceKill): Words {
     ...(of.usedBytes == null ? [] : [`Memory in use: ${size(of.usedBytes)} of ${size(of.totalBytes)}.`]),
     ...(of.swapUsedBytes == null ? [] : [`Swap in use: ${size(of.swapUsedBytes)} of ${size(of.swapTotalBytes)}.`]),
     ...(of.reason == null ? [] : [`Reason: ${text(of.reason)}.`]),
-    'The OOM killer of the kernel did not choose it.',
+    // oomd_kill_by_pgscan_rate, src/oom/oomd-util.c
+    of.pressure == null
+      ? 'The OOM killer of the kernel did not choose it.'
+      : 'Of the cgroups below that one, it had the most reclaim activity, and need not be the largest.',
   ];
 }

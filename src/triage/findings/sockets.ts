@@ -161,7 +161,7 @@ export const SOCKETS = {
                   `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
                 ]
               : []),
-            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}${of.mostBytes == null ? '' : `, which pins at most ${size(of.mostBytes)}`}.`,
+            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}${of.mostBytes == null ? '' : ` (the estimate can be wrong: ${size(of.mostBytes)} at most)`}.`,
             `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
           ],
     traits: ['unread'],

@@ -5,7 +5,7 @@ import type { Figure } from '../findings/declared.js';
 import { blame, brokenTrace } from './blame.js';
 import { crashFields, demangled, plainTitle } from './crash-fields.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
-import { type Form, PATTERNS, type Pattern } from './patterns.js';
+import { type Form, PATTERNS, type Pattern, TAILS } from './patterns.js';
 
 /** A finding, and the names of the figures that identify duplicates. */
 export interface Found {
@@ -70,6 +70,9 @@ const REPLAYED = /\*\* replaying previous printk message \*\*/;
 /** Assembles reports from messages, separately for each task or interrupt if the log records the caller. */
 export class CrashReader {
   readonly #open = new Map<string, Open>();
+  /** Ends of reports outside any report, the first of each code. */
+  readonly #tails = new Map<string, Found>();
+  readonly #reported = new Set<string>();
   #reports = 0;
   #messages = 0;
 
@@ -83,7 +86,8 @@ export class CrashReader {
     const key = this.#continues(message) ? 'printk' : contextOf(message);
     const open = this.#open.get(key);
     if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
-    const start = message.ofCommand ? undefined : startOf(message);
+    const start = message.ofCommand ? undefined : startOf(message, PATTERNS);
+    if (!start && !open) this.#takeTail(message);
     if (start === undefined || (open && belongs(open, start.pattern))) {
       if (open) yield* this.#add(key, open, message);
       if (message.caller?.kind === 'cpu')
@@ -110,6 +114,18 @@ export class CrashReader {
 
   *end(): Generator<Found> {
     for (const [key, open] of [...this.#open]) yield* this.#close(key, open);
+    // Any report may have been closed before its end, so the end of an unknown one proves nothing after it.
+    for (const [code, found] of this.#tails)
+      if (!this.#reported.has(code) && (code !== 'kernel-warning' || this.#reported.size + this.#tails.size === 1))
+        yield found;
+    this.#tails.clear();
+    this.#reported.clear();
+  }
+
+  #takeTail(message: LogMessage): void {
+    const start = startOf(message, TAILS);
+    if (!start || this.#tails.has(start.pattern.code)) return;
+    this.#tails.set(start.pattern.code, reported(opened(start, message), false));
   }
 
   *#endOld(): Generator<Found> {
@@ -118,20 +134,7 @@ export class CrashReader {
   }
 
   *#begin(key: string, start: Start, message: LogMessage, interrupted: Open | undefined): Generator<Found> {
-    const open: Open = {
-      ...start,
-      lines: [],
-      evidence: [message],
-      figures: {},
-      after: [],
-      newest: 0,
-      counted: start.pattern.inside === 'counted',
-      located: false,
-      allCpus: false,
-      mixed: false,
-      interrupted,
-      printer: message.printer,
-    };
+    const open = opened(start, message, interrupted);
     this.#open.set(key, open);
     yield* this.#add(key, open, message);
     const [oldest] = this.#open;
@@ -158,6 +161,7 @@ export class CrashReader {
     this.#open.delete(key);
     for (const one of [open.interrupted, open]) {
       if (!one) continue;
+      this.#reported.add(one.pattern.code);
       yield reported(one, this.#reports++ > 0);
       yield* one.after;
     }
@@ -172,8 +176,25 @@ function contextOf({ caller, bare }: LogMessage): string {
   return caller === null ? (bare ? 'bare' : 'printk') : `${caller.kind} ${caller.id}`;
 }
 
-function startOf(message: LogMessage): Start | undefined {
-  for (const pattern of PATTERNS) {
+function opened(start: Start, message: LogMessage, interrupted?: Open): Open {
+  return {
+    ...start,
+    lines: [],
+    evidence: [message],
+    figures: {},
+    after: [],
+    newest: 0,
+    counted: start.pattern.inside === 'counted',
+    located: false,
+    allCpus: false,
+    mixed: false,
+    interrupted,
+    printer: message.printer,
+  };
+}
+
+function startOf(message: LogMessage, patterns: readonly Pattern[]): Start | undefined {
+  for (const pattern of patterns) {
     const groups = groupsIn(message, pattern.line);
     if (groups) return { pattern, groups };
   }

@@ -1005,3 +1005,47 @@ export const PATTERNS: readonly Pattern[] = [
     forms: [{ title: '{what}: corrupted', corrupted: 'always' }],
   },
 ];
+
+/**
+ * Lines that end a report, or a header of pstore: each proves a report whose first lines the log lacks. They are
+ * findings only if no report of their code precedes them.
+ */
+export const TAILS: readonly Pattern[] = [
+  {
+    code: 'panic',
+    severity: 'critical',
+    line: /^---\[ end Kernel panic - not syncing: (?<reason>.*?)(?: \]-*)?$/s,
+    by: [],
+    kernels: '2.6.32-',
+    forms: [{ title: 'kernel panic: {reason}', corrupted: 'always' }],
+  },
+  {
+    // pstore_dump, fs/pstore/platform.c
+    code: 'panic',
+    severity: 'critical',
+    line: /^Panic#\d{1,9} Part\d{1,9}$/,
+    by: [],
+    kernels: '2.6.39-',
+    forms: [{ title: 'kernel panic', corrupted: 'always' }],
+  },
+  {
+    // __die, arch/x86/kernel/dumpstack.c
+    ...OOPS,
+    line: /^(?:EIP: |RIP {1,2})\[<[0-9a-f]+>\] (?<symbol>[\w.]+)\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[(?<module>\w+)\])?/,
+    kernels: '2.6.32-4.15',
+    forms: [{ title: 'kernel oops in {symbol}', corrupted: 'always' }],
+  },
+  {
+    ...OOPS,
+    line: /^Oops#\d{1,9} Part\d{1,9}$/,
+    kernels: '2.6.39-',
+    forms: [{ title: 'kernel oops', corrupted: 'always' }],
+  },
+  {
+    // oops_exit, __warn: kernel/panic.c
+    ...WARNING,
+    line: /^---\[ end trace [0-9a-f]+ \]---/,
+    kernels: '2.6.32-',
+    forms: [{ title: 'Kernel warning or oops: the log has only the end of its report', corrupted: 'always' }],
+  },
+];

@@ -1,7 +1,8 @@
 import { KernelError, ReadError } from '../../base/errors.js';
+import type { RunningTask } from '../../contracts/info.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogCaller } from '../../records/log-records.js';
-import { needSymbol, type RunningTask, runningTask } from '../cpus.js';
+import { needSymbol, runningTask } from '../cpus.js';
 import type { Fields } from '../machine/fields.js';
 import { readPartOf } from '../named-read.js';
 import type { Unknowns } from '../warnings.js';

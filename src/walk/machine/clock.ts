@@ -1,4 +1,5 @@
 import { damaged, KernelError, readOrNot, unsupportedLayout } from '../../base/errors.js';
+import type { DumpTime } from '../../contracts/info.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
@@ -215,4 +216,31 @@ function schedulerSteal(kernel: Kernel, cpu: number): number | undefined {
   const queues = kernel.symbol('runqueues');
   if (rq === undefined || queues === undefined) return undefined;
   return readOrNot(() => Number(rq.read(perCpuAddress(kernel, queues, cpu)).pointer('prev_steal_time')) / NANOSECONDS);
+}
+
+/** Upper bound of plausible times, milliseconds since 1970: the first year with five digits. */
+const YEAR_10000 = 253_402_300_800_000;
+
+/**
+ * Returns the time of the crash as recorded by the kernel, otherwise the kernel's clock at its last tick. The
+ * clock also provides the boot time.
+ *
+ * @param crashTime seconds since 1970
+ */
+export function dumpTime({
+  crashTime,
+  clock,
+}: {
+  readonly crashTime?: number | undefined;
+  readonly clock?: ClockFacts | undefined;
+} = {}): DumpTime | null {
+  const wall = clock && Number(clock.wallClock / 1_000_000n);
+  const at = crashTime === undefined ? wall : crashTime * 1000;
+  if (at === undefined || at < 0 || at >= YEAR_10000) return null;
+  const uptime = clock && wall !== undefined ? Number(clock.uptime / 1_000_000n) + at - wall : -1;
+  return {
+    at: new Date(at).toISOString(),
+    from: crashTime === undefined ? 'clock' : 'crash',
+    uptimeSeconds: uptime < 0 ? null : uptime / 1000,
+  };
 }

@@ -1,38 +1,5 @@
-/** Vendor of a kernel, by its release and banner. */
-export interface Vendor {
-  readonly id: VendorCode;
-  /** Such as `Red Hat Enterprise Linux`. */
-  readonly name: string;
-  /** Release stream, such as `EL 8.4` or `20.04`; undefined if the strings do not contain it. */
-  readonly stream?: string;
-}
-
-export const VENDOR_NAMES = {
-  almalinux: 'AlmaLinux',
-  alibaba: 'Alibaba Cloud Linux',
-  amazon: 'Amazon Linux',
-  android: 'Android GKI',
-  anolis: 'Anolis OS',
-  arch: 'Arch Linux',
-  azure: 'Azure Linux',
-  bclinux: 'BC-Linux',
-  centos: 'CentOS',
-  debian: 'Debian',
-  el: 'Enterprise Linux (RHEL or a rebuild)',
-  fedora: 'Fedora',
-  kylin: 'Kylin',
-  mainline: 'mainline or custom build',
-  openeuler: 'openEuler',
-  oracle: 'Oracle Linux',
-  proxmox: 'Proxmox',
-  redhat: 'Red Hat Enterprise Linux',
-  rocky: 'Rocky Linux',
-  suse: 'SUSE',
-  tencent: 'TencentOS',
-  ubuntu: 'Ubuntu',
-  wsl: 'WSL',
-} as const;
-export type VendorCode = keyof typeof VENDOR_NAMES;
+import type { Vendor } from '../../contracts/info.js';
+import { VENDOR_NAMES, type VendorCode } from '../../records/vendors.js';
 
 /** First builds of minor releases of EL; others of that number are errata, and all others are Stream. */
 const EL_MINORS: Readonly<Record<string, readonly number[]>> = {
@@ -111,12 +78,12 @@ interface Match {
 }
 
 /**
- * Returns the vendor of a kernel; undefined if its strings name none, as with custom kernel names.
+ * Returns the vendor of a kernel; null if its strings name none, as with custom kernel names.
  *
  * @param version `uname -v`, which names Debian and Ubuntu
  * @param banner linux_banner, which names the host that built the kernel
  */
-export function vendorOf(release: string, version = '', banner = ''): Vendor | undefined {
+export function vendorOf(release: string, version = '', banner = ''): Vendor | null {
   const [base = ''] = /^\d+\.\d+/.exec(release) ?? [];
   const ubuntu = /^#\S*?(?:~(\d\d\.\d\d)\S*)?-Ubuntu\b/.exec(version);
   if (ubuntu) return vendor('ubuntu', ubuntu[1] ?? UBUNTU[base]);
@@ -127,11 +94,11 @@ export function vendorOf(release: string, version = '', banner = ''): Vendor | u
     const builder = code === 'el' && EL_BUILDERS.find(([host]) => host.test(banner));
     return vendor(builder ? builder[1] : code, stream);
   }
-  return / Debian \d/.test(version) ? vendor('debian', DEBIAN[base]) : undefined;
+  return / Debian \d/.test(version) ? vendor('debian', DEBIAN[base]) : null;
 }
 
 function vendor(code: VendorCode, stream: string | undefined): Vendor {
-  return { id: code, name: VENDOR_NAMES[code], ...(stream === undefined ? {} : { stream }) };
+  return { id: code, name: VENDOR_NAMES[code], stream: stream ?? null };
 }
 
 function el({ groups: [build, major = '', minor] }: Match): string {

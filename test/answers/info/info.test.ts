@@ -1,18 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import {
-  dumpTime,
-  type InfoAnswer,
-  impossibleFigures,
-  infoJson,
-  type KernelInfo,
-} from '../../../src/answers/info/answer.js';
-import { infoSchema } from '../../../src/answers/info/schema.js';
+import { describeInfo } from '../../../src/answers/info/answer.js';
 import { infoText } from '../../../src/answers/info/text.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type InfoAnswer, infoSchema } from '../../../src/contracts/info.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { dumpTime } from '../../../src/walk/machine/clock.js';
+import { Unknowns } from '../../../src/walk/warnings.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
-const found = <Source extends string>(source: Source, detail: string) => ({ found: true, source, detail }) as const;
+const found = (source: string, detail: string) => ({ found: true, source, detail }) as const;
 const lost = { found: false, code: 'filtered', why: 'filtered out of the dump' } as const;
 const TASK = { cpu: 1, address: 0xffff_8880_0000_1000n, pid: 7, comm: 'evil\x1b[2J' };
 const CLOCK = { wallClock: 1_763_612_345_000_000_000n, uptime: 3_723_000_000_000n, asleep: 0n };
+
+type Kernel = NonNullable<InfoAnswer['kernel']>;
 
 const DUMP: InfoAnswer['dump'] = {
   files: [{ path: 'vmcore', bytes: 2 ** 20 }],
@@ -22,86 +23,116 @@ const DUMP: InfoAnswer['dump'] = {
   machine: 'x86_64',
   dumpLevel: 31,
   filtered: ['zero', 'free'],
-  stored: 2 ** 22,
+  storedBytes: 2 ** 22,
   storedExact: true,
   live: false,
   anomalies: [],
 };
 
-const KERNEL: KernelInfo = {
-  facts: { release: '6.1.0-39-amd64', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native', live: false },
-  provenance: {
+const NO_PANIC: Kernel['panic'] = { state: 'running', message: null, cause: null, cpu: null, task: null };
+
+const KERNEL: Kernel = {
+  release: '6.1.0-39-amd64',
+  arch: 'x86_64',
+  pageSize: 4096,
+  source: 'vmcore',
+  engine: 'native',
+  version: '#1 SMP Debian 6.1.1-1',
+  nodename: 'host',
+  machine: 'x86_64',
+  paging: '4-level page tables',
+  cpus: { online: 1, possible: 2 },
+  ramBytes: 2 ** 30,
+  panic: { state: 'panicked', message: 'Kernel panic - not syncing: sysrq', cause: null, cpu: 1, task: TASK },
+  running: [TASK],
+  taint: { mask: 1n << 12n, flags: [{ letter: 'O', words: 'module built out of tree' }] },
+  processes: { user: 1, kernel: 60 },
+  modules: { names: ['virtio', 'ext4'], withTypes: 1 },
+  sources: {
     vmcoreinfo: 'note',
     symbols: found('kallsyms', '100 symbols, one linear pass'),
     types: found('dump', '5,000 types'),
+    typesVerified: null,
     directMap: found('kernel', '0xffff888000000000 (page_offset_base)'),
     pages: found('kernel', '0xffffea0000000000 (vmemmap_base)'),
-    paging: '4-level page tables',
     anomalies: [],
-  },
-  moduleTypes: 1,
-  machine: {
-    uts: { nodename: 'host', release: '6.1.0-39-amd64', version: '#1 SMP Debian 6.1.1-1', machine: 'x86_64' },
-    clock: CLOCK,
-    online: [1],
-    possible: [0, 1],
-    ram: 2 ** 30,
-    panic: { state: 'panicked', message: 'Kernel panic - not syncing: sysrq', cpu: 1, task: TASK, logRead: true },
-    running: [TASK],
-    taint: 1n << 12n,
-    processes: { user: 1, kernel: 60 },
-    modules: ['virtio', 'ext4'],
   },
   limits: [],
 };
 
-const answer = (machine: Partial<KernelInfo['machine']> = {}, rest: Partial<InfoAnswer> = {}): InfoAnswer => ({
+const answer = (kernel: Partial<Kernel> = {}, rest: Partial<InfoAnswer> = {}): InfoAnswer => ({
+  schema: 'kdump-mem.info/1',
   dump: DUMP,
-  noted: { release: '6.1.0-39-amd64', buildId: 'abc', crashTime: 1_763_612_345 },
-  kernel: { ...KERNEL, machine: { ...KERNEL.machine, ...machine } },
+  noted: { release: '6.1.0-39-amd64', buildId: 'abc' },
+  vendor: { id: 'debian', name: 'Debian', stream: '12' },
+  time: { at: '2025-11-20T04:19:05.000Z', from: 'crash', uptimeSeconds: 3723 },
+  kernel: { ...KERNEL, ...kernel },
   missing: [],
   ...rest,
 });
 
-const UNKNOWN_KERNEL: Partial<InfoAnswer> = {
+const UNREADABLE: Partial<InfoAnswer> = {
+  kernel: null,
   missing: [
     { what: 'kernel', code: 'damaged', why: 'no page tables' },
     { what: 'symbols', code: 'damaged', why: 'no page tables' },
   ],
 };
+const NO_LOG: Partial<InfoAnswer> = { missing: [{ what: 'the log', code: 'filtered', why: 'filtered out' }] };
 
-const without = ({ kernel: _, ...rest }: InfoAnswer): InfoAnswer => rest;
+const { kernel } = fixtureKernel('6.1');
+
+/** The answer about the kernel of a fixture, with some of its sources changed. */
+function described(sources: Partial<NativeKernel['provenance']> = {}): InfoAnswer {
+  const provenance = { ...kernel.provenance, ...sources };
+  const of = new Proxy(kernel, {
+    get(target, key) {
+      const value: unknown = key === 'provenance' ? provenance : Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return describeInfo(DUMP, { crashTime: 1_763_612_345 }, new Unknowns(), of);
+}
 
 test.each<readonly [string, InfoAnswer]>([
   ['a crash', answer()],
-  ['a kernel that cannot be read', without(answer({}, UNKNOWN_KERNEL))],
-  ['a dump without facts', without(answer({}, { noted: {} }))],
-  ['unknown facts', answer({ panic: { state: 'unknown', logRead: false }, running: [] })],
+  ['a kernel that cannot be read', answer({}, UNREADABLE)],
+  ['a dump without facts', describeInfo(DUMP, {}, new Unknowns())],
+  ['unknown facts', answer({ panic: { ...NO_PANIC, state: 'unknown' }, running: [], taint: null, modules: null })],
 ])('JSON of %s matches its schema', (_, one) => {
-  expect(() => infoSchema.parse(infoJson(one))).not.toThrow();
+  expect(() => infoSchema.parse(jsonOf(one))).not.toThrow();
 });
 
-test('JSON has the figures, and null for unknown ones', () => {
-  expect(infoJson(answer())).toMatchObject({
-    time: { at: '2025-11-20T04:19:05.000Z', from: 'crash', uptimeSeconds: 3723 },
-    vendor: { id: 'debian' },
-    kernel: {
-      cpus: { online: 1, possible: 2 },
-      taint: { mask: '0x1000', flags: [{ letter: 'O' }] },
-      panic: { task: { address: '0xffff888000001000', pid: 7 } },
-      modules: { names: ['virtio', 'ext4'], withTypes: 1 },
-    },
+test('a dump without a kernel has the facts of its headers', () => {
+  const noted = { release: '6.1.0-39-amd64', buildId: 'abc', crashTime: 1_763_612_345 };
+  expect(describeInfo(DUMP, noted, new Unknowns())).toEqual({
+    ...answer({}, { kernel: null, vendor: { id: 'debian', name: 'Debian', stream: '12' } }),
+    time: { at: '2025-11-20T04:19:05.000Z', from: 'crash', uptimeSeconds: null },
   });
-  const { kernel: _, ...unknown } = KERNEL.machine as KernelInfo['machine'] & { kernel?: undefined };
-  const { uts, taint, modules, processes, ram, ...rest } = unknown;
-  const bare = { ...answer(), noted: {}, kernel: { ...KERNEL, machine: rest } };
-  expect(infoJson(bare).kernel).toMatchObject({
-    version: null,
-    taint: null,
-    modules: null,
-    processes: null,
-    ramBytes: null,
+});
+
+test('the figures of a kernel', () => {
+  expect(infoSchema.parse(jsonOf(described()))).toEqual(described());
+  expect(described()).toMatchObject({
+    time: { at: '2025-11-20T04:19:05.000Z', from: 'crash' },
+    vendor: { id: 'debian', stream: '12' },
+    kernel: { cpus: { online: 2, possible: 2 }, version: expect.stringContaining('Debian'), limits: [] },
   });
+  // The fixture has no log.
+  expect(described().missing.map(({ what }) => what)).toEqual(['the log']);
+});
+
+test('names the figures for which a requirement is missing', () => {
+  const none = { symbols: lost, types: lost, directMap: lost, pages: lost };
+  const { missing, kernel: facts } = described(none);
+  expect(missing.slice(0, 4).map(({ what }) => what)).toEqual([
+    'skb and sockets (no process can be found)',
+    'skb, sockets and struct',
+    'pages, orders and pinned bytes',
+    'pages, orders and pinned bytes',
+  ]);
+  expect(facts?.limits).toBeNull();
+  expect(described().missing.map(({ what }) => what)).not.toContain('skb, sockets and struct');
 });
 
 describe('text', () => {
@@ -124,42 +155,34 @@ describe('text', () => {
         /^UNSUPPORTED +nothing/m,
       ],
     ],
-    [
-      'without a panic',
-      answer({ panic: { state: 'running', logRead: true } }),
-      [/: no panic, dumped while running/, /^RUNNING +pid 7/m],
-    ],
+    ['without a panic', answer({ panic: NO_PANIC }), [/: no panic, dumped while running/, /^RUNNING +pid 7/m]],
     [
       'of unknown state',
-      answer({ panic: { state: 'unknown', logRead: false, cause: 'a cause' } }),
+      answer({ panic: { ...NO_PANIC, state: 'unknown', cause: 'a cause' } }),
       [/: unknown whether it panicked/, /^LOGGED +a cause$/m],
     ],
     [
       'without a message',
-      answer({ panic: { state: 'panicked', logRead: false } }),
+      answer({ panic: { ...NO_PANIC, state: 'panicked' } }, NO_LOG),
       [/^PANIC +yes \(the log cannot be read\)$/m, /^PANIC TASK +unknown/m],
     ],
     [
       'without a message in the log',
-      answer({ panic: { state: 'panicked', logRead: true, cause: 'BUG' } }),
-      [/panicked: BUG/, /^PRECEDED BY +BUG$/m],
+      answer({ panic: { ...NO_PANIC, state: 'panicked', cause: 'BUG' } }),
+      [/panicked: BUG/, /^PANIC +yes \(no message in the log\)$/m, /^PRECEDED BY +BUG$/m],
     ],
+    ['of idle CPUs', answer({ panic: NO_PANIC, running: [{ ...TASK, pid: 0 }] }), [/^RUNNING +every CPU was idle$/m]],
+    ['of unknown tasks', answer({ panic: NO_PANIC, running: [] }), [/^RUNNING +unknown/m]],
+    ['of many tasks', answer({ panic: NO_PANIC, running: Array(10).fill(TASK) }), [/ and 2 more$/m]],
+    ['of a clean kernel', answer({ taint: { mask: 0n, flags: [] } }), [/^TAINT +none$/m]],
     [
-      'of idle CPUs',
-      answer({ panic: { state: 'running', logRead: true }, running: [{ ...TASK, pid: 0 }] }),
-      [/^RUNNING +every CPU was idle$/m],
+      'of a long uptime',
+      answer({}, { time: { at: '2025-11-20T04:19:05.000Z', from: 'clock', uptimeSeconds: 90_061 } }),
+      [/^UPTIME +1 day 01:01:01$/m],
     ],
-    ['of unknown tasks', answer({ panic: { state: 'running', logRead: true }, running: [] }), [/^RUNNING +unknown/m]],
-    [
-      'of many tasks',
-      answer({ panic: { state: 'running', logRead: true }, running: Array(10).fill(TASK) }),
-      [/ and 2 more$/m],
-    ],
-    ['of a clean kernel', answer({ taint: 0n }), [/^TAINT +none$/m]],
-    ['of a long uptime', answer({ clock: { ...CLOCK, uptime: 90_061_000_000_000n } }), [/^UPTIME +1 day 01:01:01$/m]],
     [
       'of an unreadable kernel',
-      without(answer({}, UNKNOWN_KERNEL)),
+      answer({}, UNREADABLE),
       [
         /^Dump of Linux 6\.1\.0-39-amd64: the kernel cannot be read/,
         /^Unknown:\n {2}kernel, symbols: no page tables$/m,
@@ -172,12 +195,12 @@ describe('text', () => {
     ],
     [
       'of an unknown level',
-      answer({}, { dump: { ...DUMP, dumpLevel: undefined, filtered: undefined } }),
+      answer({}, { dump: { ...DUMP, dumpLevel: null, filtered: null } }),
       [/^FILTERED +not recorded in this format$/m],
     ],
     [
       'of an unknown filter',
-      answer({}, { dump: { ...DUMP, filtered: undefined, description: 'ELF, filtered' } }),
+      answer({}, { dump: { ...DUMP, filtered: null, description: 'ELF, filtered' } }),
       [/^FILTERED +yes, but the format does not record/m],
     ],
     [
@@ -207,13 +230,8 @@ describe('text', () => {
 
   test('names parts that a command omits, and sources that were not found', () => {
     const limits = [{ command: 'skb', part: 'rings', code: 'unsupported-layout', why: 'no member' }] as const;
-    const provenance = {
-      ...KERNEL.provenance,
-      vmcoreinfo: 'memory',
-      types: { ...lost },
-      typesVerified: 'none',
-    } as const;
-    const text = infoText({ ...answer(), kernel: { ...KERNEL, limits, provenance } }, null);
+    const sources = { ...KERNEL.sources, vmcoreinfo: 'memory', types: lost, typesVerified: 'none' } as const;
+    const text = infoText(answer({ limits, sources }), null);
     expect(text).toMatch(/^UNSUPPORTED +skb omits rings: no member$/m);
     expect(text).toMatch(/^VMCOREINFO +found in memory \(no note\)$/m);
     expect(text).toMatch(/^TYPES +unknown \(see below\); not verified$/m);
@@ -221,24 +239,23 @@ describe('text', () => {
 });
 
 test.each([
-  ['the crash', 1_763_612_345, CLOCK, { at: 1_763_612_345_000, from: 'crash', uptime: 3723 }],
-  ['the crash without a clock', 1_763_612_345, undefined, { at: 1_763_612_345_000, from: 'crash' }],
-  ['the crash before boot', 1_763_600_000, CLOCK, { at: 1_763_600_000_000, from: 'crash' }],
-  ['the clock', undefined, CLOCK, { at: 1_763_612_345_000, from: 'clock', uptime: 3723 }],
-  ['nothing', undefined, undefined, undefined],
-  ['the year 10000', 253_402_300_800, undefined, undefined],
-  ['before 1970', -1, undefined, undefined],
+  ['the crash', 1_763_612_345, CLOCK, { at: '2025-11-20T04:19:05.000Z', from: 'crash', uptimeSeconds: 3723 }],
+  [
+    'the crash without a clock',
+    1_763_612_345,
+    undefined,
+    { at: '2025-11-20T04:19:05.000Z', from: 'crash', uptimeSeconds: null },
+  ],
+  [
+    'the crash before boot',
+    1_763_600_000,
+    CLOCK,
+    { at: '2025-11-20T00:53:20.000Z', from: 'crash', uptimeSeconds: null },
+  ],
+  ['the clock', undefined, CLOCK, { at: '2025-11-20T04:19:05.000Z', from: 'clock', uptimeSeconds: 3723 }],
+  ['nothing', undefined, undefined, null],
+  ['the year 10000', 253_402_300_800, undefined, null],
+  ['before 1970', -1, undefined, null],
 ])('time of a dump: %s', (_, crashTime, clock, time) => {
-  expect(dumpTime({ crashTime }, clock)).toEqual(time);
-});
-
-test('names the figures for which a requirement is missing', () => {
-  const none = { ...KERNEL.provenance, symbols: lost, types: lost, directMap: lost, pages: lost };
-  expect(impossibleFigures({ ...KERNEL, provenance: none }).map(({ what }) => what)).toEqual([
-    'skb and sockets (no process can be found)',
-    'skb, sockets and struct',
-    'pages, orders and pinned bytes',
-    'pages, orders and pinned bytes',
-  ]);
-  expect(impossibleFigures(KERNEL)).toEqual([]);
+  expect(dumpTime({ crashTime, clock })).toEqual(time);
 });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { SocketEstimate } from '../../../src/account/memory/answer.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { groupsWords } from '../../../src/answers/memory/sentences.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
 import { unattributedBlocks } from '../../../src/answers/memory/unattributed/document.js';
 import { blockTexts } from '../../../src/answers/text/blocks.js';
@@ -16,6 +17,18 @@ test('the first line reports whether memory is short, and the largest category',
   expect(text.split('\n')[0]).toBe(
     'Memory is not short: 1.00 MiB of 6.00 MiB is free (17 %). Largest use: vmalloc, 3.00 MiB (50 %).',
   );
+});
+
+test('the largest use is not what every kernel has', () => {
+  const [first] = memoryText(answerOf({ 'free-buddy': 256, image: 900, vmalloc: 768 }), options).split('\n');
+  expect(first).toContain('Largest use except kernel image: vmalloc, 3.00 MiB');
+});
+
+test.each([
+  [{ 'page-cache': 256, anonymous: 512 }, '1.00 MiB page cache, 2.00 MiB applications and shared memory, '],
+  [{ anonymous: 512 }, 'free, 2.00 MiB applications and shared memory, '],
+])('the sum of triage has the page cache apart: %j', (pages, words) => {
+  expect(groupsWords(answerOf({ 'free-buddy': 256, ...pages }), false)).toContain(words);
 });
 
 test('empty categories have no row', () => {

@@ -108,6 +108,23 @@ describe('a process of unknown PSS that may be the largest', () => {
   });
 });
 
+test('the next command shows the process that has most, or what processes do not have', () => {
+  const next = (found: ReturnType<typeof answer>) =>
+    procsText(chosen(found, {}, named), TEXT)
+      .split('\n')
+      .at(-1);
+  expect(next(answer())).toBe('Next: kdump-mem memory --live');
+  const large = record(30, 2 ** 30);
+  expect(next(answer([...ROWS, large]))).toBe('Next: kdump-mem procs --pid 30 --live');
+  expect(next(answer([large, { ...large, pid: 31 }, { ...large, pid: 32 }]))).toBe('Next: kdump-mem memory --live');
+  // Its mappings are usually not captured.
+  const captured = hostProcesses({ processes: [large], ...COUNTS }, undefined, {
+    captured: { host: 'db1', takenAt: null },
+    warnings: [],
+  });
+  expect(next(captured)).toBe('Next: kdump-mem memory --live');
+});
+
 test('an unreadable process makes the answer incomplete, and is not zero', () => {
   const found = chosen(answer(), {}, named);
   expect(found.answer.complete).toBe(false);
@@ -138,6 +155,11 @@ test('names the process whose sockets pin much, which no other figure shows', ()
   const likely = 64 * 2 ** 20;
   const of = (pid: number) => (pid === 9 ? { leastBytes: likely, likelyBytes: likely, mostBytes: null } : null);
   const found = hostProcesses({ processes: ROWS, ...COUNTS }, { of, lost: [] });
+  expect(
+    procsText(chosen(found, {}, named), TEXT)
+      .split('\n')
+      .at(-1),
+  ).toBe('Next: skcheck --pid 9');
   expect(procsText(chosen(found, {}, named), TEXT)).toContain(
     'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
   );
@@ -145,9 +167,7 @@ test('names the process whose sockets pin much, which no other figure shows', ()
 
 test('reports sums with unknown parts as lower bounds', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
-  expect(procsText(part, TEXT)).toMatch(
-    / the other 2 processes use at least 124 KiB of memory \(PSS\)\. Together they have /,
-  );
+  expect(procsText(part, TEXT)).toMatch(/ the other 2 processes use 124 KiB of memory \(PSS\)\. Together they have /);
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
   const whole = chosen(answer(ROWS.slice(0, 2)), { by: 'cgroup' }, named);
   expect(procsText(whole, TEXT)).not.toMatch(/≥|use at least/);

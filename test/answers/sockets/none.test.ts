@@ -40,3 +40,10 @@ test('a process whose files could not be read may have sockets', () => {
   const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };
   expect(textOf(processBlocks(none))).toMatch(/ has no sockets\.$/m);
 });
+
+test('datagram sockets without a peer have the state that ss prints', () => {
+  const text = textOf(socketsBlocks(all, all.sockets, { limit: Number.POSITIVE_INFINITY }));
+  expect(text).toMatch(/ UNCONN +UDP /);
+  expect(text).not.toMatch(/ CLOSE +UDP /);
+  expect(all.sockets.some(({ socket }) => socket.protocol === 'UDP' && socket.state === 'CLOSE')).toBe(true);
+});

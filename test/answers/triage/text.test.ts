@@ -92,7 +92,7 @@ test('fits 80 columns, and escapes text from the dump', () => {
 
 test('the summary comes first, then the worst finding, then the next command', () => {
   const lines = text({ width: null }).split('\n');
-  expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning, 1 note.');
+  expect(lines[0]).toBe('Linux 6.1.0, no panic. 1 critical, 1 warning, 1 note.');
   expect(lines[2]).toBe(
     'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS 2.00 GiB, 25 % of memory) [oom-kill]',
   );
@@ -227,6 +227,6 @@ test('an answer from a log names the module of its report, and the command for t
   const failed = textOf(
     '[ 1.000000] khubd: page allocation failure: order:5, mode:0x20\n[ 1.000001] Call Trace:\n[ 1.000002]  ring_alloc+0x1/0x2 [wifi]\n[ 1.000003] 5 pages hwpoisoned\n',
   );
-  expect(failed).toMatch(/\nModule in the report: wifi\nOn that machine: kdump-mem memory --live --nodes$/);
+  expect(failed).toMatch(/\nFirst module in its stack: wifi\nOn that machine: kdump-mem memory --live --nodes$/);
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);
 });

@@ -131,6 +131,8 @@ describe('each error is one line', () => {
     ["unknown command 'nope'", ['help', 'nope']],
     ["unknown command 'skbs'. Did you mean skb?", ['skbs']],
     ["unknown command 'skbs'. Did you mean skb?", ['help', 'skbs']],
+    ["unknown option '--vmcore'. Options: kdump-mem leaks --help", ['leaks', '--vmcore', 'x']],
+    ["too many arguments for 'leaks'. Expected 0 arguments but got 1. Options: kdump-mem leaks --help", ['leaks', 'x']],
   ])('%s', async (line, args) => {
     await refused(2, line, ...args);
   });

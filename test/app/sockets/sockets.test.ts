@@ -214,6 +214,14 @@ describe('the text of sockets', () => {
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
   });
 
+  test('a socket that sends points to its peer, one that receives from it', async () => {
+    const lines = (await text('--all')).filter((line) => /^ *[\d.]+ [KM]?i?B /.test(line));
+    const arrows = (queue: RegExp) =>
+      lines.filter((line) => queue.test(line)).flatMap((line) => line.match(/[←→]/) ?? []);
+    expect(new Set(arrows(/ write /))).toEqual(new Set(['→']));
+    expect(new Set(arrows(/ receive /))).toEqual(new Set(['←']));
+  });
+
   test('reports an empty selection', async () => {
     const nothing = 'No sockets to list. Sockets that pin no memory are listed with --all.';
     expect((await text('--pid', '1'))[2]).toBe(nothing);

@@ -89,7 +89,7 @@ describe('triage --from', () => {
   });
 
   test.each([
-    ['the log', { log: null }, 'log was not captured'],
+    ['the log', { log: null }, undefined],
     ['/proc/meminfo', { 'proc/meminfo': '' }, '/proc/meminfo has no MemTotal'],
     ['a counter', { 'proc/meminfo': 'MemTotal: 1024000 kB\n' }, 'memory is incomplete: /proc/meminfo lacks '],
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
@@ -100,6 +100,21 @@ describe('triage --from', () => {
     // Those of checks begin with the name of the check.
     const others = warnings.filter(({ message }) => !unread.some(({ check }) => message.startsWith(`${check}: `)));
     expect(others.map(({ message }) => message)).toEqual(words === undefined ? [] : [expect.stringContaining(words)]);
+  });
+
+  test('a capture that lacks many files names them, and no command that needs them', async () => {
+    const lacking = {
+      log: null,
+      'proc/zoneinfo': null,
+      'proc/vmstat': null,
+      'proc/loadavg': null,
+      'proc/buddyinfo': null,
+    };
+    const { stdout } = await kdumpMem('triage', '--from', snapshot(lacking));
+    expect(stdout).toContain('. The kernel log was not captured. ');
+    expect(stdout).toMatch(/^Not captured, so that \d+ checks are missing \(-v lists them\): \/proc\/zoneinfo, /m);
+    const { stdout: whole } = await kdumpMem('triage', '-v', '--from', snapshot(lacking));
+    expect(whole).toContain('(/proc/zoneinfo was not captured)');
   });
 
   /** A snapshot without problems. */

@@ -3,11 +3,13 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
+import { ExhaustedError, HostError } from '../../../src/base/errors.js';
 import { MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
 import { formatJson } from '../../../src/base/util.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
 import type { RecordedHolder } from '../../../src/growth/recorded.js';
+import type { HostSource } from '../../../src/host/host-source.js';
 import { look } from '../../growth/made-up-machine.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
@@ -73,12 +75,15 @@ describe('triage --ring', () => {
         endedSeconds: 0,
         pid: 7,
         ownerBytes: 300 * MIB,
+        ownerShare: 1,
         perMinuteBytes: 900 * MIB,
       },
     ]);
     const { stdout } = await kdumpMem('triage', '--ring', join(at, 'ring'), join(at, 'dmesg'));
     expect(stdout).toContain('anonymous grew by 300 MiB (29 % of memory) in 20 s, about 900 MiB a minute');
-    expect(stdout).toContain('Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB.');
+    expect(stdout).toContain(
+      'Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB (100 % of the growth between two lists of owners).',
+    );
   });
 
   test('a log of pstore: what pstore kept of the ring beside it, unless that is of another boot', async () => {
@@ -192,6 +197,10 @@ const NO_OTHERS = [
   .map((name) => `${name}: 0 kB\n`)
   .join('');
 
+const noFailure = (error: unknown) => {
+  throw error;
+};
+
 describe('the recorder', () => {
   const status = (pid: number, mib: number) => ({
     [`/proc/${pid}/status`]: `Name:\tp${pid}\nState:\tS (sleeping)\nPPid:\t1\nFDSize:\t64\nVmRSS:\t${mib * 1024} kB\nRssAnon:\t${mib * 1024} kB\nRssFile:\t0 kB\nRssShmem:\t0 kB\nVmPTE:\t0 kB\nThreads:\t1\n`,
@@ -223,6 +232,7 @@ describe('the recorder', () => {
     let now = hosts[0]!;
     const recorder = new RingRecorder(
       { append: (text) => void texts.push(text) },
+      noFailure,
       new Proxy(now, { get: (_, name) => Reflect.get(now, name) }),
     );
     for (const one of hosts) {
@@ -247,6 +257,21 @@ describe('the recorder', () => {
     ]);
   });
 
+  test('what triage does not report is no reason for a list', () => {
+    const cached = (uptime: number, mib: number) => {
+      const free = `MemFree: ${4_000_000 - mib * 1024} kB`;
+      const files = `Cached: ${mib * 1024} kB\nInactive(file): ${mib * 1024} kB`;
+      return host(uptime, 0, { '/proc/meminfo': `MemTotal: 4194304 kB\n${free}\n${files}\n` });
+    };
+    expect(listedAt(cached(100, 0), cached(105, 900))).toEqual([100]);
+    // 1 % of this memory are 82 MiB.
+    const large = (uptime: number, mib: number) => {
+      const meminfo = host(uptime, mib).readText('/proc/meminfo').replace('MemTotal: 4194304', 'MemTotal: 8388608');
+      return host(uptime, mib, { '/proc/meminfo': meminfo });
+    };
+    expect(listedAt(large(100, 1), large(105, 80), large(110, 84))).toEqual([100, 110]);
+  });
+
   test('a list has processes and slab caches', () => {
     const [, list] = record(host(100, 1, { ...status(7, 40), ...status(8, 0) }));
     expect(list?.holders?.map(({ name, category, bytes }) => [name, category, bytes / MIB])).toEqual([
@@ -256,26 +281,28 @@ describe('the recorder', () => {
     ]);
   });
 
+  /** Memory without a counter grows, and a socket of pid 7 has unread data. */
+  const memory = (uptime: number, usedMib: number, queuedMib: number, more: Partial<MadeHost> = {}) => {
+    const socket = (recvQ: number, own: number, peer: number, sent: number) =>
+      `u_str ESTAB ${recvQ} 0 * ${own} * ${peer} skmem:(r0,rb212992,t${sent},tb212992,f0,w0,o0,bl0,d0) <->\n`;
+    const [free, bytes] = [`MemFree: ${4_000_000 - usedMib * 1024} kB`, queuedMib * MIB];
+    const meminfo = `MemTotal: 4194304 kB\n${free}\n${NO_OTHERS}`;
+    const files = {
+      ...status(7, 5),
+      '/proc/meminfo': meminfo,
+      '/proc/7/comm': 'p7\n',
+      '/proc/sys/fs/pipe-max-size': '1048576\n',
+    };
+    const links = { '/proc/self/ns/net': 'net:[1]', '/proc/7/ns/net': 'net:[1]', '/proc/7/fd/3': 'socket:[77]' };
+    const unix = socket(bytes, 77, 78, 0) + socket(0, 78, 77, bytes);
+    return host(uptime, 0, files, { links, ss: { inet: '', unix, others: '' }, ...more });
+  };
+
   test('if memory without a counter grew, owners of sockets are a list of their own', async () => {
     const texts: string[] = [];
-    const memory = (uptime: number, usedMib: number, queuedMib: number) => {
-      const socket = (recvQ: number, own: number, peer: number, sent: number) =>
-        `u_str ESTAB ${recvQ} 0 * ${own} * ${peer} skmem:(r0,rb212992,t${sent},tb212992,f0,w0,o0,bl0,d0) <->\n`;
-      const [free, bytes] = [`MemFree: ${4_000_000 - usedMib * 1024} kB`, queuedMib * MIB];
-      const meminfo = `MemTotal: 4194304 kB\n${free}\n${NO_OTHERS}`;
-      const files = {
-        ...status(7, 5),
-        '/proc/meminfo': meminfo,
-        '/proc/7/comm': 'p7\n',
-        '/proc/sys/fs/pipe-max-size': '1048576\n',
-      };
-      const links = { '/proc/self/ns/net': 'net:[1]', '/proc/7/ns/net': 'net:[1]', '/proc/7/fd/3': 'socket:[77]' };
-      const unix = socket(bytes, 77, 78, 0) + socket(0, 78, 77, bytes);
-      return host(uptime, 0, files, { links, ss: { inet: '', unix, others: '' } });
-    };
     let now = memory(100, 0, 0);
     const source = new Proxy(now, { get: (_, name) => Reflect.get(now, name) });
-    const recorder = new RingRecorder({ append: (text) => void texts.push(text) }, source);
+    const recorder = new RingRecorder({ append: (text) => void texts.push(text) }, noFailure, source);
     for (const one of [now, memory(105, 70, 65), memory(110, 140, 130)]) {
       now = one;
       recorder.sample(new Date(0));
@@ -297,6 +324,34 @@ describe('the recorder', () => {
     expect(first).toMatchObject({ ...owner, bytes: 65 * MIB + 512 });
     expect(second).toMatchObject({ ...owner, bytes: 130 * MIB + 512 });
   });
+
+  test.each([
+    ['a bug', new TypeError('x is not a function'), ['TypeError: x is not a function']],
+    ['an error of ss', new HostError('ss-failed', 'ss: failed'), []],
+    ['too few descriptors', new ExhaustedError('ss cannot be started'), []],
+  ])(
+    'a scan of sockets that fails with %s is reported unless the host is the cause; samples go on',
+    async (_, error, reported) => {
+      const scans: string[][] = [];
+      const failures: unknown[] = [];
+      let now = memory(100, 0, 0);
+      const failing: Partial<HostSource> = { ss: () => Promise.reject(error) };
+      const source = new Proxy(now, { get: (_, name) => Reflect.get(failing, name) ?? Reflect.get(now, name) });
+      const recorder = new RingRecorder(
+        { append: (text) => void scans.push(JSON.parse(text).scans ?? ['sample']) },
+        (failure) => failures.push(failure),
+        source,
+      );
+      for (const one of [now, memory(105, 70, 65), memory(170, 140, 130)]) {
+        now = one;
+        recorder.sample(new Date(0));
+        await recorder.pending;
+      }
+      expect(scans.map((all) => all[0])).toEqual(['sample', 'processes', 'sample', 'processes', 'sample', 'processes']);
+      // Both scans failed.
+      expect(failures.map(String)).toEqual(reported.flatMap((one) => [one, one]));
+    },
+  );
 
   test('a record fits, whatever names are', () => {
     const many = Object.assign({}, ...Array.from({ length: 40 }, (_, index) => status(100 + index, 900)));

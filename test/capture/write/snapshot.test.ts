@@ -10,6 +10,7 @@ import { TarReader } from '../../../src/capture/read/tar.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
 import type { HostSource } from '../../../src/host/host-source.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
+import { messageQueues } from '../../../src/host/proc/message-queues.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
 import type { PssChoice } from '../../../src/records/pss.js';
@@ -30,9 +31,9 @@ interface Asked {
 async function recordSnapshot(
   host: MadeHost,
   { parts = [], anonymize = false, timeoutSeconds = 30, pss = 'small' }: Asked = {},
+  source = madeSource(host),
 ) {
   const pieces: Buffer[] = [];
-  const source = madeSource(host);
   const snapshot = await takeSnapshot(source, (bytes) => pieces.push(bytes), {
     parts: new Set(parts),
     anonymize,
@@ -101,6 +102,49 @@ describe('a snapshot', () => {
     const captured = await readBack(archive);
     expect(of(captured)).toEqual(live);
     expect(captured.readText('/sys/fs/cgroup/a.slice/pids.max')).toBe('8\n');
+  });
+
+  test('has message queues of other namespaces, and names what a name may be', async () => {
+    const line = (id: number, messages: number) =>
+      `       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n 7 ${id} 600 ${messages * 100} ${messages} 5 6 0 0 0 0 1 2 3\n`;
+    const mount = (id: number, minor: number, point: string) =>
+      `${id} 20 0:${minor} / ${point} rw - mqueue mqueue rw\n`;
+    const text = 'QSIZE:300        NOTIFY:0     SIGNO:0     NOTIFY_PID:0     \n';
+    const made: MadeHost = {
+      ...WEB_HOST,
+      files: {
+        ...WEB_HOST.files,
+        '/proc/sysvipc/msg': line(1, 2),
+        '/proc/self/mountinfo': mount(40, 50, '/dev/mqueue'),
+        '/dev/mqueue/a:b\\c\nd': text,
+        '/proc/10/mountinfo': mount(60, 70, '/m'),
+        '/proc/10/root/m/inside': text,
+      },
+      links: {
+        ...WEB_HOST.links,
+        '/proc/self/ns/ipc': 'ipc:[1]',
+        '/proc/self/ns/mnt': 'mnt:[2]',
+        '/proc/10/ns/ipc': 'ipc:[3]',
+        '/proc/10/ns/mnt': 'mnt:[4]',
+      },
+    };
+    const inside = {
+      ...madeSource(made),
+      readTextIn: (path: string) => (path === '/proc/10/ns/ipc' ? line(9, 8) : ''),
+    };
+    const { archive, files } = await recordSnapshot(made, {}, inside);
+    expect(files.get('ipc-3')).toBe(line(9, 8));
+    const missing: string[] = [];
+    const of = (host: HostSource) => messageQueues(host, (why) => missing.push(why), true);
+    const queues = of(await readBack(archive));
+    expect(queues).toEqual(of(inside));
+    expect(missing).toEqual([]);
+    expect(queues.map(({ name, bytes, inside }) => [name, bytes, inside])).toEqual([
+      ['queue 1', 200, undefined],
+      ['/dev/mqueue/a:b\\c\nd', 300, undefined],
+      ['queue 9', 800, 10],
+      ['/m/inside', 300, 10],
+    ]);
   });
 
   test('reads like its host', async () => {

@@ -21,3 +21,14 @@ test('shellcheck reads the snapshot script, and reports what an sh may not have'
   expect(SHIPPED).toContain('src/capture/read/script/snapshot.sh');
   expect(shellcheck(['-'], '#!/bin/sh\n[[ $1 = x ]]\n').stdout).toContain('SC3010');
 });
+
+test.each([
+  ['perl', ['-c'], 'my $x = ;\n'],
+  ['python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], 'x = = 1\n'],
+] as const)('%s parses its list of netlink, and refuses what is none', (program, args, wrong) => {
+  const file = `${ROOT}/src/host/netlink/list.${program === 'perl' ? 'pl' : 'py'}`;
+  const parse = (input: string | Buffer) =>
+    spawnSync(program, args, { input, stdio: ['pipe', 'ignore', 'ignore'] }).status;
+  expect(parse(readFileSync(file))).toBe(0);
+  expect(parse(wrong)).not.toBe(0);
+});

@@ -59,7 +59,7 @@ test('a terminal of 80 columns has one line per socket, with its owner and pinne
   const lines = await onTerminal(80, 'sockets', '--limit', '3');
   const at = lines.findIndex((line) => line.includes('PINNED') && line.includes('OWNER'));
   expect(lines[at]).toMatch(/^ *PINNED +PAYLOAD +SOCKET \(LOCAL ← PEER\) +OWNER$/);
-  expect(lines[at + 1]).toMatch(/MiB .* TCP .* ← .* 139 stuffed fd 4$/);
+  expect(lines[at + 1]).toMatch(/MiB .* TCP .* → .* 139 stuffed fd 4$/);
   expect(lines[at + 2]).toMatch(/KiB .* TCP 10\.0\.2\.15:9001 ← .* 132 starver fd 4$/);
   expect(lines.join(' ')).toContain('Hidden at this width: columns ');
 });

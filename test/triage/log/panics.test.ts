@@ -78,3 +78,32 @@ test('reads a command name that contains words of a report', () => {
   const [oops] = found(named('null-5.10').replace('Comm: insmod', `Comm: ${comm}`));
   expect(oops?.figures.comm).toBe(comm);
 });
+
+test.each([
+  ['Panic#2 Part1', ['panic', 'Kernel panic: the log does not contain the reason.']],
+  ['---[ end Kernel panic - not syncing: Fatal exception ]---', ['panic', 'Kernel panic: Fatal exception.']],
+  ['Oops#1 Part1', ['oops', 'Kernel oops.']],
+  [
+    'EIP: [<f88dec25>] radeon_cp_init_ring_buffer+0x90/0x302 [radeon] SS:ESP 0068:f0a0cf08',
+    ['oops', 'Kernel oops in radeon_cp_init_ring_buffer [radeon].'],
+  ],
+  ['RIP  [<ffffffff8118d2d7>] kfree+0x57/0x140', ['oops', 'Kernel oops in kfree.']],
+  [
+    '---[ end trace 056472c3176dbd80 ]---',
+    ['kernel-warning', 'Kernel warning or oops: the log has only the end of its report.'],
+  ],
+])('reports a crash of which the log has only the end: %s', (line, expected) => {
+  const report = `<4>[    1.000000]  [<f88e11c7>] radeon_cp_resume+0x7d/0xbc [radeon]\n<4>[    1.000001] ${line}\n`;
+  const of = (text: string) => found(text).map((finding) => [finding.code, findingWords(finding)]);
+  expect(of(report)).toEqual([expected]);
+  expect(found(report)[0]?.report?.corrupted).toBe('no-first-lines');
+  // After a whole report it says nothing new.
+  const whole = named('null-7.2');
+  expect(of(`${whole}\n${report}`)).toEqual(of(whole));
+});
+
+test.each(Object.keys(TOLD))('%s: a log that begins anywhere before the end of a report is never clean', (name) => {
+  const lines = named(name).split('\n');
+  const last = lines.findLastIndex((line) => /---\[ end |Kernel panic - not syncing/.test(line));
+  for (let from = 0; from <= last; from++) expect(found(lines.slice(from).join('\n'))).not.toEqual([]);
+});

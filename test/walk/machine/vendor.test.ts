@@ -46,12 +46,12 @@ test.each([
   ['4.18.0', '', '', 'mainline', undefined],
   ['6.1.0-39-cloud-arm64', '', '', 'debian', '12'],
 ])('%s %s', (release, version, banner, code, stream) => {
-  expect([vendorOf(release, version, banner)].map((one) => [one?.id, one?.stream])).toEqual([[code, stream]]);
+  expect([vendorOf(release, version, banner)].map((one) => [one?.id, one?.stream])).toEqual([[code, stream ?? null]]);
 });
 
 test.each(['', '5.4.0-mine', '4.19.0-custom.1', '6.6.30-gentoo', '\n'])(
   'finds no vendor in the custom name %j',
   (release) => {
-    expect(vendorOf(release, '#1 SMP PREEMPT')).toBeUndefined();
+    expect(vendorOf(release, '#1 SMP PREEMPT')).toBeNull();
   },
 );

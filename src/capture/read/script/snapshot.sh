@@ -221,7 +221,7 @@ tmpfs_points() {
 }
 # What is kept of the lists of descriptors.
 wanted() {
-  printf '%s\n' '/fd:' 'socket:[' 'pipe:[' ' -> /memfd:' ' (deleted)'
+  printf '%s\n' '/fd:' 'socket:[' 'pipe:[' ' -> /memfd:' ' (deleted)' __DEVICE_LINKS__
   {
     cat "$dir/points"
     sed -n 's/^[0-9]* @[0-9]* . //p' "$dir/tmpfs"
@@ -322,9 +322,10 @@ walk_of() {
   echo w
 }
 # Tmpfs of all mount namespaces: device number, @PID of another namespace than this one, w or n (walk_of), mount point.
-# Left out: paths through another machine or process, which might block.
+# Left out: paths through another machine or process, which might block. Mounts of mqueue go to a file: pid, path.
 tmpfs_mounts() {
   true > "$dir/devices"
+  true > "$dir/mqueues"
   # shellcheck disable=SC2034 # the first field is for sort
   {
     echo 'own self'
@@ -338,8 +339,8 @@ tmpfs_mounts() {
     # Programs of this machine are on its own root.
     grep -vE '^(__LOCAL__) ' "$dir/mounts" | cut -d ' ' -f 4 | plain_paths |
       grep -vxe "${root:+-}/" > "$dir/foreign-$pid"
-    sed -n -e '/\\012/d' -e 's|^tmpfs 0:\([0-9]*\) / |\1 |p' "$dir/mounts" |
-      plain_paths | while read -r minor point; do
+    sed -n -e '/\\012/d' -e 's#^\(tmpfs\|mqueue\) 0:\([0-9]*\) / #\1 \2 #p' "$dir/mounts" |
+      plain_paths | while read -r type minor point; do
       ! grep -qx "$minor" "$dir/devices" || continue
       while IFS= read -r above; do
         case $point/ in "${above%/}"/*) continue 2 ;; esac
@@ -348,7 +349,11 @@ tmpfs_mounts() {
       # Where a mount is covered, its path leads elsewhere.
       [ "$(stat -c %d "$root$point" 2>/dev/null)" = $number ] || continue
       echo "$minor" >> "$dir/devices"
-      echo "$number $inside $(walk_of "$point" "$dir/foreign-$pid") $point"
+      walk=$(walk_of "$point" "$dir/foreign-$pid")
+      case $type$walk in
+        tmpfs?) echo "$number $inside $walk $point" ;;
+        mqueuew) echo "$pid $root$point" >> "$dir/mqueues" ;;
+      esac
     done
   done
 }
@@ -476,6 +481,70 @@ files_in_memory() {
   echo "end $shown"
 }
 
+## What Node's writer takes too: fdinfo of devices (src/host/proc/graphics.ts), page pools and rings (src/host/netlink.ts),
+## message queues (src/host/proc/message-queues.ts).
+# fdinfo of GPUs and dma-bufs, without the names that programs give to buffers.
+devices() {
+  sed -n -e '/^\/proc\/[0-9]*\/fd:$/{s/:$//;h;d' -e '}' -e 's/^l[^>]* \([0-9]*\) -> \(__DEVICE_PATTERN__\).*/\1/' \
+    -e 't found' -e d -e ': found' -e G -e 's/^\(.*\)\n\(.*\)$/\2info\/\1/p' "$dir/open" |
+    xargs grep -aH ^ /dev/null 2>> "$complaints" | grep -av '^[^:]*:name:'
+}
+netlink() {
+  setns=0 place=0 limit=
+  case $(uname -m) in x86_64) setns=__SETNS_X64__ ;; aarch64) setns=__SETNS_ARM64__ ;; esac
+  ! command -v timeout >/dev/null || limit='timeout -s KILL __NETLINK_SECONDS__'
+  set --
+  while read -r inode path; do
+    [ "$place" -lt __MAX_ENTERED__ ] || break
+    echo "netns $place $inode"
+    if [ "$inode" = "$own" ]; then path=-; fi
+    set -- "$@" "$path"
+    place=$((place + 1))
+  done < "$dir/netns"
+  if command -v perl >/dev/null; then
+    $limit perl - "$setns" "$@" << 'END_OF_PERL'
+__NETLINK_PERL__
+END_OF_PERL
+  else
+    $limit python3 -I -S - "$setns" "$@" << 'END_OF_PYTHON'
+__NETLINK_PYTHON__
+END_OF_PYTHON
+  fi
+}
+take_netlink() {
+  if command -v perl >/dev/null || command -v python3 >/dev/null; then
+    keep "$top/netlink" netlink && [ "$(tail -n 1 "$top/netlink")" = end ] && return
+    note netlink unreadable 'perl or python3 failed'
+  else
+    note netlink absent 'page pools and rings of network interfaces: needs python3 or perl'
+  fi
+  rm -f "$top/netlink"
+}
+# The queues of System V in other ipc namespaces.
+take_ipc() {
+  own_ipc=$(sed -n 's|.* /proc/self/ns/ipc -> ipc:\[\([0-9]*\)\]$|\1|p' "$at/namespaces")
+  sed -n 's|.* \(/proc/[0-9]*/ns/ipc\) -> ipc:\[\([0-9]*\)\]$|\2 \1|p' "$at/namespaces" | sort -s -u -k1,1 |
+    grep -v "^$own_ipc " > "$dir/ipc"
+  [ "$(grep -c '' "$dir/ipc")" -le __MAX_QUEUE_NAMESPACES__ ] ||
+    note message-queues unreadable 'only __MAX_QUEUE_NAMESPACES__ ipc namespaces were read'
+  head -n __MAX_QUEUE_NAMESPACES__ "$dir/ipc" > "$dir/ipc-read"
+  while read -r inode path; do
+    keep "$top/ipc-$inode" nsenter "--ipc=$path" -- cat __SYSV_QUEUES__ < /dev/null && continue
+    rm -f "$top/ipc-$inode"
+    [ ! -e "$path" ] || note "ipc-$inode" denied 'its ipc namespace cannot be entered'
+  done < "$dir/ipc-read"
+}
+# The queues of POSIX where mqueue is mounted: the mount in other mount namespaces, and PATH:LINE of each file.
+posix_queues() {
+  while read -r pid folder; do
+    [ "$pid" = self ] || sed -n "s|.* - mqueue .*|/proc/$pid/mountinfo:&|p" "/proc/$pid/mountinfo" 2>/dev/null
+    ! find "$folder" -xdev -name '*
+*' | grep -q . || note message-queues unreadable 'a name has a line break'
+    find "$folder" -xdev -type f ! -name '*
+*' -exec grep -aH ^ /dev/null {} + 2>/dev/null | sed 's/\\/\\134/g'
+  done < "$dir/mqueues" | head -n __MAX_QUEUES__
+}
+
 ## The sockets of each network namespace (of processes, and of mounts), and why one could not be entered.
 ##
 ## A unix socket's name is a path that may contain blanks and line breaks, which ss prints unescaped. `nameless`
@@ -594,6 +663,7 @@ namespace() {
   here=$at/netns-$1
   path=$2 lives=$3
   mkdir -p "$here/net" 2>/dev/null || full
+  { echo "$1 $path" >> "$dir/netns"; } 2>/dev/null || full
   find_way "$1"
   if [ "$way" != none ]; then
     if command -v ss >/dev/null 2>&1; then
@@ -601,6 +671,8 @@ namespace() {
       ask inet "-$options"nemaituw exclude time-wait
       ask unix "-$options"nemax
       ask others "-$options"nema -A "$tables"
+      # Those of an ss that does not know one of them are not listed.
+      [ "$at" != "$top/sample-1" ] || keep "$here/rare" inside ss "-$options"nea -A __RARE_TABLES__
       if [ -n "$lost" ] && [ -e "$path" ]; then
         keep "$here/failed" echo $lost
         echo "snapshot: note: ss failed in network namespace $1 (listing:$lost)" >&2
@@ -637,7 +709,7 @@ each() {
   printf "%s/$1 " $processes
 }
 namespaces() {
-  over 'ls -ln' /proc/self/ns/net __NAMESPACE_LINKS__ |
+  over 'ls -ln' __OWN_NAMESPACES__ __NAMESPACE_LINKS__ |
     grep '__NAMESPACE_NAMES__'
 }
 # A directory's name stands before its names where ls is given more than one thing.
@@ -715,8 +787,14 @@ arguments() {
 tables_of() {
   xargs -n 500 ls -i < "$1" 2>/dev/null | sed 's/^ */@/'
 }
-listed() {
-  { echo "/proc/$2/net/dev" >> "$dir/$1"; } 2>/dev/null || full
+# One process of each network namespace, itself for its own: inode, link, pid.
+net_links() {
+  for own_line in '\|/proc/self/|' '\|/proc/self/|!'; do
+    sed -n "$own_line"'s|.* \(/proc/\([a-z0-9]*\)/ns/net\) -> net:\[\([0-9]*\)\]$|\3 \1 \2|p' "$at/namespaces"
+  done | sort -s -u -k1,1
+}
+hidden_tables() {
+  printf '%s\n' $processes | grep -vxF -f "$dir/shown" | sed 's|$|/net/dev|'
 }
 # Processes whose namespace is not shown and is none of those that were found: sockets may be missing.
 tell_hidden() {
@@ -756,18 +834,15 @@ sample() {
   keep "$at/namespaces" namespaces || fail 'no network namespace is visible in /proc'
   own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
   seen=" " closed=0
+  keep "$dir/netns" true
   keep "$dir/found" true
-  keep "$dir/hidden" true
-  for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
-    inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
-    pid=$(echo "$link" | cut -d/ -f3)
-    if [ -z "$inode" ]; then
-      listed hidden "$pid"
-      continue
-    fi
-    case "$seen" in *" $inode "*) ;; *) listed found "$pid" ;; esac
-    namespace "$inode" "$link" "$pid"
-  done
+  keep "$dir/links" net_links
+  keep "$dir/shown" sed 's|.* \(/proc/[0-9]*\)/ns/net.*|\1|' "$at/namespaces"
+  keep "$dir/hidden" hidden_tables
+  while read -r inode link pid; do
+    { echo "/proc/$pid/net/dev" >> "$dir/found"; } 2>/dev/null || full
+    namespace "$inode" "$link" "$pid" < /dev/null
+  done < "$dir/links"
   keep "$dir/mounted" mounted
   while read -r inode mount; do
     # shellcheck disable=SC2059 # mountinfo escapes blanks as printf reads them
@@ -793,6 +868,10 @@ keep "$dir/wanted" wanted
 sample 1
 sleep "$wait"
 sample 2
+keep "$top/fdinfo" devices
+take_netlink
+take_ipc
+keep "$top/message-queues" posix_queues
 keep "$dir/candidates" candidates
 keep "$dir/entries" entries
 keep "$dir/blocked" true

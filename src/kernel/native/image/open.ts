@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { brotliDecompressSync, crc32 } from 'node:zlib';
 import { KernelError, ReadError } from '../../../base/errors.js';
+import type { DumpFacts } from '../../../contracts/info.js';
 import { type ByteWindow, bytesOf, viewOf } from '../../bytes.js';
 import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
@@ -10,10 +11,8 @@ import { elf } from './elf/elf.js';
 import { FlattenedSource, isFlattened } from './flattened/flattened.js';
 import { dumpIn, rejectForeign } from './foreign.js';
 import {
-  type FilteredKind,
   filteredKinds,
   firstEndingAbove,
-  type ImageFacts,
   type ImageFormat,
   joined,
   type MemoryImage,
@@ -206,35 +205,30 @@ function* merged(left: Iterable<PhysicalRange>, right: readonly PhysicalRange[])
   yield* right.slice(next);
 }
 
-/** Properties of a dump that are known without interpreting its memory. Sizes are bytes. */
-export interface DumpFacts extends Omit<ImageFacts, 'physicalRanges' | 'files'> {
-  readonly files: readonly { readonly path: string; readonly bytes: number }[];
-  /** Kinds of pages that were filtered out; undefined if no header states it. */
-  readonly filtered: readonly FilteredKind[] | undefined;
-  /** Bytes of memory that are stored, or known to be zero. */
-  readonly stored: number;
-  /** False if counting stopped early. */
-  readonly storedExact: boolean;
-}
-
 /** A filtered terabyte has millions of ranges; counting stops after this many. */
 const MAX_RANGES = 2_000_000;
 
 /** Describes an image, and counts its memory. */
 export function describeDump(image: MemoryImage): DumpFacts {
-  const { physicalRanges, files, ...facts } = image.facts;
-  let stored = 0;
+  const { physicalRanges, files, format, description, compression, machine, dumpLevel, live, anomalies } = image.facts;
+  let storedBytes = 0;
   let ranges = 0;
   for (const { start, end } of physicalRanges) {
     if (++ranges > MAX_RANGES) break;
-    stored += end - start;
+    storedBytes += end - start;
   }
   return {
-    ...facts,
     files: files.map((path) => ({ path, bytes: sizeOf(path) })),
-    filtered: facts.dumpLevel === undefined ? undefined : filteredKinds(facts.dumpLevel),
-    stored,
+    format,
+    description,
+    compression,
+    machine: machine ?? null,
+    dumpLevel: dumpLevel ?? null,
+    filtered: dumpLevel === undefined ? null : filteredKinds(dumpLevel),
+    storedBytes,
     storedExact: ranges <= MAX_RANGES,
+    live,
+    anomalies,
   };
 }
 

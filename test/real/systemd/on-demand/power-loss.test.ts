@@ -1,30 +1,81 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { folderFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
+import { scratchFolder } from '../../../support/scratch.js';
 import { MAX_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
 
-const AT = '/var/crash/202611200412';
-/** In the order in which the service writes them. */
-const WRITTEN = ['kdump-mem.extract', 'kdump-mem.txt', 'kdump-mem.html', 'kdump-mem.json'];
-/** Moments at which the power fails: conditions on the files of this boot, and whether answers are still missing then. */
-const MOMENTS = [
-  ['compgen -G ".kdump-mem.extract.*.partial"', true],
-  ['[ kdump-mem.extract -nt /begun ]', true],
-  // The page and the JSON follow at once.
-  ['[ kdump-mem.txt -nt /begun ]', false],
-] as const;
-const FREEZE = '/sys/fs/cgroup/system.slice/kdump-mem-triage.service/cgroup.freeze';
+const CRASH = '/var/crash';
+const DUMP = 'dump.202611200412';
+const ANSWERS = ['kdump-mem.extract', 'kdump-mem.html', 'kdump-mem.json', 'kdump-mem.txt'];
+const MIN_MOMENTS = 10;
+const UID = 1234;
 
-let disk: SystemdDisk | undefined;
-afterAll(() => disk?.dispose());
+/**
+ * Stops the service whenever the files of the dump's folder change: another name, or a file that has doubled. It has the CPU
+ * only when nothing else wants it.
+ */
+const MOMENTS = `
+my $last = '';
+chdir '${CRASH}/moments' or die;
+sub service { open my $at, '>', '/sys/fs/cgroup/system.slice/kdump-mem-triage.service/cgroup.freeze' or return; print $at shift; close $at }
+for (;;) {
+  opendir my $folder, '.'; my @names = sort grep { /kdump-mem/ } readdir $folder; closedir $folder;
+  my $seen = join ' ', map { /^\\.(.*)\\.\\w+\\.partial$/ ? "$1/" . int(log((-s || 0) + 1) / log 2) : $_ } @names;
+  if ($seen ne $last) {
+    service(1);
+    $last = $seen;
+    open my $at, '>', '/moment.new'; print $at $seen; close $at; rename '/moment.new', '/moment';
+    select undef, undef, undef, 0.1 while -e '/moment';
+    service(0);
+  }
+  select undef, undef, undef, 0.02;
+}
+`;
 
-/** SHA-256 of the answers that do not have the time of the run in them, by name. */
-async function sums({ inside }: SystemdGuest): Promise<Map<string, string>> {
-  const lines = (
-    await inside(`cd ${AT}; sha256sum kdump-mem.extract kdump-mem.txt kdump-mem.json 2> /dev/null`, true)
-  ).trim();
-  return new Map(
-    lines.split('\n').flatMap((line) => (line === '' ? [] : [line.split('  ').toReversed() as [string, string]])),
-  );
+/** A file, and its owner. */
+interface Left {
+  readonly bytes: Buffer;
+  readonly uid: number;
+}
+type Folder = ReadonlyMap<string, Left>;
+
+const scratch = scratchFolder('power-loss-');
+const disks: SystemdDisk[] = [];
+afterAll(() => {
+  for (const disk of disks) disk.dispose();
+});
+
+function disk(files: Record<string, Uint8Array | string>): SystemdDisk {
+  const made = new SystemdDisk(files, { journal: true });
+  disks.push(made);
+  return made;
+}
+
+/** Boots with dumps that are not of this moment, and of another owner. */
+async function boot(of: SystemdDisk): Promise<SystemdGuest> {
+  const machine = await of.boot({ append: 'systemd.show_status=no' });
+  await machine.inside(`touch -d '1 hour ago' ${CRASH}/*/dump.*; chown ${UID}:${UID} ${CRASH}/*/dump.*; sync`);
+  return machine;
+}
+
+const ENDED = 'systemctl show kdump-mem-triage -P ExecMainExitTimestampMonotonic | grep -vx 0';
+
+/** The dump's folder as a power failure leaves it. */
+function afterFailure(image: string, name: string): Folder {
+  const into = join(scratch, name);
+  folderFromDisk(image, `${CRASH}/moments`, into);
+  const folder = join(into, 'moments');
+  const leftOf = (file: string) => ({ bytes: readFileSync(file), uid: statSync(file).uid });
+  return new Map(readdirSync(folder).map((file) => [file, leftOf(join(folder, file))]));
+}
+
+/** A sum of what is the same in each run and folder; null: a page has the time of its run. */
+function sumOf(name: string, bytes: Buffer): string | null {
+  if (name.endsWith('.html')) return null;
+  const own = name.endsWith('.extract') ? bytes : bytes.toString().replaceAll(/\/var\/crash\/\w+\//g, '');
+  return createHash('sha256').update(own).digest('hex');
 }
 
 test(
@@ -32,43 +83,73 @@ test(
   async () => {
     // Its memory fits in a guest, and its answers take seconds there.
     const dump = readFileSync('fixtures/incident.vmcore');
-    disk = new SystemdDisk({ [`${AT.slice(1)}/dump.202611200412`]: dump }, { journal: true });
-    const found: Map<string, string>[] = [];
-    const whole = async (machine: SystemdGuest) => {
-      found.push(await sums(machine));
-      // An empty file is half of one.
-      expect(await machine.inside(`cd ${AT}; find . -name 'kdump-mem.*' -size 0`)).toBe('');
-      const page = await machine.inside(`cd ${AT}; [ ! -e kdump-mem.html ] || tail -c 8 kdump-mem.html`);
-      expect(['', '</html>\n']).toContain(page);
-    };
-    for (const [moment, isUnfinished] of MOMENTS) {
-      const machine = await disk.boot({ append: 'systemd.show_status=no' });
-      await whole(machine);
-      await machine.inside(`touch -d '1 hour ago' ${AT}/dump.*; rm -f /stopped; touch /begun; sleep 1`);
-      await machine.inside('systemctl start --no-block kdump-mem-triage');
-      // The writer stands still while QEMU is killed. It has the CPU only when nothing else wants it.
-      await machine.inside(
-        `cd ${AT}; (until ${moment}; do sleep 0.3; done; echo 1 > ${FREEZE}; touch /stopped) > /dev/null 2>&1 &`,
-      );
-      while ((await machine.inside('sleep 2; ls /stopped', true)) !== '/stopped\n');
-      if (isUnfinished)
-        expect(await machine.inside(`cd ${AT}; ls kdump-mem.json || echo unfinished`)).toContain('unfinished');
-      machine.guest.kill();
-      await machine.guest.ended;
+    const failing = disk({ [`${CRASH.slice(1)}/moments/${DUMP}`]: dump, 'moments.pl': MOMENTS });
+    const machine = await boot(failing);
+    await machine.inside('perl /moments.pl > /moments.log 2>&1 &');
+    await machine.inside('systemctl start --no-block kdump-mem-triage');
+    const found: { readonly seen: string; readonly left: Folder }[] = [];
+    for (;;) {
+      const wait = 'for i in {1..20}; do [ -e /moment ] && cat /moment && break; sleep 1; done';
+      const seen = await machine.inside(wait, true);
+      if (seen !== '') {
+        // Every second time the disk has all that was written by then, synced by kdump-mem or not.
+        if (found.length % 2 === 1) await machine.inside('sync');
+        const copy = join(scratch, 'copy');
+        machine.guest.copyDisk(failing.path, copy);
+        found.push({ seen, left: afterFailure(copy, `moment-${found.length}`) });
+        await machine.inside('rm /moment');
+      } else if ((await machine.inside(ENDED, true)) !== '') break;
     }
-    const last = await disk.boot({ append: 'systemd.show_status=no' });
-    await whole(last);
-    await last.inside('systemctl start --no-block kdump-mem-triage');
-    while (
-      !/=(?:inactive|failed)\n/.test(await last.inside('sleep 2; systemctl show kdump-mem-triage -p ActiveState'))
+    await machine.inside('sync');
+    machine.guest.kill();
+    await machine.guest.ended;
+    const whole = afterFailure(failing.path, 'whole');
+    expect([...whole.keys()].toSorted()).toEqual([DUMP, ...ANSWERS]);
+    const expected = new Map([...whole].map(([name, { bytes }]) => [name, sumOf(name, bytes)]));
+    const isHalf = (name: string) => name.endsWith('.partial');
+
+    expect(new Set(found.map(({ seen }) => seen)).size).toBeGreaterThanOrEqual(MIN_MOMENTS);
+    // Half files and missing answers were among them, otherwise nothing was tested.
+    expect(found.some(({ left }) => [...left].some(([name, { bytes }]) => isHalf(name) && bytes.length > 0))).toBe(
+      true,
     );
-    const listed = await last.inside(`cd ${AT}; ls -A | sort`);
-    expect(listed.trim().split('\n')).toEqual(['dump.202611200412', ...WRITTEN].toSorted());
-    const final = await sums(last);
-    expect([...final.keys()].toSorted()).toEqual(['kdump-mem.extract', 'kdump-mem.json', 'kdump-mem.txt']);
-    // What was there after a failure was there as a whole. A name may be lost: only the content is synced.
-    for (const earlier of found)
-      for (const [name, sum] of earlier) expect([name, sum]).toEqual([name, final.get(name)]);
+    expect(found.filter(({ left }) => !left.has('kdump-mem.json')).length).toBeGreaterThanOrEqual(MIN_MOMENTS - 1);
+    // What is there after a failure is whole. A name may be lost: only the content is synced.
+    for (const { seen, left } of [...found, { seen: 'end', left: whole }])
+      for (const [name, { bytes, uid }] of left) {
+        if (isHalf(name)) continue;
+        expect([seen, name, sumOf(name, bytes)]).toEqual([seen, name, expected.get(name)]);
+        if (name.endsWith('.html')) expect(bytes.toString()).toMatch(/<\/html>\n$/);
+        // No later run comes back to an answer that has its last file.
+        if (left.has('kdump-mem.json')) expect([seen, name, uid]).toEqual([seen, name, UID]);
+      }
+
+    // One boot completes what was left: half of an extract, an extract alone, all but the JSON.
+    const sizeOf = (name: RegExp, left: Folder) => [...left].find((one) => name.test(one[0]))?.[1].bytes.length ?? 0;
+    const unfinished = found.filter(({ left }) => !left.has('kdump-mem.json'));
+    const completed = [
+      found.find(({ left }) => sizeOf(/extract\..*\.partial$/, left) > 0)!,
+      found.find(({ left }) => left.has('kdump-mem.extract'))!,
+      unfinished.at(-1)!,
+    ];
+    const files = completed.flatMap(({ left }, moment) =>
+      [...left].map(([name, { bytes }]) => [`${CRASH.slice(1)}/${moment}/${name}`, bytes] as const),
+    );
+    const next = await boot(disk(Object.fromEntries(files)));
+    await next.inside('systemctl start --no-block kdump-mem-triage');
+    await next.until(ENDED);
+    await next.inside('sync');
+    next.guest.kill();
+    await next.guest.ended;
+    folderFromDisk(disks[1]!.path, CRASH, join(scratch, 'next'));
+    for (const [moment, { seen }] of completed.entries()) {
+      const folder = join(scratch, 'next/crash', `${moment}`);
+      expect([seen, readdirSync(folder).toSorted()]).toEqual([seen, [DUMP, ...ANSWERS]]);
+      for (const name of ANSWERS) {
+        const sum = sumOf(name, readFileSync(join(folder, name)));
+        expect([seen, name, sum]).toEqual([seen, name, expected.get(name)]);
+      }
+    }
   },
   6 * MAX_MS,
 );

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { RING_BYTES } from '../../../../src/base/ring.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { STALLED_READER } from '../../../support/stalled-reader.js';
 import { bring } from '../../snapshot/guest-snapshot.js';
@@ -19,16 +20,29 @@ const EATS = {
   'eats.pl': 'my $x = "x" x (200 << 20); sleep;\n',
   'etc/systemd/system/eats.service': '[Service]\nMemoryMax=40M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /eats.pl\n',
 };
+/** Sends 4 MiB to sockets that are not read, again and again. */
+const GROWS = {
+  'grows.pl':
+    "use Socket; $0 = 'grows'; my @all;\n" +
+    "for (;;) { for (1 .. 64) { socketpair(my $to, my $from, AF_UNIX, SOCK_STREAM, 0) or die; syswrite $from, 'x' x 65536; push @all, $to, $from } select undef, undef, undef, 1.5 }\n",
+  'etc/systemd/system/grows.service': '[Service]\nUser=nobody\nLimitNOFILE=100000\nExecStart=/usr/bin/perl /grows.pl\n',
+};
+const RING = '/var/lib/kdump-mem-ring/ring';
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
-const OURS = ['skcheck', 'kdump-mem-watch', 'kdump-mem-snapshot', 'kdump-mem-triage', 'kdump-mem-vmcore'].map(
-  (name) => `${name}.service`,
-);
+const OURS = [
+  'skcheck',
+  'kdump-mem-watch',
+  'kdump-mem-ring',
+  'kdump-mem-snapshot',
+  'kdump-mem-triage',
+  'kdump-mem-vmcore',
+].map((name) => `${name}.service`);
 const EXAMPLE = '/usr/share/doc/kdump-mem/examples/incident.vmcore';
 
 let machine: SystemdGuest;
 beforeAll(async () => {
-  machine = await bootSystemd({ ...STALLED, ...EATS, [`${COLLECTOR}/.keep`]: '' });
+  machine = await bootSystemd({ ...STALLED, ...EATS, ...GROWS, [`${COLLECTOR}/.keep`]: '' });
   await machine.until('systemctl is-system-running | grep -qx running');
   await machine.inside('systemctl start stalled');
   // As documented in docs/install.md.
@@ -152,6 +166,37 @@ test(
     expect(said.slice(2)).toEqual([expect.stringContaining(`${archives}: `)]);
   },
   3 * MAX_MS,
+);
+
+test(
+  'the ring records the owner of growing sockets in its sandbox, and continues after a kill',
+  async () => {
+    const main = 'systemctl show kdump-mem-ring -P MainPID';
+    const count = (text: string) => `grep -aoF '${text}' ${RING} | wc -l`;
+    await machine.inside('systemctl enable --now kdump-mem-ring 2>&1');
+    await machine.until(`[ $(${count('recorded-holders/1')}) -ge 1 ]`);
+    expect(await machine.inside(`stat -c '%a %s' ${RING} /var/lib/kdump-mem-ring | head -1`)).toBe(
+      `600 ${RING_BYTES}\n`,
+    );
+    expect(await machine.inside(`cat /proc/$(${main})/oom_score_adj`)).toBe('-900\n');
+    await machine.inside('systemctl start grows');
+    // Two lists show what grew.
+    await machine.until(`[ $(${count('"scans":["sockets"]')}) -ge 2 ]`);
+    await machine.inside('systemctl stop grows');
+    await machine.inside('dmesg > /tmp/dmesg.txt');
+    const answer = await machine.inside(`kdump-mem triage --json --ring ${RING} /tmp/dmesg.txt`, true);
+    const { findings } = triageSchema.parse(JSON.parse(answer));
+    const owners = findings.filter(({ code }) => code === 'recorded-growth').map(({ figures }) => figures.owner);
+    expect(owners).toContainEqual(expect.stringMatching(/^grows \(\d+ sockets\)$/));
+    const samples = count('watch-sample/1');
+    const before = Number(await machine.inside(samples));
+    await machine.inside(`kill -9 $(${main})`);
+    await machine.until('systemctl show kdump-mem-ring -P NRestarts | grep -qx 1');
+    await machine.until(`[ $(${samples}) -gt ${before} ]`);
+    expect(await wrote('kdump-mem-ring')).toEqual([]);
+    await machine.inside('systemctl stop kdump-mem-ring');
+  },
+  4 * MAX_MS,
 );
 
 test(

@@ -1,4 +1,4 @@
-# Fills a queue and prints "ready BYTES": message-queues.py sysv|posix MESSAGES. Beside it, a memfd of the same size.
+# Fills a queue and prints "ready BYTES": message-queues.py sysv|posix|covered MESSAGES. Beside it, a memfd of the same size.
 import ctypes
 import os
 import sys
@@ -30,7 +30,7 @@ if kind == 'sysv':
         must(LIBC.msgsnd(queue, message, ctypes.c_size_t(size), 0))
 else:
     size = 4000
-    os.makedirs('/run/queues')
+    os.makedirs('/run/queues', exist_ok=True)
     must(LIBC.mount(b'none', b'/run/queues', b'mqueue', 0, None))
     setting('/proc/sys/fs/mqueue/msg_max', count)
     flags, blocking = os.O_CREAT | os.O_WRONLY, 0
@@ -39,6 +39,9 @@ else:
     message = ctypes.create_string_buffer(b'x' * size)
     for _ in range(count):
         must(LIBC.mq_send(queue, message, ctypes.c_size_t(size), 0))
+if kind == 'covered':
+    must(LIBC.mount(b'none', b'/run/queues', b'tmpfs', 0, None))
+    os.mkfifo('/run/queues/blocks')
 decoy = os.memfd_create('decoy')
 os.posix_fallocate(decoy, 0, count * size)
 print(f'ready {count * size}', flush=True)

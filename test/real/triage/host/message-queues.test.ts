@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { CAPTURE_SCRIPT } from '../../../../src/capture/read/script.js';
 import { liveHost } from '../../../../src/host/live.js';
 import { messageQueues } from '../../../../src/host/proc/message-queues.js';
 import { kdumpMem } from '../../../support/cli.js';
@@ -60,6 +61,15 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)(
         const own = queues.filter(({ kind }) => kind === 'posix');
         expect(own).toMatchObject([{ name: '/run/queues/filled', bytes: payload, messages: null, inside: pid }]);
         expect(missing).toEqual([]);
+      });
+    });
+
+    test('no file is read in place of a POSIX queue whose mount is covered', async () => {
+      await during(['unshare', '--ipc', '--mount'], ['covered', 1], async () => {
+        const names = messageQueues(liveHost, () => undefined, true).map(({ name }) => name);
+        expect(names).not.toContain('/run/queues/blocks');
+        const script = spawnSync('sh', ['-s', '--', '--tmpfs', '-', '0'], { input: CAPTURE_SCRIPT, timeout: 60_000 });
+        expect(script.status, `${script.stderr}`).toBe(0);
       });
     });
   },

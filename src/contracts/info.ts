@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/util.js';
-import { addressText, count, kernelSchema } from '../../contracts/common.js';
-import { TYPES_VERIFIED } from '../../kernel/layout.js';
-import { LIMIT_CODES } from '../../walk/limits.js';
-import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
+import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../base/errors.js';
+import type { Immutable } from '../base/util.js';
+import { VENDOR_NAMES, type VendorCode } from '../records/vendors.js';
+import { address, count, kernelSchema } from './common.js';
 
-const task = z.strictObject({ cpu: count, address: addressText, pid: count, comm: z.string() });
+/** The task that a CPU was running; pid 0: the idle task. `comm` has at most 15 bytes. */
+const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
 
 const notFoundCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES]);
 
@@ -16,7 +15,7 @@ const found = z.union([
   z.strictObject({ found: z.literal(false), code: notFoundCode, why: z.string() }),
 ]);
 
-/** `kdump-mem info --json`. Unknown fields are null, and `missing` lists the reasons. */
+/** `kdump-mem info --json`. Unknown fields are null, and `missing` lists the reasons. Text is untrusted. */
 export const infoSchema = z.strictObject({
   schema: z.literal('kdump-mem.info/1'),
   dump: z.strictObject({
@@ -74,7 +73,7 @@ export const infoSchema = z.strictObject({
       /** Running task of each online CPU; pid 0 is the idle task. */
       running: z.array(task),
       taint: z
-        .strictObject({ mask: addressText, flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })) })
+        .strictObject({ mask: address, flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })) })
         .nullable(),
       processes: z.strictObject({ user: count, kernel: count }).nullable(),
       modules: z.strictObject({ names: z.array(z.string()), withTypes: count.nullable() }).nullable(),
@@ -82,8 +81,11 @@ export const infoSchema = z.strictObject({
         vmcoreinfo: z.enum(['note', 'memory']),
         symbols: found,
         types: found,
-        /** How a file's types were verified; null for the dump's own types. */
-        typesVerified: z.enum(TYPES_VERIFIED).nullable(),
+        /**
+         * How a file’s types were matched to the dump’s kernel; null for the dump’s own types. `layouts`: by the sizes
+         * and offsets in VMCOREINFO. `none`: nothing could be compared.
+         */
+        typesVerified: z.enum(['build-id', 'banner', 'release', 'layouts', 'none']).nullable(),
         directMap: found,
         pages: found,
         anomalies: z.array(z.string()),
@@ -93,7 +95,14 @@ export const infoSchema = z.strictObject({
        * not work at all. Null without types.
        */
       limits: z
-        .array(z.strictObject({ command: z.string(), part: z.string(), code: z.enum(LIMIT_CODES), why: z.string() }))
+        .array(
+          z.strictObject({
+            command: z.string(),
+            part: z.string(),
+            code: z.enum(['unsupported-layout', 'no-symbols']),
+            why: z.string(),
+          }),
+        )
         .nullable(),
     })
     .nullable(),
@@ -106,4 +115,14 @@ export const infoSchema = z.strictObject({
   ),
 });
 
-export type InfoJson = Immutable<z.input<typeof infoSchema>>;
+export type InfoAnswer = Immutable<z.output<typeof infoSchema>>;
+type InfoKernel = NonNullable<InfoAnswer['kernel']>;
+/** Properties of a dump that are known without interpreting its memory. */
+export type DumpFacts = InfoAnswer['dump'];
+export type Vendor = NonNullable<InfoAnswer['vendor']>;
+/** Time of a dump, and uptime of the kernel. */
+export type DumpTime = NonNullable<InfoAnswer['time']>;
+export type RunningTask = InfoKernel['running'][number];
+export type TypesVerified = NonNullable<InfoKernel['sources']['typesVerified']>;
+/** Part that a command omits because this kernel’s types or symbols do not support it. */
+export type Limit = NonNullable<InfoKernel['limits']>[number];

@@ -1,0 +1,73 @@
+## src/host/netlink.ts describes what this prints, and puts values in place of __NAMES__. Perl: a minimal installation has no modules, so it needs none.
+my ($setns, @paths) = @ARGV;
+sub messages {
+  my ($protocol, $type, $flags, $body) = @_;
+  my @found;
+  socket(my $socket, 16, 3, $protocol) or return;
+  setsockopt($socket, 1, 20, pack('q2', __REPLY_SECONDS__, 0));
+  send($socket, pack('LSSLL', 16 + length $body, $type, $flags, 1, 0) . $body, 0, pack('SSLL', 16, 0, 0, 0)) or return;
+  while (defined recv($socket, my $bytes, 262144, 0)) {
+    for (my $at = 0; $at + 16 <= length $bytes;) {
+      my ($length, $kind, $multi) = unpack('LSS', substr($bytes, $at, 8));
+      return if $kind == 2 || $length < 16 || $at + $length > length $bytes;
+      return \@found if $kind == 3;
+      push @found, substr($bytes, $at + 16, $length - 16);
+      return \@found if !($multi & 2) || @found > __MAX_MESSAGES__;
+      $at += ($length + 3) & ~3;
+    }
+  }
+  return;
+}
+sub attributes {
+  my ($bytes, $at) = @_;
+  my @found;
+  while ($at + 4 <= length $bytes) {
+    my ($length, $type) = unpack('SS', substr($bytes, $at, 4));
+    last if $length < 4 || $at + $length > length $bytes;
+    push @found, [$type & 0x3fff, substr($bytes, $at + 4, $length - 4)];
+    $at += ($length + 3) & ~3;
+  }
+  return @found;
+}
+sub number {
+  my ($bytes) = @_;
+  my %forms = (1 => 'C', 2 => 'S', 4 => 'L', 8 => 'Q');
+  my $form = $forms{length $bytes};
+  return defined $form ? unpack($form, $bytes) : '';
+}
+for my $place (0 .. $#paths) {
+  my $path = $paths[$place];
+  my $file;
+  if ($path ne '-' && !(open($file, '<', $path) && syscall($setns + 0, fileno($file), 0x40000000) == 0)) {
+    print "closed $place\n";
+    next;
+  }
+  for (__DUMPS__) {
+    my ($kind, $family, $command, $wanted) = split / /;
+    my %wanted = map { $_ => 1 } split /,/, $wanted;
+    my ($protocol, $type, $body) = (0, $command, pack('x16'));
+    if ($family ne '-') {
+      my $name = pack('SS', 5 + length $family, 2) . $family . "\0";
+      $name .= "\0" while length($name) % 4;
+      my $reply = messages(16, 16, 1, pack('CCS', 3, 1, 0) . $name);
+      my ($id) = grep { $_->[0] == 1 } $reply && @$reply ? attributes($reply->[0], 4) : ();
+      if (!$id) { print "lacks $place $kind\n"; next }
+      ($protocol, $type, $body) = (16, number($id->[1]), pack('CCS', $command, 1, 0));
+    }
+    my $all = messages($protocol, $type, 0x301, $body);
+    if (!$all) { print "lacks $place $kind\n"; next }
+    for my $message (@$all) {
+      my @shown = $family eq '-' ? ('index=' . unpack('x4L', $message)) : ();
+      for (grep { $wanted{$_->[0]} } attributes($message, $family eq '-' ? 16 : 4)) {
+        my ($at, $value) = @$_;
+        if ($kind eq 'link' && $at == 3) { $value =~ s/\0.*//s; $value = unpack('H*', $value) }
+        elsif ($kind eq 'ring' && $at == 1) { my ($device) = grep { $_->[0] == 1 } attributes($value, 0); $value = number($device ? $device->[1] : '') }
+        elsif ($kind eq 'pool' && $at > 6) { $value = 1 }
+        else { $value = number($value) }
+        push @shown, "$at=$value";
+      }
+      print join(' ', $kind, $place, @shown), "\n";
+    }
+  }
+}
+print "end\n";

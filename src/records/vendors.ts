@@ -1,0 +1,27 @@
+/** Vendors of kernels, by code. */
+export const VENDOR_NAMES = {
+  almalinux: 'AlmaLinux',
+  alibaba: 'Alibaba Cloud Linux',
+  amazon: 'Amazon Linux',
+  android: 'Android GKI',
+  anolis: 'Anolis OS',
+  arch: 'Arch Linux',
+  azure: 'Azure Linux',
+  bclinux: 'BC-Linux',
+  centos: 'CentOS',
+  debian: 'Debian',
+  el: 'Enterprise Linux (RHEL or a rebuild)',
+  fedora: 'Fedora',
+  kylin: 'Kylin',
+  mainline: 'mainline or custom build',
+  openeuler: 'openEuler',
+  oracle: 'Oracle Linux',
+  proxmox: 'Proxmox',
+  redhat: 'Red Hat Enterprise Linux',
+  rocky: 'Rocky Linux',
+  suse: 'SUSE',
+  tencent: 'TencentOS',
+  ubuntu: 'Ubuntu',
+  wsl: 'WSL',
+} as const;
+export type VendorCode = keyof typeof VENDOR_NAMES;
