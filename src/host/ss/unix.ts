@@ -233,7 +233,7 @@ interface Row {
 const MAX_ROWS = 300_000;
 
 /** Beginnings of a row, and a row without data whose names contain no blanks, in the forms of `endOfForm`. */
-const HEADS = ['u_str ', 'u_dgr ', 'u_seq '];
+const HEADS = ['u_str ESTAB ', 'u_dgr ESTAB ', 'u_dgr UNCONN ', 'u_seq ESTAB ', 'u_str UNCONN ', 'u_seq UNCONN '];
 const IDLE_ROW = 'u_* * 0 0 * # * # skmem:(r#,rb#,t#,tb#,f#,w#,o#,bl#,d#) <->';
 
 const START = /^(u_str|u_dgr|u_seq) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +/;
