@@ -113,3 +113,51 @@ export class LineCutter {
     if (rest) this.onLine(rest, 0, rest.length);
   }
 }
+
+const SPACE = 0x20;
+const NUMBER = 0x23;
+const WORD = 0x2a;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** More digits may not be exact. */
+const MAX_DIGITS = 15;
+
+/** Numbers of the text that {@link endOfForm} matched last. */
+export const numbersOfForm: number[] = [];
+
+/**
+ * Returns where a text of this form ends, -1 if it has another form; creates no strings. In a form, a blank is one or
+ * more of them, `#` is a number, `*` a word of visible ASCII characters.
+ */
+export function endOfForm(form: string, bytes: Buffer, from: number, to: number): number {
+  numbersOfForm.length = 0;
+  let at = from;
+  for (let index = 0; index < form.length; index++) {
+    const expected = form.charCodeAt(index);
+    const start = at;
+    if (expected === NUMBER) {
+      let value = 0;
+      for (; at < to && isDigit(bytes[at]); at++) value = value * 10 + (bytes[at] ?? ZERO) - ZERO;
+      if (at - start > MAX_DIGITS) return -1;
+      numbersOfForm.push(value);
+    } else if (expected === SPACE) at = skipSpaces(bytes, at, to);
+    else if (expected === WORD) while (at < to && isVisible(bytes[at])) at++;
+    else if (at < to && bytes[at] === expected) at++;
+    if (at === start) return -1;
+  }
+  return at;
+}
+
+export function skipSpaces(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && bytes[at] === SPACE) at++;
+  return at;
+}
+
+export function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= NINE;
+}
+
+function isVisible(byte: number | undefined): boolean {
+  return byte !== undefined && byte > SPACE && byte < 0x7f;
+}

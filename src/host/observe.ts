@@ -236,7 +236,12 @@ const MAX_HIDDEN_WATCHED = 64;
 /** Number of windows between two samples; two if there are more samples. */
 const WINDOWS = 4;
 
-const NOT_TCP: readonly SsGroup[] = ['datagrams', 'unix', 'others'];
+/** The group of `ss` that reports this socket. */
+function groupOf({ protocol }: SocketRecord): SsGroup {
+  if (protocol === 'TCP') return 'tcp';
+  if (protocol === 'UNIX') return 'unix';
+  return protocol === 'UDP' || protocol === 'RAW' ? 'datagrams' : 'others';
+}
 
 interface WatchParameters {
   readonly source: HostSource;
@@ -267,14 +272,15 @@ function weakSockets(sockets: readonly SocketRecord[]): SocketRecord[] {
 }
 
 /**
- * Takes all samples after the first, each at its time, and reads weak sockets in between.
+ * Takes all samples after the first, each at its time, and reads the groups of weak sockets in between.
  *
  * @param onSample called after every full sample
  */
 async function watch(watched: WatchParameters, onSample: () => void): Promise<WatchResult> {
   const { source, count, intervalMs, weak } = watched;
   const [samples, readings, windows]: [Sample[], Sample[], Window[]] = [[], [], []];
-  const between = weak.some(({ protocol }) => protocol === 'TCP') ? ALL_GROUPS : NOT_TCP;
+  const weakGroups = new Set(weak.map(groupOf));
+  const between = ALL_GROUPS.filter((group) => weakGroups.has(group));
   const started = source.now();
   const waitFor = async (part: number) => source.sleep(Math.max(0, started + intervalMs * part - source.now()));
   const pids = pidsWatched(watched);

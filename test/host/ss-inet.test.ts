@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SocketRecord } from '../../src/host/socket.js';
-import { parseInetRow } from '../../src/host/ss/inet.js';
+import { InetScan, parseInetRow } from '../../src/host/ss/inet.js';
 
 const lines = readFileSync(new URL('../../fixtures/host/inet.txt', import.meta.url), 'utf8')
   .split('\n')
@@ -133,4 +133,26 @@ test('have null memory figures, not zero, if ss fell back to /proc', () => {
     tcp: null,
     cgroup: null,
   });
+});
+
+test('an idle row of UDP is known from its bytes exactly when all its figures are zero', () => {
+  const figure = fc.constantFrom(0, 0, 0, 0, 0, 0, 3);
+  const row = fc.record({ r: figure, t: figure, f: figure, w: figure, o: figure, bl: figure, d: figure, q: figure });
+  fc.assert(
+    fc.property(fc.array(row, { maxLength: 8 }), fc.constantFrom('', ' ', '  '), (rows, blanks) => {
+      const scan = new InetScan(7, () => undefined);
+      const text = rows.map(
+        ({ r, t, f, w, o, bl, d, q }, at) =>
+          `udp UNCONN ${q}  0 10.0.0.1:53 0.0.0.0:* ino:${at + 1} sk:9 cgroup:/a(b <-> skmem:(r${r},rb9,t${t},tb9,f${f},w${w},o${o},bl${bl},d${d})${blanks}\n`,
+      );
+      scan.push(Buffer.from(rows.length === 0 ? '' : text.join('')));
+      scan.end();
+      const idle = rows.flatMap((figures, at) => (Object.values(figures).every((one) => one === 0) ? [at + 1] : []));
+      expect([...scan.idle]).toEqual(idle);
+      expect(scan.sockets.map(({ inode }) => inode)).toEqual(
+        rows.map((_, at) => at + 1).filter((inode) => !idle.includes(inode)),
+      );
+      expect(scan.total).toBe(rows.length);
+    }),
+  );
 });

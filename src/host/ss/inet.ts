@@ -1,4 +1,4 @@
-import { RowCutter } from '../lines.js';
+import { endOfForm, isDigit, numbersOfForm, RowCutter, skipSpaces } from '../lines.js';
 import type { SocketMemory, SocketRecord, TcpInfo } from '../socket.js';
 
 /**
@@ -181,11 +181,11 @@ export function socketState(word: string): string {
 }
 
 const SPACE = 0x20;
-/** ` ino:`, backwards. */
-const INODE_AT = Array.from(Buffer.from(':oni '));
 const ZERO = 0x30;
-const NINE = 0x39;
+const COLON = 0x3a;
+const BRACKET = 0x28;
 const L = 0x4c;
+const O = 0x6f;
 const T = 0x74;
 const U = 0x75;
 
@@ -197,8 +197,6 @@ const U = 0x75;
  */
 export class InetScan {
   readonly sockets: SocketRecord[] = [];
-  /** Inodes of UDP sockets without data, charges and drops: they are not in `sockets`. */
-  readonly idle = new Set<number>();
   total = 0;
   /** Number of sockets beyond the maximum. */
   leftOut = 0;
@@ -217,6 +215,8 @@ export class InetScan {
     readonly room: Room = new Room(),
     /** Receives the inode of every socket, including idle ones. */
     readonly inodes?: Set<number>,
+    /** Receives the inodes of UDP sockets without data, charges and drops: they are not in `sockets`. */
+    readonly idle = new Set<number>(),
   ) {}
 
   get unreadable(): number {
@@ -269,19 +269,17 @@ export class InetScan {
 }
 
 /** End of a row of a socket to which nothing is charged, and that dropped nothing (since 4.7). */
-const IDLE_END = / skmem:\(r0,rb\d+,t0,tb\d+,f0,w0,o0,bl0,d0\) *$/;
+const IDLE_END = ' skmem:(r0,rb#,t0,tb#,f0,w0,o0,bl0,d0)';
 const MAX_END = 160;
 
 /** `udp STATE 0 0 …`, by its end also without any other memory. */
 function isIdleUdp(bytes: Buffer, from: number, to: number): boolean {
-  if (bytes[from] !== U || bytes[from + 3] !== SPACE) return false;
-  let at = skipSpaces(bytes, from + 3, to);
-  while (at < to && bytes[at] !== SPACE) at++;
-  at = skipSpaces(bytes, at, to);
-  if (bytes[at] !== ZERO || bytes[at + 1] !== SPACE) return false;
-  at = skipSpaces(bytes, at + 1, to);
-  if (bytes[at] !== ZERO || bytes[at + 1] !== SPACE) return false;
-  return IDLE_END.test(bytes.toString('latin1', Math.max(at, to - MAX_END), to));
+  if (bytes[from] !== U || endOfForm('udp * 0 0 ', bytes, from, to) < 0) return false;
+  let at = to;
+  const least = Math.max(from, to - MAX_END);
+  while (at > least && bytes[at] !== BRACKET) at--;
+  const end = endOfForm(IDLE_END, bytes, at - ' skmem:'.length, to);
+  return end > 0 && skipSpaces(bytes, end, to) === to;
 }
 
 function wasIdle({ protocol, inode, recvQ, sendQ, skmem }: SocketRecord): boolean {
@@ -310,20 +308,9 @@ function hasNoInode(bytes: Buffer, from: number, to: number): boolean {
 
 /** The inode of a row without making a string of it; 0 if it has none. Nothing before it is a user's text. */
 function inodeIn(bytes: Buffer, from: number, to: number): number {
-  let inode = 0;
-  let at = from + INODE_AT.length;
   // By hand: a call of indexOf takes longer than such a row.
-  while (at < to && (bytes[at] !== INODE_AT[0] || INODE_AT.some((byte, back) => bytes[at - back] !== byte))) at++;
-  for (at++; at < to && isDigit(bytes[at]); at++) inode = inode * 10 + (bytes[at] ?? ZERO) - ZERO;
-  return inode;
-}
-
-function skipSpaces(bytes: Buffer, from: number, to: number): number {
-  let at = from;
-  while (at < to && bytes[at] === SPACE) at++;
-  return at;
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= ZERO && byte <= NINE;
+  for (let at = from + 4; at < to; at++)
+    if (bytes[at] === COLON && bytes[at - 1] === O && endOfForm(' ino:#', bytes, at - 4, to) > 0)
+      return numbersOfForm[0] ?? 0;
+  return 0;
 }

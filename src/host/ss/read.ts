@@ -97,10 +97,9 @@ export async function readSample(
     for (let next = queue.shift(); next; next = queue.shift()) {
       const began = source.now();
       try {
-        const part = await readNamespace(source, next, groups, room, onKept, inodes);
+        const part = await readNamespace(source, next, groups, room, onKept, idle, inodes);
         for (const socket of part.sockets) sockets.push(socket);
         for (const table of part.unknown) unknown.add(table);
-        for (const inode of part.idle) idle.add(inode);
         sums.total += part.total;
         sums.unreadable += part.unreadable;
         sums.contested += part.contested;
@@ -121,7 +120,6 @@ export async function readSample(
 
 interface Part {
   readonly sockets: SocketRecord[];
-  readonly idle: Set<number>;
   total: number;
   unreadable: number;
   contested: number;
@@ -136,18 +134,10 @@ async function readNamespace(
   groups: readonly SsGroup[],
   room: Room,
   onKept: (socket: SocketRecord) => void,
+  idle: Set<number>,
   inodes?: Set<number>,
 ): Promise<Part> {
-  const part: Part = {
-    sockets: [],
-    idle: new Set(),
-    total: 0,
-    unreadable: 0,
-    contested: 0,
-    leftOut: 0,
-    failed: 0,
-    unknown: new Set(),
-  };
+  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, unknown: new Set() };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
@@ -164,11 +154,10 @@ async function readNamespace(
         part.leftOut += leftOut;
       } else if (group === 'others') await readOthers(source, namespace, args, room, part, inodes);
       else {
-        const scan = new InetScan(namespace.inode, onKept, room, inodes);
+        const scan = new InetScan(namespace.inode, onKept, room, inodes, idle);
         await source.ss(args, path, (bytes) => scan.push(bytes));
         scan.end();
         for (const socket of scan.sockets) part.sockets.push(socket);
-        for (const inode of scan.idle) part.idle.add(inode);
         part.total += scan.total;
         part.unreadable += scan.unreadable;
         part.leftOut += scan.leftOut;

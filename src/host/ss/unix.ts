@@ -1,4 +1,4 @@
-import { isHeading, LineCutter } from '../lines.js';
+import { endOfForm, isHeading, LineCutter, numbersOfForm, skipSpaces } from '../lines.js';
 import type { SocketRecord } from '../socket.js';
 import { parseSkmem, Room, SKMEM, socketState } from './inet.js';
 
@@ -16,14 +16,16 @@ export class UnixScan {
   readonly #claims = new Map<number, number>();
   /** Rows that are kept, or that are ambiguous. */
   readonly #rows: { readonly row: Row; readonly splits: readonly Split[] }[] = [];
-  /** Inode and peer inode of each interpretation of each row, as `peersKey`. */
-  readonly #peers = new Set<string>();
+  /** Peer inodes of each interpretation of each row, by inode. */
+  readonly #peers = new Map<number, number | Set<number>>();
   #unreadable = 0;
   #leftOut = 0;
   #seen = 0;
   #open = '';
   #openLines = 0;
-  readonly #lines = new LineCutter((bytes, from, to) => this.#line(bytes.toString('utf8', from, to)));
+  readonly #lines = new LineCutter((bytes, from, to) => {
+    if (!this.#isIdle(bytes, from, to)) this.#line(bytes.toString('utf8', from, to));
+  });
 
   constructor(
     readonly netns: number | null,
@@ -46,7 +48,7 @@ export class UnixScan {
       const split =
         splits.length === 1
           ? splits[0]
-          : (splits.find((each) => each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode))) ??
+          : (splits.find((each) => each.peerInode !== 0 && this.#refers(each.peerInode, each.inode)) ??
             // Only a connection that is not accepted has no inode; a name can imitate that.
             splits.find(({ inode }) => inode !== 0) ??
             splits[0]);
@@ -79,6 +81,34 @@ export class UnixScan {
   #keep(sockets: SocketRecord[], socket: SocketRecord): void {
     if (this.room.reserve()) sockets.push(socket);
     else this.#leftOut++;
+  }
+
+  /** Counts a row of one interpretation that is not kept, as most rows of a host are, without creating strings. */
+  #isIdle(bytes: Buffer, from: number, to: number): boolean {
+    if (this.#openLines > 0 || !HEADS.some((head) => endOfForm(head, bytes, from, to) > 0)) return false;
+    const end = endOfForm(IDLE_ROW, bytes, from, to);
+    const [inode = 0, peerInode = 0] = numbersOfForm;
+    // A client that waits to be accepted has a peer without an inode.
+    if (end < 0 || peerInode === 0 || skipSpaces(bytes, end, to) !== to) return false;
+    if (++this.#seen > MAX_ROWS) this.#leftOut++;
+    else {
+      this.#claim(inode);
+      this.#pair(inode, peerInode);
+    }
+    return true;
+  }
+
+  #pair(inode: number, peerInode: number): void {
+    if (peerInode === 0) return;
+    const known = this.#peers.get(inode);
+    if (known === undefined) this.#peers.set(inode, peerInode);
+    else if (typeof known === 'number') this.#peers.set(inode, new Set([known, peerInode]));
+    else known.add(peerInode);
+  }
+
+  #refers(inode: number, peerInode: number): boolean {
+    const known = this.#peers.get(inode);
+    return typeof known === 'object' ? known.has(peerInode) : known === peerInode;
   }
 
   #line(line: string): void {
@@ -125,7 +155,7 @@ export class UnixScan {
     }
     const [only] = splits;
     if (splits.length === 1 && only) this.#claim(only.inode);
-    for (const split of splits) if (split.peerInode !== 0) this.#peers.add(peersKey(split.inode, split.peerInode));
+    for (const split of splits) this.#pair(split.inode, split.peerInode);
     // A client that waits to be accepted has a peer without an inode.
     const mayWait = only?.peerInode === 0 && row.state === 'ESTAB';
     if (!isIdle(row) || splits.length > 1 || mayWait) this.#rows.push({ row, splits });
@@ -147,10 +177,6 @@ export interface UnixRows {
   readonly contested: number;
   /** Number of sockets beyond the maximum. */
   readonly leftOut: number;
-}
-
-function peersKey(inode: number, peerInode: number): string {
-  return `${inode} ${peerInode}`;
 }
 
 function record(row: Row, split: Split, netns: number | null): SocketRecord | null {
@@ -205,6 +231,10 @@ interface Row {
 
 /** Maximum number of rows to compare: each takes some hundred bytes of memory. */
 const MAX_ROWS = 300_000;
+
+/** Beginnings of a row, and a row without data whose names contain no blanks, in the forms of `endOfForm`. */
+const HEADS = ['u_str ESTAB ', 'u_dgr ESTAB ', 'u_dgr UNCONN ', 'u_seq ESTAB ', 'u_str UNCONN ', 'u_seq UNCONN '];
+const IDLE_ROW = 'u_* * 0 0 * # * # skmem:(r#,rb#,t#,tb#,f#,w#,o#,bl#,d#) <->';
 
 const START = /^(u_str|u_dgr|u_seq) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +/;
 const END = new RegExp(`${SKMEM.source} (?:<->|-->|<--|---)(?: ino:\\d+ dev:\\d+/\\d+)?(?: peers:[ \\d]*)? *$`);
