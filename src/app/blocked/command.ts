@@ -3,9 +3,8 @@ import type { Command } from 'commander';
 import type { BlockedAnswer } from '../../contracts/blocked.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
-import { UsageError } from '../kit/failure.js';
 import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
-import { addSourceOptions, aids, liveByDefault, openNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, aids, liveByDefault, withNativeSource } from '../kit/kernel-source.js';
 
 interface BlockedOptions extends FromOptions {
   readonly all?: true;
@@ -34,7 +33,7 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump, snapshot or kernel could not
 
 /** Registers `kdump-mem blocked`, which prints who waits for whom. */
 export function registerBlocked(program: Command): void {
-  const command = liveByDefault(addSourceOptions(program.command('blocked')))
+  const command = liveByDefault(addSourceOptions(program.command('blocked'), []))
     .usage('[options] [dump...]')
     .description('find which tasks wait for which locks, their owners, and deadlocks')
     .option('--all', 'include tasks in interruptible sleep that wait for futexes or tracers')
@@ -44,9 +43,7 @@ export function registerBlocked(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: BlockedOptions) => {
-      const { engine, all, limit = 6, verbose } = options;
-      if (engine === 'crash' || engine === 'verify')
-        throw new UsageError('blocked does not support --engine crash or verify');
+      const { all, limit = 6, verbose } = options;
       checkFrom(options);
       const [answer, { blockedBlocks }] = await Promise.all([
         blocked(options),
@@ -63,10 +60,6 @@ async function blocked(options: BlockedOptions): Promise<BlockedAnswer> {
   if (from !== undefined) return (await import('./host.js')).blockedIn(from);
   if (live && !needsKernel && !statSync('/proc/kcore', { throwIfNoEntry: false })?.isFile())
     return (await import('./host.js')).blockedHere();
-  const kernel = await openNativeSource(options);
-  try {
-    return (await import('../../account/blocked.js')).blockedTasks(kernel, { all });
-  } finally {
-    kernel.close();
-  }
+  const { blockedTasks } = await import('../../account/blocked.js');
+  return withNativeSource(options, (kernel) => blockedTasks(kernel, { all }));
 }

@@ -53,7 +53,7 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no suc
 
 /** Registers `kdump-mem info`, which describes a dump, its kernel and its crash. */
 export function registerInfo(program: Command): void {
-  addSourceOptions(program.command('info'))
+  addSourceOptions(program.command('info'), [])
     .usage('[options] [dump...]')
     .description('show the format, kernel and crash of a dump, and what cannot be read from it')
     .addOption(list('--modules', 'loaded modules: sizes, users, taint (lsmod, crash mod)'))
@@ -66,8 +66,6 @@ export function registerInfo(program: Command): void {
     .option('--strict', 'exit with status 5 if anything is unknown')
     .addHelpText('after', EXAMPLES)
     .action(async (options: InfoOptions) => {
-      if (options.engine === 'crash' || options.engine === 'verify')
-        throw new UsageError('info does not support --engine crash or verify');
       const chosen = LIST_OPTIONS.find((name) => options[name]);
       if (options.pid !== undefined && chosen !== 'mounts' && chosen !== 'sharedMemory')
         throw new UsageError('--pid requires --mounts or --shared-memory');

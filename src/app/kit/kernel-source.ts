@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ProgressOf } from '../../account/references/search.js';
 import { KernelError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { shellPath } from '../../base/shell.js';
@@ -26,8 +27,15 @@ export interface SourceOptions {
   readonly map?: string;
 }
 
-export function addSourceOptions(command: Command): Command {
+/** Readers that `--engine` names besides the native one. */
+const OTHER_ENGINES = ['crash', 'verify'] as const;
+
+type OtherEngine = (typeof OTHER_ENGINES)[number];
+
+/** @param engines those that the command supports in addition to the native one; it refuses the others */
+export function addSourceOptions(command: Command, engines: readonly OtherEngine[] = OTHER_ENGINES): Command {
   const taking = takeDumpArguments(command)
+    .hook('preAction', (_, invoked) => checkEngine(invoked.name(), invoked.opts<SourceOptions>(), engines))
     .option('--vmcore <file>', 'dump to read (repeat for each part of a split dump)', collectFiles)
     .option('--live', 'read the running kernel instead of a dump (as root)')
     .addOption(
@@ -40,6 +48,22 @@ export function addSourceOptions(command: Command): Command {
     .option('--crash <path>', 'crash program to run (default: crash)')
     .option('--map <file>', 'map that restores the names in an anonymized extract');
   return addTypesOption(taking);
+}
+
+/**
+ * @param name command or option
+ * @param engines as in addSourceOptions
+ * @throws {UsageError} for an engine that it does not support
+ */
+export function checkEngine(
+  name: string,
+  { engine }: Pick<SourceOptions, 'engine'>,
+  engines: readonly OtherEngine[] = [],
+): void {
+  const refused = OTHER_ENGINES.filter((other) => !engines.includes(other));
+  if (!refused.some((other) => other === engine)) return;
+  const instead = engines.length === 0 ? '' : `: use native or ${engines.join(' or ')}`;
+  throw new UsageError(`${name} does not support --engine ${refused.join(' or ')}${instead}`);
 }
 
 /** Options that name a source, or belong to one. */
@@ -102,6 +126,26 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
   } catch (error) {
     image.close();
     throw error;
+  }
+}
+
+/**
+ * Opens the same kernel with the native engine for one question, and closes it.
+ *
+ * @param ask gets a progress line for each of its parts
+ * @throws as openSource does, and what `ask` throws
+ */
+export async function withNativeSource<Found>(
+  options: SourceOptions,
+  ask: (kernel: NativeKernel, progress: ProgressOf) => Found | Promise<Found>,
+): Promise<Found> {
+  const kernel = await openNativeSource(options);
+  const progress = new Progress();
+  try {
+    return await ask(kernel, (doing) => progress.of(doing));
+  } finally {
+    progress.clear();
+    kernel.close();
   }
 }
 

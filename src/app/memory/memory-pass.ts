@@ -7,8 +7,7 @@ import { unreachableBlocks } from '../../answers/memory/unreachable/document.js'
 import type { Kernel } from '../../kernel/kernel.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { UsageError } from '../kit/failure.js';
-import { openNativeSource, sourceWords } from '../kit/kernel-source.js';
-import { Progress } from '../kit/terminal.js';
+import { checkEngine, sourceWords, withNativeSource } from '../kit/kernel-source.js';
 
 interface PassOptions extends AnswerOptions {
   readonly limit?: number;
@@ -37,15 +36,7 @@ async function overMemory<Answer>(
   name: string,
   ask: (kernel: Kernel, symbols: SymbolsByAddress | undefined, progress: ProgressOf) => Promise<Answer>,
 ): Promise<Answer> {
-  if (options.engine === 'crash' || options.engine === 'verify')
-    throw new UsageError(`${name} does not support --engine crash or verify`);
+  checkEngine(name, options);
   if (options.live) throw new UsageError(`${name} needs a dump: the memory of a running kernel changes`);
-  const kernel = await openNativeSource(options);
-  const progress = new Progress();
-  try {
-    return await ask(kernel, kernel.symbolTable, (doing) => progress.of(doing));
-  } finally {
-    progress.clear();
-    kernel.close();
-  }
+  return withNativeSource(options, (kernel, progress) => ask(kernel, kernel.symbolTable, progress));
 }

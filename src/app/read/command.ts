@@ -47,7 +47,7 @@ const parseLength = sizeFrom(1, '1 at least');
 
 /** Registers `kdump-mem read`, which prints memory as hex or raw bytes. */
 export function registerRead(program: Command): void {
-  const command: Command = addSourceOptions(program.command('read'))
+  const command: Command = addSourceOptions(program.command('read'), ['crash'])
     .description('print memory at an address or symbol, in hex or raw')
     .argument(
       '<place>',
@@ -83,7 +83,6 @@ interface Range {
 }
 
 async function openRange(written: WrittenPlace, options: ReadOptions): Promise<Range> {
-  if (options.engine === 'verify') throw new UsageError('read does not support --engine verify: use native or crash');
   if (options.phys) {
     if (options.engine === 'crash') throw new UsageError('--phys does not support --engine crash');
     const { number, offset } = written;

@@ -4,9 +4,8 @@ import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { addressOfPlace, type PlaceOrFrame, parsePlaceOrFrame } from '../kit/place-or-frame.js';
-import { Progress } from '../kit/terminal.js';
 
 interface RefsOptions extends SourceOptions {
   readonly cache?: string;
@@ -40,7 +39,7 @@ symbol, cache or page, 5 (with --strict) a part of the kernel’s memory could n
 
 /** Registers `kdump-mem refs`, which finds pointers to objects and pages. */
 export function registerRefs(program: Command): void {
-  const command: Command = addSourceOptions(program.command('refs'));
+  const command: Command = addSourceOptions(program.command('refs'), []);
   const parse = besideDumps(() => command, parsePlaceOrFrame);
   command
     .description('find every place in memory that holds a pointer to an object or page')
@@ -62,14 +61,12 @@ export function registerRefs(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (places: readonly PlaceOrFrame[] = [], options: RefsOptions) => {
       refuse(places, options);
-      const kernel = await openNativeSource(options);
-      const progress = new Progress();
-      try {
-        const [{ searchReferences }, refs, { CATEGORIES }] = await Promise.all([
-          import('../../account/references/search.js'),
-          import('../../answers/refs/document.js'),
-          import('../../records/categories.js'),
-        ]);
+      const [{ searchReferences }, refs, { CATEGORIES }] = await Promise.all([
+        import('../../account/references/search.js'),
+        import('../../answers/refs/document.js'),
+        import('../../records/categories.js'),
+      ]);
+      const found = await withNativeSource(options, (kernel, progress) => {
         const category = CATEGORIES.find((one) => one === options.category);
         if (options.category !== undefined && category === undefined)
           throw unknownCategory(options.category, CATEGORIES);
@@ -81,26 +78,16 @@ export function registerRefs(program: Command): void {
           else addresses.push(address);
         }
         const { cache, limit = 20 } = options;
-        const found = await searchReferences(
-          kernel,
-          kernel.symbolTable,
-          { addresses, frames, cache, category },
-          limit,
-          (doing) => progress.of(doing),
-        );
-        progress.clear();
-        present(found, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
-      } finally {
-        progress.clear();
-        kernel.close();
-      }
+        const targets = { addresses, frames, cache, category };
+        return searchReferences(kernel, kernel.symbolTable, targets, limit, progress);
+      });
+      present(found, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
     });
 }
 
 /** @throws {UsageError} */
 function refuse(places: readonly PlaceOrFrame[], options: RefsOptions): void {
-  const { engine, live, cache, category } = options;
-  if (engine === 'crash' || engine === 'verify') throw new UsageError('refs does not support --engine crash or verify');
+  const { live, cache, category } = options;
   if (live) throw new UsageError('refs needs a dump: the memory of a running kernel changes');
   if (places.length === 0 && cache === undefined && category === undefined)
     throw new UsageError('nothing to search for: name a place, --cache or --category');

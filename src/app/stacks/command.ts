@@ -2,7 +2,6 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { TASK_STATES, type TaskState } from '../../records/waits.js';
 import { type AnswerOptions, answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
-import { UsageError } from '../kit/failure.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
 
 interface StacksOptions extends AnswerOptions {
@@ -29,7 +28,7 @@ pid or CPU, 5 (with --strict) the answer is incomplete.`;
 
 /** Registers `kdump-mem stacks`, which prints the kernel stacks of tasks. */
 export function registerStacks(program: Command): void {
-  addSourceOptions(program.command('stacks'))
+  addSourceOptions(program.command('stacks'), [])
     .usage('[options] [dump...]')
     .description('print the kernel stacks of all threads, identical ones grouped')
     .option('--pid <pid>', 'only this process with all its threads, or this thread', parseNumber)
@@ -41,9 +40,7 @@ export function registerStacks(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: StacksOptions) => {
-      const { engine, pid, cpu, state, limit = 20, verbose } = options;
-      if (engine === 'crash' || engine === 'verify')
-        throw new UsageError('stacks does not support --engine crash or verify');
+      const { pid, cpu, state, limit = 20, verbose } = options;
       const [{ groupedStacks }, { taskStacksBlocks }] = await Promise.all([
         import('../../account/task-stacks.js'),
         import('../../answers/task-stacks/document.js'),

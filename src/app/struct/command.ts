@@ -9,8 +9,8 @@ import { didYouMean, findPlace, nearestNames, type WrittenPlace } from '../../wa
 import type { Warning } from '../../walk/warnings.js';
 import { parseUpTo, parseWritten } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
-import { EXIT, UsageError } from '../kit/failure.js';
-import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { EXIT } from '../kit/failure.js';
+import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
 
 interface StructOptions extends SourceOptions {
@@ -36,7 +36,7 @@ read, 4 no such type, member or symbol, 5 (with --strict) something is missing.`
 
 /** Registers `kdump-mem struct`, which prints the layout of a type, or an instance with its values. */
 export function registerStruct(program: Command): void {
-  const command: Command = addSourceOptions(program.command('struct'))
+  const command: Command = addSourceOptions(program.command('struct'), [])
     .description('show the layout of a kernel type, or an instance with its values')
     .argument(
       '<type>',
@@ -50,15 +50,9 @@ export function registerStruct(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (query: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
-      if (options.engine === 'crash' || options.engine === 'verify')
-        throw new UsageError('struct does not support --engine crash or verify');
-      const kernel = await openNativeSource(options);
-      try {
-        if (written) await printInstance(kernel, query, written, options);
-        else await printLayout(kernel, query, options);
-      } finally {
-        kernel.close();
-      }
+      await withNativeSource(options, (kernel) =>
+        written ? printInstance(kernel, query, written, options) : printLayout(kernel, query, options),
+      );
     });
 }
 

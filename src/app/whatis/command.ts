@@ -4,10 +4,8 @@ import { kernelIdentity } from '../../kernel/identity.js';
 import { Warnings } from '../../walk/warnings.js';
 import { present } from '../kit/answer.js';
 import { besideDumps } from '../kit/dump-arguments.js';
-import { UsageError } from '../kit/failure.js';
-import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { addressOfPlace, type PlaceOrFrame, parsePlaceOrFrame } from '../kit/place-or-frame.js';
-import { Progress } from '../kit/terminal.js';
 
 interface WhatisOptions extends SourceOptions {
   readonly json?: true;
@@ -33,7 +31,7 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no suc
 
 /** Registers `kdump-mem whatis`, which identifies addresses. */
 export function registerWhatis(program: Command): void {
-  const command: Command = addSourceOptions(program.command('whatis'));
+  const command: Command = addSourceOptions(program.command('whatis'), []);
   const parse = besideDumps(() => command, parsePlaceOrFrame);
   command
     .description('identify addresses: slab object, stack or symbol, or the file, process or socket that owns the page')
@@ -46,37 +44,25 @@ export function registerWhatis(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (places: readonly PlaceOrFrame[], options: WhatisOptions) => {
-      if (options.engine === 'crash' || options.engine === 'verify')
-        throw new UsageError('whatis does not support --engine crash or verify');
-      const kernel = await openNativeSource(options);
-      const progress = new Progress();
-      try {
-        const [{ AddressIdentifier }, { whatisBlocks }] = await Promise.all([
-          import('../../account/whatis.js'),
-          import('../../answers/whatis/document.js'),
-        ]);
+      const [{ AddressIdentifier }, { whatisBlocks }] = await Promise.all([
+        import('../../account/whatis.js'),
+        import('../../answers/whatis/document.js'),
+      ]);
+      const found = await withNativeSource(options, (kernel, progress): WhatisAnswer => {
         const addresses = places.map((one) => addressOfPlace(kernel, one));
         const warnings = new Warnings(kernel.doubts);
-        const identifier = new AddressIdentifier(
-          kernel,
-          kernel.symbolTable,
-          warnings,
-          progress.of('scanning page frames'),
-        );
+        const scanning = progress('scanning page frames');
+        const identifier = new AddressIdentifier(kernel, kernel.symbolTable, warnings, scanning);
         const identities = addresses.map((address) => identifier.of(address));
-        progress.clear();
-        const found: WhatisAnswer = {
+        return {
           schema: 'kdump-mem.whatis/1',
           kernel: kernelIdentity(kernel.facts),
           identities,
           complete: warnings.complete,
           warnings: warnings.list(),
         };
-        const byFrame = places.map((place) => 'frame' in place);
-        present(found, options, { toBlocks: (answer) => whatisBlocks(answer, byFrame) });
-      } finally {
-        progress.clear();
-        kernel.close();
-      }
+      });
+      const byFrame = places.map((place) => 'frame' in place);
+      present(found, options, { toBlocks: (answer) => whatisBlocks(answer, byFrame) });
     });
 }
