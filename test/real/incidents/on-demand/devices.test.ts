@@ -45,6 +45,28 @@ test('dma-bufs of a heap are a row without kernel memory, each once, with the pr
   ]);
 });
 
+test('buffers of ftrace are a row without kernel memory, with their instances', async () => {
+  const tracing = '/sys/kernel/tracing';
+  await guest.run(`mount -t tracefs none ${tracing}; mkdir ${tracing}/instances/second`);
+  const before = await answerOf('memory --live --source counters');
+  const cpus = Number(await guest.output('grep -c ^processor /proc/cpuinfo'));
+  await guest.run(`echo 20480 > ${tracing}/buffer_size_kb; echo 30720 > ${tracing}/instances/second/buffer_size_kb`);
+  const [main, second] = [20 * MIB * cpus, 30 * MIB * cpus];
+  const unattributed = (answer: typeof before) => rowOf(answer, 'unattributed')?.bytes ?? Number.NaN;
+  for (const source of ['counters', 'pageflags']) {
+    const answer = await answerOf(`memory --live --source ${source}`);
+    const rings = answer.named?.filter(({ kind }) => kind === 'trace-rings').map(({ name, bytes }) => [name, bytes]);
+    expect(rings).toEqual([
+      ['ftrace instance second', second],
+      ['ftrace', main],
+    ]);
+    expect(rowOf(answer, 'rings')?.bytes).toBe(main + second);
+    // What was allocated for them is named.
+    if (source === 'counters')
+      expect(Math.abs(unattributed(answer) - unattributed(before))).toBeLessThanOrEqual(0.05 * (main + second));
+  }
+});
+
 test('a page pool has as much in flight as drgn counts', async () => {
   const answer = await answerOf('memory --live --source counters');
   const core = await guest.lastDump();
