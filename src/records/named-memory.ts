@@ -12,6 +12,8 @@ export const NAMED_KINDS = [
   'dma-buf',
   'page-pools',
   'nic-rings',
+  'bpf-maps',
+  'trace-rings',
 ] as const;
 export type NamedKind = (typeof NAMED_KINDS)[number];
 
@@ -19,7 +21,7 @@ export type NamedKind = (typeof NAMED_KINDS)[number];
 export type NamedCategory = 'hugetlb' | 'balloon' | 'compressed' | 'zfs-arc' | DeviceCategory | null;
 
 /** Categories whose memory is in no counter of the kernel, and in no other category. */
-export const DEVICE_CATEGORIES = ['gpu', 'dma-buf', 'network-other'] as const;
+export const DEVICE_CATEGORIES = ['gpu', 'dma-buf', 'network-other', 'rings'] as const;
 export type DeviceCategory = (typeof DEVICE_CATEGORIES)[number];
 
 /** A part of memory that a source beside /proc/meminfo names: no memory beside that of the categories. */

@@ -30,13 +30,15 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
   'dma-buf': 'buffers of GPUs, and dma-bufs',
   'page-pools': 'page pools, and rings of network interfaces',
   'nic-rings': 'rings of network interfaces',
+  'bpf-maps': 'BPF maps',
+  'trace-rings': 'buffers of ftrace',
 };
 
-const openedBy = ({ processes = [] }: NamedMemory): string[] =>
+const openedBy = ({ kind, processes = [] }: NamedMemory): string[] =>
   processes.length === 0
     ? []
     : [
-        `Open in ${processes.map(({ pid, comm, bytes }) => `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`).join(', ')} (shared buffers count for each).`,
+        `Open in ${processes.map(({ pid, comm, bytes }) => `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`).join(', ')} (${kind === 'bpf-maps' ? 'shared maps' : 'shared buffers'} count for each).`,
       ];
 
 const size = (bytes: number | null | undefined): string => (bytes == null ? '?' : formatSize(bytes));
@@ -117,4 +119,12 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
   },
   'nic-rings': ({ name, figures }) =>
     `Receive rings of ${escapeText(name)}: between ${size(figures.leastBytes)} and ${size(figures.mostBytes)} (estimate: ${formatCount(figures.descriptors ?? 0)} descriptors in up to ${formatCount(figures.queues ?? 1)} queues, MTU ${formatCount(figures.mtu ?? 0)}); in no row of its own.`,
+  'bpf-maps': (one) => {
+    const { bytes, figures } = one;
+    return [
+      `BPF maps that processes have open: ${formatCount(figures.maps ?? 0)}, ${size(bytes)}${figures.lazyBytes ? `, of which up to ${size(figures.lazyBytes)} is allocated on use` : ''}.`,
+      ...openedBy(one),
+    ].join(' ');
+  },
+  'trace-rings': ({ name, bytes }) => `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`,
 };

@@ -6,7 +6,15 @@ import { type NamedFacts, readNamedMemory } from '../../host/proc/named-memory.j
 import type { NamedMemory } from '../../records/named-memory.js';
 
 /** Kinds whose parts are owners in the row of their category: no page is in two of them. */
-const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set(['balloon', 'zram', 'zswap', 'gpu', 'dma-buf', 'page-pools']);
+const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set([
+  'balloon',
+  'zram',
+  'zswap',
+  'gpu',
+  'dma-buf',
+  'page-pools',
+  'trace-rings',
+]);
 
 /** Adds huge page pools, balloons, devices and caches that sources beside /proc/meminfo name. */
 export function withNamed(

@@ -64,6 +64,8 @@ export const HOST_PATTERNS: readonly string[] = [
   '/proc/spl/kstat/zfs/a*stats',
   ...under('/sys/devices/system/node/node*', 'meminfo numastat'),
   '/sys/block/zram*/mm_stat',
+  '/sys/kernel/tracing/buffer_total_size_kb',
+  '/sys/kernel/tracing/instances/*/buffer_total_size_kb',
 ];
 
 /** The kernel's command line may contain passwords: it is only captured with the arguments of processes. */

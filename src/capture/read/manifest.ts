@@ -111,6 +111,7 @@ const WANTED = new RegExp(
     String.raw`sys/devices/system/node/node\d+/(?:\w+|hugepages/hugepages-\d+kB/\w+)|sys/block/zram\d+/mm_stat`,
     String.raw`proc/spl/kstat/zfs/a\w+stats|sys/kernel/debug/(?:hv-balloon|vmmemctl)`,
     String.raw`sys/bus/virtio/drivers/virtio_balloon/virtio\d+/features|sys/devices/system/xen_memory/xen_memory\d+/info/\w+`,
+    String.raw`sys/kernel/tracing/(?:instances/[^/]{1,255}/)?buffer_total_size_kb`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
     String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg(?:_-T)?|lsmod)|memory/.*meminfo)`,
     SUPPORTCONFIG.source.slice(1, -1),

@@ -2,10 +2,11 @@ import { hostOrNull, isHostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { DRM_IN_TTM, type NamedMemory, type NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { BPF_MAP_LINK, BpfMaps } from './bpf-maps.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 
-/** Classes of devices whose drivers make dma-bufs; without any, no descriptor is read. */
+/** Classes of devices whose drivers make dma-bufs; without any, only BPF maps are read. */
 const CLASSES = [
   '/sys/class/drm',
   '/sys/class/accel',
@@ -16,8 +17,8 @@ const CLASSES = [
 const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
-/** Links of descriptors whose fdinfo reports buffers begin with these. */
-export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:'] as const;
+/** Links of descriptors whose fdinfo reports buffers or maps begin with these. */
+export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:', BPF_MAP_LINK] as const;
 export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start) => link.startsWith(start));
 
 /** Time limit in milliseconds for descriptors, about that for a million. */
@@ -62,7 +63,9 @@ interface Device {
 /**
  * Buffers of GPUs and dma-bufs, by what fdinfo reports of descriptors of /dev/dri, /dev/accel and `/dmabuf:`
  * (Documentation/gpu/drm-usage-stats.rst; dma_buf_show_fdinfo of drivers/dma-buf/dma-buf.c). A DRM client counts once for
- * each drm-client-id and drm-pdev, a dma-buf once for each inode.
+ * each drm-client-id and drm-pdev, a dma-buf once for each inode. The same pass reads BPF maps.
+ *
+ * @param least less memory in BPF maps is left out
  *
  * @throws {HostError} /proc cannot be listed
  */
@@ -70,10 +73,13 @@ export function readGraphics(
   source: HostSource,
   meminfo: ReadonlyMap<string, number>,
   notRead: NotRead[],
+  least: number,
 ): NamedMemory[] {
-  if (source.file && CLASSES.every((path) => !exists(source, path))) return [];
+  const hasDevices = !source.file || CLASSES.some((path) => exists(source, path));
+  const maps = new BpfMaps();
   const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
-  const { denied, isLate } = readAll(source, (pid, key, text) => {
+  const { denied, isLate } = readAll(source, hasDevices, (pid, key, text) => {
+    if (maps.add(pid, text)) return;
     if (text.includes('drm-driver:')) addClient(devices, pid, key, text);
     else addBuffer(buffers, pid, key, text);
   });
@@ -81,7 +87,8 @@ export function readGraphics(
     ...(denied > 0 ? [`descriptors of ${denied} processes: permission denied`] : []),
     ...(isLate ? [`only a part of the descriptors was read in ${MAX_MS / 1000} s`] : []),
   ];
-  for (const why of missing) notRead.push({ kind: 'dma-buf', code: denied > 0 ? 'denied' : 'unreadable', why });
+  for (const why of hasDevices ? missing : [])
+    notRead.push({ kind: 'dma-buf', code: denied > 0 ? 'denied' : 'unreadable', why });
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
@@ -89,14 +96,15 @@ export function readGraphics(
   return [
     ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
     ...byExporter(source, buffers, isWhole, commOf),
+    ...maps.rows(least, (some) => largest(some, ({ bytes }) => bytes, commOf)),
   ];
 }
 
 const exists = (source: HostSource, path: string): boolean =>
   hostOrNull(() => source.list(path).length > 0) ?? hostOrNull(() => source.size(path)) !== null;
 
-/** Reads fdinfo of descriptors whose links name a GPU or dma-buf. A capture has no other fdinfo. */
-function readAll(source: HostSource, onInfo: (pid: number, key: string, text: string) => void) {
+/** Reads fdinfo of descriptors whose links name a BPF map, and of devices. A capture has no other fdinfo. */
+function readAll(source: HostSource, hasDevices: boolean, onInfo: (pid: number, key: string, text: string) => void) {
   const until = source.now() + MAX_MS;
   let [denied, isLate] = [0, false];
   for (const name of listedPids(source)) {
@@ -106,7 +114,7 @@ function readAll(source: HostSource, onInfo: (pid: number, key: string, text: st
       for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
-        if (!isDeviceLink(link)) continue;
+        if (hasDevices ? !isDeviceLink(link) : link !== BPF_MAP_LINK) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text);
       }

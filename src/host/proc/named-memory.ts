@@ -16,6 +16,7 @@ import { readGraphics } from './graphics.js';
 import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
 import { listedPids, optionalText } from './process.js';
+import { readTraceRings } from './rings.js';
 
 /** A device or pool with less is not listed. Bytes. */
 const MIN_BYTES = 16 * 2 ** 20;
@@ -57,7 +58,8 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('zswap', () => zswap(source, facts, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
-    ...attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead)),
+    ...attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, MIN_BYTES)),
+    ...attempt('trace-rings', () => readTraceRings(source, MIN_BYTES)),
     ...attempt('page-pools', () => readInterfaces(source, readUptime(source), notRead)),
   ];
   return { named, notRead };

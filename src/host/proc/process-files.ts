@@ -4,6 +4,7 @@ import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../r
 import { kindOfMapping, MAPPING_SIZES, type MappingSize } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
+import { BPF_MAP_LINK } from './bpf-maps.js';
 import { differingTables } from './holders.js';
 import { sumSmaps } from './memory.js';
 import { optionalText } from './process.js';
@@ -191,7 +192,7 @@ function readDetails(
   if (kind === 'memfd' && source.file) {
     const { device, inode, bytes } = source.file(path);
     group.bytes.set(`${device}:${inode}`, bytes);
-  } else if (kind === 'dma-buf' || link === 'anon_inode:bpf-map') {
+  } else if (kind === 'dma-buf' || link === BPF_MAP_LINK) {
     const text = info();
     const bytes = figure(text, kind === 'bpf' ? 'memlock' : 'size');
     const id = kind === 'bpf' ? figure(text, 'map_id') : figure(text, 'ino');

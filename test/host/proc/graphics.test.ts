@@ -52,7 +52,7 @@ function machine(opened: Readonly<Record<number, Readonly<Record<number, readonl
 function read(host: FakeHost, meminfo: Readonly<Record<string, number>> = {}) {
   const notRead: NotRead[] = [];
   const facts = new Map(Object.entries({ MemTotal: 8000 * MIB, ...meminfo }));
-  return { named: readGraphics(host, facts, notRead), notRead };
+  return { named: readGraphics(host, facts, notRead, 16 * MIB), notRead };
 }
 
 const CARD = '/dev/dri/renderD128';
@@ -143,4 +143,35 @@ test('unreadable descriptors are named, and a host without devices is not search
   expect(read(host).notRead).toMatchObject([{ code: 'denied' }]);
   host.files.delete('/sys/class/dma_heap/system/dev');
   expect(read(host)).toEqual({ named: [], notRead: [] });
+});
+
+/** bpf_map_show_fdinfo of kernel/bpf/syscall.c, after the lines of seq_show (fs/proc/fd.c). */
+const bpfMap = (id: number, mib: number, flags = 0) =>
+  `pos:\t0\nflags:\t02000002\nmnt_id:\t16\nino:\t1060\nmap_type:\t1\nkey_size:\t4\nvalue_size:\t8\nmax_entries:\t9\nmap_flags:\t${flags === 0 ? '0x0' : `0x${flags.toString(16)}`}\nmap_extra:\t0x0\nmemlock:\t${mib * MIB}\nmap_id:\t${id}\nfrozen:\t0\n`;
+const MAP = 'anon_inode:bpf-map';
+
+test('a BPF map counts once for all processes that have it open, also without a device', () => {
+  const host = machine({
+    7: { 3: [MAP, bpfMap(1, 20)], 4: [MAP, bpfMap(1, 20)], 5: [CARD, amdgpu(1, 100, 0)] },
+    8: { 3: [MAP, bpfMap(1, 20)], 4: [MAP, bpfMap(2, 10, 1)], 5: ['anon_inode:bpf-prog', bpfMap(3, 50)] },
+  });
+  host.files.delete('/sys/class/dma_heap/system/dev');
+  expect(read(host)).toEqual({
+    named: [
+      {
+        kind: 'bpf-maps',
+        name: 'BPF',
+        category: null,
+        bytes: 30 * MIB,
+        source: '/proc/PID/fdinfo',
+        figures: { maps: 2, lazyBytes: 10 * MIB },
+        processes: [
+          { pid: 8, comm: 'p8', bytes: 30 * MIB },
+          { pid: 7, comm: 'p7', bytes: 20 * MIB },
+        ],
+      },
+    ],
+    notRead: [],
+  });
+  expect(read(machine({ 7: { 3: [MAP, bpfMap(1, 15)] } })).named).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
+import { withDevices } from '../../../src/account/memory/devices.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
@@ -378,4 +379,34 @@ test('removed cgroups: a malformed counter is not read, few are normal', () => {
     { kind: 'dying-cgroups' },
   ]);
   expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': stat(999) } })).toEqual({ named: [], notRead: [] });
+});
+
+/** tracing_total_entries_read of kernel/trace/trace.c. */
+test('buffers of ftrace by instance move from unattributed memory to their row', () => {
+  const withRings = (files: Readonly<Record<string, string>>) => {
+    const { answer, row } = rows({});
+    const { named, notRead } = read({ files });
+    const { memory } = withDevices(answer, named);
+    checkSums(memory);
+    const bytesOf = (name: string) => leaves(memory).find(({ category }) => category === name)?.bytes;
+    const left = row('unattributed').bytes - (bytesOf('unattributed') ?? 0);
+    return { named, notRead, left, rings: bytesOf('rings') };
+  };
+  const TOTAL = '/sys/kernel/tracing/buffer_total_size_kb';
+  const small = withRings({ [TOTAL]: '7 (expanded: 1408)\n' });
+  expect(small).toEqual({ named: [], notRead: [], left: 0, rings: 0 });
+  const large = {
+    [TOTAL]: `${40 * 1024}\n`,
+    '/sys/kernel/tracing/instances/a b/buffer_total_size_kb': `${60 * 1024}\n`,
+  };
+  expect(withRings(large)).toMatchObject({
+    named: [
+      { kind: 'trace-rings', name: 'ftrace instance a b', category: 'rings', bytes: 60 * MIB },
+      { kind: 'trace-rings', name: 'ftrace', bytes: 40 * MIB },
+    ],
+    left: 100 * MIB,
+    rings: 100 * MIB,
+  });
+  const malformed = withRings({ [TOTAL]: 'x\n' });
+  expect(malformed).toMatchObject({ named: [], notRead: [{ kind: 'trace-rings', code: 'unreadable' }], left: 0 });
 });

@@ -45,6 +45,29 @@ test('dma-bufs of a heap are a row without kernel memory, each once, with the pr
   ]);
 });
 
+test('buffers of ftrace are a row without kernel memory, with their instances', async () => {
+  const tracing = '/sys/kernel/tracing';
+  await guest.run(`mount -t tracefs none ${tracing}; mkdir ${tracing}/instances/second`);
+  const before = await answerOf('memory --live --source counters');
+  const cpus = Number(await guest.output('grep -c ^processor /proc/cpuinfo'));
+  await guest.run(`echo 20480 > ${tracing}/buffer_size_kb; echo 30720 > ${tracing}/instances/second/buffer_size_kb`);
+  // The kernel rounds up to pages, less their headers.
+  const isNear = (bytes: number | null | undefined, mib: number) =>
+    expect(Math.abs((bytes ?? 0) / (mib * MIB * cpus) - 1)).toBeLessThanOrEqual(0.01);
+  const unattributed = (answer: typeof before) => rowOf(answer, 'unattributed')?.bytes ?? Number.NaN;
+  for (const source of ['counters', 'pageflags']) {
+    const answer = await answerOf(`memory --live --source ${source}`);
+    const rings = answer.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
+    expect(rings.map(({ name }) => name)).toEqual(['ftrace instance second', 'ftrace']);
+    isNear(rings[0]?.bytes, 30);
+    isNear(rings[1]?.bytes, 20);
+    isNear(rowOf(answer, 'rings')?.bytes, 50);
+    // What was allocated for them is named.
+    if (source === 'counters')
+      expect(Math.abs(unattributed(answer) - unattributed(before))).toBeLessThanOrEqual(0.05 * 50 * MIB * cpus);
+  }
+});
+
 test('a page pool has as much in flight as drgn counts', async () => {
   const answer = await answerOf('memory --live --source counters');
   const core = await guest.lastDump();

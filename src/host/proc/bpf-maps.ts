@@ -1,0 +1,45 @@
+import type { NamedMemory } from '../../records/named-memory.js';
+
+/** The link of a descriptor of a BPF map. */
+export const BPF_MAP_LINK = 'anon_inode:bpf-map';
+
+/** BPF_F_NO_PREALLOC of include/uapi/linux/bpf.h. */
+const NO_PREALLOC = 1;
+const MAX_MAPS = 1_000_000;
+
+interface BpfMap {
+  readonly bytes: number;
+  readonly isLazy: boolean;
+  readonly pids: Set<number>;
+}
+
+/**
+ * BPF maps that processes have open, each once by its id (bpf_map_show_fdinfo, kernel/bpf/syscall.c). `memlock` is what a map
+ * takes; kernels before 6.4 report the limit of a map that allocates its entries on use.
+ */
+export class BpfMaps {
+  readonly #maps = new Map<number, BpfMap>();
+
+  /** @returns whether it is the fdinfo of a map */
+  add(pid: number, text: string): boolean {
+    const field = (name: string) => Number(new RegExp(`^${name}:\\t(\\w{1,18})$`, 'm').exec(text)?.[1] ?? Number.NaN);
+    const [id, bytes] = [field('map_id'), field('memlock')];
+    if (!Number.isSafeInteger(id)) return false;
+    const map = this.#maps.get(id);
+    if (map) map.pids.add(pid);
+    else if (Number.isSafeInteger(bytes) && this.#maps.size < MAX_MAPS)
+      this.#maps.set(id, { bytes, isLazy: (field('map_flags') & NO_PREALLOC) !== 0, pids: new Set([pid]) });
+    return true;
+  }
+
+  /** @param largest processes that have most of these open @param least below it there is no row */
+  rows(least: number, largest: (maps: readonly BpfMap[]) => NonNullable<NamedMemory['processes']>): NamedMemory[] {
+    const maps = [...this.#maps.values()];
+    const sum = (some: readonly BpfMap[]) => some.reduce((all, one) => all + one.bytes, 0);
+    const bytes = sum(maps);
+    if (bytes < least) return [];
+    const figures = { maps: maps.length, lazyBytes: sum(maps.filter(({ isLazy }) => isLazy)) };
+    const source = '/proc/PID/fdinfo';
+    return [{ kind: 'bpf-maps', name: 'BPF', category: null, bytes, source, figures, processes: largest(maps) }];
+  }
+}
