@@ -161,7 +161,7 @@ const OTHER_CRASH_LOG = /^(?:kexec-dmesg\.log|console-[a-z]+(?:-\d{1,20})?)$/;
 const DATED = /\.\d{12}$/;
 
 /** Files that `triage --beside` writes: another file is their subject. */
-export const OWN_ANSWER = /(?:^|\.)kdump-mem\.(?:txt|html|json|extract)$/;
+export const OWN_ANSWER = /(?:^|\.)kdump-mem\.(?:txt|html|json|extract)(?:\.[0-9a-f]{12}\.partial)?$/;
 
 /** Whether the name is that of a log that a crash leaves. @param name its path, or the last part of it */
 export function isCrashLog(name: string): boolean {

@@ -297,6 +297,15 @@ describe('triage --beside', () => {
     },
   );
 
+  test('half an extract that a power failure left is no dump, and is removed', async () => {
+    kdump('a/vmcore');
+    const partial = at('a/.kdump-mem.extract.d0e642ea4909.partial');
+    writeFileSync(partial, readFileSync(at('a/vmcore')).subarray(0, 464));
+    utimesSync(partial, 1, 1);
+    expect(await beside()).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+  });
+
   test.each([
     [['--keep', '3'], /--keep needs --beside/],
     [['--beside', '--json'], /'--beside' cannot be used with option '--json'/],
