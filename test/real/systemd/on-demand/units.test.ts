@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { STALLED_READER } from '../../../support/stalled-reader.js';
 import { bring } from '../../snapshot/guest-snapshot.js';

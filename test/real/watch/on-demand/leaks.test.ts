@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { testGuest } from '../../../support/guest.js';
 import { scratchFolder } from '../../../support/scratch.js';
