@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Category } from '../src/account/memory/tree.js';
-import { memorySchema } from '../src/answers/memory/schema.js';
-import { triageSchema } from '../src/answers/triage/schema.js';
 import { formatSize } from '../src/base/size.js';
+import { memorySchema } from '../src/contracts/memory.js';
 import { procsSchema } from '../src/contracts/procs.js';
+import { triageSchema } from '../src/contracts/triage.js';
 import { textOf } from './support/documents.js';
 import { incident } from './support/fixtures.js';
 import { kdumpMem } from './support/in-process.js';

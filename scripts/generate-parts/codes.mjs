@@ -61,7 +61,10 @@ function readPage(page, text, kinds) {
 }
 
 function source(kinds) {
-  const lines = ["import type { CodesOf } from './kinds.js';", "import type { Section } from './schema.js';"];
+  const lines = [
+    "import type { CodesOf } from './kinds.js';",
+    "import type { Section } from '../../contracts/explain.js';",
+  ];
   const explained = [...kinds].filter(([, { codes }]) => codes.size > 0);
   for (const [kind, { page, defaults, codes }] of explained) {
     lines.push(`export const ${nameOf(kind)}: Section<'${page}', CodesOf['${kind}']> = {`);

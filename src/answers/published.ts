@@ -1,10 +1,20 @@
 import { blockedSchema } from '../contracts/blocked.js';
+import { explainSchema } from '../contracts/explain.js';
 import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from '../contracts/growth.js';
 import { infoSchema } from '../contracts/info.js';
+import { leakMethodsSchema, leaksSchema } from '../contracts/leaks.js';
 import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
+import { logEndSchema, logMessageSchema, logSchema } from '../contracts/log.js';
+import { memoryEndSchema, memorySchema } from '../contracts/memory.js';
 import { processFdsSchema, processSchema } from '../contracts/process.js';
 import { procsSchema } from '../contracts/procs.js';
 import { refsSchema } from '../contracts/refs.js';
+import {
+  snapshotDueEndSchema,
+  snapshotDueSchema,
+  snapshotSchema,
+  snapshotVerifySchema,
+} from '../contracts/snapshot.js';
 import {
   skbProcessSchema,
   skbSchema,
@@ -12,7 +22,10 @@ import {
   socketsEndSchema,
   socketsSchema,
 } from '../contracts/sockets.js';
+import { instanceSchema, structSchema } from '../contracts/struct.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
+import { triageSchema, triageWatchEndSchema } from '../contracts/triage.js';
+import { triageEndSchema, triageLineSchema } from '../contracts/triage-line.js';
 import { unattributedSchema } from '../contracts/unattributed.js';
 import { unreachableSchema } from '../contracts/unreachable.js';
 import { verifySchema } from '../contracts/verify.js';
@@ -20,19 +33,11 @@ import { whatisSchema } from '../contracts/whatis.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
-import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
-import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
-import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
-import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { readSchema } from './read/schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
-import { instanceSchema, structSchema } from './struct/schema.js';
-import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
-import { triageSchema, triageWatchEndSchema } from './triage/schema.js';
 import { recordedHoldersSchema, watchSampleSchema, watchSchema } from './watch/schema.js';
 
 /**

@@ -1,11 +1,12 @@
 import type { Growth } from '../growth/trend.js';
 import type { Site } from '../records/allocation-sites.js';
+import { LEAK_VERDICTS } from '../records/leak-codes.js';
 import { isWhole, type LeakNote } from './notes.js';
 import { type Held, merged, type Recording } from './recording.js';
 import { Balances, bounded, knowsWhatWas, MIN_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
-import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
+import { type Judged, judge } from './verdict.js';
 
 /** Amount that a site holds at the end, with its verdict. */
 export interface LeakSite extends Judged {

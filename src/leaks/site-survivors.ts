@@ -1,6 +1,7 @@
 import type { CensusEntry } from '../account/owners.js';
+import type { Place, Unplaced } from '../records/leak-codes.js';
 import type { Survivor } from './recording.js';
-import { type Found, type Keeper, keeperOf, type Lookup, type Place, type Unplaced } from './survivors/lookup.js';
+import { type Found, type Keeper, keeperOf, type Lookup } from './survivors/lookup.js';
 
 /** Blocks of a site in one place. */
 export interface PlaceSum {

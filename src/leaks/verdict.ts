@@ -1,46 +1,7 @@
+import type { LeakReason, LeakVerdict } from '../records/leak-codes.js';
 import { MIN_WINDOWS, type SiteGrowth } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
 import type { Keeper } from './survivors/lookup.js';
-
-/** Prospects of the memory that a site holds. */
-export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'transient'] as const;
-export type LeakVerdict = (typeof LEAK_VERDICTS)[number];
-
-/** Reasons for verdicts. */
-export const LEAK_REASONS = [
-  /** leaking: steady growth, and nothing references the blocks. */
-  'unreferenced',
-  /** leaking: steady growth, in queues that are not read. */
-  'queued',
-  /** growing: the kernel reclaims it if memory is short. */
-  'reclaimable',
-  /** growing: it belongs to processes, and is freed when they exit. */
-  'process-owned',
-  /** growing: the kernel uses it for a known purpose. */
-  'kernel-owned',
-  /** growing: the location of the blocks is unknown. */
-  'location-unknown',
-  /** growing: it may stop, since growth was uneven, or since held blocks are not from all of the time. */
-  'unsteady',
-  /** transient: the first blocks have been freed meanwhile. */
-  'turns-over',
-  /** transient: growth slowed down, or there was none. */
-  'slowing',
-  /** transient: none of it is still held. */
-  'freed',
-  'too-few-windows',
-  'sample-too-small',
-  /**
-   * unknown: the interval of its growth reaches from below zero to far above, or most of the growth came at
-   * the end.
-   */
-  'inconclusive',
-  /** unknown: it would be a leak, but frees of older memory of its order or cache keep pace. */
-  'frees-keep-pace',
-  /** unknown: it would be a leak, but it could not be read whether its objects are free. */
-  'maybe-free',
-] as const;
-export type LeakReason = (typeof LEAK_REASONS)[number];
 
 export interface Judged {
   readonly verdict: LeakVerdict;

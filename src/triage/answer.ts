@@ -1,18 +1,20 @@
 import type { LogAnswer } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { CensusAnswer } from '../account/sockets.js';
-import type { RulesOutcome } from '../answers/triage/schema.js';
+import type { RulesOutcome } from '../contracts/triage.js';
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
 import type { Pasted } from '../records/pasted.js';
+import type { HostCheckName } from '../records/triage-codes.js';
+import { SEVERITIES } from '../records/triage-codes.js';
 import type { MachineFacts } from '../walk/machine-facts.js';
 import { leavesComplete, type Warning } from '../walk/warnings.js';
 import { type CauseFacts, causesOf } from './causes.js';
-import { bySeverity, type Finding, SEVERITIES } from './finding.js';
+import { bySeverity, type Finding } from './finding.js';
 import type { Holders } from './holders.js';
-import type { HostCheckName, Unread } from './host-reader.js';
+import type { Unread } from './host-reader.js';
 
 /** Findings of a machine, with their sources. A part that the source does not have is undefined. */
 export interface TriageAnswer {

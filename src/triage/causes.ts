@@ -1,23 +1,8 @@
+import type { CauseRelation, Confidence } from '../records/triage-codes.js';
 import { type Finding, lastTime } from './finding.js';
 import { type FindingCode, hasTrait } from './findings/all.js';
 import type { Figures } from './findings/declared.js';
 import { isHalted } from './hypervisor.js';
-
-/** Reasons to link a finding to its cause: the fact that both share. */
-export const CAUSE_RELATIONS = [
-  'panic-message',
-  'share-of-shortfall',
-  'same-process',
-  'same-zone',
-  'same-cgroup',
-  'local-peer',
-  'same-moment',
-  'frees-enough',
-  'idle-cpu',
-  'waits-for-cpu',
-  'rule',
-] as const;
-export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
 
 /** A link from a finding to its cause. Both are indexes in the list of findings. */
 export interface CauseLink {
@@ -27,10 +12,6 @@ export interface CauseLink {
   /** Figures that support the link, with fixed names for each relation. */
   readonly figures: Figures;
 }
-
-/** How well the figures support a cause. `unknown`: no finding and no counter explains the effect. */
-export const CONFIDENCES = ['likely', 'possible', 'unknown'] as const;
-export type Confidence = (typeof CONFIDENCES)[number];
 
 /** Cause of the most severe finding. */
 export interface Conclusion {

@@ -5,14 +5,11 @@ import type { BlockingLock } from '../contracts/blocked.js';
 import type { CrashReport, OomReport } from '../contracts/log-reports.js';
 import type { Stack, StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { SEVERITIES, type Severity } from '../records/triage-codes.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
 import type { Figures } from './findings/declared.js';
 import { THRESHOLDS } from './thresholds.js';
-
-/** Severities from high to low: a failure, a problem, a remark. */
-export const SEVERITIES = ['critical', 'warning', 'note'] as const;
-export type Severity = (typeof SEVERITIES)[number];
 
 /** Code of a team's rule: built-in codes have no slash. */
 export type RuleCode = `${string}/${string}`;

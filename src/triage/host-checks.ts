@@ -3,6 +3,7 @@ import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
+import { HOST_CHECKS, type HostCheckName } from '../records/triage-codes.js';
 import type { KernelTriage } from './answer.js';
 import { ranked } from './answer.js';
 import { subjectIn } from './captured.js';
@@ -14,7 +15,7 @@ import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writebac
 import { leakedCounters, NAMED_HIDES, namedMemory } from './host-named.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
 import { QUEUES_HIDE, unreadMessages } from './host-queues.js';
-import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
+import type { HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
 export const SOCKETS_HIDE = 'unread sockets';

@@ -10,19 +10,13 @@ import { attempted, DELETED, mountsOf, sharedFiles } from '../host/proc/shared-f
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
+import type { HostCheckName } from '../records/triage-codes.js';
 import { type Finding, found, severityOf } from './finding.js';
 import type { Amount } from './findings/declared.js';
 import { blocked } from './host-blocked.js';
 import { MAX_DESCRIPTORS, NOT_ALL_LISTED } from './host-limits.js';
 import { programFigures } from './host-memory.js';
-import {
-  type HostCheckName,
-  type HostReader,
-  isAbsent,
-  malformed,
-  type ProcessStatus,
-  type ReadProcesses,
-} from './host-reader.js';
+import { type HostReader, isAbsent, malformed, type ProcessStatus, type ReadProcesses } from './host-reader.js';
 import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** Shares of a smaller amount are not significant. Bytes. */

@@ -7,35 +7,8 @@ import { SharedMappings } from '../host/proc/shared-mappings.js';
 import type { SharedOwner } from '../host/proc/shared-owners.js';
 import type { MemoryCounters } from '../records/machine-sample.js';
 import { lackingLine } from '../records/meminfo-lines.js';
+import type { HostCheckName } from '../records/triage-codes.js';
 import type { Finding } from './finding.js';
-
-/** Checks of a host, including its log and memory counters. Names are stable: they are part of the JSON. */
-export const HOST_CHECKS = [
-  'log',
-  'memory',
-  'watermarks',
-  'available',
-  'shared-memory',
-  'fragmentation',
-  'memory-pressure',
-  'cgroups',
-  'oom-kills',
-  'writeback',
-  'slab',
-  'message-queues',
-  'vmalloc',
-  'processes',
-  'limits',
-  'inotify',
-  'huge-pages',
-  'named-memory',
-  'counters',
-  'pipes',
-  'sockets',
-  'cpu-steal',
-  'baseline',
-] as const;
-export type HostCheckName = (typeof HOST_CHECKS)[number];
 
 /** An unreadable source, and problems that it may hide. */
 export interface Unread {

@@ -4,11 +4,12 @@ import { type Category, leaves } from '../account/memory/tree.js';
 import { type LargestProgram, largestProgram } from '../account/processes/groups.js';
 import { damaged } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { Severity } from '../records/triage-codes.js';
 import { addressSpaces } from '../walk/processes/address-spaces.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
-import { type Finding, found, type Severity, severityOf } from './finding.js';
+import { type Finding, found, severityOf } from './finding.js';
 import { MAX_CACHES, programFigures } from './host-memory.js';
 import { isLargePart, THRESHOLDS } from './thresholds.js';
 

@@ -1,6 +1,6 @@
+import type { HostCheckName } from '../records/triage-codes.js';
 import type { HostTriage } from './answer.js';
 import type { Finding } from './finding.js';
-import type { HostCheckName } from './host-reader.js';
 
 /** A finding with the time of the first sample that had it. */
 export interface WatchedFinding {

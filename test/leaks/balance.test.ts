@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { leaksJson } from '../../src/answers/leaks/json.js';
-import { leaksSchema } from '../../src/answers/leaks/schema.js';
 import { leaksText } from '../../src/answers/leaks/text.js';
+import { leaksSchema } from '../../src/contracts/leaks.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import { FrameFollower } from '../../src/leaks/follow/frame-follower.js';
 import { ObjectFollower } from '../../src/leaks/follow/object-follower.js';

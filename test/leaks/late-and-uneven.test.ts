@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { leaksJson } from '../../src/answers/leaks/json.js';
-import { leaksSchema } from '../../src/answers/leaks/schema.js';
 import { leaksText } from '../../src/answers/leaks/text.js';
+import { leaksSchema } from '../../src/contracts/leaks.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
-import { noLookup, type Place, placed } from '../../src/leaks/survivors/lookup.js';
+import { noLookup, placed } from '../../src/leaks/survivors/lookup.js';
+import type { Place } from '../../src/records/leak-codes.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');

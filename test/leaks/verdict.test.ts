@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { noteWords } from '../../src/answers/leaks/words.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
-import { type Found, type Lookup, noLookup, type Place, placed } from '../../src/leaks/survivors/lookup.js';
+import { type Found, type Lookup, noLookup, placed } from '../../src/leaks/survivors/lookup.js';
+import type { Place } from '../../src/records/leak-codes.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');

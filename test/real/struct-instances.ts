@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { instanceSchema, type ValueJson } from '../../src/answers/struct/schema.js';
+import { instanceSchema, type ValueJson } from '../../src/contracts/struct.js';
 import { drgnJson } from '../support/drgn.js';
 import { kdumpMem } from '../support/in-process.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { typeText } from '../../src/answers/struct/render.js';
-import { structSchema } from '../../src/answers/struct/schema.js';
+import { structSchema } from '../../src/contracts/struct.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';

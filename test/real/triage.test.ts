@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { triageEndSchema, triageLineSchema } from '../../src/answers/triage/line-schema.js';
+import { triageEndSchema, triageLineSchema } from '../../src/contracts/triage-line.js';
 import { commandPath } from '../support/cli.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
 import { labKdump } from '../support/lab.js';

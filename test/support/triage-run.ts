@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { triageEndSchema, triageLineSchema } from '../../src/answers/triage/line-schema.js';
+import { triageEndSchema, triageLineSchema } from '../../src/contracts/triage-line.js';
 import { commandPath } from './cli.js';
 
 type Line = ReturnType<typeof triageLineSchema.parse>;

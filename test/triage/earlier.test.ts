@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { triageJson } from '../../src/answers/triage/json.js';
-import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
 import { findingWords } from '../../src/answers/triage/words.js';
 import { suggestionsOf } from '../../src/app/mcp/call.js';
+import { triageSchema } from '../../src/contracts/triage.js';
 import { TextLogReader } from '../../src/log/reader.js';
 import type { LogRecord } from '../../src/records/log-records.js';
 import { triageHost } from '../../src/triage/captured.js';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../src/account/memory/answer.js';
 import { triageJson } from '../../src/answers/triage/json.js';
-import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
+import { triageSchema } from '../../src/contracts/triage.js';
 import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { holdersIn, hostHolders } from '../../src/triage/holders.js';

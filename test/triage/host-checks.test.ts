@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Category } from '../../src/account/memory/tree.js';
 import { findingWords } from '../../src/answers/triage/words.js';
+import { HOST_CHECKS } from '../../src/records/triage-codes.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { near } from '../../src/triage/host-limits.js';
-import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
+import { HostReader } from '../../src/triage/host-reader.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
 const psi = (some: number, full: number) =>

@@ -1,7 +1,7 @@
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import type { CategoryJson, MemoryJson } from '../../../src/answers/memory/schema.js';
+import type { CategoryJson, MemoryJson } from '../../../src/contracts/memory.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { KINDS } from '../../../src/records/page-kinds.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';

@@ -1,5 +1,5 @@
-import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
+import type { MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { CachedFiles } from '../../records/files.js';

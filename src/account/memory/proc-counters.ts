@@ -1,4 +1,4 @@
-import type { MemoryJson } from '../../answers/memory/schema.js';
+import type { MemoryJson } from '../../contracts/memory.js';
 import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { type LackingLine, lackingLine, lackingVmalloc } from '../../records/meminfo-lines.js';

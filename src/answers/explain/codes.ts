@@ -1,4 +1,5 @@
 import { categoryOf } from '../../account/memory/category-names.js';
+import type { ExplainJson, Explanation, Explanations } from '../../contracts/explain.js';
 import { CHECK_CODES } from '../../doctor/checks.js';
 import { SLAB_CACHES, slabCacheKey } from '../../records/slab-caches.js';
 import { FINDINGS } from '../../triage/findings/all.js';
@@ -6,7 +7,6 @@ import { CHECK_WORDS } from '../doctor/render.js';
 import { wrap } from '../text/cut.js';
 import { EXPLAINED, NAMES } from './generated.js';
 import type { CodesOf } from './kinds.js';
-import type { ExplainJson, Explanation, Explanations } from './schema.js';
 
 const MERGED =
   'SLUB may merge caches of equal size: then other objects are in it too (/sys/kernel/slab lists aliases; slab_nomerge prevents it).';

@@ -11,9 +11,7 @@ import type {
   TraceErrorCode,
   WalkErrorCode,
 } from '../../base/errors.js';
-import type { LeftOut } from '../../capture/read/contents.js';
 import type { CaptureFault } from '../../capture/read/manifest.js';
-import type { FailureCode } from '../../capture/write/failures.js';
 import type { Condition } from '../../capture/write/when/trigger.js';
 import type { OwnerState } from '../../contracts/blocked.js';
 import type { TypesVerified } from '../../contracts/info.js';
@@ -24,25 +22,27 @@ import type { Measure, Note } from '../../diff/state.js';
 import type { CheckCode, CheckState } from '../../doctor/checks.js';
 import type { Course } from '../../growth/trend.js';
 import type { WatchDoubtCode, WatchVerdict } from '../../growth/watch/answer.js';
-import type { LeakNoteCode } from '../../leaks/notes.js';
 import type { MethodRefusal } from '../../leaks/readings/methods.js';
-import type { LookupSource, Place, Unplaced } from '../../leaks/survivors/lookup.js';
-import type { LeakReason, LeakVerdict } from '../../leaks/verdict.js';
 import type { RecordingEnd, StacksWarning } from '../../profile/faults/counts.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { LeftOutReason } from '../../records/files.js';
+import type { LeakNoteCode, LeakReason, LeakVerdict, LookupSource, Place, Unplaced } from '../../records/leak-codes.js';
 import type { NamedKind } from '../../records/named-memory.js';
 import type { QueueName } from '../../records/queues.js';
+import type { FailureCode, LeftOut } from '../../records/snapshot-parts.js';
 import type { STACK_STOP_CODES } from '../../records/stacks.js';
+import type {
+  CauseRelation,
+  Confidence,
+  HostCheckName,
+  RuleDoubt,
+  SearchErrorCode,
+  Severity,
+} from '../../records/triage-codes.js';
 import type { WaitCause, WaitKind } from '../../records/waits.js';
 import type { VerdictCode } from '../../skcheck/verdict.js';
-import type { SearchErrorCode } from '../../triage/batch/search.js';
 import type { WorkerFailureCode } from '../../triage/batch/worker.js';
-import type { CauseRelation, Confidence } from '../../triage/causes.js';
-import type { Severity } from '../../triage/finding.js';
 import type { FindingCode } from '../../triage/findings/all.js';
-import type { HostCheckName } from '../../triage/host-reader.js';
-import type { RuleDoubt } from '../../triage/rules/match.js';
 import type { WarningCode } from '../../walk/warnings.js';
 import type { SkcheckReason } from '../skcheck/reasons.js';
 import type { SkcheckWarning } from '../skcheck/schema.js';

@@ -1,9 +1,9 @@
 import { hex } from '../../base/util.js';
+import type { LeaksJson } from '../../contracts/leaks.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import type { LeaksJson } from './schema.js';
 import { siteFrameJson } from './site-words.js';
 import { noteWords } from './words.js';
 

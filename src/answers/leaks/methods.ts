@@ -1,9 +1,9 @@
 import { escapeText } from '../../base/escape.js';
+import type { LeakMethodsJson } from '../../contracts/leaks.js';
 import { defaultMethod, type MethodRefusal, type OfferedMethod } from '../../leaks/readings/methods.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
-import type { LeakMethodsJson } from './schema.js';
 
 /** Results and cost of a method. */
 const WORDS: Readonly<Record<OfferedMethod['method'], { readonly reports: string; readonly costs: string }>> = {

@@ -4,11 +4,11 @@ import { formatCount, formatSize } from '../../base/size.js';
 import type { Growth } from '../../growth/trend.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
-import { type LeakNote, type LeakNoteCode, sawAll } from '../../leaks/notes.js';
+import { type LeakNote, sawAll } from '../../leaks/notes.js';
 import type { AllocationType, MethodCode, Recording } from '../../leaks/recording.js';
 import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
-import type { Place } from '../../leaks/survivors/lookup.js';
-import { LEAK_VERDICTS, type LeakReason, type LeakVerdict } from '../../leaks/verdict.js';
+import type { Place } from '../../records/leak-codes.js';
+import { LEAK_VERDICTS, type LeakNoteCode, type LeakReason, type LeakVerdict } from '../../records/leak-codes.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { siteName, socketOwner } from './site-words.js';
 

@@ -1,5 +1,6 @@
 import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
 import { escapeText } from '../../base/escape.js';
+import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from '../../contracts/log.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import { linesLike } from '../../log/words.js';
@@ -8,7 +9,6 @@ import type { LogTriage } from '../../triage/answer.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import type { Warning } from '../../walk/warnings.js';
 import { capturedJson } from '../origin.js';
-import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
 
 /** Maximum number of boots that are listed, newest first. */
 const MAX_BOOTS = 100;

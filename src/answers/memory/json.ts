@@ -4,12 +4,12 @@ import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/det
 import type { FilesAnswer } from '../../account/memory/files.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';
+import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from '../../contracts/memory.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { CachedFiles } from '../../records/files.js';
 import { freePages } from '../../records/machine-sample.js';
 import { siteFrameJson } from '../leaks/site-words.js';
 import { capturedJson, originJson } from '../origin.js';
-import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** Returns the answer to `memory` according to the JSON contract. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {

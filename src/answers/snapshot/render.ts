@@ -5,7 +5,7 @@ import type { Snapshot } from '../../capture/write/snapshot.js';
 import type { Verified } from '../../capture/write/verify.js';
 import type { Condition, Reading, Reason } from '../../capture/write/when/trigger.js';
 import type { Priority } from '../../capture/write/work.js';
-import type { SnapshotJson, SnapshotVerifyJson } from './schema.js';
+import type { SnapshotJson, SnapshotVerifyJson } from '../../contracts/snapshot.js';
 
 /** Maximum number of listed errors and faults. */
 const MAX_LISTED = 50;

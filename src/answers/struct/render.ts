@@ -1,5 +1,6 @@
 import { escapeText } from '../../base/escape.js';
 import { hex } from '../../base/util.js';
+import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from '../../contracts/struct.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { NamedType, TypeDescription } from '../../kernel/layout.js';
@@ -7,7 +8,6 @@ import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
-import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './schema.js';
 
 /** Layouts as the JSON contract has them; `members` replaces those of the only type. */
 export function structJson(

@@ -1,10 +1,11 @@
 import { escapeText } from '../../base/escape.js';
-import { type CauseFacts, type CauseLink, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
-import { type Finding, SEVERITIES } from '../../triage/finding.js';
+import type { TriageJson } from '../../contracts/triage.js';
+import { type CauseRelation, SEVERITIES } from '../../records/triage-codes.js';
+import { type CauseFacts, type CauseLink, type Conclusion, causesOf } from '../../triage/causes.js';
+import type { Finding } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, percentWords, size } from '../../triage/findings/declared.js';
 import { USE_WORDS } from '../../triage/findings/memory.js';
-import type { TriageJson } from './schema.js';
 import { findingSentences } from './words.js';
 
 /** Links between findings, and the cause of the most severe one. */

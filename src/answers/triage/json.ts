@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { jsonOf } from '../../base/util.js';
+import type { TriageJson } from '../../contracts/triage.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
@@ -9,7 +10,6 @@ import { dumpTime } from '../../walk/machine/clock.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
-import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
 
 /** Warnings of an answer, with one for each unread source that none of them names. */

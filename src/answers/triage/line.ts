@@ -1,5 +1,13 @@
 import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
+import {
+  type EarlierLine,
+  earlierLineSchema,
+  type SummaryJson,
+  type TriageEndJson,
+  type TriageLineJson,
+  triageEndSchema,
+} from '../../contracts/triage-line.js';
 import type { NotedFacts } from '../../kernel/identity.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import { placeOf } from '../../records/cgroups.js';
@@ -12,14 +20,6 @@ import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
 import { topOwner } from '../../triage/top-owner.js';
 import { textLogJson } from '../log/render.js';
 import { findingJson, timesJson, triageJson } from './json.js';
-import {
-  type EarlierLine,
-  earlierLineSchema,
-  type SummaryJson,
-  type TriageEndJson,
-  type TriageLineJson,
-  triageEndSchema,
-} from './line-schema.js';
 
 /** Maximum number of categories and cgroups. */
 const MAX_CATEGORIES = 8;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Finding, found, SEVERITIES } from '../../triage/finding.js';
+import { SEVERITIES } from '../../records/triage-codes.js';
+import { type Finding, found } from '../../triage/finding.js';
 
 /** Larger answers are not read: those of `procs` have a few hundred bytes for each process. */
 const MAX_BYTES = 32 * 2 ** 20;

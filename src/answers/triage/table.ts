@@ -1,9 +1,9 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
+import type { EarlierLine, TriageEndJson } from '../../contracts/triage-line.js';
 import { wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
-import type { EarlierLine, TriageEndJson } from './line-schema.js';
 
 /** Fields of a line that a table shows; others are not kept. */
 export type DumpRow = Omit<EarlierLine, 'schema' | 'size' | 'mtime' | 'rulesFile' | 'findings'> & {

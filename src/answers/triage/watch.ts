@@ -1,10 +1,10 @@
+import type { TriageWatchEndJson } from '../../contracts/triage.js';
 import { causeFacts } from '../../triage/answer.js';
 import type { Finding } from '../../triage/finding.js';
 import type { TriageSample } from '../../triage/watch.js';
 import { wrap } from '../text/cut.js';
 import type { WatchPage } from '../text/watch-page.js';
 import { concluded } from './causes.js';
-import type { TriageWatchEndJson } from './schema.js';
 import { conclusionLines, summary, unreadWords } from './text.js';
 import { findingSentences } from './words.js';
 

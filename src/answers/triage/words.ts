@@ -1,10 +1,10 @@
 import { escapeText } from '../../base/escape.js';
 import { grouped } from '../../base/util.js';
+import type { Adjusted, RulesOutcome } from '../../contracts/triage.js';
 import type { Finding } from '../../triage/finding.js';
 import { FINDINGS, type FindingCode } from '../../triage/findings/all.js';
 import { type Figure, type Figures, percent, size, text, type Words } from '../../triage/findings/declared.js';
 import { PLACE } from '../../triage/rules/names.js';
-import type { Adjusted, RulesOutcome } from './schema.js';
 
 /** Bounds that differ by more say little: only -v shows them. */
 const WIDE = 4;

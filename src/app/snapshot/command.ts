@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/util.js';
-import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { PSS_CHOICES } from '../../records/pss.js';
+import { OPTIONAL_PARTS } from '../../records/snapshot-parts.js';
 import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { OPTIONAL_PARTS, type OptionalPart } from '../../capture/read/contents.js';
 import { CONDITION_FORMS, type Condition, parseConditions } from '../../capture/write/when/trigger.js';
 import type { PssChoice } from '../../records/pss.js';
+import { OPTIONAL_PARTS, type OptionalPart } from '../../records/snapshot-parts.js';
 import { parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 

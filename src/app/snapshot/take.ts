@@ -8,7 +8,6 @@ import {
   snapshotWarning,
   waitingWords,
 } from '../../answers/snapshot/render.js';
-import type { SnapshotDueJson, SnapshotJson } from '../../answers/snapshot/schema.js';
 import { staySmall } from '../../base/collect-garbage.js';
 import { exhaustionOf, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
@@ -27,6 +26,7 @@ import {
   snapshotsIn,
 } from '../../capture/write/when/trigger.js';
 import { lowerPriority, type Priority, uncache } from '../../capture/write/work.js';
+import type { SnapshotDueJson, SnapshotJson } from '../../contracts/snapshot.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { optionalText } from '../../host/proc/process.js';

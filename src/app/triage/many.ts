@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { earlierLine, endJson, failedJson, filed, lineJson, parseLine } from '../../answers/triage/line.js';
-import type { SummaryJson, TriageEndJson, TriageLineJson } from '../../answers/triage/line-schema.js';
 import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
 import { formatJson } from '../../base/util.js';
+import type { SummaryJson, TriageEndJson, TriageLineJson } from '../../contracts/triage-line.js';
 import { endAll } from '../../host/child.js';
 import { FOLDER_SECONDS } from '../../host/recognise.js';
 import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';

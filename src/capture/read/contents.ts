@@ -127,25 +127,5 @@ export const MAX_PROCESS_FILES = 2_000_000;
 /** Maximum number of errors to list individually. */
 export const MAX_ERRORS = 10_000;
 
-/** Parts that are only captured on request. */
-export const OPTIONAL_PARTS = ['smaps', 'stacks', 'arguments', 'unix-paths', 'kpageflags', 'perf'] as const;
-export type OptionalPart = (typeof OPTIONAL_PARTS)[number];
-
-/** Optional parts that the script supports too. */
-export const SCRIPT_PARTS: readonly OptionalPart[] = ['smaps', 'stacks', 'arguments', 'unix-paths'];
-
-/** Secrets that are omitted unless requested by these names. */
-export const SECRET_PARTS = ['arguments', 'unix-paths'] as const satisfies readonly OptionalPart[];
-
-/** Parts that are always omitted. */
-export const NEVER_TAKEN = ['environment'] as const;
-
-/** Parts that are omitted from an anonymized snapshot. */
-export const NAMING = ['log', 'names'] as const;
-
-/** All parts that may be omitted on purpose. */
-export const LEFT_OUT = [...NEVER_TAKEN, ...SECRET_PARTS, ...NAMING] as const;
-export type LeftOut = (typeof LEFT_OUT)[number];
-
 /** Replacement for omitted names. */
 export const LEFT_OUT_NAME = '(left-out)';

@@ -1,3 +1,4 @@
+import type { CAPTURE_FAULT_CODES } from '../../records/snapshot-parts.js';
 /** A file found in a capture. */
 export interface CapturedFile {
   /** Its full size, also if only its beginning was read. */
@@ -8,19 +9,6 @@ export interface CapturedFile {
   /** Number of occurrences in the archive. */
   readonly times: number;
 }
-
-/** Possible problems of a capture. */
-export const CAPTURE_FAULT_CODES = [
-  'archive-damaged',
-  'archive-unreadable',
-  'manifest-missing',
-  'manifest-damaged',
-  'file-missing',
-  'file-changed',
-  'file-foreign',
-  'file-twice',
-  'file-too-large',
-] as const;
 
 export interface CaptureFault {
   readonly code: (typeof CAPTURE_FAULT_CODES)[number];

@@ -6,6 +6,7 @@ import { MAX_NAMESPACES as MAX_QUEUE_NAMESPACES, MAX_QUEUES } from '../../host/p
 import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../host/proc/shared-files.js';
 import { RARE_TABLES } from '../../host/unlisted-sockets.js';
 import { LARGE_BYTES } from '../../records/pss.js';
+import { NEVER_TAKEN, SCRIPT_PARTS, SECRET_PARTS } from '../../records/snapshot-parts.js';
 import { COMMAND_LINE_SED } from './command-line.js';
 import {
   CGROUP_FILES,
@@ -19,12 +20,9 @@ import {
   MAX_ERRORS,
   MAX_PROCESS_BYTES,
   NAMESPACES,
-  NEVER_TAKEN,
   OWN_NAMESPACES,
   PROCESS_FILES,
   SAMPLED_FILES,
-  SCRIPT_PARTS,
-  SECRET_PARTS,
   SLAB_ATTRIBUTES,
   SYSV_QUEUES,
   THREAD_STATUS,

@@ -1,13 +1,6 @@
 import { ExhaustedError, isHostError } from '../../base/errors.js';
+import type { FailureCode } from '../../records/snapshot-parts.js';
 import { MAX_ERRORS } from '../read/contents.js';
-
-/**
- * Why data is missing in a snapshot. `absent`: this host or kernel does not have it; `gone`: it
- * disappeared meanwhile; `cut`: only its beginning is included; `large`: reading the mappings of a large process blocks
- * it, and was not requested.
- */
-export const FAILURE_CODES = ['gone', 'denied', 'unreadable', 'absent', 'cut', 'large'] as const;
-export type FailureCode = (typeof FAILURE_CODES)[number];
 
 export interface Failure {
   readonly path: string;

@@ -4,18 +4,17 @@ import { findNamespaces } from '../../host/namespaces.js';
 import { listedPids } from '../../host/proc/process.js';
 import type { PssChoice } from '../../records/pss.js';
 import {
-  LAYOUT_VERSION,
+  type FailureCode,
   type LeftOut,
-  MAX_BYTES,
-  MAX_PROCESS_BYTES,
   NAMING,
   NEVER_TAKEN,
   type OptionalPart,
   SECRET_PARTS,
-} from '../read/contents.js';
+} from '../../records/snapshot-parts.js';
+import { LAYOUT_VERSION, MAX_BYTES, MAX_PROCESS_BYTES } from '../read/contents.js';
 import { Anonymizer } from './anonymizer.js';
 import { Archive, type Member, type Sink } from './archive.js';
-import { type Failure, type FailureCode, Failures } from './failures.js';
+import { type Failure, Failures } from './failures.js';
 import {
   recordCgroups,
   recordCounters,

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import type { SnapshotJson } from '../../answers/snapshot/schema.js';
 import { HostError } from '../../base/errors.js';
 import { searchPath } from '../../base/shell.js';
-import type { OptionalPart } from '../read/contents.js';
+import type { SnapshotJson } from '../../contracts/snapshot.js';
+import type { OptionalPart } from '../../records/snapshot-parts.js';
 import type { Anonymizer } from './anonymizer.js';
 import type { Archive } from './archive.js';
 import type { Failures } from './failures.js';

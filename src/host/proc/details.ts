@@ -1,5 +1,5 @@
-import type { SlabCacheJson } from '../../answers/memory/schema.js';
 import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import type { SlabCacheJson } from '../../contracts/memory.js';
 import type { ZoneRecord } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';

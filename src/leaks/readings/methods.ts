@@ -1,5 +1,5 @@
-import type { LeakMethodsJson } from '../../answers/leaks/schema.js';
 import { HostError, isHostError } from '../../base/errors.js';
+import type { LeakMethodsJson } from '../../contracts/leaks.js';
 import type { AllocationType } from '../recording.js';
 import { isSwitchOn, PROFILING } from './page-owner.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';

@@ -3,11 +3,8 @@ import { HostError, isHostError, type UnavailableCode } from '../../base/errors.
 import type { HostSource } from '../../host/host-source.js';
 import { type FlagKind, type FrameFile, flagKind, isTail } from '../../host/proc/frames/frame-files.js';
 import type { CategoryName } from '../../records/categories.js';
+import type { LookupSource, Place, Unplaced } from '../../records/leak-codes.js';
 import type { AllocationType, Survivor } from '../recording.js';
-
-/** Sources of the current use of blocks. */
-export const LOOKUP_SOURCES = ['kcore', 'pageflags', 'none'] as const;
-export type LookupSource = (typeof LOOKUP_SOURCES)[number];
 
 /** Current use of recorded blocks. */
 export interface Lookup {
@@ -125,53 +122,6 @@ function headBefore(words: Buffer, at: number): number {
 function isLonger(words: Buffer, size: number): boolean {
   return 8 * size + 4 <= words.length && isTail(words.readUInt32LE(8 * size));
 }
-
-/** Current use of a block without a recorded free. */
-export const PLACES = [
-  /** Free: it was freed meanwhile, or its free was missed. */
-  'free',
-  /** Freed and allocated again: the frame belongs to another block now. */
-  'reused',
-  'page-cache',
-  /** tmpfs, shared memory. */
-  'shared',
-  'anonymous',
-  'page-table',
-  'kernel-stack',
-  'pipe',
-  'slab',
-  'vmalloc',
-  /** In a socket queue. */
-  'socket',
-  /** Elsewhere in the network stack: queued packets, rings of drivers, fragment caches. */
-  'network',
-  /** Held by a driver's page pool, not by a socket. */
-  'page-pool',
-  /** Ring buffers of tracers, perf, io_uring, BPF, virtio. */
-  'ring',
-  /** Used by the kernel for the purpose in `category`. */
-  'kernel',
-  /** No kernel structure references it. */
-  'unreferenced',
-  /** Unknown, for the reason in `why`. */
-  'unknown',
-] as const;
-export type Place = (typeof PLACES)[number];
-
-/** Why the place of a block is unknown. */
-export const UNPLACED = [
-  /** The recording is of another time or machine. */
-  'from-file',
-  /** Neither /proc/kcore nor /proc/kpageflags can be read. */
-  'no-source',
-  /** Only page flags are known, and this frame has none that identify its use. */
-  'flags-only',
-  /** Its struct page cannot be read, or contradicts itself. */
-  'unreadable',
-  /** The frame does not exist. */
-  'no-such-frame',
-] as const;
-export type Unplaced = (typeof UNPLACED)[number];
 
 /** Result of looking up a block. */
 export interface Found {

@@ -4,6 +4,7 @@ import type { KernelErrorCode } from '../../base/errors.js';
 import { missingFile } from '../../base/util.js';
 import { crashLogs, OWN_ANSWER } from '../../host/logs.js';
 import { recognise } from '../../kernel/native/image/foreign.js';
+import type { SearchErrorCode } from '../../records/triage-codes.js';
 
 /** A dump: one file, or the parts of a split one. */
 export interface FoundDump {
@@ -20,10 +21,6 @@ export interface FoundDump {
   /** Why it cannot be read, if that is known before opening it. */
   readonly unfit?: Unfit;
 }
-
-/** Why a file is not opened at all, beside the errors of opening a dump. */
-export const SEARCH_ERROR_CODES = ['unsupported-name', 'unreadable-file', 'too-deep'] as const;
-export type SearchErrorCode = (typeof SEARCH_ERROR_CODES)[number];
 
 /** Why a file is not read: a code for programs, and a message. */
 export interface Unfit {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TriageEndJson } from '../../answers/triage/line-schema.js';
+import type { TriageEndJson } from '../../contracts/triage-line.js';
 
 /** One of several runs that share the work. */
 export type Shard = NonNullable<TriageEndJson['shard']>;

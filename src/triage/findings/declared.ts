@@ -1,6 +1,6 @@
-import type { Explanation } from '../../answers/explain/schema.js';
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
+import type { Explanation } from '../../contracts/explain.js';
 import { placeOf } from '../../records/cgroups.js';
 
 /** A figure that supports a finding, or a name: untrusted. */

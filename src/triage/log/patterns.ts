@@ -1,4 +1,4 @@
-import type { Severity } from '../finding.js';
+import type { Severity } from '../../records/triage-codes.js';
 import type { FiguresOf, FindingCode } from '../findings/all.js';
 import { ADDRESSED, AT, hung, PROGRAM_COUNTER, type Search, type Step, stalled, TRACE } from './blame.js';
 

@@ -1,4 +1,4 @@
-import type { Adjusted, RulesOutcome, Undecided } from '../../answers/triage/schema.js';
+import type { Adjusted, RulesOutcome, Undecided } from '../../contracts/triage.js';
 import { bySeverity, type Finding, type RuleCode } from '../finding.js';
 import type { Figures } from '../findings/declared.js';
 import { evidenceOf } from '../log/lines.js';

@@ -1,26 +1,8 @@
-import type { Evidence, Finding, Severity } from '../finding.js';
+import type { RuleDoubt, Severity } from '../../records/triage-codes.js';
+import type { Evidence, Finding } from '../finding.js';
 import type { Figure, Figures } from '../findings/declared.js';
 import { Pattern } from './pattern.js';
 import type { FigureTests } from './schema.js';
-
-/** Why a rule could not be evaluated. */
-export const RULE_DOUBTS = [
-  'panic-unknown',
-  'release-unknown',
-  'taint-unreadable',
-  'modules-unreadable',
-  'memory-unavailable',
-  'category-incomplete',
-  'owners-unknown',
-  'findings-folded',
-  'log-incomplete',
-  'answer-incomplete',
-  'stacks-unreadable',
-  'stacks-incomplete',
-  'frame-guessed',
-  'figures-unknown',
-] as const;
-export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
 /** Whether a condition holds; unknown if data is missing. */
 export type Match =

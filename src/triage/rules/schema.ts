@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { bytesOf } from '../../base/quantity.js';
 import { CATEGORIES } from '../../records/categories.js';
+import { SEVERITIES } from '../../records/triage-codes.js';
 import { TASK_STATES } from '../../records/waits.js';
-import { SEVERITIES } from '../finding.js';
 import { FINDING_CODES } from '../findings/all.js';
 import { Pattern } from './pattern.js';
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { formatFigures } from '../../../src/account/memory/figures.js';
 import { figuresTable } from '../../../src/answers/memory/depths/tables.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerOf } from '../../answers/memory/answer.js';
 
 const PAGE = 4096;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { MemorySamples } from '../../../src/account/memory/tree.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { watchBlock } from '../../../src/answers/memory/text.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerOf } from '../../answers/memory/answer.js';
 
 const PAGE = 4096;

@@ -1,4 +1,4 @@
-import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import { type ProcsAnswer, procsSchema } from '../../../src/contracts/procs.js';
 import { type SocketsJson, socketsSchema } from '../../../src/contracts/sockets.js';
 

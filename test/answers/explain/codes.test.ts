@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { explained, explainJson, explainText, KINDS, listText } from '../../../src/answers/explain/codes.js';
-import { explainSchema } from '../../../src/answers/explain/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';
+import { explainSchema } from '../../../src/contracts/explain.js';
 import { WARNING_CODES } from '../../../src/records/warnings.js';
 import { FINDING_CODES } from '../../../src/triage/findings/all.js';
 import { commands } from '../../support/commands.js';

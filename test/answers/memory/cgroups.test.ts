@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { CgroupFigures } from '../../../src/account/memory/cgroups.js';
 import { cgroupsTable } from '../../../src/answers/memory/depths/cgroups.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerOf } from './answer.js';
 
 const PAGE = 4096;

@@ -3,7 +3,7 @@ import { chargedBytes, type FileFigures, fileName, filesIn } from '../../../src/
 import { cgroupsTable } from '../../../src/answers/memory/depths/cgroups.js';
 import { filesTable } from '../../../src/answers/memory/depths/files.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerOf } from './answer.js';
 
 const PAGE = 4096;

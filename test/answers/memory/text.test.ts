@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { SocketEstimate } from '../../../src/account/memory/answer.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { groupsWords } from '../../../src/answers/memory/sentences.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
 import { unattributedBlocks } from '../../../src/answers/memory/unattributed/document.js';
 import { blockTexts } from '../../../src/answers/text/blocks.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerOf } from './answer.js';
 
 const PAGE = 4096;

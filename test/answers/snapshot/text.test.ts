@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { snapshotWarning } from '../../../src/answers/snapshot/render.js';
-import type { SnapshotJson } from '../../../src/answers/snapshot/schema.js';
+import type { SnapshotJson } from '../../../src/contracts/snapshot.js';
 
 const FOUND: SnapshotJson = {
   schema: 'kdump-mem.snapshot/1',

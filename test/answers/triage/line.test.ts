@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { filed } from '../../../src/answers/triage/line.js';
-import { triageLineSchema } from '../../../src/answers/triage/line-schema.js';
+import { triageLineSchema } from '../../../src/contracts/triage-line.js';
 
 test.each([
   [0, '1970-01-01T00:00:00.000Z'],

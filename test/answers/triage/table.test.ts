@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { endJson } from '../../../src/answers/triage/line.js';
-import type { TriageLineJson } from '../../../src/answers/triage/line-schema.js';
 import { type DumpRow, dumpsTable, similarText } from '../../../src/answers/triage/table.js';
+import type { TriageLineJson } from '../../../src/contracts/triage-line.js';
 
 const FAULT = {
   id: '00112233aabbccdd',

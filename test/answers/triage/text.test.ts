@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { oomLines } from '../../../src/answers/triage/oom.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { textRecords } from '../../../src/log/reader.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';

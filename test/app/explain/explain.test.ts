@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainSchema } from '../../../src/answers/explain/schema.js';
+import { explainSchema } from '../../../src/contracts/explain.js';
 import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 

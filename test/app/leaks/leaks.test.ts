@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { leakMethodsSchema, leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { leakMethodsSchema, leaksSchema } from '../../../src/contracts/leaks.js';
 import { commandPath } from '../../support/cli.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';

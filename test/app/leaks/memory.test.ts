@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { leaksSchema } from '../../../src/contracts/leaks.js';
 import { commandPath } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { logEndSchema, logSchema } from '../../../src/answers/log/schema.js';
+import { logEndSchema, logSchema } from '../../../src/contracts/log.js';
 import { captureFiles } from '../../support/capture.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { memoryEndSchema, memorySchema } from '../../../src/answers/memory/schema.js';
+import { memoryEndSchema, memorySchema } from '../../../src/contracts/memory.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
 const COUNTERS = ['memory', '--live', '--source', 'counters'];

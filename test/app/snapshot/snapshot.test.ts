@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { snapshotVerifySchema } from '../../../src/answers/snapshot/schema.js';
+import { snapshotVerifySchema } from '../../../src/contracts/snapshot.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-cli-'));

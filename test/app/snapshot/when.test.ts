@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { snapshotDueEndSchema, snapshotDueSchema } from '../../../src/answers/snapshot/schema.js';
+import { snapshotDueEndSchema, snapshotDueSchema } from '../../../src/contracts/snapshot.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
 

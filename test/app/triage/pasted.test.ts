@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { commandPath } from '../../support/cli.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 

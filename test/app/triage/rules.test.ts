@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { fixture } from '../../support/fixtures.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';

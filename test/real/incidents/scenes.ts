@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/cli.js';
 import { shows } from '../../support/next-commands.js';
 import { isUnreadForLong } from '../skcheck/queues.js';

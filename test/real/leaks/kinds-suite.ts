@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LeaksJson, leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { type LeaksJson, leaksSchema } from '../../../src/contracts/leaks.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, TRACEFS } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { type LeaksJson, leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { type LeaksJson, leaksSchema } from '../../../src/contracts/leaks.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import type { GuestKernel } from '../../support/lab.js';
 

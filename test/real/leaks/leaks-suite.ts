@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
+import type { LeaksJson } from '../../../src/contracts/leaks.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { buildOwnKernel, OWN_KERNEL } from '../../../scripts/lab-parts/own-kernel.mjs';
-import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
+import type { LeaksJson } from '../../../src/contracts/leaks.js';
 import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
 

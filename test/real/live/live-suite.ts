@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { skbSchema, socketsSchema } from '../../../src/contracts/sockets.js';
 import { taskStacksSchema } from '../../../src/contracts/task-stacks.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';

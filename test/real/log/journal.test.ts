@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { logSchema } from '../../../src/answers/log/schema.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { logSchema } from '../../../src/contracts/log.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/in-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'journal-'));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
-import { logEndSchema, logMessageSchema, logSchema } from '../../../src/answers/log/schema.js';
+import { logEndSchema, logMessageSchema, logSchema } from '../../../src/contracts/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { textRecords } from '../../../src/log/reader.js';
 import type { LogRecord, TextRecord } from '../../../src/records/log-records.js';

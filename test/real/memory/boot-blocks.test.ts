@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { type CategoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { blockRequestFrames, devicesOf } from '../../../src/walk/memory/block-requests.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import { drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';

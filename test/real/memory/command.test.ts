@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { labDump, labKdump, ofRun } from '../../support/lab.js';
 import { metricTools } from '../../support/metric-tools.js';

@@ -7,7 +7,7 @@ import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { AMOUNT } from './experiments.js';

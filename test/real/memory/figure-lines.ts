@@ -1,4 +1,4 @@
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { kdumpMemJson } from '../../support/in-process.js';
 
 /** Output of `memory --as WHICH` for a source, by the names of its lines. */

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { MemoryJson } from '../../../src/answers/memory/schema.js';
+import type { MemoryJson } from '../../../src/contracts/memory.js';
 
 /**
  * Incomplete categories of a dump: 6.1 on arm64 keeps function names only (no CONFIG_KALLSYMS_ALL),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memoryHtml } from '../../../src/answers/memory/html/page.js';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { answerWith, HOSTILE } from '../../answers/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';

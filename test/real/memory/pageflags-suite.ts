@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/contracts/memory.js';
 import { inGuest, jsonInGuest, testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
 

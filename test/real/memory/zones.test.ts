@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { KERNELS, LAB, ofRun } from '../../support/lab.js';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { DRGN_LOST, drgnDifferences, UNSEEN_EXCEPTION } from '../stacks/drgn-stacks.js';

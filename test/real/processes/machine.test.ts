@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { blockedSchema } from '../../../src/contracts/blocked.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
 import { procsSchema } from '../../../src/contracts/procs.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/cli.js';
 import { removeCgroup, skcheck, until } from '../skcheck/stage.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { triageHtml } from '../../../src/answers/triage/html/page.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { HOSTILE } from '../../answers/memory/hostile.js';
 import { triageWith } from '../../answers/triage/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { memorySchema } from '../../../src/contracts/memory.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { labDump } from '../../support/lab.js';
 import { scratchFolder } from '../../support/scratch.js';

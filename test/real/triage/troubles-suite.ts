@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/cli.js';
 import { testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';

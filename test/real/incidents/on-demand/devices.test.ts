@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
-import { memorySchema } from '../../../../src/answers/memory/schema.js';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { memorySchema } from '../../../../src/contracts/memory.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../../src/answers/memory/schema.js';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { memorySchema } from '../../../../src/contracts/memory.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { jsonInGuest, MEMORY_MIB, testGuest } from '../../../support/guest.js';
 
 type TriageJson = ReturnType<typeof triageSchema.parse>;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BpftraceKernel, bpftraceInGuest, MOUNT } from '../../../../scripts/lab-parts/bpftrace.mjs';
 import type { GuestOptions } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
-import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { type LeaksJson, leaksSchema } from '../../../../src/contracts/leaks.js';
 import { inGuest } from '../../../support/guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memleakInGuest } from '../../../../scripts/lab-parts/memleak.mjs';
-import type { LeaksJson } from '../../../../src/answers/leaks/schema.js';
+import type { LeaksJson } from '../../../../src/contracts/leaks.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } f
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { leaksSchema } from '../../../../src/contracts/leaks.js';
 import { commandPath } from '../../../support/cli.js';
 import { scratchFolder } from '../../../support/scratch.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { type LeaksJson, leaksSchema } from '../../../../src/contracts/leaks.js';
 import { type Kind, LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { leaksSchema } from '../../../../src/contracts/leaks.js';
 import { kdumpMem } from '../../../support/cli.js';
 import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
 import {

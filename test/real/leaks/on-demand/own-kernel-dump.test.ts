@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
-import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { whatisSchema } from '../../../../src/contracts/whatis.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';

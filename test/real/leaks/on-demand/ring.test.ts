@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { leaksSchema } from '../../../../src/contracts/leaks.js';
 import { LAB_KERNELS } from '../../../support/lab.js';
 import { LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
+import { leaksSchema } from '../../../../src/contracts/leaks.js';
 import { LeakGuest } from '../leak-guest.js';
 
 const MAX_MS = 420_000;

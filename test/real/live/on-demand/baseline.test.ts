@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
 
 const OLD = '/tmp/old.tar.gz';

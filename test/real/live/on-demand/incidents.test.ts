@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 
 type TriageJson = ReturnType<typeof triageSchema.parse>;

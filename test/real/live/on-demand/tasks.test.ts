@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../../src/answers/memory/schema.js';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { memorySchema } from '../../../../src/contracts/memory.js';
 import { socketsSchema } from '../../../../src/contracts/sockets.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { inGuest, testGuest } from '../../../support/guest.js';
 import { LAB_KERNELS } from '../../../support/lab.js';
 

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import { CAPTURE_SCRIPT } from '../../../../src/capture/read/script.js';
+import { memorySchema } from '../../../../src/contracts/memory.js';
 import { kdumpMem, kdumpMemJson } from '../../../support/cli.js';
 
 const MIB = 2 ** 20;

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 const MIB = 2 ** 20;

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { LAB } from '../../../support/lab.js';
 

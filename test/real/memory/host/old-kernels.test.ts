@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { diffSchema } from '../../../../src/answers/diff/schema.js';
-import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { commandPath, kdumpMem, kdumpMemJson } from '../../../support/cli.js';
 import { expectTruth, KERNELS, type Kernel, MIB, meminfoOf, pagesOf } from '../../../support/counter-tables.js';
 import { scratchFolder } from '../../../support/scratch.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { commandPath } from '../../../support/cli.js';
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];

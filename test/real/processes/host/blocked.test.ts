@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
 import { procsSchema } from '../../../../src/contracts/procs.js';
+import { snapshotSchema } from '../../../../src/contracts/snapshot.js';
 import { liveHost } from '../../../../src/host/live.js';
 import { optionalText, statFields } from '../../../../src/host/proc/process.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
+import { snapshotSchema } from '../../../../src/contracts/snapshot.js';
 import { commandPath } from '../../../support/cli.js';
 import { until } from '../../skcheck/stage.js';
 

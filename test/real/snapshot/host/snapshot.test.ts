@@ -13,10 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
-import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
-import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { UnixNames } from '../../../../src/capture/write/sockets.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
+import { snapshotSchema } from '../../../../src/contracts/snapshot.js';
+import type { TriageJson } from '../../../../src/contracts/triage.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { memorySchema } from '../../../../src/answers/memory/schema.js';
+import { memorySchema } from '../../../../src/contracts/memory.js';
 import { procsSchema } from '../../../../src/contracts/procs.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { bring, fromJson, guestWithCgroups, MAX_MS, snapshotOf, takes } from '../guest-snapshot.js';

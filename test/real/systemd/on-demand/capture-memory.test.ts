@@ -5,7 +5,7 @@ import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { initramfs } from '../../../../scripts/lab-parts/initramfs.mjs';
 import { kernelFiles } from '../../../../scripts/lab-parts/paths.mjs';
 import { toolProgram } from '../../../../scripts/lab-parts/programs.mjs';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { testGuest } from '../../../support/guest.js';
 import { scratchFolder } from '../../../support/scratch.js';

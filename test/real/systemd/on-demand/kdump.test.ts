@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { scratchFolder } from '../../../support/scratch.js';
 import { captureKernel, MAX_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';

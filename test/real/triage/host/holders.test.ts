@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { processFdsSchema } from '../../../../src/contracts/process.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 const MIB = 2 ** 20;

@@ -5,7 +5,7 @@ import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import type { TriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/contracts/triage.js';
 import { FINDING_CODES, type FindingCode } from '../../../../src/triage/findings/all.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { PROOFS, shows } from '../../../support/next-commands.js';

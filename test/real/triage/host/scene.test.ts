@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/contracts/triage.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';

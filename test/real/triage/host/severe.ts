@@ -1,4 +1,4 @@
-import type { TriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/contracts/triage.js';
 
 /** No namespace has a log, a pressure and free memory of its own: other programs of the machine change these findings. */
 const OF_MACHINE = ['memory-pressure', 'low-memory', 'low-available', 'fragmentation', 'unattributed-memory'];

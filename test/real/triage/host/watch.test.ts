@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
-import { triageSchema, triageWatchEndSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema, triageWatchEndSchema } from '../../../../src/contracts/triage.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { McpClient } from '../../../support/mcp.js';
 

@@ -1,12 +1,17 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { addressText, count, siteFrameSchema, unavailableCode } from '../../contracts/common.js';
-import { growthSchema } from '../../contracts/growth.js';
-import { socketEndsShape } from '../../contracts/sockets.js';
-import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
-import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
-import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
-import { CATEGORIES } from '../../records/categories.js';
+import type { Immutable } from '../base/util.js';
+import { CATEGORIES } from '../records/categories.js';
+import {
+  LEAK_NOTE_CODES,
+  LEAK_REASONS,
+  LEAK_VERDICTS,
+  LOOKUP_SOURCES,
+  PLACES,
+  UNPLACED,
+} from '../records/leak-codes.js';
+import { addressText, count, siteFrameSchema, unavailableCode } from './common.js';
+import { growthSchema } from './growth.js';
+import { socketEndsShape } from './sockets.js';
 
 const method = z.enum([
   'page-owner-stacks',

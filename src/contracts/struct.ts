@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { addressText, count, kernelSchema, warningSchema } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { addressText, count, kernelSchema, warningSchema } from './common.js';
 
 /** A number, or beyond 2^53 its decimal digits. */
 const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);

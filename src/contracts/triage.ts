@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { capturedSchema, count, kernelSchema, warningSchema } from '../../contracts/common.js';
-import { crashReportSchema, oomReportSchema } from '../../contracts/log-reports.js';
-import { stackSchema } from '../../contracts/task-stacks.js';
-import { PASTED_STATES } from '../../records/pasted.js';
-import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
-import { SEVERITIES } from '../../triage/finding.js';
-import { HOST_CHECKS } from '../../triage/host-reader.js';
-import { RULE_DOUBTS } from '../../triage/rules/match.js';
-import { textLogSchema } from '../log/schema.js';
+import type { Immutable } from '../base/util.js';
+import { PASTED_STATES } from '../records/pasted.js';
+import { CAUSE_RELATIONS, CONFIDENCES, HOST_CHECKS, RULE_DOUBTS, SEVERITIES } from '../records/triage-codes.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from './common.js';
+import { textLogSchema } from './log.js';
+import { crashReportSchema, oomReportSchema } from './log-reports.js';
+import { stackSchema } from './task-stacks.js';
 
 /**
  * `kdump-mem triage --json`, version 1. Log text, names and commands are as in the kernel: JSON escapes them.

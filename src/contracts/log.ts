@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { capturedSchema, count, kernelSchema, warningSchema } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from './common.js';
 
 /**
  * `kdump-mem log --json`, version 1, and its lines with --ndjson, for a kernel, a capture or text. Text

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { KERNEL_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
-import { SEARCH_ERROR_CODES } from '../../triage/batch/search.js';
-import { SEVERITIES } from '../../triage/finding.js';
-import { textLogSchema } from '../log/schema.js';
-import { findingSchema, triageSchema } from './schema.js';
+import { KERNEL_ERROR_CODES } from '../base/errors.js';
+import type { Immutable } from '../base/util.js';
+import { SEARCH_ERROR_CODES, SEVERITIES } from '../records/triage-codes.js';
+import { count } from './common.js';
+import { textLogSchema } from './log.js';
+import { findingSchema, triageSchema } from './triage.js';
 
 /** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */
 

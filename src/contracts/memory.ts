@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
+import type { Immutable } from '../base/util.js';
+import { LEFT_OUT_REASONS } from '../records/files.js';
+import { NAMED_KINDS } from '../records/named-memory.js';
 import {
   capturedSchema,
   count,
@@ -8,9 +10,7 @@ import {
   siteFrameSchema,
   unavailableCode,
   warningSchema,
-} from '../../contracts/common.js';
-import { LEFT_OUT_REASONS } from '../../records/files.js';
-import { NAMED_KINDS } from '../../records/named-memory.js';
+} from './common.js';
 
 const owner = z.strictObject({
   kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'mapping', 'tmpfs', 'device']),

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { LEFT_OUT, OPTIONAL_PARTS } from '../../capture/read/contents.js';
-import { CAPTURE_FAULT_CODES } from '../../capture/read/manifest.js';
-import { FAILURE_CODES } from '../../capture/write/failures.js';
-import { count } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { CAPTURE_FAULT_CODES, FAILURE_CODES, LEFT_OUT, OPTIONAL_PARTS } from '../records/snapshot-parts.js';
+import { count } from './common.js';
 
 /** `kdump-mem snapshot --json`: contents, and missing data. */
 export const snapshotSchema = z.strictObject({

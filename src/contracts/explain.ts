@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
+import type { Immutable } from '../base/util.js';
 
 /** `kdump-mem explain --json`, version 1. */
 export const explainSchema = z.strictObject({
