@@ -233,7 +233,8 @@ function largestIncrease({ categories: [first] }: Loss, { categories: all }: Dif
   const change = first?.category.change ?? 0;
   if (!first || change < MIN_LOSS) return '';
   if (change < SMALL * (all?.bytes.at(-1) ?? 0)) return ' No category grew by 0.1 % of memory.';
-  return ` Largest increase: ${increaseWords(first)}.`;
+  const reserved = first.category.category === 'crash-kernel' ? ' (reserved at boot: crashkernel=)' : '';
+  return ` Largest increase: ${increaseWords(first)}${reserved}.`;
 }
 
 function increaseWords(grown: GrownCategory): string {

@@ -55,7 +55,8 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
   const { panic } = kernel;
   if (panic.state === 'panicked') {
     const why = panic.message?.replace(/^Kernel panic - (not syncing: )?/, '') ?? panic.cause;
-    return `Linux ${release} panicked${why === null ? '' : `: ${escapeText(why)}`}`;
+    const requested = /^sysrq triggered crash/i.test(why ?? '') ? ' (requested by a user or a program)' : '';
+    return `Linux ${release} panicked${why === null ? '' : `: ${escapeText(why)}`}${requested}`;
   }
   return panic.state === 'running'
     ? `Linux ${release}: no panic, dumped while running`

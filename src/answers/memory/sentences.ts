@@ -95,7 +95,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
   return [
-    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. The sizes of their owners include all of it.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all, as their owners are listed: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
   ];
 }
 
@@ -357,8 +357,8 @@ function largestWords(answer: MemoryAnswer): string {
   return `Largest use${except}: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
 }
 
-/** What every kernel of that size has. */
-const FIXED: ReadonlySet<Category['category']> = new Set<Category['category']>(['image', 'memmap']);
+/** What every kernel of that size has, or reserves at boot. */
+const FIXED: ReadonlySet<Category['category']> = new Set<Category['category']>(['image', 'memmap', 'crash-kernel']);
 
 const LARGEST = {
   'page-cache': 'page cache, which the kernel reclaims when needed',

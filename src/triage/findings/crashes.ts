@@ -13,6 +13,9 @@ export const CRASHES = {
     words: (of: Reported & Partial<Of<'reason' | 'cause', string> & Of<'logMessages'>>) => [
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
+      ...(/^hung_task: /.test(String(of.reason))
+        ? ['khungtaskd only detects hung tasks: the lines before name them.']
+        : []),
       ...(/^sysrq triggered crash/i.test(String(of.reason))
         ? ['A user or a program requested this crash (SysRq-c): the kernel reported no fault.']
         : []),

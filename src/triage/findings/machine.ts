@@ -531,7 +531,7 @@ const wholeWords = ({ counter }: Slab): string =>
 
 function cachesWords(of: Slab): string {
   return of.caches == null
-    ? 'The largest caches are unknown (as root: slabtop -o -s c).'
+    ? 'The largest caches are unknown (on that machine, as root: slabtop -o -s c).'
     : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
 }
 

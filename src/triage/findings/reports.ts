@@ -13,9 +13,13 @@ export const REPORTS = {
   'memory-corruption': {
     words: (
       of: Reported & Partial<Of<'cache' | 'what' | 'list' | 'kasan' | 'slab' | 'saturated' | 'process', string>>,
-    ) =>
+    ) => [
       // The message of a bad page has the word.
       `Memory corruption detected${place(of)}: ${said(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+      ...(/^kunit_/.test(String(of.symbol))
+        ? ['A test of the kernel (KUnit) was running: it may do this on purpose.']
+        : []),
+    ],
     means:
       'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
     known:
