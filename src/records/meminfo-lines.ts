@@ -122,6 +122,7 @@ export function lackingVmalloc(
   if (used === 0) return { state: 'uncounted', why: 'VmallocUsed is not counted by this kernel, but since Linux 5.3' };
   if (chunk === undefined) return lackingLine('VmallocChunk', printed);
   if (chunk === 0) return undefined;
-  const why = 'VmallocUsed is address space before Linux 4.4, mapped devices included';
+  const why =
+    'memory of vmalloc is not counted by this kernel: VmallocUsed is address space before Linux 4.4, mapped devices included';
   return { state: 'uncounted', why };
 }

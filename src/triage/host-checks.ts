@@ -105,7 +105,7 @@ export function missCaptured(host: HostReader, lacking: readonly HostError[]): v
     if (first === undefined) continue;
     const pids = new Set(lost.flatMap(({ message }) => /^\/proc\/(\d+)\//.exec(message)?.[1] ?? []));
     const known = host.unread.filter((one) => one.check === check);
-    if (known.some(({ processes }) => processes !== undefined || pids.size === 0)) continue;
+    if (known.some(({ processes }) => pids.size === 0 || (processes ?? 0) >= pids.size)) continue;
     const isDenied = check === 'sockets' && lost.every(({ code }) => code === 'denied');
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     const why = isDenied ? deniedWords([...pids].map(Number)) : `${first.message}${more}`;

@@ -48,7 +48,7 @@ export function procsParts(chosen: ChosenProcs, { limit, verbose = false, by = '
   const more = rows.length - limit;
   return [
     groups
-      ? tableBlock(`Processes by ${by}`, groupColumns(by), groups.slice(0, limit))
+      ? tableBlock(`Processes by ${by}`, groupColumns(by, groups), groups.slice(0, limit))
       : tableBlock('Processes', columnsOf(chosen, verbose), processes.slice(0, limit)),
     ...cgroupBlocks(answer, limit),
     ...(more > 0 ? [`${formatCount(more)} more rows: --limit N lists them.`] : []),
@@ -323,7 +323,9 @@ function sumColumn(heading: string, size: ProcessSize, spare?: number): Column<P
   return { ...column, value };
 }
 
-function groupColumns(by: string): readonly Column<ProcessGroup>[] {
+function groupColumns(by: string, groups: readonly ProcessGroup[]): readonly Column<ProcessGroup>[] {
+  // Where PSS is unknown, RSS is all that shows the size.
+  const hasUnknown = groups.some(({ withoutPss }) => withoutPss.processes > 0);
   return [
     {
       heading: by.toUpperCase(),
@@ -340,6 +342,7 @@ function groupColumns(by: string): readonly Column<ProcessGroup>[] {
     },
     sumColumn('USS', 'ussBytes'),
     sumColumn('PSS', 'pssBytes'),
+    ...(hasUnknown ? [sumColumn('RSS', 'rssBytes')] : []),
     sumColumn('SWAP', 'swapBytes', 1),
     sumColumn('SOCKETS', 'networkPinnedBytes', 2),
   ];

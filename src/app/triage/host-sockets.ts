@@ -5,6 +5,7 @@ import { findNamespaces } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { socketFds } from '../../host/proc/holders.js';
+import { optionalText } from '../../host/proc/process.js';
 import { stillUnlisted, type UnlistedSocket } from '../../host/unlisted-sockets.js';
 import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
@@ -61,7 +62,7 @@ const RESERVED = 2 ** 20;
  * Null: the counters are not readable.
  */
 function unlistedCharge(host: HostReader, { first }: Observation): { least: number; most: number } | null {
-  const text = host.optional('/proc/net/sockstat');
+  const text = optionalText(host.source, '/proc/net/sockstat');
   const pages = ['TCP', 'UDP'].map((name) => new RegExp(`^${name}:.* mem (\\d{1,15})$`, 'm').exec(text)?.[1]);
   if (pages.some((one) => one === undefined)) return null;
   const charged = first.sockets.reduce((sum, { protocol, skmem }) => {
@@ -69,7 +70,7 @@ function unlistedCharge(host: HostReader, { first }: Observation): { least: numb
     return sum + skmem.rmem + skmem.forward + (protocol === 'UDP' ? 0 : skmem.wmemQueued);
   }, 0);
   const most = Math.max(0, pages.reduce((sum, one) => sum + Number(one), 0) * host.pageSize - charged);
-  const cpus = host.optional('/proc/stat').match(/^cpu\d+ /gm)?.length ?? 1;
+  const cpus = optionalText(host.source, '/proc/stat').match(/^cpu\d+ /gm)?.length ?? 1;
   return { least: Math.max(0, most - first.total * host.pageSize - 2 * cpus * RESERVED), most };
 }
 

@@ -367,9 +367,9 @@ describe('folders', () => {
   });
 
   test('joins records of pstore into one log, and reports missing parts', async () => {
-    const packed = deflateRawSync(`Panic#1 Part1\n${third}`);
+    const packed = deflateRawSync(`Oops#1 Part1\n${third}`);
     const at = filled({
-      'dmesg-efi-170123456702001': `Panic#1 Part2\n${first}${second}`,
+      'dmesg-efi-170123456702001': `Oops#1 Part2\n${first}${second}`,
       'dmesg-efi-170123456701001.enc.z': packed,
     });
     expect(await triaged(at)).toMatchObject({
@@ -378,8 +378,8 @@ describe('folders', () => {
       complete: true,
       warnings: [],
     });
-    const lacking = filled({ 'dmesg-ramoops-0': `Panic#1 Part2\n${LOG}` });
-    expect((await triaged(lacking)).warnings).toMatchObject([{ message: 'dmesg-*: missing Panic#1 Part1' }]);
+    const lacking = filled({ 'dmesg-ramoops-0': `Oops#1 Part2\n${LOG}` });
+    expect((await triaged(lacking)).warnings).toMatchObject([{ message: 'dmesg-*: missing Oops#1 Part1' }]);
   });
 
   test('an unreadable record of pstore is a warning', async () => {

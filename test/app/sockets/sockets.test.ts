@@ -208,7 +208,9 @@ describe('the text of sockets', () => {
 
   test('starts with the whole machine for any selection', async () => {
     const [headline] = await text();
-    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of it\.$/);
+    expect(headline).toMatch(
+      /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of it\. fd \d+ of pid \d+ \(starver\) pins 2\d times its data\.$/,
+    );
     const pid = String(pidOf('starving'));
     expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
@@ -300,7 +302,7 @@ describe('the text of sockets', () => {
 
   test('prints one figure for FREED IF KILLED if both bounds are equal', async () => {
     const rows = await text('--by', 'process', '--all');
-    const freed = (name: string) => rows.find((row) => row.includes(`(${name})`)) ?? '';
+    const freed = (name: string) => rows.slice(1).find((row) => row.includes(`(${name})`)) ?? '';
     expect(freed('starver')).toMatch(/ (\d\S* [KM]iB) {2,}\1$/);
     expect(freed('udp-fed')).toMatch(/ \d\S* KiB to \d+ KiB$/);
     expect(rows.join('\n')).not.toMatch(/ (\S+ \S+) to \1$/m);

@@ -257,7 +257,7 @@ describe('the recorder', () => {
     ]);
   });
 
-  test('what triage does not report is no reason for a list', () => {
+  test('growth that triage does not report is no reason for a list', () => {
     const cached = (uptime: number, mib: number) => {
       const free = `MemFree: ${4_000_000 - mib * 1024} kB`;
       const files = `Cached: ${mib * 1024} kB\nInactive(file): ${mib * 1024} kB`;

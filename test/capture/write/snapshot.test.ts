@@ -229,7 +229,7 @@ describe('a snapshot', () => {
     let answers = 0;
     const duringSs = () => {
       // In the second sample: its namespaces were listed before it exits, its states are read after.
-      if (++answers <= 6) return;
+      if (++answers <= 8) return;
       for (const made of [files, links])
         for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
     };

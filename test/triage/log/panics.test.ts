@@ -107,3 +107,21 @@ test.each(Object.keys(TOLD))('%s: a log that begins anywhere before the end of a
   const last = lines.findLastIndex((line) => /---\[ end |Kernel panic - not syncing/.test(line));
   for (let from = 0; from <= last; from++) expect(found(lines.slice(from).join('\n'))).not.toEqual([]);
 });
+
+test('says what only detects, and what a test of the kernel may do on purpose', () => {
+  const words = (...lines: readonly string[]) =>
+    found(lines.map((line) => `<0>[    1.000000] ${line}\n`).join('')).map((finding) => findingWords(finding));
+  expect(words('Kernel panic - not syncing: hung_task: blocked tasks')).toEqual([
+    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks: the lines before name them.',
+  ]);
+  const kasan = (caller: string) => [
+    'BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x190/0x3b8',
+    'Write of size 1 at addr ffff000005c8d573 by task kunit_try_catch/134',
+    'Call trace:',
+    ` kmalloc_oob_right+0x190/0x3b8`,
+    ` ${caller}+0x170/0x3f0`,
+  ];
+  const onPurpose = 'A test of the kernel (KUnit) was running: it may do this on purpose.';
+  expect(words(...kasan('kunit_try_run_case'))[0]).toContain(onPurpose);
+  expect(words(...kasan('ext4_write_begin'))[0]).not.toContain(onPurpose);
+});
