@@ -1,4 +1,5 @@
 import type { LeakNoteCode } from '../records/leak-codes.js';
+
 export interface LeakNote {
   readonly code: LeakNoteCode;
   /** Number of affected items. */

@@ -7,3 +7,6 @@ export function linesLike(count: number): string {
     ? '1 line looks like a kernel message'
     : `${count.toLocaleString('en-US')} lines look like kernel messages`;
 }
+
+/** Whether the reason of a panic is SysRq-c (sysrq_handle_crash, drivers/tty/sysrq.c): the kernel reported no fault. */
+export const isRequestedCrash = (reason: string): boolean => /^sysrq triggered crash/i.test(reason);

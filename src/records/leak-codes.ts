@@ -70,12 +70,10 @@ export const LEAK_NOTE_CODES = [
   /** The order of the copies is unknown. */
   'unknown-order',
 ] as const;
-
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
 /** Sources of the current use of blocks. */
 export const LOOKUP_SOURCES = ['kcore', 'pageflags', 'none'] as const;
-
 export type LookupSource = (typeof LOOKUP_SOURCES)[number];
 
 /** Current use of a block without a recorded free. */
@@ -108,7 +106,6 @@ export const PLACES = [
   /** Unknown, for the reason in `why`. */
   'unknown',
 ] as const;
-
 export type Place = (typeof PLACES)[number];
 
 /** Why the place of a block is unknown. */
@@ -124,12 +121,10 @@ export const UNPLACED = [
   /** The frame does not exist. */
   'no-such-frame',
 ] as const;
-
 export type Unplaced = (typeof UNPLACED)[number];
 
 /** Prospects of the memory that a site holds. */
 export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'transient'] as const;
-
 export type LeakVerdict = (typeof LEAK_VERDICTS)[number];
 
 /** Reasons for verdicts. */
@@ -166,5 +161,4 @@ export const LEAK_REASONS = [
   /** unknown: it would be a leak, but it could not be read whether its objects are free. */
   'maybe-free',
 ] as const;
-
 export type LeakReason = (typeof LEAK_REASONS)[number];

@@ -97,7 +97,7 @@ export function lackingLine(name: string, printed: ReadonlySet<string>): Lacking
   const { since, index } = PLACES.get(name) ?? { since: undefined, index: 0 };
   const isPassed = (at: number) => LINES.slice(at + 1).some((other) => printed.has(other.name));
   if (since === undefined) return { state: 'missing', why: `/proc/meminfo lacks the line ${name}` };
-  const why = `${name} is not counted by this kernel${since === ANY ? '' : `, but since Linux ${since}`}`;
+  const why = `not counted by this kernel: ${name}${since === ANY ? '' : ` exists since Linux ${since}`}`;
   const isOlder = LINES.some(
     (other, at) => other.isAlways && !isBefore(since, other.since) && !printed.has(other.name) && isPassed(at),
   );
@@ -119,10 +119,9 @@ export function lackingVmalloc(
 ): LackingLine | undefined {
   const [used, chunk] = [meminfo.get('VmallocUsed'), meminfo.get('VmallocChunk')];
   if (used === undefined) return lackingLine('VmallocUsed', printed);
-  if (used === 0) return { state: 'uncounted', why: 'VmallocUsed is not counted by this kernel, but since Linux 5.3' };
+  if (used === 0) return { state: 'uncounted', why: 'not counted by this kernel: VmallocUsed counts since Linux 5.3' };
   if (chunk === undefined) return lackingLine('VmallocChunk', printed);
   if (chunk === 0) return undefined;
-  const why =
-    'memory of vmalloc is not counted by this kernel: VmallocUsed is address space before Linux 4.4, mapped devices included';
+  const why = 'not counted by this kernel: VmallocUsed is address space before Linux 4.4, mapped devices included';
   return { state: 'uncounted', why };
 }

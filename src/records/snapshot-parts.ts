@@ -1,6 +1,5 @@
 /** Parts that are only captured on request. */
 export const OPTIONAL_PARTS = ['smaps', 'stacks', 'arguments', 'unix-paths', 'kpageflags', 'perf'] as const;
-
 export type OptionalPart = (typeof OPTIONAL_PARTS)[number];
 
 /** Optional parts that the script supports too. */
@@ -17,7 +16,6 @@ export const NAMING = ['log', 'names'] as const;
 
 /** All parts that may be omitted on purpose. */
 export const LEFT_OUT = [...NEVER_TAKEN, ...SECRET_PARTS, ...NAMING] as const;
-
 export type LeftOut = (typeof LEFT_OUT)[number];
 
 /** Possible problems of a capture. */
@@ -39,5 +37,4 @@ export const CAPTURE_FAULT_CODES = [
  * it, and was not requested.
  */
 export const FAILURE_CODES = ['gone', 'denied', 'unreadable', 'absent', 'cut', 'large'] as const;
-
 export type FailureCode = (typeof FAILURE_CODES)[number];

@@ -118,7 +118,7 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
 function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): string {
   const rss = large.reduce((sum, one) => sum + (one.rssBytes ?? 0), 0);
   const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
-  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is its bound; ${how} reads them, but the process cannot map memory meanwhile`;
+  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is an upper bound; ${how} reads them, but a process cannot map memory meanwhile`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {

@@ -229,10 +229,15 @@ const SMALL = 0.001;
  * Names the category that grew most. Used if free memory did not fall, or if the inputs are from different
  * boots.
  */
-function largestIncrease({ categories: [first] }: Loss, { categories: all }: DiffAnswer): string {
+function largestIncrease(
+  { categories: [first], unattributed, uncompared }: Loss,
+  { categories: all }: DiffAnswer,
+): string {
   const change = first?.category.change ?? 0;
   if (!first || change < MIN_LOSS) return '';
-  if (change < SMALL * (all?.bytes.at(-1) ?? 0)) return ' No category grew by 0.1 % of memory.';
+  const small = SMALL * (all?.bytes.at(-1) ?? 0);
+  if ([change, unattributed ?? small, uncompared ?? small].every((one) => one < small))
+    return ' No category grew by 0.1 % of memory.';
   const reserved = first.category.category === 'crash-kernel' ? ' (reserved at boot: crashkernel=)' : '';
   return ` Largest increase: ${increaseWords(first)}${reserved}.`;
 }

@@ -1,6 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
+import { isRequestedCrash } from '../../log/words.js';
 import { wrap } from '../text/cut.js';
 
 type KernelInfo = NonNullable<InfoAnswer['kernel']>;
@@ -55,7 +56,7 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
   const { panic } = kernel;
   if (panic.state === 'panicked') {
     const why = panic.message?.replace(/^Kernel panic - (not syncing: )?/, '') ?? panic.cause;
-    const requested = /^sysrq triggered crash/i.test(why ?? '') ? ' (requested by a user or a program)' : '';
+    const requested = isRequestedCrash(why ?? '') ? ' (requested by a user or a program)' : '';
     return `Linux ${release} panicked${why === null ? '' : `: ${escapeText(why)}`}${requested}`;
   }
   return panic.state === 'running'

@@ -5,7 +5,7 @@ import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAn
 import type { ProcessSize } from '../../records/processes.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 import { captureWords } from '../origin.js';
-import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
+import { type Block, hostCommand, nextBlock, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
 
 export interface ProcsChoice {
@@ -26,15 +26,14 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   const { processes, captured, kernel, total } = answer;
   const queues = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
   if (queues && (queues.networkPinnedBytes ?? 0) >= MUCH_IN_SOCKETS)
-    return kernel
-      ? `kdump-mem skb --pid ${queues.pid} ${source}`
-      : `skcheck --pid ${queues.pid}${captured ? ` ${source}` : ''}`;
+    return hostCommand(`${kernel ? 'skb' : 'skcheck'} --pid ${queues.pid}`, source);
   const most = largestBy(processes, ({ freedIfKilledBytes, rssBytes }) => freedIfKilledBytes ?? rssBytes);
   const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
+  const all = total.pssBytes === null ? (total.rssBytes ?? 0) : total.pssBytes + total.withoutPss.rssBytes;
   // A capture has no mappings.
-  return most && !captured && amount >= MUCH && amount * 2 >= (total.pssBytes ?? total.rssBytes ?? 0)
-    ? `kdump-mem procs --pid ${most.pid} ${source}`
-    : `kdump-mem memory ${source}`;
+  return most && !captured && amount >= MUCH && amount * 2 >= all
+    ? hostCommand(`procs --pid ${most.pid}`, source)
+    : hostCommand('memory', source);
 }
 
 /** A smaller process explains no shortage. */

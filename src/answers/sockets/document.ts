@@ -102,7 +102,7 @@ function headline(answer: CensusAnswer): string {
 function wasteWords({ sockets, totals }: CensusAnswer): string {
   const times = ({ total }: CensusEntry) => total.pinnedBytes / total.payloadBytes;
   const [most] = sockets
-    .filter((entry) => entry.total.payloadBytes > 0 && entry.total.pinnedBytes * 10 >= totals.pinnedBytes)
+    .filter(({ total }) => total.complete && total.payloadBytes > 0 && total.pinnedBytes * 10 >= totals.pinnedBytes)
     .toSorted((a, b) => times(b) - times(a));
   const holder = most?.holders[0];
   return most && holder && times(most) >= 10

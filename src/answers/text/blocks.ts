@@ -1,3 +1,4 @@
+import { escapeText } from '../../base/escape.js';
 import { wrap } from './cut.js';
 import { type Column, renderTable } from './table.js';
 
@@ -43,6 +44,12 @@ export function tableBlock<Row>(
 
 /** The next command, which is not wrapped. */
 export const nextBlock = (command: string): LinesBlock => ({ heading: '', lines: [`Next: ${command}`] });
+
+/** skcheck is a command of its own, and reads this machine without an option. */
+export function hostCommand(next: string, source: string): string {
+  if (!next.startsWith('skcheck')) return `kdump-mem ${escapeText(next)} ${source}`;
+  return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
+}
 
 const wrapped = (text: string, width: number | null) => text.split('\n').flatMap((line) => wrap(line, width));
 

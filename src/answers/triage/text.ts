@@ -19,6 +19,7 @@ import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { capturedJson, captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
+import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { oomLines } from './oom.js';
@@ -151,12 +152,6 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
   };
 }
 
-/** skcheck is a command of its own, and reads this machine without an option. */
-export function hostCommand(next: string, source: string): string {
-  if (!next.startsWith('skcheck')) return `kdump-mem ${escapeText(next)} ${source}`;
-  return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
-}
-
 /** The groups of the memory breakdown. */
 export const memoryWords = (memory: MemoryAnswer, verbose = false): string => `Memory: ${groupsWords(memory, verbose)}`;
 
@@ -228,13 +223,15 @@ const MAX_HIDDEN = 2;
 /** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
-  const uncaptured = verbose ? [] : unread.flatMap(({ why }) => UNCAPTURED.exec(why)?.[1] ?? []);
-  if (uncaptured.length >= MAX_UNREAD) {
-    const files = [...new Set(uncaptured)];
+  const uncaptured = verbose ? [] : unread.filter(({ why }) => UNCAPTURED.test(why));
+  const files = [...new Set(uncaptured.flatMap(({ why }) => UNCAPTURED.exec(why)?.[1] ?? []))];
+  if (files.length >= MAX_UNREAD) {
+    const checks = new Set(uncaptured.map(({ check }) => check)).size;
     const named = files.slice(0, MAX_UNREAD).map(escapeText).join(', ');
     const others = files.length > MAX_UNREAD ? `, ${files.length - MAX_UNREAD} more` : '';
     const rest = unreadWords(unread.filter(({ why }) => !UNCAPTURED.test(why)));
-    const words = `Not captured, so that ${uncaptured.length} checks are missing (-v lists them): ${named}${others}.`;
+    const need = checks === 1 ? '1 check needs' : `${formatCount(checks)} checks need`;
+    const words = `Not captured: ${named}${others}; ${need} these files (-v lists them).`;
     return rest === undefined ? words : `${words} ${rest}`;
   }
   // One unreadable file may hide several things.

@@ -94,6 +94,9 @@ async function unlistedSockets(host: HostReader, observation: Observation): Prom
       : [most, ...others].filter((one) => one.sockets >= note || (isLarge && one === most));
   };
   try {
+    // A few of them may hold much, which only these counters show.
+    if (charge === null && observation.unlisted.length > 0)
+      host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', '/proc/net/sockstat is not readable'));
     if (selected(observation.unlisted).length === 0) return [];
     const namespaces = findNamespaces(host.source, 'all');
     const sockets = await stillUnlisted(host.source, namespaces, observation.unlisted);

@@ -1,4 +1,5 @@
 import type { CAPTURE_FAULT_CODES } from '../../records/snapshot-parts.js';
+
 /** A file found in a capture. */
 export interface CapturedFile {
   /** Its full size, also if only its beginning was read. */

@@ -1,3 +1,4 @@
+import { isRequestedCrash } from '../../log/words.js';
 import { type Declarations, type Of, process, type Reported, running, said, text, type Words } from './declared.js';
 
 type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
@@ -16,7 +17,7 @@ export const CRASHES = {
       ...(/^hung_task: /.test(String(of.reason))
         ? ['khungtaskd only detects hung tasks: the lines before name them.']
         : []),
-      ...(/^sysrq triggered crash/i.test(String(of.reason))
+      ...(isRequestedCrash(String(of.reason))
         ? ['A user or a program requested this crash (SysRq-c): the kernel reported no fault.']
         : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),

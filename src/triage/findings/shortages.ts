@@ -290,7 +290,8 @@ function cause(of: Kill): string[] {
     return [`${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}Memory need not have been short.`];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   if (of.scope !== 'machine') return [];
-  return [of.zoneCmaFreeBytes ? 'No cgroup was at its limit.' : 'The whole machine was out of memory.'];
+  const isUnusable = Number(of.zoneCmaFreeBytes ?? 0) > Number(of.zoneMinBytes);
+  return [isUnusable ? 'No cgroup was at its limit.' : 'The whole machine was out of memory.'];
 }
 
 function shortage(of: Kill): string[] {

@@ -87,7 +87,7 @@ export class CrashReader {
     const open = this.#open.get(key);
     if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
     const start = message.ofCommand ? undefined : startOf(message, PATTERNS);
-    if (!start && !open) this.#takeTail(message);
+    if (!start && !open && !message.ofCommand) this.#takeTail(message);
     if (start === undefined || (open && belongs(open, start.pattern))) {
       if (open) yield* this.#add(key, open, message);
       if (message.caller?.kind === 'cpu')

@@ -146,6 +146,15 @@ test('reports unattributed memory together with attributed memory', () => {
   expect(headOf([before], [more])).toMatch(/ Largest increases: unattributed \+\S+ GiB, anonymous \+\d+ MiB\.$/);
 });
 
+test('small growth beside rising free memory is none, unless something without an owner grew', () => {
+  const head = (dentries: number, more: Parameters<typeof memoryAnswerAt>[1]) =>
+    headOf([memoryAnswerAt(2, { dentries })], [memoryAnswerAt(47, { dentries: 44_000, ...more })]);
+  // In pages, of 1,000,000.
+  expect(head(300_000, { anonymous: 200_500 })).toMatch(/ rose by .*\. No category grew by 0\.1 % of memory\.$/);
+  expect(head(300_000, { anonymous: 202_000 })).toMatch(/ rose by .* Largest increase: anonymous \+/);
+  expect(head(300_000, { anonymous: 200_500, unattributed: 100_000 })).not.toContain('No category grew');
+});
+
 test('reports an unchanged, a rising and an unknown amount of free memory', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47)])).toContain(
     'Free memory did not change significantly between',

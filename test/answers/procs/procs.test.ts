@@ -117,6 +117,8 @@ test('the next command shows the process that has most, or what processes do not
   const large = record(30, 2 ** 30);
   expect(next(answer([...ROWS, large]))).toBe('Next: kdump-mem procs --pid 30 --live');
   expect(next(answer([large, { ...large, pid: 31 }, { ...large, pid: 32 }]))).toBe('Next: kdump-mem memory --live');
+  const unknown = record(33, 2 ** 31, { sums: null });
+  expect(next(answer([...ROWS, large, unknown, { ...unknown, pid: 34 }]))).toBe('Next: kdump-mem memory --live');
   // Its mappings are usually not captured.
   const captured = hostProcesses({ processes: [large], ...COUNTS }, undefined, {
     captured: { host: 'db1', takenAt: null },

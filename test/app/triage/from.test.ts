@@ -112,7 +112,9 @@ describe('triage --from', () => {
     };
     const { stdout } = await kdumpMem('triage', '--from', snapshot(lacking));
     expect(stdout).toContain('. The kernel log was not captured. ');
-    expect(stdout).toMatch(/^Not captured, so that \d+ checks are missing \(-v lists them\): \/proc\/zoneinfo, /m);
+    expect(stdout).toMatch(
+      /^Not captured: \/proc\/zoneinfo, .*; (\d+) checks need these files \(-v lists them\)\. Not checked: /m,
+    );
     const { stdout: whole } = await kdumpMem('triage', '-v', '--from', snapshot(lacking));
     expect(whole).toContain('(/proc/zoneinfo was not captured)');
   });

@@ -97,6 +97,8 @@ test.each([
   const of = (text: string) => found(text).map((finding) => [finding.code, findingWords(finding)]);
   expect(of(report)).toEqual([expected]);
   expect(found(report)[0]?.report?.corrupted).toBe('no-first-lines');
+  // A program may write such a line.
+  expect(of(report.replace(line, `cat: ${line}`))).toEqual([]);
   // After a whole report it says nothing new.
   const whole = named('null-7.2');
   expect(of(`${whole}\n${report}`)).toEqual(of(whole));

@@ -20,9 +20,10 @@ import { categoriesTable, details, drawnToScale, largeFigures } from '../../memo
 import { headline } from '../../memory/sentences.js';
 import { sourceText } from '../../memory/words.js';
 import { framesText, ownersText } from '../../task-stacks/document.js';
+import { hostCommand } from '../../text/blocks.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
 import { oomLines } from '../oom.js';
-import { holdersWords, hostCommand, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
+import { holdersWords, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
 /**
