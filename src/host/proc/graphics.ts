@@ -87,16 +87,18 @@ export function readGraphics(
     ...(denied > 0 ? [`descriptors of ${denied} processes: permission denied`] : []),
     ...(isLate ? [`only a part of the descriptors was read in ${MAX_MS / 1000} s`] : []),
   ];
-  for (const why of hasDevices ? missing : [])
-    notRead.push({ kind: 'dma-buf', code: denied > 0 ? 'denied' : 'unreadable', why });
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
+  const ofMaps = maps.rows(least, (some) => largest(some, ({ bytes }) => bytes, commOf));
+  // A host without devices usually has few maps: what is denied matters only beside some.
+  for (const why of hasDevices || isLate || ofMaps.length > 0 ? missing : [])
+    notRead.push({ kind: hasDevices ? 'dma-buf' : 'bpf-maps', code: denied > 0 ? 'denied' : 'unreadable', why });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
   return [
     ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
     ...byExporter(source, buffers, isWhole, commOf),
-    ...maps.rows(least, (some) => largest(some, ({ bytes }) => bytes, commOf)),
+    ...ofMaps,
   ];
 }
 

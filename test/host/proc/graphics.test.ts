@@ -174,4 +174,15 @@ test('a BPF map counts once for all processes that have it open, also without a 
     notRead: [],
   });
   expect(read(machine({ 7: { 3: [MAP, bpfMap(1, 15)] } })).named).toEqual([]);
+  // The sum is a part then.
+  host.closed.add('/proc/9/fd');
+  expect(read(host).notRead).toMatchObject([{ kind: 'bpf-maps', code: 'denied' }]);
+});
+
+test('descriptors that were not reached in time are reported, also without a device', () => {
+  const host = machine({ 7: { 3: [MAP, bpfMap(1, 20)] } });
+  host.files.delete('/sys/class/dma_heap/system/dev');
+  let now = 0;
+  host.now = () => (now += 2000);
+  expect(read(host)).toMatchObject({ named: [], notRead: [{ kind: 'bpf-maps', code: 'unreadable' }] });
 });
