@@ -208,11 +208,17 @@ export const SUITES = [
   },
   {
     name: 'systemd',
-    covers: 'units of deploy/systemd under systemd as pid 1 of a guest, and kdump-tools from the panic to the answers',
+    covers:
+      'units of deploy/systemd under systemd as pid 1 of a guest, kdump-tools from the panic to the answers, and the plugin of sos',
     time: '30 min',
     files: ['test/real/systemd/on-demand/**/*.test.ts'],
     programs: ['debootstrap=debootstrap', 'rpmbuild=rpm'],
-    lab: [['tools'], ['kernel', '6.1'], ['root', 'bookworm-systemd'], ['root', 'bookworm-kdump']],
+    lab: [
+      ['tools'],
+      ['kernel', '6.1'],
+      ['kernel', '6.12'],
+      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
+    ],
     release: ['amd64'],
   },
   {
