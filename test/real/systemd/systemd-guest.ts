@@ -98,10 +98,10 @@ export class SystemdDisk {
 }
 
 /** Boots a disk that ends with its guest. */
-export async function bootSystemd(files: Files): Promise<SystemdGuest> {
+export async function bootSystemd(files: Files, memoryMiB?: number): Promise<SystemdGuest> {
   const disk = new SystemdDisk(files);
   try {
-    return await disk.boot();
+    return await disk.boot({ memoryMiB });
   } catch (error) {
     disk.dispose();
     throw error;
