@@ -216,8 +216,7 @@ export const SUITES = [
     lab: [
       ['tools'],
       ['kernel', '6.1'],
-      ['kernel', '6.12'],
-      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
+      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
     ],
     release: ['amd64'],
   },
