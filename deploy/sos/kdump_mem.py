@@ -34,15 +34,21 @@ class KdumpMem(Plugin, IndependentPlugin, RedHatPlugin, DebianPlugin, UbuntuPlug
 
     def add_answers(self):
         commands = (
-            "kdump-mem --version",
             "kdump-mem triage",
             "kdump-mem triage --json",
             "kdump-mem memory --live --json",
             "kdump-mem procs --live --json",
             "skcheck --json",
         )
-        for command in commands:
-            self.add_cmd_output(command, timeout=SECONDS)
+        # sos leaves no trace of a program, or of an interpreter, that does not exist.
+        version = self.exec_cmd("kdump-mem --version", timeout=SECONDS)
+        if version["status"] == 0:
+            self.add_string_as_file(version["output"], "version")
+            for command in commands:
+                self.add_cmd_output(command, timeout=SECONDS)
+        else:
+            why = "kdump-mem or its Node is not installed" if version["status"] == 127 else version["output"].strip()
+            self.add_string_as_file("kdump-mem --version: status %s (%s)\n" % (version["status"], why), "not-run")
         self.add_copy_spec("/var/lib/kdump-mem-ring/ring", sizelimit=16)
         answers = [answer for folder in ANSWERS for answer in newest(folder)]
         if answers:

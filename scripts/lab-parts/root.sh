@@ -1,12 +1,15 @@
 # A small Debian of another suite, to install things in: .lab/roots/SUITE, or .lab/roots/SUITE-systemd with an
-# init of its own, or .lab/roots/SUITE-kdump with kdump-tools besides.
+# init of its own, or .lab/roots/SUITE-kdump with kdump-tools besides, or .lab/roots/SUITE-sos with sos.
 # shellcheck shell=bash
 
-# make_root SUITE[-systemd|-kdump]
+# make_root SUITE[-systemd|-kdump|-sos]
 make_root() {
   local suite="${1%-*}" root="$LAB_DIR/roots/$1" line uri key include=libstdc++6,man-db
-  [[ "$1" == "$suite" ]] || include=libstdc++6,iproute2,systemd-sysv
-  [[ "$1" != *-kdump ]] || include+=,kdump-tools,makedumpfile
+  case "$1" in
+    *-sos) include=libstdc++6,sosreport ;;
+    *-systemd) include=libstdc++6,iproute2,systemd-sysv ;;
+    *-kdump) include=libstdc++6,iproute2,systemd-sysv,kdump-tools,makedumpfile ;;
+  esac
   if [[ -e "$root/ready" ]]; then return 0; fi
   command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
   line="$(suite_line "$suite")"

@@ -208,11 +208,16 @@ export const SUITES = [
   },
   {
     name: 'systemd',
-    covers: 'units of deploy/systemd under systemd as pid 1 of a guest, and kdump-tools from the panic to the answers',
+    covers:
+      'units of deploy/systemd under systemd as pid 1 of a guest, kdump-tools from the panic to the answers, and the plugin of sos',
     time: '30 min',
     files: ['test/real/systemd/on-demand/**/*.test.ts'],
     programs: ['debootstrap=debootstrap', 'rpmbuild=rpm'],
-    lab: [['tools'], ['kernel', '6.1'], ['root', 'bookworm-systemd'], ['root', 'bookworm-kdump']],
+    lab: [
+      ['tools'],
+      ['kernel', '6.1'],
+      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
+    ],
     release: ['amd64'],
   },
   {

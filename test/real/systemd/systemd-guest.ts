@@ -11,7 +11,9 @@ import { shellWord } from '../../../src/base/shell.js';
 import { labRoot } from '../../support/lab.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const KERNEL = '6.1';
+/** Roots of the lab, and the kernel that each boots. */
+const KERNELS = { 'bookworm-systemd': '6.1', 'bookworm-kdump': '6.1' } as const;
+type Root = keyof typeof KERNELS;
 const INIT = join(ROOT, 'scripts/lab-parts/guest/with-systemd');
 const WITH_SYSTEMD = { path: 'with-systemd', data: readFileSync(INIT) };
 
@@ -35,8 +37,7 @@ export interface SystemdGuest {
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
 interface DiskOptions {
-  /** A root of the lab. */
-  readonly root?: 'bookworm-systemd' | 'bookworm-kdump';
+  readonly root?: Root;
   readonly mebibytes?: number;
   /** Its file system survives the end of QEMU at any moment. */
   readonly journal?: boolean;
@@ -45,9 +46,11 @@ interface DiskOptions {
 /** A disk with Debian and our package, for one boot after the other. */
 export class SystemdDisk {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-systemd-'));
+  readonly #kernel: string;
   #guest: Guest | undefined;
 
   constructor(files: Files, { root = 'bookworm-systemd', mebibytes = 900, journal = false }: DiskOptions = {}) {
+    this.#kernel = KERNELS[root];
     try {
       layOut(join(this.#folder, 'root'), root, files);
       makeDisk(this.path, mebibytes, join(this.#folder, 'root'), journal);
@@ -65,7 +68,7 @@ export class SystemdDisk {
   /** Boots it. @param append words for the kernel's command line */
   async boot({ memoryMiB = 1024, append = '' } = {}): Promise<SystemdGuest> {
     const guest = await bootGuest({
-      kernel: KERNEL,
+      kernel: this.#kernel,
       memoryMiB,
       append: `rdinit=/with-systemd psi=1 ${append}`,
       files: [WITH_SYSTEMD],
@@ -95,34 +98,39 @@ export class SystemdDisk {
 }
 
 /** Boots a disk that ends with its guest. */
-export async function bootSystemd(files: Files): Promise<SystemdGuest> {
+export async function bootSystemd(files: Files, memoryMiB?: number): Promise<SystemdGuest> {
   const disk = new SystemdDisk(files);
   try {
-    return await disk.boot();
+    return await disk.boot({ memoryMiB });
   } catch (error) {
     disk.dispose();
     throw error;
   }
 }
 
-/** Kernel and initramfs of a capture kernel where kdump-tools loads them, for a disk of the root `bookworm-kdump`. */
-export function captureKernel(): Files {
-  const { release, vmlinuz, modules } = kernelFiles(KERNEL);
+/** Kernel and initramfs of a capture kernel where kdump-tools loads them, for a disk of this root. */
+export function captureKernel(root: Root): Files {
+  const { release, vmlinuz, modules } = kernelFiles(KERNELS[root]);
   return {
     [`boot/vmlinuz-${release}`]: readFileSync(vmlinuz),
     [`var/lib/kdump/initrd.img-${release}`]: initramfs(modules, { files: [WITH_SYSTEMD] }),
     // Otherwise kdump-config makes an initramfs of its own, which does not find this disk.
-    [`var/lib/kdump/latest_sysctls-${release}`]: readFileSync(join(labRoot('bookworm-kdump'), 'etc/kdump/sysctl.conf')),
+    [`var/lib/kdump/latest_sysctls-${release}`]: readFileSync(join(labRoot(root), 'etc/kdump/sysctl.conf')),
   };
 }
 
-/** Debian, our package unpacked, and these files. */
-function layOut(root: string, lab: string, files: Files): void {
+/** Copies a root of the lab, with our package unpacked. */
+export function copyWithPackage(root: string, lab: string): void {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const deb = join(ROOT, `dist/release/kdump-mem_${version}-1_amd64.deb`);
   if (!existsSync(deb)) throw new Error(`${deb} is missing: run scripts/release amd64`);
   execFileSync('cp', ['-a', labRoot(lab), root]);
   execFileSync('dpkg-deb', ['--extract', deb, root]);
+}
+
+/** Debian, our package unpacked, and these files. */
+function layOut(root: string, lab: Root, files: Files): void {
+  copyWithPackage(root, lab);
   for (const [path, content] of Object.entries(files)) {
     const file = join(root, path);
     mkdirSync(dirname(file), { recursive: true });

@@ -71,35 +71,37 @@ async function panic({ guest, inside }: SystemdGuest): Promise<string> {
   return guest.console.slice(booted);
 }
 
-const folder = scratchFolder('kdump-guest-');
-let disk: SystemdDisk;
-let machine: SystemdGuest;
-/** What the capture kernel printed. */
-let capture: string;
-beforeAll(async () => {
-  disk = new SystemdDisk(
-    { ...captureKernel(), ...HOLDS, ...AS_KDUMPCTL, ...failingUnits() },
-    { root: 'bookworm-kdump', mebibytes: 2048, journal: true },
-  );
-  const boot = () => disk.boot({ memoryMiB: MEMORY_MIB, append: `crashkernel=${CRASHKERNEL} systemd.show_status=no` });
-  const first = await boot();
-  await first.until('systemctl is-system-running | grep -qx running');
-  await first.inside('chmod +x /failing/*/kdump-mem; mkdir /failing/tools; systemctl start holds');
-  await first.inside('ln -s /usr/bin/{stat,sed,date,mkdir,rm,sync,timeout,sleep,perl} /failing/tools');
-  await first.inside(`systemctl enable as-kdumpctl kdump-mem-vmcore ${FAILURES.map(failingUnit).join(' ')} 2>&1`);
-  await first.inside('systemctl enable --now kdump-mem-triage.path kdump-mem-triage.timer 2>&1');
-  capture = await panic(first);
-  machine = await boot();
-  // Its first run answers all three dumps, one after the other.
-  await machine.until('systemctl show kdump-mem-triage -P ExecMainExitTimestampMonotonic | grep -qvx 0');
-}, 12 * MAX_MS);
-afterAll(() => disk?.dispose());
-
 /** Where each layout has its dump. */
 const DUMPS = { 'kdump-tools': '2*/dump.*', kdumpctl: '127.*/vmcore', extract: 'extract-*/vmcore' } as const;
-const dumpOf = async (layout: keyof typeof DUMPS) => (await machine.inside(`ls -d ${CRASH}/${DUMPS[layout]}`)).trim();
 
-describe('after a panic', () => {
+describe.each(['bookworm-kdump'] as const)('after a panic of %s', (root) => {
+  const folder = scratchFolder('kdump-guest-');
+  let disk: SystemdDisk;
+  let machine: SystemdGuest;
+  /** What the capture kernel printed. */
+  let capture: string;
+  beforeAll(async () => {
+    disk = new SystemdDisk(
+      { ...captureKernel(root), ...HOLDS, ...AS_KDUMPCTL, ...failingUnits() },
+      { root, mebibytes: 2048, journal: true },
+    );
+    const boot = () =>
+      disk.boot({ memoryMiB: MEMORY_MIB, append: `crashkernel=${CRASHKERNEL} systemd.show_status=no` });
+    const first = await boot();
+    await first.until('systemctl is-system-running | grep -qx running');
+    await first.inside('chmod +x /failing/*/kdump-mem; mkdir /failing/tools; systemctl start holds');
+    await first.inside('ln -s /usr/bin/{stat,sed,date,mkdir,rm,sync,timeout,sleep,perl} /failing/tools');
+    await first.inside(`systemctl enable as-kdumpctl kdump-mem-vmcore ${FAILURES.map(failingUnit).join(' ')} 2>&1`);
+    await first.inside('systemctl enable --now kdump-mem-triage.path kdump-mem-triage.timer 2>&1');
+    capture = await panic(first);
+    machine = await boot();
+    // Its first run answers all three dumps, one after the other.
+    await machine.until('systemctl show kdump-mem-triage -P ExecMainExitTimestampMonotonic | grep -qvx 0');
+  }, 12 * MAX_MS);
+  afterAll(() => disk?.dispose());
+
+  const dumpOf = async (layout: keyof typeof DUMPS) => (await machine.inside(`ls -d ${CRASH}/${DUMPS[layout]}`)).trim();
+
   test.each(['kdump-tools', 'kdumpctl', 'extract'] as const)(
     'the service writes its answers beside the dump as %s names it',
     async (layout) => {

@@ -27,6 +27,8 @@ const GROWS = {
     "for (;;) { for (1 .. 64) { socketpair(my $to, my $from, AF_UNIX, SOCK_STREAM, 0) or die; syswrite $from, 'x' x 65536; push @all, $to, $from } select undef, undef, undef, 1.5 }\n",
   'etc/systemd/system/grows.service': '[Service]\nUser=nobody\nLimitNOFILE=100000\nExecStart=/usr/bin/perl /grows.pl\n',
 };
+/** The sockets grow until two lists exist: minutes where a list takes seconds. */
+const MEMORY_MIB = 2048;
 const RING = '/var/lib/kdump-mem-ring/ring';
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
@@ -42,7 +44,7 @@ const EXAMPLE = '/usr/share/doc/kdump-mem/examples/incident.vmcore';
 
 let machine: SystemdGuest;
 beforeAll(async () => {
-  machine = await bootSystemd({ ...STALLED, ...EATS, ...GROWS, [`${COLLECTOR}/.keep`]: '' });
+  machine = await bootSystemd({ ...STALLED, ...EATS, ...GROWS, [`${COLLECTOR}/.keep`]: '' }, MEMORY_MIB);
   await machine.until('systemctl is-system-running | grep -qx running');
   await machine.inside('systemctl start stalled');
   // As documented in docs/install.md.
