@@ -1,6 +1,8 @@
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { Captured } from '../contracts/common.js';
+import type { LogRest } from '../contracts/log.js';
+import { kernelIdentity } from '../kernel/identity.js';
+import type { Kernel } from '../kernel/kernel.js';
 import type { CapturedLogRest, LogRecord, TextRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
@@ -19,33 +21,26 @@ export interface LogMoment {
   readonly from: 'boot' | 'end';
 }
 
-/** Facts about the log besides the selected messages. */
-export interface LogWhole {
-  readonly kernel: KernelFacts;
-  /** Number of messages that were not selected. */
-  readonly omitted: number;
-  /** Messages that newer ones have overwritten; 0: all since boot exist. */
-  readonly overwritten: number;
-  /** Messages that the kernel dropped because it had no room for them. */
-  readonly noRoom: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
+/** Facts about a kernel's own log besides the selected messages. */
+export type KernelLogRest = LogRest & { readonly overwritten: number; readonly noRoom: number };
 
-export interface LogAnswer extends LogWhole {
+export interface LogAnswer extends KernelLogRest {
   readonly records: readonly LogRecord[];
 }
 
 /** Yields the selected messages, oldest first. @throws as readLog does */
-export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, LogWhole> {
+export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, KernelLogRest> {
   const warnings = new Warnings(kernel.doubts);
   const log = readLog(kernel, fieldsOf(kernel), warnings);
   const { rest, omitted, first } = yield* chosenMessages(log, choice);
   return {
-    kernel: kernel.facts,
+    source: 'kernel',
+    kernel: kernelIdentity(kernel.facts),
+    captured: null,
+    logs: [],
     omitted,
-    noRoom: rest.noRoom,
     overwritten: Math.max(rest.overwritten, first ?? 0),
+    noRoom: rest.noRoom,
     complete: warnings.complete,
     warnings: warnings.list(),
   };
@@ -144,7 +139,7 @@ export const UNTIMED = 'no kernel timestamps, so --since and --until were ignore
 
 /** A captured log. */
 export interface CapturedLog {
-  readonly of: CaptureOrigin;
+  readonly captured: Captured | null;
   readonly log: Generator<LogRecord | TextRecord, CapturedLogRest>;
   /** Whether its end is missing. */
   readonly cut: boolean;
@@ -152,22 +147,11 @@ export interface CapturedLog {
   readonly warnings: readonly Warning[];
 }
 
-/** Facts about a captured log besides the selected messages. */
-export interface CapturedLogWhole {
-  readonly captured: CaptureOrigin;
-  /** Number of messages that were not selected. */
-  readonly omitted: number;
-  /** Messages that had been overwritten by newer ones; null: unknown. */
-  readonly overwritten: number | null;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
-
 /** Yields the selected messages of a captured log, oldest first. */
 export function* eachCaptured(
-  { of, log, cut, warnings: damage }: CapturedLog,
+  { captured, log, cut, warnings: damage }: CapturedLog,
   choice: LogChoice,
-): Generator<LogRecord | TextRecord, CapturedLogWhole> {
+): Generator<LogRecord | TextRecord, LogRest> {
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
   const { rest, omitted, first, isTimed } = yield* chosenMessages(log, choice);
@@ -181,5 +165,15 @@ export function* eachCaptured(
   if (foreign > 0) say(`${foreign} lines of the captured log are malformed or out of order`);
   if (cut) say('the captured log is truncated: the newest messages are missing');
   const list = warnings.list();
-  return { captured: of, omitted, overwritten, complete: list.length === 0, warnings: list };
+  return {
+    source: 'capture',
+    kernel: null,
+    captured,
+    logs: [],
+    omitted,
+    overwritten,
+    noRoom: null,
+    complete: list.length === 0,
+    warnings: list,
+  };
 }

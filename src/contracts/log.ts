@@ -92,6 +92,8 @@ export const logMessageSchema = z.strictObject({ schema: z.literal('kdump-mem.lo
 export const logEndSchema = z.strictObject({ schema: z.literal('kdump-mem.log-end/1'), listed: count, ...whole });
 
 export type LogJson = Immutable<z.input<typeof logSchema>>;
+/** All of an answer but its messages. */
+export type LogRest = Omit<Immutable<z.output<typeof logSchema>>, 'schema' | 'messages'>;
 export type LogMessageJson = Immutable<z.input<typeof logMessageSchema>>;
 export type LogEndJson = Immutable<z.input<typeof logEndSchema>>;
 export type TextLogJson = Immutable<z.input<typeof textLogSchema>>;

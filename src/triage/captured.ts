@@ -1,7 +1,7 @@
-import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
+import type { LogRest } from '../contracts/log.js';
 import { readUptime } from '../host/proc/machine-sample.js';
 import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
@@ -22,7 +22,7 @@ import { findingsBeside } from './text.js';
 export interface HostParts {
   readonly of: Omit<HostOrigin, 'uptimeSeconds'>;
   readonly pageSize: number;
-  readonly log: (CapturedLogWhole & { readonly records: readonly (LogRecord | TextRecord)[] }) | string;
+  readonly log: (LogRest & { readonly records: readonly (LogRecord | TextRecord)[] }) | string;
   /** Other logs of the host, including those of other boots. */
   readonly otherLogs?: readonly LogTriage[];
   readonly memory: MemoryAnswer | string;

@@ -19,6 +19,8 @@ import type { HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
 export const SOCKETS_HIDE = 'unread sockets';
+/** Of processes whose descriptors are denied: those of others were checked. */
+export const DENIED_SOCKETS_HIDE = 'unread sockets of these processes';
 const CGROUPS_HIDE = 'cgroups at their limits and OOM kills in cgroups';
 const PROCESSES_HIDE = 'zombies, blocked tasks, large page tables and descriptor limits';
 
@@ -109,7 +111,7 @@ export function missCaptured(host: HostReader, lacking: readonly HostError[]): v
     const isDenied = check === 'sockets' && lost.every(({ code }) => code === 'denied');
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     const why = isDenied ? deniedWords([...pids].map(Number)) : `${first.message}${more}`;
-    host.miss(check, hides, new HostError(first.code, why), pids.size || undefined);
+    host.miss(check, isDenied ? DENIED_SOCKETS_HIDE : hides, new HostError(first.code, why), pids.size || undefined);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   refusalWords,
   type SmapsSums,
 } from '../../records/processes.js';
-import { LARGE_BYTES } from '../../records/pss.js';
+import { BLOCKED_MS_PER_GIB, LARGE_BYTES } from '../../records/pss.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import { processAnswer, sumOfMappings } from './mappings.js';
 import { type FoundProcesses, ownBytes, ownSwap } from './process.js';
@@ -118,7 +118,9 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
 function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): string {
   const rss = large.reduce((sum, one) => sum + (one.rssBytes ?? 0), 0);
   const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
-  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is an upper bound; ${how} reads them, but a process cannot map memory meanwhile`;
+  const largest = Math.max(...large.map(({ rssBytes, swapBytes }) => (rssBytes ?? 0) + (swapBytes ?? 0)));
+  const milliseconds = Math.ceil((largest / 2 ** 30) * BLOCKED_MS_PER_GIB);
+  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is an upper bound; ${how} reads them, and blocks ${large.length === 1 ? 'it' : 'each'} for up to about ${milliseconds} ms (it can map no memory meanwhile)`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {

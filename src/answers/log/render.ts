@@ -1,32 +1,16 @@
-import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
+import type { LogAnswer } from '../../account/log.js';
 import { escapeText } from '../../base/escape.js';
-import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from '../../contracts/log.js';
-import { kernelIdentity } from '../../kernel/identity.js';
+import type { LogEndJson, LogJson, LogMessageJson, LogRest, TextLogJson } from '../../contracts/log.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import { linesLike } from '../../log/words.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { LogTriage } from '../../triage/answer.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
-import type { Warning } from '../../walk/warnings.js';
-import { capturedJson } from '../origin.js';
 
 /** Maximum number of boots that are listed, newest first. */
 const MAX_BOOTS = 100;
 
-/** Properties of text logs other than the selected messages. */
-export interface TextLogWhole {
-  readonly logs: readonly Pick<LogTriage, 'name' | 'files' | 'log'>[];
-  readonly omitted: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-  /** Set for a capture that contains further logs. */
-  readonly captured?: CapturedLogWhole['captured'];
-}
-
-type Whole = LogWhole | CapturedLogWhole | TextLogWhole;
-
-export function logJson({ records, ...whole }: LogAnswer): LogJson {
-  return { schema: 'kdump-mem.log/1', messages: records.map((record) => messageJson(record)), ...wholeJson(whole) };
+export function logJson({ records, ...rest }: LogAnswer): LogJson {
+  return { schema: 'kdump-mem.log/1', messages: records.map((record) => messageJson(record)), ...rest };
 }
 
 /** Returns a line of `--ndjson`. @param log the text log that contains it */
@@ -35,25 +19,8 @@ export function messageLine(record: LogRecord | TextRecord, log?: string): LogMe
 }
 
 /** Returns the last line of `--ndjson`. */
-export function logEnd(whole: Whole, listed: number): LogEndJson {
-  return { schema: 'kdump-mem.log-end/1', listed, ...wholeJson(whole) };
-}
-
-/** Returns all of an answer except its messages. */
-export function wholeJson(whole: Whole): Omit<LogJson, 'schema' | 'messages'> {
-  const { omitted, complete, warnings } = whole;
-  const isOfKernel = 'kernel' in whole;
-  return {
-    source: isOfKernel ? 'kernel' : 'captured' in whole ? 'capture' : 'text',
-    kernel: isOfKernel ? kernelIdentity(whole.kernel) : null,
-    captured: 'captured' in whole ? capturedJson(whole.captured) : null,
-    logs: 'logs' in whole ? whole.logs.map(textLogJson) : [],
-    omitted,
-    overwritten: 'overwritten' in whole ? whole.overwritten : null,
-    noRoom: isOfKernel ? whole.noRoom : null,
-    complete,
-    warnings,
-  };
+export function logEnd(rest: LogRest, listed: number): LogEndJson {
+  return { schema: 'kdump-mem.log-end/1', listed, ...rest };
 }
 
 /** Returns a message, as an element of `messages` and as a line. */

@@ -5,13 +5,15 @@ import {
   messageJson,
   messageLine,
   messageText,
+  textLogJson,
   textLogWords,
-  wholeJson,
 } from '../../answers/log/render.js';
+import { capturedJson } from '../../answers/origin.js';
 import { HostError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { formatJson } from '../../base/util.js';
 import { capturedLog } from '../../capture/read/log.js';
+import type { LogRest } from '../../contracts/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
@@ -68,18 +70,18 @@ class MessagePrinter {
   }
 
   /** Writes the output after the messages. */
-  async end(whole: Parameters<typeof wholeJson>[0], notes: readonly string[]): Promise<void> {
+  async end(answer: LogRest, notes: readonly string[]): Promise<void> {
     const { json, ndjson, strict } = this.#options;
     if (json) {
-      const rest = formatJson(wholeJson(whole), 2).slice(1);
+      const rest = formatJson(answer, 2).slice(1);
       this.#waiting.push(this.listed === 0 ? `${JSON_START}],` : '\n  ],', `${rest}\n`);
-    } else if (ndjson) this.#waiting.push(`${formatJson(logEnd(whole, this.listed))}\n`);
+    } else if (ndjson) this.#waiting.push(`${formatJson(logEnd(answer, this.listed))}\n`);
     await this.print();
     if (!json && !ndjson) {
       for (const note of notes) process.stderr.write(`kdump-mem: ${note}.\n`);
-      printWarnings(whole.warnings);
+      printWarnings(answer.warnings);
     }
-    if (strict && !whole.complete) process.exitCode = EXIT.incomplete;
+    if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
   }
 }
 
@@ -114,7 +116,7 @@ export async function printCapturedLog(
   }
   checkBoot(options);
   const log = capturedLog(host.logText());
-  const each = eachCaptured({ of, log, cut: host.logCut, warnings }, choice);
+  const each = eachCaptured({ captured: capturedJson(of), log, cut: host.logCut, warnings }, choice);
   const printer = new MessagePrinter(options);
   for (let next = each.next(); ; next = each.next()) {
     if (next.done) {
@@ -198,8 +200,10 @@ export async function printTextLog(
   }
   const notes = read.map(({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`);
   const list = warnings.list();
-  const whole = { logs: read, omitted, complete: list.length === 0, warnings: list };
-  await printer.end(captured ? { ...whole, captured } : whole, notes);
+  const of = captured ? capturedJson(captured) : null;
+  const lost = { overwritten: null, noRoom: null, complete: list.length === 0, warnings: list };
+  const source = of === null ? 'text' : 'capture';
+  await printer.end({ source, kernel: null, captured: of, logs: read.map(textLogJson), omitted, ...lost }, notes);
 }
 
 /** Returns a filter for the messages of a log; undefined if the log lacks the boot. */

@@ -188,8 +188,7 @@ function sinceBaseline(
 function logOf(read: () => { readonly text: string; readonly isCut: boolean }): HostParts['log'] {
   try {
     const { text, isCut } = read();
-    const of = { name: undefined, taken: null };
-    const each = eachCaptured({ of, log: capturedLog(text), cut: isCut, warnings: [] }, {});
+    const each = eachCaptured({ captured: null, log: capturedLog(text), cut: isCut, warnings: [] }, {});
     const records: (LogRecord | TextRecord)[] = [];
     for (;;) {
       const { done, value } = each.next();

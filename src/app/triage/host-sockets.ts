@@ -12,7 +12,7 @@ import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/findi
 import { sumPinned } from '../../skcheck/pinned.js';
 import { socketMemory } from '../../skcheck/socket-memory.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
-import { SOCKETS_HIDE } from '../../triage/host-checks.js';
+import { DENIED_SOCKETS_HIDE, SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import { commIn } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
@@ -35,8 +35,7 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];
   }
-  const miss = (why: string, processes?: number) =>
-    host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why), processes);
+  const miss = (why: string) => host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
   const { losses, reader, holders } = observation;
   const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
@@ -44,7 +43,9 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     miss(`network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`);
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
-  if (holders.denied.length > 0) miss(deniedWords(holders.denied), holders.denied.length);
+  const { denied } = holders;
+  if (denied.length > 0)
+    host.miss('sockets', DENIED_SOCKETS_HIDE, new HostError('unreadable', deniedWords(denied)), denied.length);
   const found = host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByOwner(observation, total);

@@ -228,5 +228,7 @@ test('an answer from a log names the module of its report, and the command for t
     '[ 1.000000] khubd: page allocation failure: order:5, mode:0x20\n[ 1.000001] Call Trace:\n[ 1.000002]  ring_alloc+0x1/0x2 [wifi]\n[ 1.000003] 5 pages hwpoisoned\n',
   );
   expect(failed).toMatch(/\nFirst module in its stack: wifi\nOn that machine: kdump-mem memory --live --nodes$/);
+  const idle = textOf('[ 1.000000] swapper/3: page allocation failure: order:0, mode:0x20\n');
+  expect(idle).toContain(', in an interrupt on an idle CPU (swapper)');
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);
 });

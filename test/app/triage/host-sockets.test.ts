@@ -116,8 +116,10 @@ test('lists unreadable data, and does not count the check as made', async () => 
   const closed = host(100);
   closed.closed.add('/proc/7/fd');
   const { reader } = await found(closed);
-  expect(reader.unread.map(({ check, why }) => [check, why])).toContainEqual([
+  expect(reader.unread.map(({ check, hides, why }) => [check, hides, why])).toContainEqual([
     'sockets',
+    // Those of others were checked, and may be findings.
+    'unread sockets of these processes',
     'descriptors of pid 7: permission denied',
   ]);
   expect(reader.checked).not.toContain('sockets');
