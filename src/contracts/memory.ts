@@ -166,6 +166,16 @@ const siteSource = z.strictObject({
   modules: z.array(z.strictObject({ module: z.string().nullable(), sites: count, ...held })),
 });
 
+/** Anonymous memory in huge pages of all sizes (THP, mTHP), without hugetlb. */
+const zeros = {
+  folios: count,
+  bytes: count,
+  /** Base pages that contain only zeros. */
+  zeroBytes: count,
+  /** Base pages whose content was not readable: they may be zero, too. */
+  unreadBytes: count,
+};
+
 /** A category of page frames, or a group of categories; children sum to it, to the byte. */
 export const categorySchema = z.strictObject({
   category: z.string(),
@@ -456,6 +466,22 @@ export const memorySchema = z.strictObject({
   cgroups: cgroups.nullable(),
   /** Memory by allocation site (`--by`); null: not requested. */
   sites: z.array(siteSource).nullable(),
+  /** Zeros in transparent huge pages (`--huge`); null: not requested, or unknown. */
+  hugePages: z
+    .strictObject({
+      ...zeros,
+      /** By zero bytes, the largest first. */
+      owners: z.array(
+        z.strictObject({
+          ...zeros,
+          /** Null: `(several processes)`, or unknown. */
+          pid: z.int().nullable(),
+          /** Null: no page table that was read refers to these huge pages. */
+          comm: z.string().nullable(),
+        }),
+      ),
+    })
+    .nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -11,6 +11,7 @@ import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
+import type { HugePagesAnswer } from './huge-pages.js';
 import type { FreeConflict } from './proc-counters.js';
 import type { SiteSource } from './sites.js';
 import type { Category, MemorySample, Owner } from './tree.js';
@@ -154,6 +155,8 @@ export interface MemoryAnswer {
   readonly cgroups?: CgroupsAnswer | undefined;
   /** Memory by allocation site; undefined: not requested. */
   readonly sites?: readonly SiteSource[];
+  /** Content of huge pages; undefined: not requested, or unknown. */
+  readonly hugePages?: HugePagesAnswer;
   /** Sockets, as `sockets` reports them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the category `network-sockets`, largest first; they sum to it. */

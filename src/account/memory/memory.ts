@@ -20,6 +20,7 @@ import { meminfoOfCounts } from './figures.js';
 import { FileAccount } from './files.js';
 import { checkFrames, comparison } from './frame-checks.js';
 import { FrameLedger } from './frame-ledger.js';
+import { hugePages } from './huge-pages.js';
 import { attempted, codeOf, Missed } from './missed.js';
 import { claimNetwork, type OnSocket, QueueFrames, type SocketsQuery } from './network.js';
 import { describeLoose, ownersOf, processOwners } from './owners.js';
@@ -88,6 +89,7 @@ export function accountMemory(
   const caches = cachesOf(kernel, scan, warnings);
   const account = new FileAccount(kernel, scan, ledger, counts.get('active-file'), files.each, more.onFileName);
   const owners = ownersOf(pageSize, ledger, { caches, census, files: account, processes }, warnings);
+  const huge = more.huge ? hugePages(kernel, { frames, scan }, processes.mappedBy, progress, warnings) : undefined;
   const memory = categoryTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   more.onPlaces?.({ ledger, queues, areas });
@@ -109,6 +111,7 @@ export function accountMemory(
         )
       : undefined,
     ...(more.sites ? { sites: accountSites(kernel, { frames, ledger, areas }, warnings) } : {}),
+    ...(huge ? { hugePages: huge } : {}),
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
@@ -131,6 +134,8 @@ export interface MemoryOptions extends SocketsQuery {
   readonly cgroups?: boolean;
   /** Whether to list allocation sites, where the kernel noted them. */
   readonly sites?: boolean;
+  /** Whether to read the content of huge pages, which is as slow as the source. */
+  readonly huge?: boolean;
   /** Receives the address of each name in the path of a file. */
   readonly onFileName?: (place: NamePlace) => void;
   /** Receives the holdings of each socket. */

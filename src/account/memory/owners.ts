@@ -23,6 +23,7 @@ import type { CacheFigures, Loose } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import type { FileAccount } from './files.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { MappedBy } from './huge-pages.js';
 import { codeOf } from './missed.js';
 import type { Owner } from './tree.js';
 
@@ -88,6 +89,8 @@ function processOf(key: string): Pick<Owner, 'name' | 'pid'> {
 interface ProcessOwners {
   readonly anonymous: readonly Owner[];
   readonly hugetlb: readonly Owner[];
+  /** The process that maps a frame, by its index; undefined: none, or unknown. */
+  mappedBy(index: number): MappedBy | undefined;
 }
 
 const NOBODY = 0;
@@ -109,7 +112,7 @@ export function processOwners(
   ledger: FrameLedger,
   warnings: Warnings,
 ): ProcessOwners {
-  const none: ProcessOwners = { anonymous: [], hugetlb: [] };
+  const none: ProcessOwners = { anonymous: [], hugetlb: [], mappedBy: () => undefined };
   if (!kernel.userPages) return none;
   try {
     let whole = reportedTasks(kernel, warnings).lost === undefined;
@@ -153,9 +156,11 @@ export function processOwners(
     const { pageSize } = kernel.facts;
     const known = spaces.map((space, index) => (freed.has(index) ? undefined : space));
     claimDriverPages(kernel, frames, { scan, owners, known }, ledger);
+    const names = known.map((space) => space && nameOf(space));
     return {
       anonymous: sums(known, owners, scan.kinds, KIND.anonymous, pageSize),
       hugetlb: sums(known, owners, scan.kinds, KIND.hugetlb, pageSize),
+      mappedBy: (index) => (owners[index] === SEVERAL ? BY_SEVERAL : names[owners[index]! - FIRST]),
     };
   } catch (error) {
     warnings.add(codeOf(error), `owners of anonymous memory: ${(error as Error).message}`);
@@ -200,6 +205,11 @@ function claimDriverPages(
 }
 
 const SEVERAL_PROCESSES = '(several processes)';
+const BY_SEVERAL: MappedBy = { name: SEVERAL_PROCESSES };
+
+function nameOf({ processes: [first] }: AddressSpace): MappedBy {
+  return { name: first?.comm ?? '', ...(first === undefined ? {} : { pid: first.pid }) };
+}
 
 function sums(
   spaces: readonly (AddressSpace | undefined)[],
@@ -213,10 +223,7 @@ function sums(
   const several: Owner = { kind: 'process', name: SEVERAL_PROCESSES, bytes: (frames[SEVERAL] ?? 0) * pageSize };
   const own = spaces.flatMap((space, index): Owner[] => {
     if (!space) return [];
-    const [first] = space.processes;
-    const bytes = (frames[index + FIRST] ?? 0) * pageSize;
-    const pid = first === undefined ? {} : { pid: first.pid };
-    return [{ kind: 'process', name: first?.comm ?? '', ...pid, bytes }];
+    return [{ kind: 'process', ...nameOf(space), bytes: (frames[index + FIRST] ?? 0) * pageSize }];
   });
   return [...own, several].filter(({ bytes }) => bytes > 0);
 }

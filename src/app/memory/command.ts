@@ -37,6 +37,7 @@ Examples:
   kdump-mem memory --vmcore vmcore --cgroups    memory by charged cgroup, dying ones included
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --vmcore vmcore --by site    what each allocation site holds, where the kernel noted it
+  kdump-mem memory --vmcore vmcore --huge       zeros in transparent huge pages, by process
   kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
   kdump-mem memory --vmcore vmcore --unattributed
       unattributed pages by what refers to them, and what they contain

@@ -67,6 +67,13 @@ const DEPTHS: readonly MemoryDepth[] = [
     text: async () => (await import('../../answers/memory/depths/tables.js')).zonesTable,
   },
   {
+    name: 'huge',
+    help: 'list processes by zeros in their transparent huge pages; reads the content of all of them',
+    needsFrames: true,
+    walks: { huge: true },
+    text: async () => (await import('../../answers/memory/depths/tables.js')).hugePagesTable,
+  },
+  {
     name: 'as',
     help: 'show the figures of free(1) or /proc/meminfo, computed from the categories',
     choices: ['free', 'meminfo'],

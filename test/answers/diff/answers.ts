@@ -97,6 +97,7 @@ export function memoryAnswerAt(
     noDetailCodes: {},
     cgroups: null,
     sites: null,
+    hugePages: null,
     complete: true,
     warnings: [],
   } satisfies MemoryJson);

@@ -7,6 +7,7 @@ import {
   type ZoneFigures,
 } from '../../../account/memory/answer.js';
 import { categoryWords } from '../../../account/memory/category-names.js';
+import type { HugePageOwner } from '../../../account/memory/huge-pages.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { freePages } from '../../../records/machine-sample.js';
@@ -204,3 +205,31 @@ const OTHERS: Readonly<Record<string, string>> = {
   'used (procps 4)': 'total - available',
   'used (before)': 'total - free - buff/cache',
 };
+
+const HUGE_COLUMNS: readonly Column<HugePageOwner>[] = [
+  { heading: 'PID', align: 'right', value: ({ owner }) => `${owner?.pid ?? ''}` },
+  { heading: 'COMMAND', value: ({ owner }) => (owner === null ? '(unknown)' : escapeText(owner.name)) },
+  { heading: 'HUGE PAGES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'ZERO', align: 'right', value: ({ zeroBytes }) => formatSize(zeroBytes) },
+  {
+    heading: 'NOT READABLE',
+    align: 'right',
+    value: ({ unreadBytes }) => (unreadBytes === 0 ? '' : formatSize(unreadBytes)),
+    spare: 1,
+  },
+];
+
+/** Formats processes by zeros in their transparent huge pages. */
+export function hugePagesTable({ hugePages }: MemoryAnswer, { limit, width }: ListOptions): string {
+  if (!hugePages) return 'Unknown: the huge pages could not be found.';
+  const { bytes, zeroBytes, unreadBytes, owners } = hugePages;
+  if (bytes === 0) return 'No anonymous memory is in transparent huge pages.';
+  const least = unreadBytes > 0 ? 'At least ' : '';
+  const unread = unreadBytes > 0 ? ` ${formatSize(unreadBytes)} is not readable, and may be zero, too.` : '';
+  const words = `${least}${formatSize(zeroBytes)} of ${formatSize(bytes)} in transparent huge pages is zero.${unread}`;
+  const table = more(renderTable(HUGE_COLUMNS, owners.slice(0, limit), width), owners.length - limit);
+  return [wrap(words, width).join('\n'), table, wrap(HUGE_LEGEND, width).join('\n')].join('\n\n');
+}
+
+const HUGE_LEGEND =
+  'ZERO: base pages that contain only zeros. The process may have written these zeros, or only other parts of the huge page.';

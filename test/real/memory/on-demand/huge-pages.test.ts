@@ -1,0 +1,42 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../../src/account/memory/memory.js';
+import { memoryJson } from '../../../../src/answers/memory/json.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
+import { openNative } from '../../../../src/kernel/native/open.js';
+import { jsonInGuest, testGuest } from '../../../support/guest.js';
+
+const HUGE = 2 * 2 ** 20;
+const PAGE = 4096;
+const [MANY, TOUCHED, ALL] = [40, 5, 512];
+
+describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) => {
+  const guest = testGuest(kernel, 600_000);
+  const expected = (answer: MemoryJson) => {
+    const own = answer.hugePages?.owners.filter(({ comm }) => comm === 'sparse');
+    const amounts = { folios: MANY, bytes: MANY * HUGE, unreadBytes: 0 };
+    expect(own).toEqual([
+      { ...amounts, comm: 'sparse', pid: expect.any(Number), zeroBytes: MANY * (ALL - TOUCHED) * PAGE },
+      // A decoy as large has no zero page.
+      { ...amounts, comm: 'sparse', pid: expect.any(Number), zeroBytes: 0 },
+    ]);
+  };
+
+  beforeAll(async () => {
+    await guest.boot({ kdumpMem: true, tools: ['sparse'] });
+    await guest.run(`(sparse ${MANY} ${TOUCHED} & sparse ${MANY} ${ALL} &) > /tmp/pids`);
+    await guest.run('until [ $(wc -l < /tmp/pids) = 2 ]; do usleep 100000; done');
+  });
+
+  test('are counted on the running kernel', async () => {
+    expected(memorySchema.parse(await jsonInGuest(guest, 'memory --live --huge', 600_000)));
+  });
+
+  test('are counted in its dump, and no other process has them', async () => {
+    const opened = openNative({ files: [await guest.lastDump()] });
+    try {
+      expected(memorySchema.parse(memoryJson(accountMemory(opened, undefined, { huge: true }))));
+    } finally {
+      opened.close();
+    }
+  });
+});
