@@ -5,7 +5,7 @@ import type { NamedMemory } from '../../records/named-memory.js';
 export const URING_LINK = 'anon_inode:[io_uring]';
 
 /** Lines of its fdinfo without names of files and requests: a snapshot has these only. */
-export const URING_LINES = String.raw`^(ino|UserBufs):|^ *[0-9]+: (0x[0-9a-f]+/[0-9]+|<none>)$`;
+export const URING_LINES = '^(ino|UserBufs):|^ *[0-9]+: (0x[0-9a-f]+/[0-9]+|<none>)$';
 
 /** IORING_MAX_REG_BUFFERS of io_uring/rsrc.c. */
 const MAX_BUFFERS = 16_384;
@@ -79,8 +79,9 @@ function registered(text: string): Range[] | undefined {
   if (!/^\d{1,5}$/.test(count) || Number(count) > lines.length) return undefined;
   const ranges: Range[] = [];
   for (const line of lines.slice(0, Number(count))) {
-    const [, address, length] = /^ *\d{1,5}: (?:0x([\da-f]{1,16})\/(\d{1,10})|<none>)$/.exec(line) ?? [null];
-    if (address === null) return undefined;
+    const match = /^ *\d{1,5}: (?:0x([\da-f]{1,16})\/(\d{1,10})|<none>)$/.exec(line);
+    if (!match) return undefined;
+    const [, address, length] = match;
     // Buffers of the kernel (ublk) have no address.
     const start = Number.parseInt(address ?? '0', 16);
     if (start > 0) ranges.push([start, start + Number(length)]);
