@@ -354,7 +354,9 @@ export const memorySchema = z.strictObject({
          * `page-pools`: `pools`, `pages`; of these `detachedPools`, `detachedPages`, `detachedBytes`, and the time since the
          * first was detached (`detachedSeconds`); pools of other memory (`foreignBytes`) are not in `bytes`. `nic-rings`:
          * bounds of an estimate from `descriptors`, at most `queues` and `mtu`. `bpf-maps`: `maps` that processes have open,
-         * and the part of those that allocate on use (`lazyBytes`), an upper bound before 6.4. Null: unknown.
+         * and the part of those that allocate on use (`lazyBytes`), an upper bound before 6.4.
+         * `pinned`: bounds of registered buffers, `rings` of io_uring that have some, and those that were busy (`busyRings`).
+         * Null: unknown.
          */
         figures: z.record(z.string(), z.number().nullable()),
         /** Huge pages by NUMA node; null: another kind, or not read. */

@@ -14,6 +14,7 @@ export const NAMED_KINDS = [
   'nic-rings',
   'bpf-maps',
   'trace-rings',
+  'pinned',
 ] as const;
 export type NamedKind = (typeof NAMED_KINDS)[number];
 

@@ -32,6 +32,7 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
   'nic-rings': 'rings of network interfaces',
   'bpf-maps': 'BPF maps',
   'trace-rings': 'buffers of ftrace',
+  pinned: 'pinned memory',
 };
 
 const openedBy = ({ kind, processes = [] }: NamedMemory): string[] =>
@@ -124,6 +125,15 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     return [
       `BPF maps that processes have open: ${formatCount(figures.maps ?? 0)}, ${size(bytes)}${figures.lazyBytes ? `, of which up to ${size(figures.lazyBytes)} is allocated on use` : ''}.`,
       ...openedBy(one),
+    ].join(' ');
+  },
+  pinned: ({ name, bytes, figures, processes = [] }) => {
+    const { mostBytes, busyRings } = figures;
+    const users = processes.map((one) => `pid ${one.pid} (${escapeText(one.comm ?? '?')}) ${formatSize(one.bytes)}`);
+    return [
+      `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in registered buffers, a part of VmPin.`,
+      ...(busyRings ? [`${formatCount(busyRings)} busy rings did not report their buffers.`] : []),
+      ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');
   },
   'trace-rings': ({ name, bytes }) => `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`,

@@ -4,6 +4,7 @@ import { DEVICE_LINKS } from '../../host/proc/graphics.js';
 import { MAX_ENTERED } from '../../host/proc/interfaces.js';
 import { MAX_NAMESPACES as MAX_QUEUE_NAMESPACES, MAX_QUEUES } from '../../host/proc/message-queues.js';
 import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../host/proc/shared-files.js';
+import { URING_LINES, URING_LINK } from '../../host/proc/uring-buffers.js';
 import { RARE_TABLES } from '../../host/unlisted-sockets.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { NEVER_TAKEN, SCRIPT_PARTS, SECRET_PARTS } from '../../records/snapshot-parts.js';
@@ -46,13 +47,19 @@ const NO_PID = '9999999999';
 /** Formats a list for `for`, one item per line. */
 const list = (paths: readonly string[]): string => paths.join(' \\\n  ');
 
+/** A pattern of sed for the beginning of links. */
+const pattern = (links: readonly string[]): string =>
+  links.map((start) => start.replaceAll(/[/[\]]/g, '\\$&')).join('\\|');
+
 /** What stands in snapshot.sh between two pairs of underscores. */
 const VALUES: Readonly<Record<string, string | number>> = {
   CGROUP_FILES: CGROUP_FILES.map((name) => `g;s/$/${name}/p`).join('\n'),
   CGROUP_ROOT,
   DETACHED_BYTES,
   DEVICE_LINKS: DEVICE_LINKS.map((start) => `' -> ${start}'`).join(' '),
-  DEVICE_PATTERN: DEVICE_LINKS.map((start) => start.replaceAll('/', '\\/')).join('\\|'),
+  DEVICE_PATTERN: pattern(DEVICE_LINKS.filter((link) => link !== URING_LINK)),
+  URING_PATTERN: pattern([URING_LINK]),
+  URING_LINES,
   HOST_FILES: list(HOST_FILES),
   HOST_PATTERNS: list(HOST_PATTERNS),
   LARGE_KILOBYTES: LARGE_BYTES / 1024,

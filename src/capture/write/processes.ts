@@ -1,6 +1,7 @@
 import { isHostError } from '../../base/errors.js';
 import { isDeviceLink } from '../../host/proc/graphics.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
+import { URING_LINES, URING_LINK } from '../../host/proc/uring-buffers.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import {
   MAX_PROCESS_BYTES,
@@ -138,17 +139,23 @@ const MAX_DESCRIPTORS = 2_000_000;
 /** Descriptors of files, by folder (`/proc/PID/fd`). */
 export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
+/** The fdinfo of a descriptor whose link names a device. */
+interface Device {
+  readonly path: string;
+  readonly link: string;
+}
+
 /**
  * Records the descriptors of sockets and pipes of each process in the format of `ls -l`. Returns those of files, and the
- * fdinfo of GPUs and dma-bufs.
+ * fdinfo of GPUs, dma-bufs, BPF maps and io_uring.
  */
 export async function recordDescriptors(
   work: Work,
   at: string,
   pids: readonly string[],
-): Promise<{ readonly openFiles: OpenFiles; readonly devices: readonly string[] }> {
+): Promise<{ readonly openFiles: OpenFiles; readonly devices: readonly Device[] }> {
   const openFiles = new Map<string, string[]>();
-  const devices: string[] = [];
+  const devices: Device[] = [];
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
   let budget = MAX_DESCRIPTORS;
@@ -167,7 +174,8 @@ export async function recordDescriptors(
         if (target?.startsWith('socket:[') || target?.startsWith('pipe:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
-        if (target !== undefined && isDeviceLink(target)) devices.push(`/proc/${pid}/fdinfo/${name}`);
+        if (target !== undefined && isDeviceLink(target))
+          devices.push({ path: `/proc/${pid}/fdinfo/${name}`, link: target });
         await deadline.breathe();
       }
       member.write(text);
@@ -180,13 +188,15 @@ export async function recordDescriptors(
   return { openFiles, devices };
 }
 
-/** Records fdinfo of GPUs and dma-bufs in lines `PATH:LINE`, without the names that programs give to buffers. */
-export function recordDevices({ source, archive, failures }: Work, devices: readonly string[]): void {
+/** Records fdinfo in lines `PATH:LINE`, without the names of buffers, and of the files of io_uring. */
+export function recordDevices({ source, archive, failures }: Work, devices: readonly Device[]): void {
   const member = archive.member('fdinfo');
-  for (const path of devices)
+  const ofRing = new RegExp(URING_LINES);
+  for (const { path, link } of devices)
     try {
       const lines = linesOf(source.read(path, SMALL_FILE).bytes.toString('latin1'));
-      for (const line of lines) if (!line.startsWith('name:')) member.write(`${path}:${line}\n`);
+      for (const line of lines)
+        if (link === URING_LINK ? ofRing.test(line) : !line.startsWith('name:')) member.write(`${path}:${line}\n`);
     } catch (error) {
       if (!isHostError(error, 'gone')) failures.note(path, error);
     }

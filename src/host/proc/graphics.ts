@@ -5,8 +5,9 @@ import type { HostSource } from '../host-source.js';
 import { BPF_MAP_LINK, BpfMaps } from './bpf-maps.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
+import { URING_LINK, UringBuffers } from './uring-buffers.js';
 
-/** Classes of devices whose drivers make dma-bufs; without any, only BPF maps are read. */
+/** Classes of devices whose drivers make dma-bufs; without any, only links of `ALWAYS` are read. */
 const CLASSES = [
   '/sys/class/drm',
   '/sys/class/accel',
@@ -18,7 +19,8 @@ const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
 /** Links of descriptors whose fdinfo reports buffers or maps begin with these. */
-export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:', BPF_MAP_LINK] as const;
+export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:', BPF_MAP_LINK, URING_LINK] as const;
+const ALWAYS: ReadonlySet<string> = new Set([BPF_MAP_LINK, URING_LINK]);
 export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start) => link.startsWith(start));
 
 /** Time limit in milliseconds for descriptors, about that for a million. */
@@ -63,9 +65,10 @@ interface Device {
 /**
  * Buffers of GPUs and dma-bufs, by what fdinfo reports of descriptors of /dev/dri, /dev/accel and `/dmabuf:`
  * (Documentation/gpu/drm-usage-stats.rst; dma_buf_show_fdinfo of drivers/dma-buf/dma-buf.c). A DRM client counts once for
- * each drm-client-id and drm-pdev, a dma-buf once for each inode. The same pass reads BPF maps.
+ * each drm-client-id and drm-pdev, a dma-buf once for each inode. The same pass reads BPF maps
+ * and buffers of io_uring.
  *
- * @param least less memory in BPF maps is left out
+ * @param least less memory in BPF maps, or in buffers of io_uring, is left out
  *
  * @throws {HostError} /proc cannot be listed
  */
@@ -76,10 +79,10 @@ export function readGraphics(
   least: number,
 ): NamedMemory[] {
   const hasDevices = !source.file || CLASSES.some((path) => exists(source, path));
-  const maps = new BpfMaps();
+  const [maps, uring] = [new BpfMaps(), new UringBuffers()];
   const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
-  const { denied, isLate } = readAll(source, hasDevices, (pid, key, text) => {
-    if (maps.add(pid, text)) return;
+  const { denied, isLate } = readAll(source, hasDevices, (pid, key, text, link) => {
+    if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text)) return;
     if (text.includes('drm-driver:')) addClient(devices, pid, key, text);
     else addBuffer(buffers, pid, key, text);
   });
@@ -88,25 +91,41 @@ export function readGraphics(
     ...(isLate ? [`only a part of the descriptors was read in ${MAX_MS / 1000} s`] : []),
   ];
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
-  const ofMaps = maps.rows(least, (some) => largest(some, ({ bytes }) => bytes, commOf));
-  // A host without devices usually has few maps: what is denied matters only beside some.
-  for (const why of hasDevices || isLate || ofMaps.length > 0 ? missing : [])
-    notRead.push({ kind: hasDevices ? 'dma-buf' : 'bpf-maps', code: denied > 0 ? 'denied' : 'unreadable', why });
+  const most = (some: readonly { bytes: number; pids: ReadonlySet<number> }[]) =>
+    largest(some, ({ bytes }) => bytes, commOf);
+  const others = [...maps.rows(least, most), ...uring.rows(least, pinnedOf(source), most)];
+  // A host without devices usually has few of these: what is denied matters only beside some.
+  for (const why of hasDevices || isLate || others.length > 0 ? missing : [])
+    notRead.push({
+      kind: hasDevices ? 'dma-buf' : (others[0]?.kind ?? 'bpf-maps'),
+      code: denied > 0 ? 'denied' : 'unreadable',
+      why,
+    });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
   return [
     ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
     ...byExporter(source, buffers, isWhole, commOf),
-    ...ofMaps,
+    ...others,
   ];
 }
+
+/** Reads VmPin of a process (since 3.2), in bytes. */
+const pinnedOf = (source: HostSource) => (pid: number) => {
+  const kib = /^VmPin:\s+(\d{1,13}) kB$/m.exec(optionalText(source, `/proc/${pid}/status`))?.[1];
+  return kib === undefined ? null : Number(kib) * 1024;
+};
 
 const exists = (source: HostSource, path: string): boolean =>
   hostOrNull(() => source.list(path).length > 0) ?? hostOrNull(() => source.size(path)) !== null;
 
-/** Reads fdinfo of descriptors whose links name a BPF map, and of devices. A capture has no other fdinfo. */
-function readAll(source: HostSource, hasDevices: boolean, onInfo: (pid: number, key: string, text: string) => void) {
+/** Reads fdinfo of descriptors whose links name one of `ALWAYS`, and of devices. A capture has no other fdinfo. */
+function readAll(
+  source: HostSource,
+  hasDevices: boolean,
+  onInfo: (pid: number, key: string, text: string, link: string) => void,
+) {
   const until = source.now() + MAX_MS;
   let [denied, isLate] = [0, false];
   for (const name of listedPids(source)) {
@@ -116,9 +135,9 @@ function readAll(source: HostSource, hasDevices: boolean, onInfo: (pid: number, 
       for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
-        if (hasDevices ? !isDeviceLink(link) : link !== BPF_MAP_LINK) continue;
+        if (!(ALWAYS.has(link) || (hasDevices && isDeviceLink(link)))) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
-        if (text !== null) onInfo(pid, `${name} ${fd}`, text);
+        if (text !== null) onInfo(pid, `${name} ${fd}`, text, link);
       }
     } catch (error) {
       if (!isHostError(error)) throw error;

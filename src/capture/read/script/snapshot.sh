@@ -483,11 +483,15 @@ files_in_memory() {
 
 ## What Node's writer takes too: fdinfo of devices (src/host/proc/graphics.ts), page pools and rings (src/host/netlink.ts),
 ## message queues (src/host/proc/message-queues.ts).
-# fdinfo of GPUs and dma-bufs, without the names that programs give to buffers.
+# Paths of the fdinfo of descriptors whose links begin so.
+fdinfo_of() {
+  sed -n -e '/^\/proc\/[0-9]*\/fd:$/{s/:$//;h;d' -e '}' -e "s/^l[^>]* \([0-9]*\) -> \($1\).*/\1/" \
+    -e 't found' -e d -e ': found' -e G -e 's/^\(.*\)\n\(.*\)$/\2info\/\1/p' "$dir/open"
+}
+# Without the names that programs give to buffers, and of the files of io_uring.
 devices() {
-  sed -n -e '/^\/proc\/[0-9]*\/fd:$/{s/:$//;h;d' -e '}' -e 's/^l[^>]* \([0-9]*\) -> \(__DEVICE_PATTERN__\).*/\1/' \
-    -e 't found' -e d -e ': found' -e G -e 's/^\(.*\)\n\(.*\)$/\2info\/\1/p' "$dir/open" |
-    xargs grep -aH ^ /dev/null 2>> "$complaints" | grep -av '^[^:]*:name:'
+  fdinfo_of '__DEVICE_PATTERN__' | xargs grep -aH ^ /dev/null 2>> "$complaints" | grep -av '^[^:]*:name:'
+  fdinfo_of '__URING_PATTERN__' | xargs grep -aHE '__URING_LINES__' /dev/null 2>> "$complaints"
 }
 netlink() {
   setns=0 place=0 limit=

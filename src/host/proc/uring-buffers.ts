@@ -1,0 +1,100 @@
+import { grouped } from '../../base/util.js';
+import type { NamedMemory } from '../../records/named-memory.js';
+
+/** The link of a descriptor of io_uring. */
+export const URING_LINK = 'anon_inode:[io_uring]';
+
+/** Lines of its fdinfo without names of files and requests: a snapshot has these only. */
+export const URING_LINES = '^(ino|UserBufs):|^ *[0-9]+: (0x[0-9a-f]+/[0-9]+|<none>)$';
+
+/** IORING_MAX_REG_BUFFERS of io_uring/rsrc.c. */
+const MAX_BUFFERS = 16_384;
+const MAX_RINGS = 100_000;
+const HEADING = '\nUserBufs:\t';
+
+type Range = readonly [start: number, end: number];
+
+interface Ring {
+  /** Null: busy. */
+  readonly buffers: readonly Range[] | null;
+  readonly pids: Set<number>;
+}
+
+/**
+ * Buffers that processes registered with io_uring (io_uring_show_fdinfo of io_uring/fdinfo.c, fs/io_uring.c before 6.0). The
+ * kernel pins their pages until the ring is closed, and adds them to VmPin of the process that registered them
+ * (io_account_mem): here they are a part of it. A busy ring reports no buffers.
+ */
+export class UringBuffers {
+  readonly #rings = new Map<string, Ring>();
+
+  /** @param isRing whether the link says so; of a capture only the text does @returns whether it is the fdinfo of a ring */
+  add(pid: number, text: string, isRing: boolean): boolean {
+    const buffers = registered(text);
+    if (!isRing && buffers === undefined) return false;
+    // Since 5.16 each ring has an inode; before, all rings have the same one, but a fork inherits the addresses too.
+    const key = `${/^ino:\t(\d{1,20})$/m.exec(text)?.[1] ?? pid} ${(buffers ?? []).join(' ')}`;
+    const ring = this.#rings.get(key);
+    if (ring) ring.pids.add(pid);
+    else if (this.#rings.size < MAX_RINGS) this.#rings.set(key, { buffers: buffers ?? null, pids: new Set([pid]) });
+    return true;
+  }
+
+  /**
+   * @param pinnedOf VmPin of a process in bytes; null: not read
+   * @param least below it there is no row
+   */
+  rows(
+    least: number,
+    pinnedOf: (pid: number) => number | null,
+    largest: (owners: readonly { bytes: number; pids: ReadonlySet<number> }[]) => NonNullable<NamedMemory['processes']>,
+  ): NamedMemory[] {
+    // A process that inherited or received the ring has none of its pages in VmPin.
+    const ownerOf = ({ pids }: Ring) =>
+      [...pids].toSorted((a, b) => (pinnedOf(b) ?? 0) - (pinnedOf(a) ?? 0) || a - b)[0] ?? 0;
+    const rings = [...this.#rings.values()].filter(({ buffers }) => buffers?.length !== 0);
+    const owners = [...grouped(rings, ownerOf)].map(([pid, own]) => {
+      const bytes = unionOf(own.flatMap(({ buffers }) => buffers ?? []));
+      const busy = own.filter(({ buffers }) => buffers === null).length;
+      return { bytes, busy, most: busy === 0 ? bytes : Math.max(bytes, pinnedOf(pid) ?? bytes), pids: new Set([pid]) };
+    });
+    const sum = (of: (one: (typeof owners)[number]) => number) => owners.reduce((all, one) => all + of(one), 0);
+    const [bytes, mostBytes] = [sum((one) => one.bytes), sum(({ most }) => most)];
+    if (mostBytes < least) return [];
+    const busyRings = sum(({ busy }) => busy);
+    const figures = { rings: rings.length - busyRings, busyRings, leastBytes: bytes, mostBytes };
+    const source = '/proc/PID/fdinfo';
+    return [{ kind: 'pinned', name: 'io_uring', category: null, bytes, source, figures, processes: largest(owners) }];
+  }
+}
+
+/**
+ * Buffers below the last heading `UserBufs:`: names of files, which programs choose, are above it. Undefined: no heading, or
+ * less buffers than it says, since the ring was busy.
+ */
+function registered(text: string): Range[] | undefined {
+  const at = text.lastIndexOf(HEADING);
+  if (at < 0) return undefined;
+  const [count = '', ...lines] = text.slice(at + HEADING.length).split('\n', MAX_BUFFERS + 1);
+  if (!/^\d{1,5}$/.test(count) || Number(count) > lines.length) return undefined;
+  const ranges: Range[] = [];
+  for (const line of lines.slice(0, Number(count))) {
+    const match = /^ *\d{1,5}: (?:0x([\da-f]{1,16})\/(\d{1,10})|<none>)$/.exec(line);
+    if (!match) return undefined;
+    const [, address, length] = match;
+    // Buffers of the kernel (ublk) have no address.
+    const start = Number.parseInt(address ?? '0', 16);
+    if (start > 0) ranges.push([start, start + Number(length)]);
+  }
+  return ranges;
+}
+
+/** Bytes of ranges that may overlap: two rings may share a buffer (IORING_REGISTER_CLONE_BUFFERS). */
+function unionOf(ranges: readonly Range[]): number {
+  let [bytes, until] = [0, 0];
+  for (const [start, end] of ranges.toSorted((a, b) => a[0] - b[0])) {
+    bytes += Math.max(0, end - Math.max(start, until));
+    until = Math.max(until, end);
+  }
+  return bytes;
+}
