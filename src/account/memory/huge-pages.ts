@@ -54,16 +54,18 @@ export function hugePages(
       if (mappings[index] !== MAPPINGS.unknown || !isAnonymous(kinds[index])) continue;
       const frame = frames.frameAt(index);
       const pagesOf = () => readOrNot(() => folios.of(frame, true))?.pages;
-      const pages = pagesOf();
-      if (pages === undefined || frames.indexOf(frame + pages - 1) !== index + pages - 1) continue;
-      const read = contents.zeros(frame, pages);
+      const found = pagesOf();
+      const isFolio = found !== undefined && frames.indexOf(frame + found - 1) === index + found - 1;
+      // What begins no folio that can be read is unread, page by page.
+      const pages = isFolio ? found : 1;
+      const read = isFolio ? contents.zeros(frame, pages) : { zero: 0, unread: 1 };
       // One that was split or freed meanwhile contains other data.
-      const isSame = !live || readFresh(kernel, pagesOf) === pages;
+      const isSame = !live || readFresh(kernel, pagesOf) === found;
       const { zero, unread } = isSame ? read : { zero: 0, unread: pages };
       const owner = ownerOf(mappedBy, index, pages);
       const sum = sums.get(owner) ?? { folios: 0, pages: 0, zero: 0, unread: 0 };
       sums.set(owner, sum);
-      sum.folios++;
+      sum.folios += isFolio ? 1 : 0;
       sum.pages += pages;
       sum.zero += zero;
       sum.unread += unread;
@@ -72,7 +74,9 @@ export function hugePages(
     const all = { folios: 0, pages: 0, zero: 0, unread: 0 };
     for (const sum of sums.values()) for (const key of KEYS) all[key] += sum[key];
     if (all.unread > 0) {
-      const why = contents.whyUnread?.message ?? 'huge pages were split or freed while they were read';
+      const why =
+        contents.whyUnread?.message ??
+        (live ? 'huge pages were split or freed while they were read' : 'their size is not readable');
       const code = contents.whyUnread ? codeOf(contents.whyUnread) : 'unreadable';
       warnings.add(code, `content of ${all.unread} of ${all.pages} base pages of huge pages: ${why}`);
     }
