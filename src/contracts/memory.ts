@@ -166,15 +166,29 @@ const siteSource = z.strictObject({
   modules: z.array(z.strictObject({ module: z.string().nullable(), sites: count, ...held })),
 });
 
-/** Anonymous memory in huge pages of all sizes (THP, mTHP), without hugetlb. */
+/** Large folios of anonymous memory (THP, mTHP), without hugetlb. */
 const zeros = {
   folios: count,
   bytes: count,
-  /** Base pages that contain only zeros. */
+  /** Base pages that contain only zeros: without huge pages the process might not have them. */
   zeroBytes: count,
   /** Base pages whose content was not readable: they may be zero, too. */
   unreadBytes: count,
 };
+
+const hugePages = z.strictObject({
+  ...zeros,
+  /** By zero bytes, the largest first. */
+  owners: z.array(
+    z.strictObject({
+      /** Null: `(several processes)`, or unknown. */
+      pid: z.int().nullable(),
+      /** Null: no page table that was read refers to these huge pages. */
+      comm: z.string().nullable(),
+      ...zeros,
+    }),
+  ),
+});
 
 /** A category of page frames, or a group of categories; children sum to it, to the byte. */
 export const categorySchema = z.strictObject({
@@ -469,21 +483,7 @@ export const memorySchema = z.strictObject({
   /** Memory by allocation site (`--by`); null: not requested. */
   sites: z.array(siteSource).nullable(),
   /** Zeros in transparent huge pages (`--huge`); null: not requested, or unknown. */
-  hugePages: z
-    .strictObject({
-      ...zeros,
-      /** By zero bytes, the largest first. */
-      owners: z.array(
-        z.strictObject({
-          ...zeros,
-          /** Null: `(several processes)`, or unknown. */
-          pid: z.int().nullable(),
-          /** Null: no page table that was read refers to these huge pages. */
-          comm: z.string().nullable(),
-        }),
-      ),
-    })
-    .nullable(),
+  hugePages: hugePages.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
@@ -499,6 +499,7 @@ export const memoryEndSchema = z.strictObject({
 export type MemoryEndJson = Immutable<z.input<typeof memoryEndSchema>>;
 export type CategoryJson = Immutable<z.input<typeof categorySchema>>;
 export type CgroupsJson = Immutable<z.input<typeof cgroups>>;
+export type HugePages = Immutable<z.input<typeof hugePages>>;
 export type FilesJson = Immutable<z.input<typeof files>>;
 export type SlabCacheJson = MemoryJson['caches'][number];
 export type MemoryJson = Immutable<z.input<typeof memorySchema>>;

@@ -1,5 +1,5 @@
 import type { UnavailableCode } from '../../base/errors.js';
-import type { MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
+import type { HugePages, MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { CachedFiles } from '../../records/files.js';
@@ -11,7 +11,6 @@ import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
-import type { HugePagesAnswer } from './huge-pages.js';
 import type { FreeConflict } from './proc-counters.js';
 import type { SiteSource } from './sites.js';
 import type { Category, MemorySample, Owner } from './tree.js';
@@ -156,7 +155,7 @@ export interface MemoryAnswer {
   /** Memory by allocation site; undefined: not requested. */
   readonly sites?: readonly SiteSource[];
   /** Content of huge pages; undefined: not requested, or unknown. */
-  readonly hugePages?: HugePagesAnswer;
+  readonly hugePages?: HugePages;
   /** Sockets, as `sockets` reports them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the category `network-sockets`, largest first; they sum to it. */

@@ -1,4 +1,5 @@
 import { ReadError, readOrNot } from '../../base/errors.js';
+import type { HugePages } from '../../contracts/memory.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../../walk/live-reads.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
@@ -9,26 +10,8 @@ import type { Warnings } from '../../walk/warnings.js';
 import { attempted, codeOf } from './missed.js';
 import type { Owner } from './tree.js';
 
-/** Large folios of anonymous memory (transparent huge pages, all orders), by whether their base pages are zero. */
-export interface HugePageFigures {
-  readonly folios: number;
-  readonly bytes: number;
-  /** Base pages that contain only zeros: without huge pages the process might not have them. */
-  readonly zeroBytes: number;
-  /** Base pages that could not be read, so may be zero too. */
-  readonly unreadBytes: number;
-}
-
-/** The process that maps them; null: page tables refer to none of them, or were not read. */
-export type HugePageOwner = HugePageFigures & { readonly owner: MappedBy | null };
-
 /** A process, or several; the same object for each of its pages. */
 export type MappedBy = Pick<Owner, 'name' | 'pid'>;
-
-export interface HugePagesAnswer extends HugePageFigures {
-  /** By zero bytes, the largest first. */
-  readonly owners: readonly HugePageOwner[];
-}
 
 /**
  * Reads the content of all large anonymous folios, and counts base pages that contain only zeros.
@@ -41,7 +24,7 @@ export function hugePages(
   mappedBy: (index: number) => MappedBy | undefined,
   progress: (part: number) => void,
   warnings: Warnings,
-): HugePagesAnswer | undefined {
+): HugePages | undefined {
   return attempted(warnings, 'huge pages', () => {
     const folios = new FolioMapcounts(kernel);
     const contents = new Contents(kernel);
@@ -80,7 +63,11 @@ export function hugePages(
       const code = contents.whyUnread ? codeOf(contents.whyUnread) : 'unreadable';
       warnings.add(code, `content of ${all.unread} of ${all.pages} base pages of huge pages: ${why}`);
     }
-    const owners = [...sums].map(([owner, sum]) => ({ owner, ...figures(sum, pageSize) }));
+    const owners = [...sums].map(([owner, sum]) => ({
+      pid: owner?.pid ?? null,
+      comm: owner?.name ?? null,
+      ...figures(sum, pageSize),
+    }));
     return {
       ...figures(all, pageSize),
       owners: owners.toSorted((a, b) => b.zeroBytes - a.zeroBytes || b.bytes - a.bytes),
@@ -97,7 +84,7 @@ interface Sum {
 
 const KEYS = ['folios', 'pages', 'zero', 'unread'] as const;
 
-function figures({ folios, pages, zero, unread }: Sum, pageSize: number): HugePageFigures {
+function figures({ folios, pages, zero, unread }: Sum, pageSize: number): Omit<HugePages, 'owners'> {
   return { folios, bytes: pages * pageSize, zeroBytes: zero * pageSize, unreadBytes: unread * pageSize };
 }
 

@@ -2,7 +2,6 @@ import { type MemoryAnswer, pageSizeOf, type SocketEstimate } from '../../accoun
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/details.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
-import type { HugePagesAnswer } from '../../account/memory/huge-pages.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';
 import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from '../../contracts/memory.js';
@@ -70,7 +69,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     noDetailCodes: answer.noDetailCodes ?? {},
     cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
     sites: answer.sites === undefined ? null : answer.sites.map(siteSourceJson),
-    hugePages: answer.hugePages ? hugePagesJson(answer.hugePages) : null,
+    hugePages: answer.hugePages ?? null,
     complete,
     warnings,
   };
@@ -99,13 +98,6 @@ function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson[
 
 function siteSourceJson({ sites, ...source }: SiteSource): NonNullable<MemoryJson['sites']>[number] {
   return { ...source, sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })) };
-}
-
-function hugePagesJson({ owners, ...all }: HugePagesAnswer): MemoryJson['hugePages'] {
-  return {
-    ...all,
-    owners: owners.map(({ owner, ...figures }) => ({ pid: owner?.pid ?? null, comm: owner?.name ?? null, ...figures })),
-  };
 }
 
 /** Returns the last line of `--watch --json`. */

@@ -60,7 +60,7 @@ function found({ isHead = true, order = 2, isKnown = true, lacks = [7] as readon
 test('counts base pages of zeros, apart from those that the dump lacks', () => {
   const { answer, complete, messages } = found();
   const figures = { folios: 1, bytes: 4 * PAGE, zeroBytes: 2 * PAGE, unreadBytes: PAGE };
-  expect(answer).toEqual({ ...figures, owners: [{ owner: OWNER, ...figures }] });
+  expect(answer).toEqual({ ...figures, owners: [{ pid: OWNER.pid, comm: OWNER.name, ...figures }] });
   expect([complete, messages]).toEqual([
     false,
     [expect.stringMatching(/^content of 1 of 4 base pages of huge pages: /)],

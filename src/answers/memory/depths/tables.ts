@@ -7,9 +7,9 @@ import {
   type ZoneFigures,
 } from '../../../account/memory/answer.js';
 import { categoryWords } from '../../../account/memory/category-names.js';
-import type { HugePageOwner } from '../../../account/memory/huge-pages.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
+import type { HugePages } from '../../../contracts/memory.js';
 import { freePages } from '../../../records/machine-sample.js';
 import { SLAB_CACHES, slabCacheKey } from '../../../records/slab-caches.js';
 import { wrap } from '../../text/cut.js';
@@ -206,9 +206,9 @@ const OTHERS: Readonly<Record<string, string>> = {
   'used (before)': 'total - free - buff/cache',
 };
 
-const HUGE_COLUMNS: readonly Column<HugePageOwner>[] = [
-  { heading: 'PID', align: 'right', value: ({ owner }) => `${owner?.pid ?? ''}` },
-  { heading: 'COMMAND', value: ({ owner }) => (owner === null ? '(unknown)' : escapeText(owner.name)) },
+const HUGE_COLUMNS: readonly Column<HugePages['owners'][number]>[] = [
+  { heading: 'PID', align: 'right', value: ({ pid }) => `${pid ?? ''}` },
+  { heading: 'COMMAND', value: ({ comm }) => (comm === null ? '(unknown)' : escapeText(comm)) },
   { heading: 'HUGE PAGES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   { heading: 'ZERO', align: 'right', value: ({ zeroBytes }) => formatSize(zeroBytes) },
   {
