@@ -86,12 +86,7 @@ export const SUITES = [
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
-    first: [
-      'test/app/mcp/server.test.ts',
-      'test/app/triage/many.test.ts',
-      'test/damage/fuzz.test.ts',
-      'test/app/triage/beside.test.ts',
-    ],
+    first: ['test/app/triage/beside.test.ts', 'test/app/mcp/server.test.ts', 'test/app/triage/many.test.ts'],
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
   },
@@ -251,6 +246,13 @@ export const SUITES = [
     time: '2 min',
     files: ['test/real/mcp/on-demand/inspector.test.ts'],
     folders: ['test/inspector'],
+  },
+  {
+    name: 'fuzz',
+    covers: 'eight times the damage of `quick` with the same seed; needs Node alone',
+    time: '4 min',
+    files: ['test/damage/fuzz.test.ts'],
+    env: { KDUMP_MEM_TEST_FUZZ: '8' },
   },
   {
     name: 'weeks',
