@@ -62,7 +62,7 @@ export function uninitializedWords({ memory }: MemoryAnswer): string[] {
   return found === undefined || found.frames === 0
     ? []
     : [
-        `“${categoryWords(found)}” is part of MemFree and can be allocated: the kernel has not initialized its struct pages yet.`,
+        `${formatSize(found.bytes)} of free memory (MemFree) was not used since boot. It can be allocated: the kernel has only not initialized its struct pages yet.`,
       ];
 }
 
@@ -83,10 +83,22 @@ export function looseWords(answer: MemoryAnswer): string[] {
   ];
 }
 
-/** Reports memory of socket queues that is counted in other categories. */
-export function elsewhereWords(answer: MemoryAnswer): string[] {
+/** Memory of socket queues that is counted in other categories. */
+function elsewhere(answer: MemoryAnswer) {
   const queues = leaves(answer.memory).find(({ category }) => category === 'network-sockets');
   const others = (queues?.elsewhere ?? []).filter(({ category }) => !category.startsWith('free'));
+  return { queues, others };
+}
+
+/** Categories that a sentence below the table names: each has a row. */
+export function namedCategories(answer: MemoryAnswer): Set<Category['category']> {
+  const { others } = elsewhere(answer);
+  return new Set(others.length === 0 ? [] : ['network-sockets', ...others.map(({ category }) => category)]);
+}
+
+/** Reports memory of socket queues that is counted in other categories. */
+export function elsewhereWords(answer: MemoryAnswer): string[] {
+  const { queues, others } = elsewhere(answer);
   if (others.length === 0) return [];
   const pageSize = pageSizeOf(answer);
   const words = others.map(

@@ -3,12 +3,13 @@ import { categoryWords } from '../../account/memory/category-names.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
+import { namedCategories } from './sentences.js';
 import { isFromProc, ownerWords, share } from './words.js';
 
 /** Formats the tree of all categories that contain memory; without -v, small ones of a group are one row. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
   const rows = treeRows(answer);
-  return renderTable(treeColumns(answer, verbose), verbose ? rows : withoutSmall(rows, answer.memory.frames), width);
+  return renderTable(treeColumns(answer, verbose), verbose ? rows : withoutSmall(rows, answer), width);
 }
 
 /** A category and its depth in the tree. */
@@ -23,7 +24,9 @@ export interface TreeRow {
 const SMALL = 0.01;
 
 /** Rows of categories whose parts matter; small parts of a group are summed, so that its rows add up. */
-function withoutSmall(rows: readonly TreeRow[], all: number): TreeRow[] {
+function withoutSmall(rows: readonly TreeRow[], answer: MemoryAnswer): TreeRow[] {
+  const least = SMALL * answer.memory.frames;
+  const named = namedCategories(answer).add('unattributed');
   return rows
     .filter(({ depth }) => depth === 0)
     .flatMap((row) => {
@@ -31,9 +34,7 @@ function withoutSmall(rows: readonly TreeRow[], all: number): TreeRow[] {
       // Its parts are the same memory by another name.
       const parts = rows.filter((one) => one.depth > 0 && category.children.includes(one.category));
       if (category.category === 'free' || (category.category === 'reserved' && parts.length === 1)) return [row];
-      const small = parts.filter(
-        (one) => one.category.frames < SMALL * all && one.category.category !== 'unattributed',
-      );
+      const small = parts.filter((one) => one.category.frames < least && !named.has(one.category.category));
       if (small.length < 2) return [row, ...parts];
       return [row, ...parts.filter((one) => !small.includes(one)), sumOf(small)];
     });

@@ -19,16 +19,29 @@ export function taskStacksBlocks(
   { stacks, tasks, complete }: StacksAnswer,
   { limit, verbose = false }: TaskStacksChoice,
 ): Block[] {
-  const shown = stacks.slice(0, limit);
+  const unread = verbose ? [] : stacks.filter(({ frames, end }) => frames.length === 0 && end === 'stopped');
+  const isMany = unread.length > 1;
+  const read = isMany ? stacks.filter((group) => !unread.includes(group)) : stacks;
+  const shown = read.slice(0, limit);
   const none = complete ? 'No thread matches.' : 'No matching thread was found, but some threads could not be read.';
-  const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(stacks.length, 'distinct stack')}.`;
+  const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(read.length, 'distinct stack')}.`;
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
     tasks === 0 ? none : all,
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
-    ...hiddenWords(stacks, limit),
+    ...hiddenWords(read, limit),
+    ...(isMany ? [unreadBlock(unread)] : []),
   ];
+}
+
+/** Threads without a single frame: each has an address of its own in its reason. */
+function unreadBlock(stacks: readonly StackGroup[]): Block {
+  const tasks = stacks.flatMap((group) => group.tasks).toSorted((a, b) => a.pid - b.pid);
+  return {
+    heading: `No stack could be read of ${ownersText(tasks, false)}`,
+    lines: [`    (the first: ${escapeText(stacks[0]?.why ?? '')}; -v lists all)`],
+  };
 }
 
 function hiddenWords(stacks: readonly StackGroup[], limit: number): string[] {
@@ -42,6 +55,7 @@ function hiddenWords(stacks: readonly StackGroup[], limit: number): string[] {
 
 /** Functions in which the stack of a CPU ends, and why. */
 const MEANINGS: readonly (readonly [name: string, words: string])[] = [
+  ['sysrq_handle_crash', 'a user or a program requested this crash (SysRq-c): the kernel reported no fault.'],
   ['stop_this_cpu', 'another CPU stopped it, for a panic or a reboot.'],
   [
     'panic',

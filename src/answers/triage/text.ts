@@ -80,18 +80,23 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   return lines.join('\n').trimEnd();
 }
 
-/** What to look at where a log is from: the module in the report, and the command that shows what the log cannot. */
+/** The module to look at, of a report that does not name it otherwise. */
+function moduleLines({ figures, report }: Finding, lines: readonly string[]): string[] {
+  const module = figures.module ?? report?.stack.find((frame) => frame.module !== null && !frame.guess)?.module;
+  const words = module == null ? '' : escapeText(String(module));
+  return words === '' || lines.some((line) => line.includes(`[${words}]`))
+    ? []
+    : [`First module in its stack: ${words}`];
+}
+
+/** What to run where a log is from: the command that shows what the log cannot. */
 function thereLines(first: Finding | undefined): string[] {
   if (!first) return [];
-  const { code, figures, report } = first;
-  const module = figures.module ?? report?.stack.find((frame) => frame.module !== null && !frame.guess)?.module;
+  const { code } = first;
   const { deeper = '' } = (FINDINGS as Declarations)[code] ?? {};
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
-  return [
-    ...(module == null ? [] : [`First module in its stack: ${escapeText(String(module))}`]),
-    ...(isLive ? [`On that machine: ${live}`] : []),
-  ];
+  return isLive ? [`On that machine: ${live}`] : [];
 }
 
 const pastedText = (pasted: Pasted) =>
@@ -148,7 +153,8 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
   return (finding, options) => {
     const corrupted = finding.report?.corrupted;
     const note = corrupted == null || options.isEffect ? [] : wrap(CORRUPTION[corrupted].means, roomIn(options));
-    return [...findingLines(finding, options, true), ...indented(note)];
+    const lines = findingLines(finding, options, true);
+    return [...lines, ...indented([...note, ...(options.isEffect ? [] : moduleLines(finding, lines))])];
   };
 }
 
@@ -284,11 +290,8 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 /** The number of findings, in a sentence; past events in another one. */
 function foundWords(answer: TriageAnswer): string {
   const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
-  const counts = SEVERITIES.flatMap((severity) => {
-    const count = entries(then?.filter((one) => one.severity === severity) ?? []);
-    return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
-  });
-  const earlier = counts.length === 0 ? '' : ` Earlier: ${counts.join(', ')}.`;
+  const counts = countWords(then ?? []);
+  const earlier = counts === '' ? '' : ` Earlier: ${counts}.`;
   return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
 }
 
@@ -297,7 +300,7 @@ function presentWords(answer: TriageAnswer): string {
   const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
   const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
   const severe = severeWords(findings, complete || lacksOneProcess(answer), missing);
-  if (severe !== undefined) return severe;
+  if (severe !== undefined) return `${severe}${earlierBootsWords(findings)}`;
   const notes = notesWords(findings);
   if (logs) {
     const none = notes ?? `No findings${rules?.silenced.length ? ' except those silenced by rules' : ''}`;
@@ -354,16 +357,21 @@ function checkedWords(checked: readonly HostCheckName[]): string {
  * @param missing why there may be more, if the answer is incomplete
  */
 function severeWords(findings: readonly Finding[], complete: boolean, missing: string): string | undefined {
-  const [grave, wrong, notes] = SEVERITIES.map((severity) =>
-    entries(findings.filter((one) => one.severity === severity)),
-  );
-  if (!grave && !wrong) return undefined;
-  const parts = [
-    ...(grave ? [`${grave} critical`] : []),
-    ...(wrong ? [`${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`] : []),
-    ...(notes ? [`${notes} ${notes === 1 ? 'note' : 'notes'}`] : []),
-  ];
-  return `${parts.join(', ')}${complete ? '' : `, and possibly more: ${missing}`}.`;
+  if (!findings.some(({ severity }) => severity !== 'note')) return undefined;
+  return `${countWords(findings)}${complete ? '' : `, and possibly more: ${missing}`}.`;
+}
+
+/** How many findings each severity has: `1 critical, 2 warnings`. */
+const countWords = (findings: readonly Finding[]): string =>
+  SEVERITIES.flatMap((severity) => {
+    const count = entries(findings.filter((one) => one.severity === severity));
+    return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
+  }).join(', ');
+
+/** Of a log of several boots, what was before the last one: the machine was started since then. */
+function earlierBootsWords(findings: readonly Finding[]): string {
+  const earlier = findings.filter(({ figures }) => Number(figures.boot ?? 0) < 0);
+  return earlier.length === 0 ? '' : ` Before the last boot in the log: ${countWords(earlier)}.`;
 }
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */

@@ -97,9 +97,16 @@ export function findingSentences(
   if (subject === 'running') details.push('The process is no longer in state D.');
   if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);
   if (boot != null)
-    details.push(`Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`);
+    details.push(`${bootWords(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`);
   if (log != null) details.push(`Log: ${text(log)}.`);
   return [headline, ...details];
+}
+
+/** Which boot of several, as --boot counts them: 0 is the last one. */
+function bootWords(boot: Figures[string]): string {
+  if (boot === 0) return 'In the last boot';
+  const before = -Number(boot);
+  return `Boot ${text(boot)}: ${before === 1 ? 'the one' : text(before)} before the last`;
 }
 
 /** The name by which bug trackers know it, where the headline does not contain it. */

@@ -19,11 +19,15 @@ function category(name: Category['category'], frames: number, more: Partial<Cate
   };
 }
 
-/** An answer with frames in these categories. */
-export function answerOf(frames: Partial<Record<CategoryName, number>>, more: Partial<Category> = {}): MemoryAnswer {
+/** An answer with frames in these categories. @param more of one of them */
+export function answerOf(
+  frames: Partial<Record<CategoryName, number>>,
+  more: Partial<Category> = {},
+  of: CategoryName = 'vmalloc',
+): MemoryAnswer {
   const groups = (['free', 'applications-and-files', 'kernel', 'reserved', 'unknown'] as const).map((group) => {
     const children = CATEGORIES.filter((name) => categoryFacts(name).group === group).map((name) =>
-      category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
+      category(name, frames[name] ?? 0, name === of ? more : {}),
     );
     const sum = children.reduce((all, child) => all + child.frames, 0);
     return category(group, sum, { children, complete: children.every(({ complete }) => complete) });

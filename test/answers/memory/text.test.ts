@@ -37,6 +37,21 @@ test('empty categories have no row', () => {
   expect(text).toMatch(/^free +1\.00 MiB/m);
 });
 
+test('small categories are one row, but for those that a sentence names', () => {
+  const small = { 'network-sockets': 5, vmalloc: 4, percpu: 3, 'kernel-stacks': 2 } as const;
+  const frames = { 'free-buddy': 5000, 'free-uninitialized': 256, anonymous: 5000, image: 900, ...small };
+  const elsewhere = [{ category: 'vmalloc', frames: 1 }] as const;
+  const plain = memoryText(answerOf(frames), options);
+  expect(plain).toMatch(/^ {2}4 smaller categories \(-v\) +56\.0 KiB/m);
+  expect(plain).not.toContain('network: socket queues');
+  const named = memoryText(answerOf(frames, { elsewhere }, 'network-sockets'), options);
+  expect(named).toMatch(/^ {2}network: socket queues +20\.0 KiB/m);
+  expect(named).toMatch(/^ {2}vmalloc +16\.0 KiB/m);
+  expect(named).toMatch(/^ {2}2 smaller categories \(-v\) +20\.0 KiB/m);
+  expect(named).toContain('4.00 KiB in “vmalloc”');
+  expect(named).toContain('1.00 MiB of free memory (MemFree) was not used since boot.');
+});
+
 test('an incomplete category is marked, with the reason, even at zero', () => {
   const text = memoryText(
     answerOf({ 'free-buddy': 256 }, { complete: false, why: 'a \u001b[31mlist is torn' }),

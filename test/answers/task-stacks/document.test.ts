@@ -50,6 +50,23 @@ test('a stack shows its threads, guesses, interrupts and why it is incomplete', 
   );
 });
 
+test('threads without a frame are one entry, but with -v', () => {
+  const lost = [1, 2].map((pid): StackGroup => {
+    const [task] = GROUP.tasks;
+    return { ...GROUP, frames: [], why: `${pid}\u001b is filtered`, tasks: [{ ...task!, pid, process: pid }] };
+  });
+  const answer = { ...ANSWER, stacks: [GROUP, ...lost], tasks: 4 };
+  const text = textOf(answer, 20);
+  expect(text).toContain('At least 4 threads, 1 distinct stack.');
+  expect(text).toMatch(
+    /\nNo stack could be read of 2 threads: pid 1 \(a\\x0ab\) D, pid 2 \(a\\x0ab\) D\n {4}\(the first: 1\\x1b is filtered; -v lists all\)$/,
+  );
+  expect(textOf({ ...answer, stacks: lost.slice(1) }, 20)).toContain('1 distinct stack.');
+  const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true }), null).join('\n\n');
+  expect(all).toContain('At least 4 threads, 3 distinct stacks.');
+  expect(all).not.toContain('No stack could be read');
+});
+
 test.each([
   [true, 'No thread matches.'],
   [false, 'No matching thread was found, but some threads could not be read.'],

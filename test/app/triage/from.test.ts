@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -322,5 +322,23 @@ describe('logs beside the log of a capture', () => {
       { pid: 8, times: 1 },
       { pid: 7, boot: -1, boots: 2, log: 'var/log/messages' },
     ]);
+  });
+
+  test('says which findings are of earlier boots', async () => {
+    const log = join(folder, 'boots.log');
+    const boot = (...lines: readonly string[]) => ['[ 0.000000] Linux version 6.18.44 (a@b) #1 SMP', ...lines];
+    const oops = boot('[ 5.000000] Oops: 0000 [#1] SMP');
+    const triage = async (lines: readonly string[]) => {
+      writeFileSync(log, `${lines.join('\n')}\n`);
+      return (await kdumpMem('triage', log)).stdout;
+    };
+    const quiet = boot('[ 1.000000] eth0: link up');
+    const earlier = await triage([...oops, ...quiet, ...quiet]);
+    expect(earlier).toContain('1 critical. Before the last boot in the log: 1 critical.');
+    expect(earlier).toContain('Boot -2: 2 before the last of 3 in the log.');
+    const twice = await triage([...oops, ...boot('[ 5.000000] Oops: 0001 [#1] SMP')]);
+    expect(twice).toContain('2 critical. Before the last boot in the log: 1 critical.');
+    expect(twice).toContain('In the last boot of 2 in the log.');
+    expect(await triage(oops)).not.toMatch(/last boot/);
   });
 });
