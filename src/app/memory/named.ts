@@ -24,10 +24,8 @@ export function withNamed(
   { named, notRead }: NamedSources = readNamedMemory(host, factsOf(answer)),
 ): MemoryAnswer {
   const withOwners = (category: Category): Category => {
-    const owners = named.flatMap(({ kind, name, category: of, bytes }): Owner[] =>
-      of === category.category && OWNERS.has(kind) && bytes !== null && bytes > 0
-        ? [{ kind: 'device', name, bytes }]
-        : [],
+    const owners = named.flatMap((one) =>
+      one.category === category.category && OWNERS.has(one.kind) ? ownersOf(one) : [],
     );
     const children = category.children.map(withOwners);
     // One of another time may exceed its row; walks of kernel memory know its owners.
@@ -37,6 +35,13 @@ export function withNamed(
   };
   const moved = withDevices(answer, named);
   return { ...moved, memory: withOwners(moved.memory), named, notRead };
+}
+
+/** The processes that map rings of perf, or the device. */
+function ownersOf({ kind, name, bytes, processes }: NamedMemory): Owner[] {
+  if (kind === 'trace-rings' && processes)
+    return processes.map((one) => ({ kind: 'process', name: one.comm ?? '?', pid: one.pid, bytes: one.bytes }));
+  return bytes !== null && bytes > 0 ? [{ kind: 'device', name, bytes }] : [];
 }
 
 const factsOf = (answer: MemoryAnswer): NamedFacts => ({

@@ -104,6 +104,12 @@ export function readGraphics(
       code: denied > 0 ? 'denied' : 'unreadable',
       why,
     });
+  const cut = [
+    ...(maps.isCut ? (['bpf-maps'] as const) : []),
+    ...(uring.isCut ? (['pinned'] as const) : []),
+    ...(buffers.size >= MAX_BUFFERS ? (['dma-buf'] as const) : []),
+  ];
+  for (const kind of cut) notRead.push({ kind, code: 'unreadable', why: 'too many: only a part was counted' });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { expect, test } from 'vitest';
+import { memorySchema } from '../../../../src/contracts/memory.js';
+import { kdumpMemJson } from '../../../support/cli.js';
 import { MIB, namedScene } from './named-scene.js';
 
 const PAGE = 4096;
@@ -56,4 +58,14 @@ test('rings of perf: each once and by process, live and in snapshots of both wri
     isNear(perf?.processes?.[0]?.bytes, ring(64) + 2 * ring(16));
     expect(perf?.processes?.[1]?.bytes).toBe(ring(32));
   }
+});
+
+test('the processes are the owners of the row', async () => {
+  const { memory } = await kdumpMemJson(memorySchema, 'memory', '--live', '--source', 'counters');
+  const kernel = memory.children.find(({ category }) => category === 'kernel');
+  const rings = kernel?.children.find(({ category }) => category === 'rings');
+  expect(rings?.owners).toMatchObject([
+    { kind: 'process', pid: pids.holder },
+    { kind: 'process', pid: pids.child, bytes: ring(32) },
+  ]);
 });
