@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../../src/account/memory/memory.js';
+import { surveyProcesses } from '../../../../src/account/processes/kernel.js';
 import { memoryJson } from '../../../../src/answers/memory/json.js';
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
@@ -42,6 +43,9 @@ describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) =>
       const drgn = drgnJson<{ bytes: number }>(core, kernel, new URL('huge_pages.py', import.meta.url));
       expect(drgn.bytes).toBeGreaterThanOrEqual(2 * MANY * HUGE);
       expect(answer.hugePages).toMatchObject(drgn);
+      const processes = surveyProcesses(opened, () => undefined, { huge: true }).answer.processes;
+      const zeros = processes.filter(({ comm }) => comm === 'sparse').map(({ zeroHugeBytes }) => zeroHugeBytes);
+      expect(zeros.toSorted((a, b) => (b ?? 0) - (a ?? 0))).toEqual([MANY * (ALL - TOUCHED) * PAGE, 0]);
       const note = answer.notes.find((one) => one.note === 'thp' && one.category === 'anonymous');
       expect(note?.bytes).toBe(drgn.bytes);
     } finally {
