@@ -471,7 +471,7 @@ describe('rings of perf', () => {
     expect((await of({ 7: two }, { 7: 91 }, [{ ...buffers, processes }])).words).toEqual([[32, 64, '7: 32']]);
   });
 
-  test('whose mappings are not readable are missing, not absent', async () => {
+  test('are missing, not absent, if mappings are not readable', async () => {
     const { words, notRead } = await of({ 7: 'denied' });
     expect(words).toEqual([]);
     expect(notRead).toMatchObject([{ kind: 'trace-rings', code: 'unreadable' }]);
