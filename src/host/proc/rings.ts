@@ -141,7 +141,7 @@ function perfRings(
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
     .map((one) => ({ ...one, comm: optionalText(source, `/proc/${one.pid}/comm`).trimEnd() || null }));
-  const figures = { mappings: sizes.length, mappedBytes };
+  const figures = { mappings: sizes.length, mappedBytes, pinnedBytes: sumOf([...pinned.values()]) };
   return [
     { kind: 'trace-rings', name: 'perf', category: 'rings', bytes, source: '/proc/PID/maps', figures, processes },
   ];
