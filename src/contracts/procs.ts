@@ -25,6 +25,11 @@ export const processShape = {
   pod: z.string().nullable(),
   container: z.string().nullable(),
   ...sizes,
+  /**
+   * With `--huge`: base pages of zeros in its transparent huge pages, of those that no other process maps; null: a part of them
+   * is not readable.
+   */
+  zeroHugeBytes: bytes.optional(),
   /** Why pssBytes and ussBytes are null; null: they are known. */
   pssUnknown: z.enum(PSS_UNKNOWN).nullable(),
   /** Parts of pssBytes by kind of page; null: unknown. */

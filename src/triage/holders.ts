@@ -80,12 +80,20 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   // RSS counts a page once for each mapping: a process cannot have more than there is.
   const [, kilobytes] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(optionalText(host.source, '/proc/meminfo')) ?? [];
   const most = kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
+  // Pages of perf's rings are in no figure of the process, and freed with it.
+  const perf = host.memory?.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
+  const rings = new Map(perf.flatMap(({ processes = [] }) => processes.map(({ pid, bytes }) => [pid, bytes] as const)));
   let all: readonly ProcessStatus[] = [];
   try {
     // A process that is unreadable here is no reason for a check to be incomplete.
     all = readProcesses(host).all.map((one) => {
-      const { pid, shmemBytes } = one;
-      return { ...one, shmemBytes: Math.min(most, host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes) };
+      const { pid, rssAnonBytes, shmemBytes } = one;
+      const own = rssAnonBytes + (rings.get(pid) ?? 0);
+      return {
+        ...one,
+        rssAnonBytes: own,
+        shmemBytes: Math.min(most, host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes),
+      };
     });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;

@@ -607,7 +607,9 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
     const severity = severityOf(figures.pinnedBytes, total) === 'critical' ? 'warning' : 'note';
     yield found('pinned-pages', severity, figures, 'procs --sort pinned');
   }
-  const counted = all.reduce((sum, one) => sum + one.pinnedBytes, 0);
+  // VmPin contains rings of perf, which are allocated, not pinned (FOLL_PIN).
+  const perf = host.memory?.named?.find(({ name, kind }) => kind === 'trace-rings' && name === 'perf');
+  const counted = all.reduce((sum, one) => sum + one.pinnedBytes, 0) - (perf?.figures.pinnedBytes ?? 0);
   const outstanding = outstandingPins(host) - counted;
   if (severityOf(outstanding, total) === undefined) return;
   const locked = all.filter(

@@ -253,3 +253,21 @@ test('one process that could not be read is named, without a doubt about the res
   const three = (['sockets', 'processes', 'limits'] as const).map((check) => ({ ...log, check }));
   expect(first({ unread: three })[0]).toMatch(/Incomplete: 3 of 5 checks could not be completed\. Completed: /);
 });
+
+test('rings of perf count for the process that maps them', () => {
+  const reader = new HostReader(madeSource({ files: { ...process(7, 'perf', 5), ...process(8, 'app', 900) } }), 4096);
+  const perf = {
+    kind: 'trace-rings',
+    name: 'perf',
+    category: 'rings',
+    bytes: 2000 * MIB,
+    source: '',
+    figures: {},
+  } as const;
+  const processes = [{ pid: 7, comm: 'perf', bytes: 2000 * MIB }];
+  reader.memory = { named: [{ ...perf, processes }] } as unknown as MemoryAnswer;
+  expect(hostHolders(reader, [])?.largest.map(({ name, pid, bytes }) => [name, pid, bytes / MIB])).toEqual([
+    ['perf', 7, 2005],
+    ['app', 8, 900],
+  ]);
+});

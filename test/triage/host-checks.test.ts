@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { MemoryAnswer } from '../../src/account/memory/answer.js';
 import type { Category } from '../../src/account/memory/tree.js';
 import { findingWords } from '../../src/answers/triage/words.js';
+import type { NamedMemory } from '../../src/records/named-memory.js';
 import { HOST_CHECKS } from '../../src/records/triage-codes.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
@@ -1028,8 +1030,10 @@ describe('never reports a missing or malformed source as clean:', () => {
   });
 
   test('reads no process file that takes its mmap_lock', () => {
-    const source = madeSource({ files: HEALTHY });
+    // A capture has no locks: only a running host reports facts of files.
+    const source = { ...madeSource({ files: HEALTHY }), file: () => ({}) as never };
     hostFindings(new HostReader(source, 4096));
+    expect(source.asked).toContain('/proc/1/status');
     for (const path of source.asked) expect(path).not.toMatch(/^\/proc\/\d+\/(?:smaps|maps|cmdline|environ|stack)/);
   });
 });
@@ -1171,7 +1175,7 @@ test('names what bpffs keeps, if processes have little of the BPF maps open', ()
 
 describe('pinned pages', () => {
   const GIB = 2 ** 30;
-  const pinsOf = (lines: string, links: Record<string, string>, vmstat = '') => {
+  const pinsOf = (lines: string, links: Record<string, string>, vmstat = '', named: readonly NamedMemory[] = []) => {
     const files = { ...HEALTHY, '/proc/7/comm': 'vm\n', '/proc/7/status': status('S', 1, lines) };
     const all = { ...files, '/proc/vmstat': `${HEALTHY['/proc/vmstat']}${vmstat}` };
     const source = {
@@ -1179,6 +1183,7 @@ describe('pinned pages', () => {
       file: () => ({}) as never,
     };
     const reader = new HostReader(source, 4096);
+    if (named.length > 0) reader.memory = { named } as unknown as MemoryAnswer;
     const findings = hostFindings(reader).filter(({ code }) => code === 'pinned-pages');
     return { findings, unread: reader.unread.filter(({ hides }) => hides.startsWith('pins')) };
   };
@@ -1207,6 +1212,18 @@ describe('pinned pages', () => {
       figures: { pid: 7, kinds: 'io_uring', pinnedBytes: bytes, uncounted: 1 },
     });
     expect(findingWords(finding!)).toContain('pid 7 (vm) has io_uring open.');
+  });
+
+  test('that no process counts are not hidden by rings of perf in VmPin', () => {
+    const vmstat = 'nr_foll_pin_acquired 600000\nnr_foll_pin_released 0\n';
+    const pinned = `VmPin:\t${600_000 * 4} kB\n`;
+    const uncounted = (named: readonly NamedMemory[]) =>
+      pinsOf(pinned, {}, vmstat, named).findings.flatMap(({ figures }) =>
+        figures.uncounted ? figures.pinnedBytes : [],
+      );
+    const perf = { kind: 'trace-rings', name: 'perf', category: 'rings', bytes: 0, source: '' } as const;
+    expect(uncounted([{ ...perf, figures: { pinnedBytes: 0 } }])).toEqual([]);
+    expect(uncounted([{ ...perf, figures: { pinnedBytes: 2 * GIB } }])).toEqual([2 * GIB]);
   });
 
   test.each([

@@ -7,7 +7,8 @@ import { type Category, leaves } from './tree.js';
 const WHYS: Readonly<Record<DeviceCategory, string>> = {
   gpu: 'drivers report the sizes of buffers, which may include memory that a process lent (userptr)',
   'dma-buf': 'buffers that no process has open are unknown',
-  rings: 'buffers of ftrace only; rings of perf, io_uring and BPF, and snapshots of ftrace, are unattributed',
+  rings:
+    'buffers of ftrace, and rings of processes with a perf event; those of io_uring and BPF, and snapshots of ftrace, are unattributed',
   'network-other': 'page pools only, with their pages in socket queues; other network memory is unattributed',
 };
 

@@ -13,6 +13,14 @@ import type { Owner } from './tree.js';
 /** A process, or several; the same object for each of its pages. */
 export type MappedBy = Pick<Owner, 'name' | 'pid'>;
 
+/** Number of anonymous base pages in transparent huge pages and other large folios, without their content. */
+export function anonymousInFolios({ kinds, mappings }: FrameScan): number {
+  let pages = 0;
+  for (let index = 0; index < kinds.length; index++)
+    if (kinds[index] === KIND.anonymous && mappings[index] === MAPPINGS.unknown) pages++;
+  return pages;
+}
+
 /**
  * Reads the content of all large anonymous folios, and counts base pages that contain only zeros.
  *

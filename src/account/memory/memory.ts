@@ -20,7 +20,7 @@ import { meminfoOfCounts } from './figures.js';
 import { FileAccount } from './files.js';
 import { checkFrames, comparison } from './frame-checks.js';
 import { FrameLedger } from './frame-ledger.js';
-import { hugePages } from './huge-pages.js';
+import { anonymousInFolios, hugePages } from './huge-pages.js';
 import { attempted, codeOf, Missed } from './missed.js';
 import { claimNetwork, type OnSocket, QueueFrames, type SocketsQuery } from './network.js';
 import { describeLoose, ownersOf, processOwners } from './owners.js';
@@ -112,6 +112,7 @@ export function accountMemory(
       : undefined,
     ...(more.sites ? { sites: accountSites(kernel, { frames, ledger, areas }, warnings) } : {}),
     ...(huge ? { hugePages: huge } : {}),
+    notes: [{ note: 'thp', category: 'anonymous', frames: anonymousInFolios(scan) }],
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),

@@ -23,6 +23,7 @@ import { Warnings } from '../../walk/warnings.js';
 import type { KilledWith } from '../kill-impact.js';
 import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
+import { hugePages, type MappedBy } from '../memory/huge-pages.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll, type CensusOptions } from '../sockets.js';
 import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
@@ -38,6 +39,12 @@ export interface ProcessSurvey extends Mapped {
   readonly killedTogether: KilledTogether;
 }
 
+/** What to count beside the figures that page tables have. */
+export interface SurveyOptions {
+  /** Zeros in transparent huge pages, whose content is read. */
+  readonly huge?: boolean | undefined;
+}
+
 /** Memory of each process. @throws as surveyProcesses */
 export function kernelProcesses(kernel: Kernel, progress: (part: number) => void = () => {}): FoundProcesses {
   return surveyProcesses(kernel, progress).answer;
@@ -47,10 +54,15 @@ export function kernelProcesses(kernel: Kernel, progress: (part: number) => void
  * Memory of each process by its page tables, and memory pinned by its sockets by the census.
  *
  * @param progress called with the completed part, 0 to 1
+ * @param options what to count beside
  * @throws {KernelError} `unsupported-layout` if the engine walks no page tables; `no-symbols`, `damaged`;
  * {@link ReadError}: processes, RAM or its struct pages cannot be found
  */
-export function surveyProcesses(kernel: Kernel, progress: (part: number) => void): ProcessSurvey {
+export function surveyProcesses(
+  kernel: Kernel,
+  progress: (part: number) => void,
+  options: SurveyOptions = {},
+): ProcessSurvey {
   if (!kernel.userPages) throw unsupportedLayout('this engine does not walk page tables of processes');
   const warnings = new Warnings(kernel.doubts);
   const lost = (message: string) => warnings.add('unreadable', message);
@@ -70,9 +82,10 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   });
   const counts = new MappingCounts(kernel, frames, scan);
   const whole = new Map<AddressSpace, ResidentPages>();
-  for (const space of spaces) {
+  const alone = options.huge ? new SoleOwners(frames.size, spaces) : undefined;
+  for (const [at, space] of spaces.entries()) {
     try {
-      whole.set(space, counts.add(space));
+      whole.set(space, counts.add(space, alone && ((index) => alone.note(index, at))));
     } catch (error) {
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
@@ -80,6 +93,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   // If one process is missing or unreadable, shares of the others are unknown.
   const shares = whole.size === spaces.length && missing === 0 && lostTasks === undefined;
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
+  const zeros = alone && zerosByPid(kernel, { frames, scan }, alone, warnings);
   const network = networkOf(kernel, warnings, {
     progress: (part) => progress((1 + part) / 2),
     isKnown: withoutKernelPages(kernel, frames, scan),
@@ -88,17 +102,19 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   // Shared entries are freed with their last user: this needs one more pass over all page tables.
   const numbers = new Map(spaces.map((space, at) => [space, at]));
   const swapped = [...whole.values()].some(({ swapped }) => swapped !== 0);
-  const alone = shares && swapped ? counts.together(spaces, spaces.length, (space) => numbers.get(space)) : undefined;
+  const swappedAlone =
+    shares && swapped ? counts.together(spaces, spaces.length, (space) => numbers.get(space)) : undefined;
   const processes = spaces.map((space, at) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
     const found = whole.get(space);
-    return reader.figures(space, found && { ...found, ...counts.of(space) }, {
+    const figures = reader.figures(space, found && { ...found, ...counts.of(space) }, {
       // A process without sockets pins nothing.
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
       shares,
-      ...(alone && { swapAlone: alone[at]?.swapped ?? 0 }),
+      ...(swappedAlone && { swapAlone: swappedAlone[at]?.swapped ?? 0 }),
     });
+    return zeros ? { ...figures, zeroHugeBytes: found ? zeros(figures.pid) : null } : figures;
   });
   const answer: FoundProcesses = {
     kernel: kernelIdentity(kernel.facts),
@@ -118,6 +134,42 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   const killedTogether: KilledTogether = (groups) =>
     shares ? togetherBounds(kernel, answer.processes, groups, { spaces, counts }) : killedByShares(answer)(groups);
   return { answer, spaces, counts, whole: shares, killedTogether };
+}
+
+/** The address space that alone maps a frame. */
+class SoleOwners {
+  /** 0: none, 1: several, otherwise the number of the address space, from 2 on. */
+  readonly #owners: Uint32Array;
+  readonly #processes: readonly MappedBy[];
+
+  constructor(frames: number, spaces: readonly AddressSpace[]) {
+    this.#owners = new Uint32Array(frames);
+    this.#processes = spaces.map((space) => ({ name: spaceName(space), pid: space.processes[0]?.pid ?? 0 }));
+  }
+
+  note(index: number, space: number): void {
+    const known = this.#owners[index];
+    this.#owners[index] = known === 0 || known === space + 2 ? space + 2 : 1;
+  }
+
+  readonly of = (index: number): MappedBy | undefined => {
+    const owner = this.#owners[index] ?? 0;
+    return owner === 1 ? SEVERAL : this.#processes[owner - 2];
+  };
+}
+
+const SEVERAL: MappedBy = { name: 'several processes' };
+
+/** Zeros in huge pages, by pid; null: not known, since some are not readable. */
+function zerosByPid(
+  kernel: Kernel,
+  found: Parameters<typeof hugePages>[1],
+  alone: SoleOwners,
+  warnings: Warnings,
+): (pid: number) => number | null {
+  const pages = hugePages(kernel, found, alone.of, () => undefined, warnings);
+  const known = new Map(pages?.owners.map((one) => [one.pid, one.unreadBytes > 0 ? null : one.zeroBytes]));
+  return (pid) => (pages ? (known.has(pid) ? (known.get(pid) ?? null) : 0) : null);
 }
 
 /** Memory freed with each group, by the page tables of all processes and by all sockets. */

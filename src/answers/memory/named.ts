@@ -31,15 +31,18 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
   'page-pools': 'page pools, and rings of network interfaces',
   'nic-rings': 'rings of network interfaces',
   'bpf-maps': 'BPF maps',
-  'trace-rings': 'buffers of ftrace',
+  'trace-rings': 'buffers of ftrace, and rings of perf',
   pinned: 'pinned memory',
 };
+
+const usedBy = ({ pid, comm, bytes }: NonNullable<NamedMemory['processes']>[number]): string =>
+  `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`;
 
 const openedBy = ({ kind, processes = [] }: NamedMemory): string[] =>
   processes.length === 0
     ? []
     : [
-        `Open in ${processes.map(({ pid, comm, bytes }) => `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`).join(', ')} (${kind === 'bpf-maps' ? 'shared maps' : 'shared buffers'} count for each).`,
+        `Open in ${processes.map(usedBy).join(', ')} (${kind === 'bpf-maps' ? 'shared maps' : 'shared buffers'} count for each).`,
       ];
 
 const size = (bytes: number | null | undefined): string => (bytes == null ? '?' : formatSize(bytes));
@@ -56,7 +59,7 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
   'huge-pages': ({ name, bytes, figures, nodes = [], processes = [] }) => {
     const { pages, free, reserved, surplus } = figures;
     const byNode = nodes.map((one) => `node ${one.node}: ${formatCount(one.pages)}, ${formatCount(one.free)} free`);
-    const users = processes.map((one) => `pid ${one.pid} (${escapeText(one.comm ?? '?')}) ${formatSize(one.bytes)}`);
+    const users = processes.map(usedBy);
     return [
       `Huge pages of ${name}: ${formatCount(pages ?? 0)} (${size(bytes)}), ${formatCount(free ?? 0)} free,`,
       `${formatCount(reserved ?? 0)} of these reserved by mappings, ${surplus === null ? 'surplus unknown' : `${formatCount(surplus ?? 0)} surplus`}.`,
@@ -129,12 +132,17 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
   },
   pinned: ({ name, bytes, figures, processes = [] }) => {
     const { mostBytes, busyRings } = figures;
-    const users = processes.map((one) => `pid ${one.pid} (${escapeText(one.comm ?? '?')}) ${formatSize(one.bytes)}`);
+    const users = processes.map(usedBy);
     return [
       `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in registered buffers, a part of VmPin.`,
       ...(busyRings ? [`${formatCount(busyRings)} busy rings did not report their buffers.`] : []),
       ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');
   },
-  'trace-rings': ({ name, bytes }) => `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`,
+  'trace-rings': ({ name, bytes, figures: { mappings, mappedBytes }, processes = [] }) => {
+    if (mappedBytes == null) return `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`;
+    const users = processes.map(usedBy);
+    const amount = mappedBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mappedBytes)}` : size(bytes);
+    return `Rings of perf: ${amount} in ${formatCount(mappings ?? 0)} mappings, of ${users.join(', ')}.`;
+  },
 };

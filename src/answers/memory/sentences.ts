@@ -425,6 +425,14 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
   writeback: 'under writeback',
 };
 
+/** Names the option that counts zeros in huge pages, if these are a large part of memory. */
+export function hugeWords({ notes = [], hugePages, kernel, memory }: MemoryAnswer): string[] {
+  const frames = notes.find(({ note, category }) => note === 'thp' && category === 'anonymous')?.frames ?? 0;
+  if (!kernel || hugePages || frames < NOTABLE * memory.frames) return [];
+  const bytes = formatSize(frames * kernel.pageSize);
+  return [`Transparent huge pages: ${bytes} of anonymous memory. Zeros in them are not counted: --huge.`];
+}
+
 /** Lists notes on frames in categories. */
 export function noteWords(answer: MemoryAnswer): string[] {
   const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);

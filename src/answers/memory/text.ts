@@ -10,6 +10,7 @@ import { namedWords } from './named.js';
 import {
   elsewhereWords,
   headline,
+  hugeWords,
   incompleteWords,
   isNotable,
   looseWords,
@@ -47,6 +48,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...uninitializedWords(answer).map(said),
     ...(verbose || isNotable(answer) ? [...looseWords(answer), ...unflaggedWords(answer)].map(said) : []),
     ...(verbose ? noteWords(answer).map(said) : []),
+    ...hugeWords(answer).map(said),
     ...elsewhereWords(answer).map(said),
     ...socketWords(answer).map(said),
     ...namedWords(answer, verbose).map(said),

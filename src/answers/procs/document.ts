@@ -264,6 +264,7 @@ function columnsOf({ answer, sort }: ChosenProcs, verbose: boolean): Column<Proc
     ...(any('swapBytes') ? [sizeColumn<ProcessFigures>('SWAP', 'swapBytes', 1)] : []),
     ...(any('networkPinnedBytes') || processes.some(({ networkEstimate }) => networkEstimate) ? [socketsColumn] : []),
     ...(any('hugetlbBytes') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlbBytes', 1)] : []),
+    ...(processes.some(({ zeroHugeBytes }) => zeroHugeBytes !== undefined) ? [zeroHugeColumn] : []),
     ...DETAILS.filter(([size]) => verbose || size === sort).map(([, column]) => column),
     { heading: 'COMMAND', value: commandOf },
     ...cgroupColumn(processes, (process) => process),
@@ -295,6 +296,13 @@ const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
   ['oomScore', numberColumn('OOM', ({ oomScore }) => oomScore)],
   ['oomScoreAdj', numberColumn('OOM ADJ', ({ oomScoreAdj }) => oomScoreAdj)],
 ];
+
+const zeroHugeColumn: Column<ProcessFigures> = {
+  heading: 'ZERO HUGE',
+  align: 'right',
+  spare: 1,
+  value: ({ zeroHugeBytes = null }) => known(zeroHugeBytes),
+};
 
 const socketsColumn: Column<ProcessFigures> = {
   ...sizeColumn<ProcessFigures>('SOCKETS', 'networkPinnedBytes', 1),

@@ -14,7 +14,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
 import { withSharedFiles } from './captured.js';
-import { withNamed } from './named.js';
+import { withLiveNamed } from './named.js';
 
 /** Called with the completed part of a scan, 0 to 1. */
 type Progress = (part: number) => void;
@@ -43,8 +43,11 @@ export async function liveMemory(
       const answer = await LIVE_READERS[source](options, progress, more);
       const named =
         source === 'kcore'
-          ? withNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
-          : withNamed(withSharedFiles(answer, host, options.mappings ?? (await SharedMappings.read(host))), host);
+          ? await withLiveNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
+          : await withLiveNamed(
+              withSharedFiles(answer, host, options.mappings ?? (await SharedMappings.read(host))),
+              host,
+            );
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

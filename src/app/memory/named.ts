@@ -2,7 +2,8 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { withDevices } from '../../account/memory/devices.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import type { HostSource } from '../../host/host-source.js';
-import { type NamedFacts, readNamedMemory } from '../../host/proc/named-memory.js';
+import { MIN_BYTES, type NamedFacts, type NamedSources, readNamedMemory } from '../../host/proc/named-memory.js';
+import { readPerfRings } from '../../host/proc/rings.js';
 import type { NamedMemory } from '../../records/named-memory.js';
 
 /** Kinds whose parts are owners in the row of their category: no page is in two of them. */
@@ -20,14 +21,11 @@ const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set([
 export function withNamed(
   answer: MemoryAnswer,
   host: HostSource,
-  facts: NamedFacts = { meminfo: answer.counted ?? new Map(), ...answer.otherCounters },
+  { named, notRead }: NamedSources = readNamedMemory(host, factsOf(answer)),
 ): MemoryAnswer {
-  const { named, notRead } = readNamedMemory(host, facts);
   const withOwners = (category: Category): Category => {
-    const owners = named.flatMap(({ kind, name, category: of, bytes }): Owner[] =>
-      of === category.category && OWNERS.has(kind) && bytes !== null && bytes > 0
-        ? [{ kind: 'device', name, bytes }]
-        : [],
+    const owners = named.flatMap((one) =>
+      one.category === category.category && OWNERS.has(one.kind) ? ownersOf(one) : [],
     );
     const children = category.children.map(withOwners);
     // One of another time may exceed its row; walks of kernel memory know its owners.
@@ -37,4 +35,27 @@ export function withNamed(
   };
   const moved = withDevices(answer, named);
   return { ...moved, memory: withOwners(moved.memory), named, notRead };
+}
+
+/** The processes that map rings of perf, or the device. */
+function ownersOf({ kind, name, bytes, processes }: NamedMemory): Owner[] {
+  if (kind === 'trace-rings' && processes)
+    return processes.map((one) => ({ kind: 'process', name: one.comm ?? '?', pid: one.pid, bytes: one.bytes }));
+  return bytes !== null && bytes > 0 ? [{ kind: 'device', name, bytes }] : [];
+}
+
+const factsOf = (answer: MemoryAnswer): NamedFacts => ({
+  meminfo: answer.counted ?? new Map(),
+  ...answer.otherCounters,
+});
+
+/** The same of this machine, with rings of perf, which take the mmap_lock of their processes. */
+export async function withLiveNamed(
+  answer: MemoryAnswer,
+  host: HostSource,
+  facts: NamedFacts = factsOf(answer),
+): Promise<MemoryAnswer> {
+  const sources = readNamedMemory(host, facts);
+  const rings = await readPerfRings(host, sources.perf, sources.named, sources.notRead, MIN_BYTES);
+  return withNamed(answer, host, { ...sources, named: [...sources.named, ...rings] });
 }

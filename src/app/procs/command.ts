@@ -55,6 +55,8 @@ SOCKETS      network memory that the sockets pin: counted in a dump; with
              --live --sockets an estimate (~), not part of OWN MEMORY
 ≥, at least  some of the figures could not be read
 ≤            upper bound: RSS, swap and page tables
+ZERO HUGE    with --huge: base pages of zeros in transparent huge pages that no other
+             process maps
 not read     PSS and USS of a process of more than 512 MiB in memory or in
              swap: reading blocks it, so only --pss all does
 
@@ -105,6 +107,12 @@ export function registerProcs(program: Command): void {
         .conflicts(['pid', 'fromSamples']),
     )
     .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
+    .addOption(
+      new Option(
+        '--huge',
+        'of a dump: count zeros in transparent huge pages; reads the content of all of them',
+      ).conflicts(['pid', 'fds', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
+    )
     .option('-v, --verbose', 'show all columns; with --pid all mappings')
     .option('--json', 'print the answer as JSON')
     .addOption(

@@ -58,7 +58,7 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
     await answer(options, {
       doing: 'reading processes',
       ask: (kernel, progress) => {
-        const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
+        const { answer: found, killedTogether } = surveyProcesses(kernel, progress, options);
         return choose({ ...found, origin: originJson(kernelOrigin(kernel)) }, killedTogether);
       },
       ...words,

@@ -22,6 +22,7 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
   readonly sockets?: true;
   readonly pss?: PssChoice;
   readonly fds?: true;
+  readonly huge?: true;
   readonly failOn?: readonly ProcessThreshold[];
 }
 
@@ -69,17 +70,20 @@ export function checkProcsSource(
     | 'vmcore'
     | 'container'
     | 'pss'
+    | 'huge'
     | 'prometheus'
     | 'speedscope'
     | (typeof OF_DUMPS)[number]
   >,
 ): void {
-  const { live, vmcore, container, prometheus, speedscope, pss } = options;
+  const { live, vmcore, container, prometheus, speedscope, pss, huge, from } = options;
   // An empty id, typically from an unset variable in a script, would select every container.
   if (container === '') throw new UsageError('--container: the id is empty');
   if (prometheus === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   checkFrom(options);
   if (pss !== undefined && !live) throw new UsageError('--pss requires --live: other inputs contain what they contain');
+  if (huge && (live || from !== undefined))
+    throw new UsageError('--huge requires a dump: it reads the content of huge pages');
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore exclude each other');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);

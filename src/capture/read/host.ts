@@ -349,8 +349,8 @@ export class CapturedHost implements HostSource {
 /** Files of a process whose read failure excuses its absence from lists. */
 const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
 
-/** fdinfo of GPUs, dma-bufs, BPF maps and io_uring. */
-const FDINFO_LINES: LinesOf = { path: /^(\/proc\/\d{1,10}\/fdinfo\/\d{1,10}):/, head: 64, limit: MAX_PATHS };
+/** fdinfo of GPUs, dma-bufs, BPF maps and io_uring, and mappings of perf's rings. */
+const FDINFO_LINES: LinesOf = { path: /^(\/proc\/\d{1,10}\/(?:fdinfo\/\d{1,10}|maps)):/, head: 64, limit: MAX_PATHS };
 
 /** Mounts of mqueue, and their files. A name may contain anything but a line break: the value begins with a fixed word. */
 const QUEUE_LINES: LinesOf = {

@@ -3,6 +3,7 @@ import { NETLINK_SCRIPTS, SETNS, TIMEOUT_MS } from '../../host/netlink.js';
 import { DEVICE_LINKS } from '../../host/proc/graphics.js';
 import { MAX_ENTERED } from '../../host/proc/interfaces.js';
 import { MAX_NAMESPACES as MAX_QUEUE_NAMESPACES, MAX_QUEUES } from '../../host/proc/message-queues.js';
+import { PERF_LINES, PERF_LINK } from '../../host/proc/rings.js';
 import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../host/proc/shared-files.js';
 import { URING_LINES, URING_LINK } from '../../host/proc/uring-buffers.js';
 import { RARE_TABLES } from '../../host/unlisted-sockets.js';
@@ -57,7 +58,9 @@ const VALUES: Readonly<Record<string, string | number>> = {
   CGROUP_ROOT,
   DETACHED_BYTES,
   DEVICE_LINKS: DEVICE_LINKS.map((start) => `' -> ${start}'`).join(' '),
-  DEVICE_PATTERN: pattern(DEVICE_LINKS.filter((link) => link !== URING_LINK)),
+  DEVICE_PATTERN: pattern(DEVICE_LINKS.filter((link) => link !== URING_LINK && link !== PERF_LINK)),
+  PERF_LINES,
+  PERF_PATTERN: pattern([PERF_LINK]),
   URING_PATTERN: pattern([URING_LINK]),
   URING_LINES,
   HOST_FILES: list(HOST_FILES),

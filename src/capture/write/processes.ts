@@ -1,9 +1,11 @@
 import { isHostError } from '../../base/errors.js';
 import { isDeviceLink } from '../../host/proc/graphics.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
+import { PERF_LINES, PERF_LINK } from '../../host/proc/rings.js';
 import { URING_LINES, URING_LINK } from '../../host/proc/uring-buffers.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import {
+  MAX_BYTES,
   MAX_PROCESS_BYTES,
   NAMESPACES,
   OWN_NAMESPACES,
@@ -139,7 +141,7 @@ const MAX_DESCRIPTORS = 2_000_000;
 /** Descriptors of files, by folder (`/proc/PID/fd`). */
 export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
-/** The fdinfo of a descriptor whose link names a device. */
+/** The fdinfo of a descriptor whose link names a device; the mappings of a process with a perf event. */
 interface Device {
   readonly path: string;
   readonly link: string;
@@ -147,7 +149,7 @@ interface Device {
 
 /**
  * Records the descriptors of sockets and pipes of each process in the format of `ls -l`. Returns those of files, and the
- * fdinfo of GPUs, dma-bufs, BPF maps and io_uring.
+ * fdinfo of GPUs, dma-bufs, BPF maps and io_uring, and the processes with perf events.
  */
 export async function recordDescriptors(
   work: Work,
@@ -168,16 +170,19 @@ export async function recordDescriptors(
     try {
       let text = `${folder}:\n`;
       const files: string[] = [];
+      let hasPerf = false;
       for (const name of source.list(folder)) {
         budget--;
         const target = linkOf(work, `${folder}/${name}`);
         if (target?.startsWith('socket:[') || target?.startsWith('pipe:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
-        if (target !== undefined && isDeviceLink(target))
+        if (target === PERF_LINK) hasPerf = true;
+        else if (target !== undefined && isDeviceLink(target))
           devices.push({ path: `/proc/${pid}/fdinfo/${name}`, link: target });
         await deadline.breathe();
       }
+      if (hasPerf) devices.push({ path: `/proc/${pid}/maps`, link: PERF_LINK });
       member.write(text);
       openFiles.set(folder, files);
     } catch (error) {
@@ -188,15 +193,24 @@ export async function recordDescriptors(
   return { openFiles, devices };
 }
 
-/** Records fdinfo in lines `PATH:LINE`, without the names of buffers, and of the files of io_uring. */
-export function recordDevices({ source, archive, failures }: Work, devices: readonly Device[]): void {
+/**
+ * Records fdinfo in lines `PATH:LINE`, without the names of buffers, and of the files of io_uring; of mappings only those of
+ * perf's rings.
+ */
+export async function recordDevices({ source, archive, failures }: Work, devices: readonly Device[]): Promise<void> {
   const member = archive.member('fdinfo');
-  const ofRing = new RegExp(URING_LINES);
+  const parts = new Map([
+    [URING_LINK, new RegExp(URING_LINES)],
+    [PERF_LINK, new RegExp(`^${PERF_LINES}`)],
+  ]);
   for (const { path, link } of devices)
     try {
-      const lines = linesOf(source.read(path, SMALL_FILE).bytes.toString('latin1'));
-      for (const line of lines)
-        if (link === URING_LINK ? ofRing.test(line) : !line.startsWith('name:')) member.write(`${path}:${line}\n`);
+      const { bytes, cut } =
+        link === PERF_LINK ? await source.readSlow(path, MAX_BYTES) : source.read(path, SMALL_FILE);
+      const part = parts.get(link);
+      for (const line of linesOf(bytes.toString('latin1')))
+        if (part ? part.test(line) : !line.startsWith('name:')) member.write(`${path}:${line}\n`);
+      if (cut && link === PERF_LINK) failures.add(path, 'cut', `after ${MAX_BYTES} bytes`);
     } catch (error) {
       if (!isHostError(error, 'gone')) failures.note(path, error);
     }

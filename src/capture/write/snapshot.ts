@@ -102,7 +102,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
     const first = await takeSample(work, 1);
     await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
-    recordDevices(work, second.devices);
+    await recordDevices(work, second.devices);
     // Names of interfaces are in it.
     if (!options.anonymize) recordNetlink(work);
     recordMessageQueues(work);

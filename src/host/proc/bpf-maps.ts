@@ -19,6 +19,13 @@ interface BpfMap {
  */
 export class BpfMaps {
   readonly #maps = new Map<number, BpfMap>();
+  readonly #most: number;
+  /** Whether there were more maps than these. */
+  isCut = false;
+
+  constructor(most = MAX_MAPS) {
+    this.#most = most;
+  }
 
   /** @returns whether it is the fdinfo of a map */
   add(pid: number, text: string): boolean {
@@ -27,7 +34,8 @@ export class BpfMaps {
     if (!Number.isSafeInteger(id)) return false;
     const map = this.#maps.get(id);
     if (map) map.pids.add(pid);
-    else if (Number.isSafeInteger(bytes) && this.#maps.size < MAX_MAPS)
+    else if (this.#maps.size >= this.#most) this.isCut = true;
+    else if (Number.isSafeInteger(bytes))
       this.#maps.set(id, { bytes, isLazy: (field('map_flags') & NO_PREALLOC) !== 0, pids: new Set([pid]) });
     return true;
   }

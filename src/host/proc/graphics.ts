@@ -5,6 +5,7 @@ import type { HostSource } from '../host-source.js';
 import { BPF_MAP_LINK, BpfMaps } from './bpf-maps.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
+import { PERF_LINK, pinnedBytes } from './rings.js';
 import { URING_LINK, UringBuffers } from './uring-buffers.js';
 
 /** Classes of devices whose drivers make dma-bufs; without any, only links of `ALWAYS` are read. */
@@ -18,8 +19,8 @@ const CLASSES = [
 const HEAPS = '/sys/class/dma_heap';
 const BUFINFO = '/sys/kernel/debug/dma_buf/bufinfo';
 
-/** Links of descriptors whose fdinfo reports buffers or maps begin with these. */
-export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:', BPF_MAP_LINK, URING_LINK] as const;
+/** Links of descriptors whose fdinfo, or whose mappings (perf), report buffers or maps begin with these. */
+export const DEVICE_LINKS = ['/dev/dri/', '/dev/accel/', '/dmabuf:', BPF_MAP_LINK, URING_LINK, PERF_LINK] as const;
 const ALWAYS: ReadonlySet<string> = new Set([BPF_MAP_LINK, URING_LINK]);
 export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start) => link.startsWith(start));
 
@@ -66,8 +67,9 @@ interface Device {
  * Buffers of GPUs and dma-bufs, by what fdinfo reports of descriptors of /dev/dri, /dev/accel and `/dmabuf:`
  * (Documentation/gpu/drm-usage-stats.rst; dma_buf_show_fdinfo of drivers/dma-buf/dma-buf.c). A DRM client counts once for
  * each drm-client-id and drm-pdev, a dma-buf once for each inode. The same pass reads BPF maps
- * and buffers of io_uring.
+ * and buffers of io_uring, and finds perf events.
  *
+ * @param perf receives processes with a perf event; of a capture none
  * @param least less memory in BPF maps, or in buffers of io_uring, is left out
  *
  * @throws {HostError} /proc cannot be listed
@@ -76,12 +78,13 @@ export function readGraphics(
   source: HostSource,
   meminfo: ReadonlyMap<string, number>,
   notRead: NotRead[],
+  perf: Set<number>,
   least: number,
 ): NamedMemory[] {
   const hasDevices = !source.file || CLASSES.some((path) => exists(source, path));
   const [maps, uring] = [new BpfMaps(), new UringBuffers()];
   const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
-  const { denied, isLate } = readAll(source, hasDevices, (pid, key, text, link) => {
+  const { denied, isLate } = readAll(source, hasDevices, perf, (pid, key, text, link) => {
     if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text)) return;
     if (text.includes('drm-driver:')) addClient(devices, pid, key, text);
     else addBuffer(buffers, pid, key, text);
@@ -93,7 +96,7 @@ export function readGraphics(
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
   const most = (some: readonly { bytes: number; pids: ReadonlySet<number> }[]) =>
     largest(some, ({ bytes }) => bytes, commOf);
-  const others = [...maps.rows(least, most), ...uring.rows(least, pinnedOf(source), most)];
+  const others = [...maps.rows(least, most), ...uring.rows(least, (pid) => pinnedBytes(source, pid), most)];
   // A host without devices usually has few of these: what is denied matters only beside some.
   for (const why of hasDevices || isLate || others.length > 0 ? missing : [])
     notRead.push({
@@ -101,6 +104,12 @@ export function readGraphics(
       code: denied > 0 ? 'denied' : 'unreadable',
       why,
     });
+  const cut = [
+    ...(maps.isCut ? (['bpf-maps'] as const) : []),
+    ...(uring.isCut ? (['pinned'] as const) : []),
+    ...(buffers.size >= MAX_BUFFERS ? (['dma-buf'] as const) : []),
+  ];
+  for (const kind of cut) notRead.push({ kind, code: 'unreadable', why: 'too many: only a part was counted' });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
@@ -111,12 +120,6 @@ export function readGraphics(
   ];
 }
 
-/** Reads VmPin of a process (since 3.2), in bytes. */
-const pinnedOf = (source: HostSource) => (pid: number) => {
-  const kib = /^VmPin:\s+(\d{1,13}) kB$/m.exec(optionalText(source, `/proc/${pid}/status`))?.[1];
-  return kib === undefined ? null : Number(kib) * 1024;
-};
-
 const exists = (source: HostSource, path: string): boolean =>
   hostOrNull(() => source.list(path).length > 0) ?? hostOrNull(() => source.size(path)) !== null;
 
@@ -124,6 +127,7 @@ const exists = (source: HostSource, path: string): boolean =>
 function readAll(
   source: HostSource,
   hasDevices: boolean,
+  perf: Set<number>,
   onInfo: (pid: number, key: string, text: string, link: string) => void,
 ) {
   const until = source.now() + MAX_MS;
@@ -135,6 +139,10 @@ function readAll(
       for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
+        if (link === PERF_LINK) {
+          perf.add(pid);
+          continue;
+        }
         if (!(ALWAYS.has(link) || (hasDevices && isDeviceLink(link)))) continue;
         const text = hostOrNull(() => source.readText(`${folder}/fdinfo/${fd}`));
         if (text !== null) onInfo(pid, `${name} ${fd}`, text, link);

@@ -16,10 +16,10 @@ import { readGraphics } from './graphics.js';
 import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
 import { listedPids, optionalText } from './process.js';
-import { readTraceRings } from './rings.js';
+import { capturedPerfRings, readTraceRings } from './rings.js';
 
 /** A device or pool with less is not listed. Bytes. */
-const MIN_BYTES = 16 * 2 ** 20;
+export const MIN_BYTES = 16 * 2 ** 20;
 /** Maximum number of processes, of cgroups and of devices that one kind lists, the largest first. */
 const MAX_LISTED = 10;
 const MAX_PROCESSES = 50_000;
@@ -32,7 +32,9 @@ const KSTAT = '/proc/spl/kstat/zfs';
 /** Memory that sources beside /proc/meminfo name, and sources that were not read although the host uses them. */
 export interface NamedSources {
   readonly named: readonly NamedMemory[];
-  readonly notRead: readonly NotRead[];
+  readonly notRead: NotRead[];
+  /** Processes with a perf event: `readPerfRings` reads their mappings, unless this is a capture. */
+  readonly perf: ReadonlySet<number>;
 }
 
 /** The lines of /proc/meminfo that decide which sources are read: each costs something. */
@@ -41,6 +43,7 @@ export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'u
 /** Reads what is in use only: an unused pool, module or device has no files, or zeros. */
 export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSources {
   const notRead: NotRead[] = [...(facts.unreadCounters ?? [])];
+  const perf = new Set<number>();
   const attempt = (kind: NamedKind, read: () => readonly NamedMemory[]): readonly NamedMemory[] => {
     try {
       return read();
@@ -51,6 +54,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
       return [];
     }
   };
+  const devices = attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, perf, MIN_BYTES));
   const named = [
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
@@ -58,11 +62,12 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('zswap', () => zswap(source, facts, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
-    ...attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, MIN_BYTES)),
+    ...devices,
     ...attempt('trace-rings', () => readTraceRings(source, MIN_BYTES)),
+    ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, devices, notRead, MIN_BYTES))),
     ...attempt('page-pools', () => readInterfaces(source, readUptime(source), notRead)),
   ];
-  return { named, notRead };
+  return { named, notRead, perf };
 }
 
 /** A pool of huge pages of one size. */

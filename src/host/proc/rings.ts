@@ -1,14 +1,17 @@
-import { HostError, hostOrNull } from '../../base/errors.js';
-import type { NamedMemory } from '../../records/named-memory.js';
+import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { listedPids, optionalText } from './process.js';
 
 const TRACING = '/sys/kernel/tracing';
 const MAX_INSTANCES = 256;
+/** Maximum number of processes that one kind lists. */
+const MAX_LISTED = 10;
 
 /**
  * Buffers of ftrace: of the machine, and of each instance. `buffer_total_size_kb` sums up all CPUs; `(expanded: KIB)` follows
- * where nothing was traced yet (tracing_total_entries_read, kernel/trace/trace.c). Rings of perf and io_uring, and snapshot
- * buffers, have no such file.
+ * where nothing was traced yet (tracing_total_entries_read, kernel/trace/trace.c). Rings of io_uring, and snapshot buffers,
+ * have no such file.
  *
  * @param least smaller buffers are left out
  * @throws {HostError} a file is unreadable or malformed
@@ -37,4 +40,127 @@ function readOr(source: HostSource, path: string): string {
     if (error instanceof HostError && error.code === 'gone') return '';
     throw error;
   }
+}
+
+/** The link of a descriptor of a perf event, and the name of its mappings. */
+export const PERF_LINK = 'anon_inode:[perf_event]';
+
+/** Lines of /proc/PID/maps of perf's rings: a snapshot has these only. */
+export const PERF_LINES = '[0-9a-f]+-[0-9a-f]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ +anon_inode:\\[perf_event\\]$';
+
+const PERF_MAPPING =
+  /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[perf_event\]$/gm;
+/** Time limit in milliseconds for mappings. */
+const MAX_MS = 1000;
+const MAX_MAPPINGS = 100_000;
+
+/** Sizes of mappings in bytes, by process. */
+type PerfMappings = Map<number, readonly number[]>;
+
+/**
+ * Rings of perf, which only mappings of the processes that have an event open show (perf_mmap, kernel/events/core.c: a
+ * child of fork inherits none). No counter of the kernel contains their pages. A mapping outlives its descriptor: without
+ * one it is not found.
+ *
+ * Several mappings may be those of one ring. Two facts bound this: rings of one size may be the same, those of several are
+ * not; and VmPin counts each ring once, apart from perf_event_mlock_kb for each user and CPU.
+ *
+ * @param pids processes with an event
+ * @param others has buffers of io_uring, which VmPin contains too
+ * @param least smaller rings are left out
+ */
+export async function readPerfRings(
+  source: HostSource,
+  pids: ReadonlySet<number>,
+  others: readonly NamedMemory[],
+  notRead: NotRead[],
+  least: number,
+): Promise<NamedMemory[]> {
+  const until = source.now() + MAX_MS;
+  const all: PerfMappings = new Map();
+  let unread = 0;
+  for (const pid of pids)
+    try {
+      if (source.now() > until) unread++;
+      else all.set(pid, perfMappings(await source.readSlowText(`/proc/${pid}/maps`)));
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code !== 'gone') unread++;
+    }
+  if (unread > 0) notRead.push(unreadMappings(unread));
+  return perfRings(source, all, others, least);
+}
+
+/** The same of a capture, which has only these lines of mappings. */
+export function capturedPerfRings(
+  source: HostSource,
+  others: readonly NamedMemory[],
+  notRead: NotRead[],
+  least: number,
+): NamedMemory[] {
+  const all: PerfMappings = new Map();
+  let unread = 0;
+  for (const pid of listedPids(source))
+    try {
+      all.set(Number(pid), perfMappings(source.readText(`/proc/${pid}/maps`)));
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code !== 'gone') unread++;
+    }
+  // Mappings of other processes are read for shared memory, and may fail too.
+  if (unread > 0 && all.size > 0) notRead.push(unreadMappings(unread));
+  return perfRings(source, all, others, least);
+}
+
+const unreadMappings = (processes: number): NotRead => ({
+  kind: 'trace-rings',
+  code: 'unreadable',
+  why: `mappings of ${processes} ${processes === 1 ? 'process' : 'processes'}`,
+});
+
+function perfRings(
+  source: HostSource,
+  all: PerfMappings,
+  others: readonly NamedMemory[],
+  least: number,
+): NamedMemory[] {
+  const sizes = [...all.values()].flat();
+  const mappedBytes = sumOf(sizes);
+  if (mappedBytes < least) return [];
+  const buffers = others.filter(({ kind }) => kind === 'pinned').flatMap(({ processes = [] }) => processes);
+  const pinned = new Map(
+    [...all].map(([pid, own]) => {
+      const inBuffers = sumOf(buffers.flatMap((one) => (one.pid === pid ? [one.bytes] : [])));
+      return [pid, Math.min(sumOf(own), Math.max(0, (pinnedBytes(source, pid) ?? 0) - inBuffers))];
+    }),
+  );
+  const bytes = Math.max(sumOf([...pinned.values()]), distinct(sizes));
+  const processes = [...all]
+    .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own)) }))
+    .filter((one) => one.bytes > 0)
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .slice(0, MAX_LISTED)
+    .map((one) => ({ ...one, comm: optionalText(source, `/proc/${one.pid}/comm`).trimEnd() || null }));
+  const figures = { mappings: sizes.length, mappedBytes, pinnedBytes: sumOf([...pinned.values()]) };
+  return [
+    { kind: 'trace-rings', name: 'perf', category: 'rings', bytes, source: '/proc/PID/maps', figures, processes },
+  ];
+}
+
+const sumOf = (some: readonly number[]): number => some.reduce((sum, bytes) => sum + bytes, 0);
+const distinct = (sizes: readonly number[]): number => sumOf([...new Set(sizes)]);
+
+function perfMappings(text: string): number[] {
+  const sizes: number[] = [];
+  for (const [, from = '', to = ''] of text.matchAll(PERF_MAPPING)) {
+    const bytes = Number.parseInt(to, 16) - Number.parseInt(from, 16);
+    if (bytes > 0 && sizes.length < MAX_MAPPINGS) sizes.push(bytes);
+  }
+  return sizes;
+}
+
+/** Reads VmPin of a process (since 3.2), in bytes; null: not read. */
+export function pinnedBytes(source: HostSource, pid: number): number | null {
+  const kib = /^VmPin:\s+(\d{1,13}) kB$/m.exec(optionalText(source, `/proc/${pid}/status`))?.[1];
+  return kib === undefined ? null : Number(kib) * 1024;
 }

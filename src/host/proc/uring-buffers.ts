@@ -15,6 +15,8 @@ const HEADING = '\nUserBufs:\t';
 type Range = readonly [start: number, end: number];
 
 interface Ring {
+  /** Undefined: the kernel does not report it (before 5.14). */
+  readonly inode: string | undefined;
   /** Null: busy. */
   readonly buffers: readonly Range[] | null;
   readonly pids: Set<number>;
@@ -27,16 +29,26 @@ interface Ring {
  */
 export class UringBuffers {
   readonly #rings = new Map<string, Ring>();
+  readonly #most: number;
+  /** Whether there were more rings than these. */
+  isCut = false;
+
+  constructor(most = MAX_RINGS) {
+    this.#most = most;
+  }
 
   /** @param isRing whether the link says so; of a capture only the text does @returns whether it is the fdinfo of a ring */
   add(pid: number, text: string, isRing: boolean): boolean {
     const buffers = registered(text);
     if (!isRing && buffers === undefined) return false;
-    // Since 5.16 each ring has an inode; before, all rings have the same one, but a fork inherits the addresses too.
-    const key = `${/^ino:\t(\d{1,20})$/m.exec(text)?.[1] ?? pid} ${(buffers ?? []).join(' ')}`;
+    const inode = /^ino:\t(\d{1,20})$/m.exec(text)?.[1];
+    // A busy ring has no other identity than its process where all have one inode (before 5.16).
+    const key = `${inode} ${buffers?.join(' ') ?? `busy ${pid}`}`;
     const ring = this.#rings.get(key);
     if (ring) ring.pids.add(pid);
-    else if (this.#rings.size < MAX_RINGS) this.#rings.set(key, { buffers: buffers ?? null, pids: new Set([pid]) });
+    else if (this.#rings.size < this.#most)
+      this.#rings.set(key, { inode, buffers: buffers ?? null, pids: new Set([pid]) });
+    else this.isCut = true;
     return true;
   }
 
@@ -59,13 +71,38 @@ export class UringBuffers {
       return { bytes, busy, most: busy === 0 ? bytes : Math.max(bytes, pinnedOf(pid) ?? bytes), pids: new Set([pid]) };
     });
     const sum = (of: (one: (typeof owners)[number]) => number) => owners.reduce((all, one) => all + of(one), 0);
-    const [bytes, mostBytes] = [sum((one) => one.bytes), sum(({ most }) => most)];
+    const bytes = sum((one) => one.bytes);
+    const mostBytes = sum(({ most }) => most) + (this.#haveInodes() ? 0 : alike(rings, ownerOf, pinnedOf));
     if (mostBytes < least) return [];
     const busyRings = sum(({ busy }) => busy);
     const figures = { rings: rings.length - busyRings, busyRings, leastBytes: bytes, mostBytes };
     const source = '/proc/PID/fdinfo';
     return [{ kind: 'pinned', name: 'io_uring', category: null, bytes, source, figures, processes: largest(owners) }];
   }
+
+  /** Whether rings have inodes of their own (since 5.16), as two that differ prove. */
+  #haveInodes(): boolean {
+    const inodes = new Set([...this.#rings.values()].map(({ inode }) => inode));
+    inodes.delete(undefined);
+    return inodes.size > 1;
+  }
+}
+
+/**
+ * Upper bound of the buffers of rings that are not known to be one: two processes that have buffers at the same addresses
+ * may have inherited one ring, or each registered its own, which VmPin of both then contains.
+ */
+function alike(
+  rings: readonly Ring[],
+  ownerOf: (ring: Ring) => number,
+  pinnedOf: (pid: number) => number | null,
+): number {
+  let bytes = 0;
+  for (const ring of rings) {
+    const [own, owner] = [unionOf(ring.buffers ?? []), ownerOf(ring)];
+    for (const pid of ring.pids) if (pid !== owner) bytes += Math.min(own, pinnedOf(pid) ?? own);
+  }
+  return bytes;
 }
 
 /**

@@ -52,7 +52,7 @@ function machine(opened: Readonly<Record<number, Readonly<Record<number, readonl
 function read(host: FakeHost, meminfo: Readonly<Record<string, number>> = {}) {
   const notRead: NotRead[] = [];
   const facts = new Map(Object.entries({ MemTotal: 8000 * MIB, ...meminfo }));
-  return { named: readGraphics(host, facts, notRead, 16 * MIB), notRead };
+  return { named: readGraphics(host, facts, notRead, new Set(), 16 * MIB), notRead };
 }
 
 const CARD = '/dev/dri/renderD128';

@@ -1,13 +1,16 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import { withDevices } from '../../../src/account/memory/devices.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
+import { capturedPerfRings, readPerfRings } from '../../../src/host/proc/rings.js';
+import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost } from '../fake-host.js';
 
 const MIB = 2 ** 20;
+const NONE = { named: [], notRead: [], perf: new Set() };
 
 /** mm_stat_show of drivers/block/zram/zram_drv.c: nine columns. */
 const MM_STAT = `${800 * MIB} ${190 * MIB} ${200 * MIB}        0 ${210 * MIB}       12        0       34       40\n`;
@@ -112,7 +115,7 @@ function checkSums({ bytes, children }: Category): void {
 }
 
 test('a machine without any of it has no line, and nothing is missing', () => {
-  expect(read({})).toEqual({ named: [], notRead: [] });
+  expect(read({})).toEqual(NONE);
 });
 
 const POOL = '/sys/kernel/mm/hugepages/hugepages-2048kB';
@@ -378,7 +381,7 @@ test('removed cgroups: a malformed counter is not read, few are normal', () => {
   expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': 'nr_descendants 3\n' } }).notRead).toMatchObject([
     { kind: 'dying-cgroups' },
   ]);
-  expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': stat(999) } })).toEqual({ named: [], notRead: [] });
+  expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': stat(999) } })).toEqual(NONE);
 });
 
 /** tracing_total_entries_read of kernel/trace/trace.c. */
@@ -409,4 +412,68 @@ test('buffers of ftrace by instance move from unattributed memory to their row',
   });
   const malformed = withRings({ [TOTAL]: 'x\n' });
   expect(malformed).toMatchObject({ named: [], notRead: [{ kind: 'trace-rings', code: 'unreadable' }], left: 0 });
+});
+
+describe('rings of perf', () => {
+  /** A line as Linux 6.18.44 printed it (show_map_vma of fs/proc/task_mmu.c). */
+  const mapped = (start: number, mib: number, name = 'anon_inode:[perf_event]') =>
+    `${start.toString(16)}-${(start + mib * MIB).toString(16)} rw-s 00000000 00:10 1038                       ${name}\n`;
+  const [AT, BEHIND] = [0x7f0000000000, 0x7f1000000000];
+
+  /** Of a running machine and of a capture, which must not differ. */
+  async function of(
+    maps: Readonly<Record<number, string>>,
+    pinned: Readonly<Record<number, number>> = {},
+    buffers: readonly NamedMemory[] = [],
+  ) {
+    const host = new FakeHost();
+    for (const [pid, text] of Object.entries(maps)) {
+      host.files.set(`/proc/${pid}/maps`, text);
+      host.files.set(`/proc/${pid}/status`, `VmPin:\t${(pinned[Number(pid)] ?? 0) * 1024} kB\n`);
+    }
+    const notRead: NotRead[] = [];
+    const live = await readPerfRings(host, new Set(Object.keys(maps).map(Number)), buffers, notRead, 16 * MIB);
+    expect(capturedPerfRings(host, buffers, [], 16 * MIB)).toEqual(live);
+    const words = live.map(({ bytes, figures, processes = [] }) => [
+      (bytes ?? 0) / MIB,
+      (figures.mappedBytes ?? 0) / MIB,
+      ...processes.map((one) => `${one.pid}: ${one.bytes / MIB}`),
+    ]);
+    return { words, notRead };
+  }
+
+  test('are those of events: a name that a program chose is none', async () => {
+    const two = `${mapped(AT, 64, '/tmp/anon_inode:[perf_event]')}${mapped(BEHIND, 32)}`;
+    const { words } = await of({ 7: two, 8: mapped(AT, 64, '[anon:anon_inode:[perf_event]]') });
+    expect(words).toEqual([[32, 32, '7: 32']]);
+  });
+
+  test('of one size may be one ring, as far as VmPin does not contain both', async () => {
+    const two = `${mapped(AT, 32)}${mapped(BEHIND, 32)}`;
+    expect((await of({ 7: two })).words).toEqual([[32, 64, '7: 32']]);
+    expect((await of({ 7: two }, { 7: 63 })).words).toEqual([[63, 64, '7: 63']]);
+    expect((await of({ 7: two }, { 7: 200 })).words).toEqual([[64, 64, '7: 64']]);
+    // The second process maps the ring of the first.
+    expect((await of({ 7: two, 8: mapped(AT, 32) }, { 7: 63 })).words).toEqual([[63, 96, '7: 63', '8: 32']]);
+  });
+
+  test('buffers of io_uring in VmPin are none', async () => {
+    const buffers = {
+      kind: 'pinned',
+      name: 'io_uring',
+      category: null,
+      bytes: 60 * MIB,
+      source: '',
+      figures: {},
+    } as const;
+    const processes = [{ pid: 7, comm: null, bytes: 60 * MIB }];
+    const two = `${mapped(AT, 32)}${mapped(BEHIND, 32)}`;
+    expect((await of({ 7: two }, { 7: 91 }, [{ ...buffers, processes }])).words).toEqual([[32, 64, '7: 32']]);
+  });
+
+  test('are missing, not absent, if mappings are not readable', async () => {
+    const { words, notRead } = await of({ 7: 'denied' });
+    expect(words).toEqual([]);
+    expect(notRead).toMatchObject([{ kind: 'trace-rings', code: 'unreadable' }]);
+  });
 });

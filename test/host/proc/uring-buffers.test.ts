@@ -4,9 +4,14 @@ import { UringBuffers } from '../../../src/host/proc/uring-buffers.js';
 const MIB = 2 ** 20;
 
 /** io_uring_show_fdinfo of io_uring/fdinfo.c (6.18), as Linux 6.18.44 printed it, below the lines of seq_show. */
-const fdinfo = (inode: number, buffers: readonly string[], files: readonly string[] = [], count = buffers.length) =>
+const fdinfo = (
+  inode: number | null,
+  buffers: readonly string[],
+  files: readonly string[] = [],
+  count = buffers.length,
+) =>
   [
-    `pos:\t0\nflags:\t02000002\nmnt_id:\t17\nino:\t${inode}\nSqMask:\t0x7\nSqHead:\t0\nSqTail:\t0\nCachedSqHead:\t0`,
+    `pos:\t0\nflags:\t02000002\nmnt_id:\t17\n${inode === null ? '' : `ino:\t${inode}\n`}SqMask:\t0x7\nSqHead:\t0\nSqTail:\t0\nCachedSqHead:\t0`,
     'CqMask:\t0xf\nCqHead:\t0\nCqTail:\t0\nCachedCqTail:\t0\nSQEs:\t0\nCQEs:\t0\nSqThread:\t-1\nSqThreadCpu:\t-1',
     `UserFiles:\t${files.length}`,
     ...files.map((name, at) => `${String(at).padStart(5)}: ${name}`),
@@ -69,4 +74,35 @@ test.each([
 ])('%s: unknown up to VmPin, not zero', (_, text) => {
   expect(rows([[7, text]], { 7: 48 })).toEqual([[0, 48, 1, '7: 0']]);
   expect(rows([[7, text]], { 7: 8 })).toEqual([]);
+});
+
+/** The inode of anon_inodefs, which all rings have before 5.16; before 5.14 fdinfo has none. */
+test.each([1038, null])('rings that share the inode %s may be one, as far as VmPin allows', (inode) => {
+  const same = fdinfo(inode, [at(0, 40)]);
+  const both = [
+    [7, same],
+    [8, same],
+  ] as const;
+  // The child inherited it: nothing of it is in its VmPin.
+  expect(rows(both, { 7: 40, 8: 0 })).toEqual([[40, 40, 0, '7: 40']]);
+  // Each registered its own, at the same address.
+  expect(rows(both, { 7: 40, 8: 40 })).toEqual([[40, 80, 0, '7: 40']]);
+  expect(rows([...both, [9, fdinfo(inode, [at(50, 20)])]], { 7: 40, 8: 40, 9: 20 })).toEqual([
+    [60, 100, 0, '7: 40', '9: 20'],
+  ]);
+  const busy = fdinfo(inode, [], [], 3);
+  const two = [
+    [7, busy],
+    [8, busy],
+  ] as const;
+  expect(rows(two, { 7: 40, 8: 30 })).toEqual([[0, 70, 2, '7: 0', '8: 0']]);
+});
+
+test('more rings than are kept are not silent', () => {
+  const all = new UringBuffers(1);
+  all.add(7, fdinfo(1, [at(0, 40)]), true);
+  all.add(8, fdinfo(1, [at(0, 40)]), true);
+  expect(all.isCut).toBe(false);
+  all.add(7, fdinfo(2, [at(0, 40)]), true);
+  expect(all.isCut).toBe(true);
 });

@@ -488,10 +488,12 @@ fdinfo_of() {
   sed -n -e '/^\/proc\/[0-9]*\/fd:$/{s/:$//;h;d' -e '}' -e "s/^l[^>]* \([0-9]*\) -> \($1\).*/\1/" \
     -e 't found' -e d -e ': found' -e G -e 's/^\(.*\)\n\(.*\)$/\2info\/\1/p' "$dir/open"
 }
-# Without the names that programs give to buffers, and of the files of io_uring.
+# Without the names that programs give to buffers, and of the files of io_uring; of mappings only those of perf's rings.
 devices() {
   fdinfo_of '__DEVICE_PATTERN__' | xargs grep -aH ^ /dev/null 2>> "$complaints" | grep -av '^[^:]*:name:'
   fdinfo_of '__URING_PATTERN__' | xargs grep -aHE '__URING_LINES__' /dev/null 2>> "$complaints"
+  processes=$(fdinfo_of '__PERF_PATTERN__' | sed 's|/fdinfo/.*||' | sort -u)
+  [ -z "$processes" ] || slow_lines maps | grep -aE '^/proc/[0-9]+/maps:__PERF_LINES__'
 }
 netlink() {
   setns=0 place=0 limit=
@@ -872,7 +874,6 @@ keep "$dir/wanted" wanted
 sample 1
 sleep "$wait"
 sample 2
-keep "$top/fdinfo" devices
 take_netlink
 take_ipc
 keep "$top/message-queues" posix_queues
@@ -881,6 +882,7 @@ keep "$dir/entries" entries
 keep "$dir/blocked" true
 # Lists of mappings take no longer for a large process.
 large=
+keep "$top/fdinfo" devices
 keep "$dir/maps" shared_maps
 keep "$dir/mapped" mapped_files
 keep "$dir/sizes" sizes

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../../src/account/memory/memory.js';
+import { surveyProcesses } from '../../../../src/account/processes/kernel.js';
 import { memoryJson } from '../../../../src/answers/memory/json.js';
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
+import { drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 
 const HUGE = 2 * 2 ** 20;
@@ -32,9 +34,20 @@ describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) =>
   });
 
   test('are counted in its dump, and no other process has them', async () => {
-    const opened = openNative({ files: [await guest.lastDump()] });
+    const core = await guest.lastDump();
+    const opened = openNative({ files: [core] });
     try {
-      expected(memorySchema.parse(memoryJson(accountMemory(opened, undefined, { huge: true }))));
+      const answer = memorySchema.parse(memoryJson(accountMemory(opened, undefined, { huge: true })));
+      expected(answer);
+      // All of them, also those of other programs.
+      const drgn = drgnJson<{ bytes: number }>(core, kernel, new URL('huge_pages.py', import.meta.url));
+      expect(drgn.bytes).toBeGreaterThanOrEqual(2 * MANY * HUGE);
+      expect(answer.hugePages).toMatchObject(drgn);
+      const processes = surveyProcesses(opened, () => undefined, { huge: true }).answer.processes;
+      const zeros = processes.filter(({ comm }) => comm === 'sparse').map(({ zeroHugeBytes }) => zeroHugeBytes);
+      expect(zeros.toSorted((a, b) => (b ?? 0) - (a ?? 0))).toEqual([MANY * (ALL - TOUCHED) * PAGE, 0]);
+      const note = answer.notes.find((one) => one.note === 'thp' && one.category === 'anonymous');
+      expect(note?.bytes).toBe(drgn.bytes);
     } finally {
       opened.close();
     }
