@@ -99,14 +99,17 @@ function readTextIn(namespace: string, path: string): string {
 }
 
 const PIECE_BYTES = 1024 * 1024;
+/** Most files of /proc have less: a larger buffer costs more than their read. */
+const FIRST_PIECE_BYTES = 4096;
 
 function readPieces(path: string, onBytes: OnBytes): void {
   const file = openSync(path, 'r');
   try {
-    const piece = Buffer.alloc(PIECE_BYTES);
+    let piece = Buffer.alloc(FIRST_PIECE_BYTES);
     for (let read = 1; read > 0; ) {
       read = readSync(file, piece);
       if (read > 0) onBytes(piece.subarray(0, read));
+      if (read === piece.length && read < PIECE_BYTES) piece = Buffer.alloc(PIECE_BYTES);
     }
   } finally {
     closeSync(file);

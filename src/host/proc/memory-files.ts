@@ -18,9 +18,9 @@ export interface Piece {
 const HEADER_BYTES = 32;
 
 /**
- * Program of a reader process. For each line of stdin, `MOST FROM PATH`, it writes a header (`CODE CUT
- * LENGTH`, padded) and that many bytes of the file, or its facts if FROM is negative; CODE is `-` or an error code. It
- * exits at the end of stdin.
+ * Program of a reader process. It writes an empty header when it has started. For each line of stdin, `MOST FROM PATH`, it
+ * writes a header (`CODE CUT LENGTH`, padded) and that many bytes of the file, or its facts if FROM is negative; CODE is `-`
+ * or an error code. It exits at the end of stdin.
  */
 const READER = `
 const fs = process.getBuiltinModule('node:fs');
@@ -64,6 +64,7 @@ function answer(line) {
   const all = Buffer.concat([Buffer.from(header), body]);
   for (let done = 0; done < all.length; ) done += fs.writeSync(1, all, done);
 }
+fs.writeSync(1, ' '.repeat(${HEADER_BYTES}));
 const input = Buffer.alloc(65536);
 let text = '';
 for (let got = 1; got > 0; ) {
@@ -82,6 +83,8 @@ const CHECK_MS = 100;
  * mmap_lock for a while.
  */
 const STALL_MS = 2000;
+/** A reader that has not started reads nothing: its program may still be read from a slow disk. Times the time above. */
+const START_FACTOR = 10;
 /** Each process that blocks a read halves the time allowed for the next, down to this minimum. */
 const MIN_STALL_MS = 200;
 /** Time during which a process that blocked a read is not read again. */
@@ -175,6 +178,7 @@ class Reader {
   #pieces: Buffer[] = [];
   #received = 0;
   #header: Header | undefined;
+  #hasStarted = false;
   #progress = '';
   #progressAt = performance.now();
   /**
@@ -220,7 +224,8 @@ class Reader {
       const length = this.#header?.length ?? HEADER_BYTES;
       const [piece, rest] = [all.subarray(0, length), all.subarray(length)];
       [this.#pieces, this.#received] = [[rest], rest.length];
-      if (this.#header) this.#answer(this.#header, piece);
+      if (!this.#hasStarted) [this.#hasStarted, this.#stalledMs] = [true, 0];
+      else if (this.#header) this.#answer(this.#header, piece);
       else this.#header = headerOf(piece);
     }
   }
@@ -258,7 +263,7 @@ class Reader {
     const progress = `${this.requests.length} ${this.#received} ${cpuTicks(this.child.pid)}`;
     if (progress === this.#progress && !progress.endsWith('R')) {
       this.#stalledMs += CHECK_MS;
-      if (this.#stalledMs > this.#stallLimit()) this.#end('blocked');
+      if (this.#stalledMs > this.#stallLimit() * (this.#hasStarted ? 1 : START_FACTOR)) this.#end('blocked');
     } else [this.#progress, this.#progressAt, this.#stalledMs] = [progress, now, 0];
   }
 

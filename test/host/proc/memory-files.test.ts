@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -62,6 +62,17 @@ describe('files are read', () => {
   test('with an error code for a missing path and for a directory', async () => {
     await expect(whole(join(folder, 'none'))).rejects.toMatchObject({ code: 'gone' });
     await expect(whole(folder)).rejects.toMatchObject({ code: 'unreadable' });
+  });
+
+  test('by a reader that starts slowly, as on a machine that is short of memory', async () => {
+    const { execPath } = process;
+    process.execPath = file('slow-node', `#!/bin/sh\nsleep 4\nexec '${execPath}' "$@"\n`);
+    chmodSync(process.execPath, 0o755);
+    try {
+      expect((await whole(file('slow', 'x'))).bytes.toString()).toBe('x');
+    } finally {
+      process.execPath = execPath;
+    }
   });
 
   test('again after the reader was idle', async () => {
