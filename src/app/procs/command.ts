@@ -55,8 +55,8 @@ SOCKETS      network memory that the sockets pin: counted in a dump; with
              --live --sockets an estimate (~), not part of OWN MEMORY
 ≥, at least  some of the figures could not be read
 ≤            upper bound: RSS, swap and page tables
-ZERO HUGE    with --huge: base pages of zeros in transparent huge pages that no other
-             process maps
+ZERO HUGE    with --huge: base pages of zeros in transparent huge pages that
+             no other process maps
 not read     PSS and USS of a process of more than 512 MiB in memory or in
              swap: reading blocks it, so only --pss all does
 
