@@ -80,7 +80,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   // RSS counts a page once for each mapping: a process cannot have more than there is.
   const [, kilobytes] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(optionalText(host.source, '/proc/meminfo')) ?? [];
   const most = kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
-  // Pages of perf's rings are in no figure of the process, and freed with it.
+  // Pages of perf's rings are neither in RssAnon nor in RssShmem, and freed with the process.
   const perf = host.memory?.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
   const rings = new Map(perf.flatMap(({ processes = [] }) => processes.map(({ pid, bytes }) => [pid, bytes] as const)));
   let all: readonly ProcessStatus[] = [];

@@ -62,7 +62,7 @@ export function uninitializedWords({ memory }: MemoryAnswer): string[] {
   return found === undefined || found.frames === 0
     ? []
     : [
-        `${formatSize(found.bytes)} of free memory (MemFree) was not used since boot. It can be allocated: the kernel has only not initialized its struct pages yet.`,
+        `${formatSize(found.bytes)} of free memory (MemFree) was not used since boot. It can be allocated; the kernel has not initialized its struct pages yet.`,
       ];
 }
 
@@ -426,10 +426,11 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
 };
 
 /** Names the option that counts zeros in huge pages, if these are a large part of memory. */
-export function hugeWords({ notes = [], hugePages, kernel, memory }: MemoryAnswer): string[] {
+export function hugeWords(answer: MemoryAnswer): string[] {
+  const { notes = [], hugePages, kernel, memory } = answer;
   const frames = notes.find(({ note, category }) => note === 'thp' && category === 'anonymous')?.frames ?? 0;
   if (!kernel || hugePages || frames < NOTABLE * memory.frames) return [];
-  const bytes = formatSize(frames * kernel.pageSize);
+  const bytes = formatSize(frames * pageSizeOf(answer));
   return [`Transparent huge pages: ${bytes} of anonymous memory. Zeros in them are not counted: --huge.`];
 }
 

@@ -19,9 +19,9 @@ export function taskStacksBlocks(
   { stacks, tasks, complete }: StacksAnswer,
   { limit, verbose = false }: TaskStacksChoice,
 ): Block[] {
-  const unread = verbose ? [] : stacks.filter(({ frames, end }) => frames.length === 0 && end === 'stopped');
+  const unread = verbose ? [] : stacks.filter(isUnread);
   const isMany = unread.length > 1;
-  const read = isMany ? stacks.filter((group) => !unread.includes(group)) : stacks;
+  const read = isMany ? stacks.filter((group) => !isUnread(group)) : stacks;
   const shown = read.slice(0, limit);
   const none = complete ? 'No thread matches.' : 'No matching thread was found, but some threads could not be read.';
   const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(read.length, 'distinct stack')}.`;
@@ -31,16 +31,18 @@ export function taskStacksBlocks(
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
     ...hiddenWords(read, limit),
-    ...(isMany ? [unreadBlock(unread)] : []),
+    ...(isMany ? [unreadBlock(unread, stacks.length)] : []),
   ];
 }
 
-/** Threads without a single frame: each has an address of its own in its reason. */
-function unreadBlock(stacks: readonly StackGroup[]): Block {
+const isUnread = ({ frames, end }: StackGroup): boolean => frames.length === 0 && end === 'stopped';
+
+/** Threads without a single frame: each has an address of its own in its reason. @param all stacks, for --limit */
+function unreadBlock(stacks: readonly StackGroup[], all: number): Block {
   const tasks = stacks.flatMap((group) => group.tasks).toSorted((a, b) => a.pid - b.pid);
   return {
     heading: `No stack could be read of ${ownersText(tasks, false)}`,
-    lines: [`    (the first: ${escapeText(stacks[0]?.why ?? '')}; -v lists all)`],
+    lines: [`    (the first: ${escapeText(stacks[0]?.why ?? '')}; -v --limit ${all} lists them)`],
   };
 }
 

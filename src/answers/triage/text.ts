@@ -92,8 +92,7 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
 /** What to run where a log is from: the command that shows what the log cannot. */
 function thereLines(first: Finding | undefined): string[] {
   if (!first) return [];
-  const { code } = first;
-  const { deeper = '' } = (FINDINGS as Declarations)[code] ?? {};
+  const { deeper = '' } = (FINDINGS as Declarations)[first.code] ?? {};
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return isLive ? [`On that machine: ${live}`] : [];

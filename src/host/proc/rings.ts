@@ -52,7 +52,6 @@ const PERF_MAPPING =
   /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[perf_event\]$/gm;
 /** Time limit in milliseconds for mappings. */
 const MAX_MS = 1000;
-const MAX_MAPPINGS = 100_000;
 
 /** Sizes of mappings in bytes, by process. */
 type PerfMappings = Map<number, readonly number[]>;
@@ -154,7 +153,7 @@ function perfMappings(text: string): number[] {
   const sizes: number[] = [];
   for (const [, from = '', to = ''] of text.matchAll(PERF_MAPPING)) {
     const bytes = Number.parseInt(to, 16) - Number.parseInt(from, 16);
-    if (bytes > 0 && sizes.length < MAX_MAPPINGS) sizes.push(bytes);
+    if (bytes > 0) sizes.push(bytes);
   }
   return sizes;
 }

@@ -59,7 +59,7 @@ test('threads without a frame are one entry, but with -v', () => {
   const text = textOf(answer, 20);
   expect(text).toContain('At least 4 threads, 1 distinct stack.');
   expect(text).toMatch(
-    /\nNo stack could be read of 2 threads: pid 1 \(a\\x0ab\) D, pid 2 \(a\\x0ab\) D\n {4}\(the first: 1\\x1b is filtered; -v lists all\)$/,
+    /\nNo stack could be read of 2 threads: pid 1 \(a\\x0ab\) D, pid 2 \(a\\x0ab\) D\n {4}\(the first: 1\\x1b is filtered; -v --limit 3 lists them\)$/,
   );
   expect(textOf({ ...answer, stacks: lost.slice(1) }, 20)).toContain('1 distinct stack.');
   const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true }), null).join('\n\n');

@@ -89,7 +89,7 @@ describe('programs with growing memory', () => {
     expect(Math.abs((first?.growth?.perSecond ?? 0) / median - 1)).toBeLessThan(0.02);
     expect(first?.growth?.low).toBeGreaterThan(0);
     // One per page, and some for malloc's own memory. A sample reads faults first, and pages when the process that reads
-    // mappings has its turn, which may be late: between any two samples, the median.
+    // mappings has its turn, which may be late: the median of all pairs that are half of the run apart.
     const [begin, end] = [own[0]!, own.at(-1)!];
     const perPage = own
       .flatMap((one, index) => own.slice(index + own.length / 2).map((later) => [one, later] as const))
