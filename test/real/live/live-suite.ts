@@ -36,13 +36,13 @@ async function presentPages(guest: Guest): Promise<number> {
 const SAMPLES = 6;
 
 /**
- * Samples a guest's /proc/meminfo, also while kdump-mem uses memory there, until the caller
- * requests the result. Seldom: each sample starts processes, and a list that changes during a read makes the answer
- * incomplete.
+ * Samples a guest's /proc/meminfo, also while kdump-mem uses memory there, until the caller requests the result. One
+ * shell starts no program for it: a list that changes during a read makes the answer incomplete.
  */
 async function sampleMeminfo(guest: Guest) {
   await guest.run(
-    'echo >/tmp/sampling; (while [ -e /tmp/sampling ]; do cat /proc/meminfo; sleep 1; done >/tmp/meminfo) &',
+    'echo >/tmp/sampling; mkfifo /tmp/never; (exec 9<>/tmp/never; while [ -e /tmp/sampling ]; do ' +
+      'while read -r line; do echo "$line"; done </proc/meminfo; read -t 1 -r line <&9; done >/tmp/meminfo) &',
   );
   return async (): Promise<(counter: string) => readonly number[]> => {
     const { output } = await guest.run(
