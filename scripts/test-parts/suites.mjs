@@ -45,19 +45,21 @@ const TIMED = 'test/real/leaks/leaks.test.ts';
 
 /** The package for npm as its users get it, a clone, and both on other releases of Node. */
 const PUBLISHED = ['test/real/publish/{package,clone}.test.ts', 'test/real/launch/nodes.test.ts'];
-/** They need dumps of other kernels, or minutes: `kernels` has them. */
+/** They need dumps of other kernels, or minutes, or damage real dumps as `quick` does fixtures: `kernels` has them. */
 const ON_ALL_KERNELS = [
   'test/real/arm64/blocked.test.ts',
   'test/real/crash/{elsewhere,layouts}.test.ts',
   'test/real/damage/filtered.test.ts',
   'test/real/extract/answers.test.ts',
   'test/real/live/kill.test.ts',
+  'test/real/{lists,memory}/page.test.ts',
+  'test/real/{memory,processes,stacks,tasks}/damage.test.ts',
   'test/real/memory/{cgroups,experiments,extract,lockdown,pageflags}.test.ts',
   'test/real/native/types-files.test.ts',
   'test/real/processes/{extract,mappings-damage}.test.ts',
   'test/real/skb/refusals.test.ts',
   'test/real/skcheck/guest.test.ts',
-  'test/real/stacks/{preempt-rt,traced}.test.ts',
+  'test/real/stacks/{blocked-6.1,preempt-rt,traced}.test.ts',
   'test/real/triage/{many,troubles}.test.ts',
 ];
 
@@ -122,10 +124,8 @@ export const SUITES = [
     name: 'machine',
     covers: 'memory of this machine; needs root',
     time: '6 min',
-    ci: true,
     files: MEMORY,
     exclude: [ON_DEMAND],
-    beside: 'real',
     isolated: true,
     folders: ['test/browser'],
     lab: [...LAB, ...PASTED_PROGRAMS],
