@@ -1,4 +1,5 @@
 import {
+  accessSync,
   closeSync,
   constants,
   createReadStream,
@@ -16,7 +17,7 @@ import { createGunzip } from 'node:zlib';
 import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
-import { folderLimit, type LogFile } from '../../host/logs.js';
+import { folderLimit, type LogFile, OWN_ANSWER } from '../../host/logs.js';
 import {
   CAPTURE_LIMIT,
   type Compression,
@@ -66,6 +67,8 @@ const MAX_DEPTH = 12;
 const MAX_LINKS = 10_000;
 const MAX_LINK_BYTES = 256;
 const MAX_HOPS = 8;
+/** Maximum number of texts of a folder. */
+const MAX_TEXTS = 1000;
 
 /** Relevant files of a capture or a sosreport, by path below its top directory. */
 export class CapturedFiles {
@@ -193,6 +196,9 @@ export async function readCapture(
     unfoldSections(files);
   }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
+  const hasOtherTexts = requested.pasted !== false && isDirectory(path) && [...files.keys()].every(isOfLogs);
+  const texts = hasOtherTexts ? await pastedInFolder(path, logPaths) : undefined;
+  if (texts) return texts;
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
@@ -210,18 +216,62 @@ export async function readCapture(
  * @throws {HostError} `denied`, `unreadable`
  */
 export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Promise<CapturedFiles | undefined> {
-  const texts: PastedText[] = [];
-  const logs = new Map<string, string>();
-  for (const name of paths) {
-    if (!stdin && !(await isText(name))) return undefined;
-    const bytes = stdin ?? (await firstBytes(openText(name), PASTED));
-    if (bytes === undefined) logs.set(name, name);
-    else texts.push({ name, bytes });
+  if (!stdin) for (const path of paths) if (!(await isText(path))) return undefined;
+  const files = await pastedOf(
+    paths.map((path) => [path, path]),
+    stdin ? { stdin } : {},
+  );
+  const { parts, logs } = files?.pasted ?? {};
+  if (parts && !isUsed(files) && logs?.size === 0) throw unusedText(paths.join(' '), parts);
+  return files;
+}
+
+/**
+ * Outputs of commands that people saved at the top of a folder, each in a text, with the folder's logs. A folder with
+ * a log beside them must not be answered from the log alone. Undefined: no text contains one that is used.
+ *
+ * @param logs by path in the folder
+ */
+async function pastedInFolder(folder: string, logs: ReadonlyMap<string, string>): Promise<CapturedFiles | undefined> {
+  const texts: [string, string][] = [];
+  const unread: string[] = [];
+  let others = 0;
+  for (const entry of entriesOf(folder).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = entry;
+    const path = join(folder, name);
+    if (!entry.isFile() || OWN_ANSWER.test(name)) continue;
+    if (!isReadable(path)) unread.push(`${name}: permission denied`);
+    else if (!(await isText(path))) continue;
+    else if (texts.length < MAX_TEXTS) texts.push([name, path]);
+    else if (others++ === 0) unread.push(`${name} and later texts were not read: more than ${MAX_TEXTS}`);
   }
-  const pasted = readPasted(texts);
-  const damage = (pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`);
-  const isUsed = pasted?.parts.some(({ state }) => state === 'used');
-  if (pasted && !isUsed && pasted.logs.size === 0) throw unusedText(paths.join(' '), pasted.parts);
+  const names = new Set(texts.map(([name]) => name));
+  const files = await pastedOf(texts, { logs: [...logs].filter(([name]) => !names.has(name)), unread });
+  return isUsed(files) ? files : undefined;
+}
+
+function isUsed(files: CapturedFiles | undefined): boolean {
+  return files?.pasted?.parts.some(({ state }) => state === 'used') ?? false;
+}
+
+/** @param texts names and paths @param more other logs by name, and texts that are not read, in words */
+async function pastedOf(
+  texts: readonly (readonly [string, string])[],
+  more: { stdin?: Buffer; logs?: Iterable<readonly [string, string]>; unread?: readonly string[] },
+): Promise<CapturedFiles | undefined> {
+  const read: PastedText[] = [];
+  const logs = new Map(more.logs);
+  const damage = [...(more.unread ?? [])];
+  let left = 2 * PASTED.most;
+  for (const [name, path] of texts) {
+    const bytes = more.stdin ?? (left > 0 ? await firstBytes(openText(path), PASTED) : Buffer.alloc(0));
+    if (left <= 0) damage.push(`${name} was not read: the texts before it are too large`);
+    if (bytes === undefined) logs.set(name, path);
+    else read.push({ name, bytes });
+    left -= bytes?.length ?? 0;
+  }
+  const pasted = readPasted(read);
+  damage.push(...(pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`));
   return pasted && new CapturedFiles(pasted.files, damage, new Set(pasted.cut), logs, pasted);
 }
 
@@ -351,6 +401,15 @@ function readDirectory(
       const { bytes, size } = readSome(join(root, name), room);
       add(name, bytes, size);
     }
+  }
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

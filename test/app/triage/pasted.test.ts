@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -52,6 +52,36 @@ test('slabtop alone: its largest cache is a finding, and its list an answer', as
 test('a kill in a line between outputs is found', async () => {
   const answer = await kdumpMemJson(triageSchema, 'triage', written('mixed.txt', MEMINFO + KILLED));
   expect(answer.findings.map(({ code }) => code)).toContain('oom-kill');
+});
+
+describe('a folder of texts', () => {
+  const path = join(folder, 'ticket');
+  const put = (name: string, text: string) => writeFileSync(join(path, name), text);
+  mkdirSync(join(path, 'var/log'), { recursive: true });
+  put('meminfo.txt', MEMINFO);
+  put('ps', 'USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\nroot 4711 0.0 0.1 9000 5000 ? S 10:00 0:00 app\n');
+
+  test('is one text: without a log, and beside a log, which alone would be without findings', async () => {
+    const codes = async () => (await kdumpMemJson(triageSchema, 'triage', path)).findings.map(({ code }) => code);
+    const alone = await codes();
+    expect(alone).toEqual(['per-cpu-memory']);
+    put('dmesg.txt', '[    1.000000] Linux version 6.18.44 (a@b) #1 SMP\n');
+    expect(await codes()).toEqual(alone);
+    put('dmesg.txt', KILLED);
+    expect(await codes()).toEqual(expect.arrayContaining(['oom-kill', ...alone]));
+    put('dmesg.txt', '');
+    put('var/log/messages', KILLED);
+    expect(await codes()).toEqual(expect.arrayContaining(['oom-kill', ...alone]));
+    const { stdout, status } = await kdumpMem('memory', '--from', path);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('1.91 GiB')]);
+    expect((await kdumpMem('procs', '--from', path)).stdout).toContain('4711');
+  });
+
+  test('says which texts are not read', async () => {
+    for (let count = 1; count <= 1000; count++) put(`z${String(count).padStart(4, '0')}`, 'free text\n');
+    const { stderr } = await kdumpMem('triage', path);
+    expect(stderr).toContain('z0999 and later texts were not read: more than 1000');
+  });
 });
 
 test('smaps is a process, without pid and page tables', async () => {
