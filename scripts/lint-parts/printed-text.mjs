@@ -39,8 +39,10 @@ function textsIn(root, file, textOf) {
   /** @param {ts.Node} node */
   const visit = (node) => {
     const text = textOf(node);
-    const { line } = source.getLineAndCharacterOfPosition(node.getStart());
-    if (text !== null) found.push({ file, line: line + 1, text });
+    if (text !== null) {
+      const { line } = source.getLineAndCharacterOfPosition(node.getStart(source));
+      found.push({ file, line: line + 1, text });
+    }
     ts.forEachChild(node, visit);
   };
   ts.forEachChild(source, visit);
@@ -118,7 +120,7 @@ function isTest(expression) {
  */
 function filesOf(root, folder) {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith('.ts') && !name.includes('node_modules/'))
     .map((name) => `${folder}/${name}`);
 }
 
@@ -127,5 +129,6 @@ function filesOf(root, folder) {
  * @param {string} file
  */
 function parsed(root, file) {
-  return ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
+  const options = { languageVersion: ts.ScriptTarget.Latest, jsDocParsingMode: ts.JSDocParsingMode.ParseNone };
+  return ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), options);
 }
