@@ -54,12 +54,12 @@ function figureWords({ figures }: PastedPart): string[] {
 
 /** What a text contains, what of it is not used, and which commands print what it lacks; clauses, escaped. */
 export function pastedWords(pasted: Pasted): string[] {
-  const { parts, logs, unknownLines } = pasted;
+  const { parts, hasLog, unknownLines } = pasted;
   const lines = (count: number) => `${formatCount(count)} ${count === 1 ? 'line' : 'lines'}`;
   const used = parts
     .filter(({ why }) => why === null)
     .map((part) => `${part.kind} (${[lines(part.lines), ...figureWords(part)].join(', ')})`);
-  const named = [...used, ...(logs.size > 0 ? ['a kernel log'] : [])];
+  const named = [...used, ...(hasLog ? ['a kernel log'] : [])];
   const more = named.length - MAX_PARTS;
   const unused = parts.flatMap(({ kind, line, why }) =>
     why === null ? [] : `${kind} at line ${line} (${escapeText(why)})`,

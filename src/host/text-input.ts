@@ -28,7 +28,8 @@ export async function isText(path: string): Promise<boolean> {
 /** Logs contain blocks of zeros after a machine crash, and on serial consoles. */
 function looksLikeText(head: Buffer): boolean {
   if (!head.includes(0)) return true;
-  if (looksLikeDump(head)) return false;
+  // A tar archive of logs has a header before each of them.
+  if (looksLikeDump(head) || head.toString('latin1', 257, 262) === 'ustar') return false;
   const { form, looksLikeKernel } = new LogFormat().sniff(head.toString('latin1'));
   return form !== undefined || looksLikeKernel;
 }

@@ -4,6 +4,8 @@ export interface Pasted {
   readonly files: ReadonlyMap<string, string>;
   /** Kernel logs between them, by file. */
   readonly logs: ReadonlyMap<string, string>;
+  /** Whether there is a log: one of these, or a longer one that is read later. */
+  readonly hasLog: boolean;
   readonly parts: readonly PastedPart[];
   /** Lines of no known kind, without blank ones. */
   readonly unknownLines: number;

@@ -17,7 +17,7 @@ import { createGunzip } from 'node:zlib';
 import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
-import { folderLimit, type LogFile, OWN_ANSWER } from '../../host/logs.js';
+import { findLogs, folderLimit, type LogFile, OWN_ANSWER } from '../../host/logs.js';
 import {
   CAPTURE_LIMIT,
   type Compression,
@@ -149,10 +149,14 @@ export async function readCapture(
   let leftForMappings = MAX_MAPPINGS_BYTES;
   let leftForProcesses = MAX_PROCESSES_BYTES;
   let leftForLogs = MAX_LOGS_BYTES;
+  const isFolder = isDirectory(path);
+  /** Other files near the top of an archive: outputs of commands, if it is no capture. */
+  const texts: ArchivedText[] = [];
+  let leftForTexts = isFolder || requested.pasted === false ? 0 : PASTED.most;
   /** Number of bytes of a file to read; null: not needed. */
   const room = (name: string) => {
     const inner = innerName(name);
-    if (inner === null) return null;
+    if (inner === null) return isNearTop(name) && texts.length < MAX_TEXTS ? leftForTexts || null : null;
     if (isOfMappings(inner)) return leftForMappings;
     if (isOfProcesses(inner)) return Math.min(leftForProcesses, MAX_PROCESS_BYTES);
     if (isOfLogs(inner)) return Math.min(leftForLogs, MAX_FILE_BYTES);
@@ -160,7 +164,12 @@ export async function readCapture(
   };
   const add = (name: string, bytes: Buffer, size: number) => {
     const place = located(name, requested);
-    if (place === null) return;
+    if (place === null) {
+      if (bytes.includes(0)) return;
+      texts.push({ name, bytes, isCut: bytes.length < size });
+      leftForTexts -= bytes.length;
+      return;
+    }
     const { inner } = place;
     const { files, entries } = hostOf(place);
     const times = (entries.get(inner)?.times ?? 0) + 1;
@@ -187,7 +196,7 @@ export async function readCapture(
     return isLog;
   };
   const budget = { left: MAX_ENTRIES, room, addPath };
-  if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
+  if (isFolder) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
   const { files, entries, links } = onlyHost(path, hosts);
   // A snapshot contains no symlinks: its manifest lists files.
@@ -196,9 +205,10 @@ export async function readCapture(
     unfoldSections(files);
   }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
-  const hasOtherTexts = requested.pasted !== false && isDirectory(path) && [...files.keys()].every(isOfLogs);
-  const texts = hasOtherTexts ? await pastedInFolder(path, logPaths) : undefined;
-  if (texts) return texts;
+  if (requested.pasted !== false && [...files.keys()].every(isOfLogs)) {
+    const pasted = isFolder ? await pastedInFolder(path, requested) : pastedInArchive(path, texts, files);
+    if (pasted) return pasted;
+  }
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
@@ -217,25 +227,28 @@ export async function readCapture(
  */
 export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Promise<CapturedFiles | undefined> {
   if (!stdin) for (const path of paths) if (!(await isText(path))) return undefined;
-  const files = await pastedOf(
-    paths.map((path) => [path, path]),
-    stdin ? { stdin } : {},
-  );
-  const { parts, logs } = files?.pasted ?? {};
-  if (parts && !isUsed(files) && logs?.size === 0) throw unusedText(paths.join(' '), parts);
-  return files;
+  const named = paths.map((path): [string, string] => [path, path]);
+  const { texts, logs, damage } = await readTexts(named, stdin);
+  const pasted = readPasted(texts);
+  if (!pasted) return undefined;
+  if (!isUsed(pasted) && !pasted.hasLog) throw unusedText(paths.join(' '), pasted.parts);
+  return filesOf(pasted, damage, logs);
+}
+
+function filesOf(pasted: Pasted, damage: readonly string[], logs: ReadonlyMap<string, string>): CapturedFiles {
+  const hasLog = pasted.hasLog || logs.size > 0;
+  const missing = [...damage, ...cutWords(pasted.cut)];
+  return new CapturedFiles(pasted.files, missing, new Set(pasted.cut), logs, { ...pasted, hasLog });
 }
 
 /**
- * Outputs of commands that people saved at the top of a folder, each in a text, with the folder's logs. A folder with
- * a log beside them must not be answered from the log alone. Undefined: no text contains one that is used.
- *
- * @param logs by path in the folder
+ * Outputs of commands that people saved at the top of a folder, each in a text, with the folder's logs, if requested.
+ * A folder with a log beside them must not be answered from the log alone. Undefined: no text contains one that is used.
  */
-async function pastedInFolder(folder: string, logs: ReadonlyMap<string, string>): Promise<CapturedFiles | undefined> {
+async function pastedInFolder(folder: string, requested: WantedParts): Promise<CapturedFiles | undefined> {
   const texts: [string, string][] = [];
   const unread: string[] = [];
-  let others = 0;
+  let more = 0;
   for (const entry of entriesOf(folder).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = entry;
     const path = join(folder, name);
@@ -243,36 +256,73 @@ async function pastedInFolder(folder: string, logs: ReadonlyMap<string, string>)
     if (!isReadable(path)) unread.push(`${name}: permission denied`);
     else if (!(await isText(path))) continue;
     else if (texts.length < MAX_TEXTS) texts.push([name, path]);
-    else if (others++ === 0) unread.push(`${name} and later texts were not read: more than ${MAX_TEXTS}`);
+    else if (more++ === 0) unread.push(`${name} and later texts were not read: more than ${MAX_TEXTS}`);
   }
+  const read = await readTexts(texts);
+  const pasted = readPasted(read.texts);
+  if (!pasted || !isUsed(pasted)) return undefined;
   const names = new Set(texts.map(([name]) => name));
-  const files = await pastedOf(texts, { logs: [...logs].filter(([name]) => !names.has(name)), unread });
-  return isUsed(files) ? files : undefined;
+  const { logs, warnings } = requested.logs ? await findLogs(folder) : { logs: [], warnings: [] };
+  const others = logs.flatMap(({ files }) => files.map(({ name }): [string, string] => [name, join(folder, name)]));
+  const otherLogs = others.filter(([name]) => !names.has(name));
+  return filesOf(pasted, [...unread, ...read.damage, ...warnings], new Map([...read.logs, ...otherLogs]));
 }
 
-function isUsed(files: CapturedFiles | undefined): boolean {
-  return files?.pasted?.parts.some(({ state }) => state === 'used') ?? false;
+/**
+ * The same of an archive. Undefined: no text contains one that is used.
+ *
+ * @param texts those near its top
+ * @param logs of the archive
+ * @throws {HostError} `not-a-capture`: outputs are in several folders, which may be several hosts
+ */
+function pastedInArchive(
+  path: string,
+  texts: readonly ArchivedText[],
+  logs: ReadonlyMap<string, Buffer>,
+): CapturedFiles | undefined {
+  const folders = [...new Set(texts.map(({ name }) => posix.dirname(name)))];
+  const found = folders.flatMap((folder) => {
+    const inside = texts.filter(({ name }) => posix.dirname(name) === folder);
+    const pasted = readPasted(inside);
+    return pasted && isUsed(pasted) ? [{ pasted, inside }] : [];
+  });
+  const [only, ...others] = found;
+  if (!only) return undefined;
+  if (others.length > 0)
+    throw new HostError('not-a-capture', `${path} contains texts in ${found.length} folders`, {
+      next: 'Unpack it, and name one folder.',
+    });
+  const { pasted, inside } = only;
+  const cut = new Set([...pasted.cut, ...inside.flatMap(({ name, isCut }) => (isCut ? name : []))]);
+  const hasLog = pasted.hasLog || logs.size > 0;
+  return new CapturedFiles([...logs, ...pasted.files], cutWords(cut), cut, new Map(), { ...pasted, hasLog });
 }
 
-/** @param texts names and paths @param more other logs by name, and texts that are not read, in words */
-async function pastedOf(
-  texts: readonly (readonly [string, string])[],
-  more: { stdin?: Buffer; logs?: Iterable<readonly [string, string]>; unread?: readonly string[] },
-): Promise<CapturedFiles | undefined> {
-  const read: PastedText[] = [];
-  const logs = new Map(more.logs);
-  const damage = [...(more.unread ?? [])];
+/** Names of at most two folders. */
+const isNearTop = (name: string) => name.replace(/^\.\//, '').split('/').length <= 3 && !OWN_ANSWER.test(name);
+
+const isUsed = ({ parts }: Pasted) => parts.some(({ state }) => state === 'used');
+
+const cutWords = (names: Iterable<string>) =>
+  [...names].map((name) => `${name} is too large: only its beginning was read`);
+
+/** The beginnings of texts; long logs are read later. @param named names and paths */
+async function readTexts(named: readonly (readonly [string, string])[], stdin?: Buffer) {
+  const texts: PastedText[] = [];
+  const logs = new Map<string, string>();
+  const damage: string[] = [];
   let left = 2 * PASTED.most;
-  for (const [name, path] of texts) {
-    const bytes = more.stdin ?? (left > 0 ? await firstBytes(openText(path), PASTED) : Buffer.alloc(0));
-    if (left <= 0) damage.push(`${name} was not read: the texts before it are too large`);
+  for (const [name, path] of named) {
+    if (left <= 0) {
+      damage.push(`${name} was not read: the texts before it are too large`);
+      continue;
+    }
+    const bytes = stdin ?? (await firstBytes(openText(path), PASTED));
     if (bytes === undefined) logs.set(name, path);
-    else read.push({ name, bytes });
+    else texts.push({ name, bytes });
     left -= bytes?.length ?? 0;
   }
-  const pasted = readPasted(read);
-  damage.push(...(pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`));
-  return pasted && new CapturedFiles(pasted.files, damage, new Set(pasted.cut), logs, pasted);
+  return { texts, logs, damage };
 }
 
 /** Outputs of commands that cannot answer anything. */
@@ -281,6 +331,10 @@ function unusedText(path: string, parts: readonly PastedPart[]): HostError {
   const why = `it contains ${[...new Set(parts.map(({ kind }) => kind))].join(', ')}: ${first?.why ?? ''}`;
   const next = 'See docs/pasted.md for outputs that are used.';
   return new HostError('unreadable', `${path}: no part of the text is used (${why})`, { next });
+}
+
+interface ArchivedText extends PastedText {
+  readonly isCut: boolean;
 }
 
 /** Files of one host in an input. */

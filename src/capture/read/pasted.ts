@@ -76,7 +76,14 @@ export function readPasted(texts: readonly PastedText[]): Pasted | undefined {
   addProcesses(files);
   addCgroups(files);
   const cut = read.flatMap(({ name, isCut }) => (isCut ? name : []));
-  return { files, logs, parts: parts.flatMap((part) => outcomes.get(part) ?? []), unknownLines, cut };
+  return {
+    files,
+    logs,
+    hasLog: logs.size > 0,
+    parts: parts.flatMap((part) => outcomes.get(part) ?? []),
+    unknownLines,
+    cut,
+  };
 }
 
 /** Outputs of commands in one text, and its other lines. */
@@ -257,8 +264,8 @@ const WANTED: readonly (readonly [file: RegExp, command: string])[] = [
 ];
 
 /** Commands that print what the text lacks. */
-export function lackedBy({ files, logs }: Pasted): string[] {
+export function lackedBy({ files, hasLog }: Pasted): string[] {
   const names = [...files.keys()];
   const lacked = WANTED.flatMap(([file, command]) => (names.some((name) => file.test(name)) ? [] : [command]));
-  return logs.size > 0 ? lacked : [...lacked, 'dmesg'];
+  return hasLog ? lacked : [...lacked, 'dmesg'];
 }

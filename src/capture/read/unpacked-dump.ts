@@ -99,7 +99,8 @@ async function onlyDump(path: string, archive: AsyncGenerator<Buffer>, file: Spa
   if (found.length === 1) return;
   const named = found.slice(0, MAX_NAMED).join(', ');
   const why = found.length === 0 ? 'no dump in the archive' : `${found.length} dumps in the archive (${named})`;
-  throw new KernelError('not-a-dump', `${path}: ${why}`, { next: 'Unpack it, and name the dump.' });
+  const next = `Unpack it, and name the dump.${found.length === 0 ? ' --from reads an archive of outputs or logs.' : ''}`;
+  throw new KernelError('not-a-dump', `${path}: ${why}`, { next });
 }
 
 /** Bytes that show whether a member is a dump. */

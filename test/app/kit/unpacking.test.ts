@@ -112,7 +112,10 @@ describe('a compressed dump is read in place', () => {
     ['cut.xz', /^kdump-mem: cut\.xz: corrupt \(\S*xz: \(stdin\): Unexpected end of input\)\. /],
     ['cut.tar', /^kdump-mem: cut\.tar: the archive is not a tar file, or is truncated\. /],
     ['text.gz', /^kdump-mem: text\.gz: compressed file without a dump\. /],
-    ['none.tar.gz', /^kdump-mem: none\.tar\.gz: no dump in the archive\. Unpack it, and name the dump\.$/],
+    [
+      'none.tar.gz',
+      /^kdump-mem: none\.tar\.gz: no dump in the archive\. Unpack it, and name the dump\. --from reads an archive of outputs or logs\.$/,
+    ],
     ['two.tar', /^kdump-mem: two\.tar: 2 dumps in the archive \(two\/a, two\/b\)\. Unpack it, and name the dump\.$/],
     ['twice.gz', /^kdump-mem: twice\.gz: compressed file without a dump\. /],
   ])('%s is refused', async (name, message) => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -72,9 +72,24 @@ describe('a folder of texts', () => {
     put('dmesg.txt', '');
     put('var/log/messages', KILLED);
     expect(await codes()).toEqual(expect.arrayContaining(['oom-kill', ...alone]));
+    expect((await kdumpMemJson(triageSchema, 'triage', path)).pasted?.lacks).not.toContain('dmesg');
     const { stdout, status } = await kdumpMem('memory', '--from', path);
     expect([status, stdout]).toEqual([0, expect.stringContaining('1.91 GiB')]);
     expect((await kdumpMem('procs', '--from', path)).stdout).toContain('4711');
+  });
+
+  test('is the same in an archive, unless two folders have texts', async () => {
+    const archive = join(folder, 'ticket.tar.gz');
+    const codes = async () => (await kdumpMemJson(triageSchema, 'triage', '--from', archive)).findings;
+    for (const at of ['ticket', '.']) {
+      await execa('tar', ['-czf', archive, ...(at === '.' ? ['-C', path, '.'] : ['-C', folder, 'ticket'])]);
+      expect((await codes()).map(({ code }) => code)).toEqual(expect.arrayContaining(['oom-kill', 'per-cpu-memory']));
+    }
+    cpSync(path, join(folder, 'two/a'), { recursive: true });
+    cpSync(path, join(folder, 'two/b'), { recursive: true });
+    await execa('tar', ['-czf', archive, '-C', folder, 'two']);
+    const { stderr, status } = await kdumpMem('triage', '--from', archive);
+    expect([status, stderr]).toEqual([3, expect.stringContaining('contains texts in 2 folders. Unpack it')]);
   });
 
   test('says which texts are not read', async () => {
