@@ -1,5 +1,16 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, closeSync, lstatSync, openSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import {
+  closeSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { uptime } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { PageFacts } from '../../answers/html/page.js';
@@ -50,10 +61,20 @@ const LAST = 'json';
 /** Names that kdump gives to the only dump of a folder, and names of logs without a dump. Other dumps share one. */
 const ALONE = /^(?:(?:vmcore|kexec-dmesg|dump\.\d{8,14})(?:[.-]|$)|console-|dmesg(?:-|\.txt$))/;
 
+/** Bytes of a dump's name in those of its answers: a name has at most 255 (NAME_MAX), and a partial file 40 more. */
+const MAX_NAME = 200;
+
 /** Returns the path of the answers of a dump, without their suffix. */
 function prefixOf({ dump }: FoundDump): string {
   const name = basename(dump);
-  return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${name}.kdump-mem`);
+  return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${shortened(name)}.kdump-mem`);
+}
+
+function shortened(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= MAX_NAME) return name;
+  const sum = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+  return `${bytes.toString('latin1', 0, MAX_NAME - 13).replaceAll(/[^ -~]/g, '_')}-${sum}`;
 }
 
 /** Whether a dump changed a moment ago. The clock of the capture kernel may have been wrong. */
@@ -66,18 +87,36 @@ export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
   const { mtime = 0 } = dump;
   // A file of the future is not being written.
   if (isFresh(dump, now) || (INCOMPLETE.test(dump.dump) && Math.abs(now - mtime) < INCOMPLETE_MS)) return true;
-  const last = statSync(`${prefixOf(dump)}.${LAST}`, { throwIfNoEntry: false });
+  const last = statOf(`${prefixOf(dump)}.${LAST}`);
   return last !== undefined && last.mtimeMs >= mtime;
+}
+
+/** Undefined: it cannot be read, or was removed meanwhile. A write in its place reports why. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes files that a run before this boot began to write and did not finish. */
 function removePartial(prefix: string): void {
   const boot = Date.now() - uptime() * 1000;
   const begin = `.${basename(prefix)}.`;
-  for (const name of readdirSync(dirname(prefix))) {
+  for (const name of namesIn(dirname(prefix))) {
     if (!name.startsWith(begin) || !/\.(?:txt|html|json|extract)\.[0-9a-f]{12}\.partial$/.test(name)) continue;
     const path = join(dirname(prefix), name);
     if ((lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? boot) < boot) rmSync(path, { force: true });
+  }
+}
+
+/** Empty: the folder was removed meanwhile, or cannot be listed. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 
@@ -143,7 +182,8 @@ export function writeAnswers(
   write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'), owner);
   write(`${prefix}.html`, `${triageHtml(answer, detail, facts)}\n`, owner);
   try {
-    if (owner) chownSync(`${prefix}.extract`, owner.uid, owner.gid);
+    // In the folder of another user, the name may be a link to something else by now.
+    if (owner) lchownSync(`${prefix}.extract`, owner.uid, owner.gid);
   } catch {
     // There is none, or it keeps the owner of this process.
   }
@@ -169,7 +209,7 @@ type Owner = { readonly uid: number; readonly gid: number };
 
 /** Owner of a dump, who gets its answers as far as this process may give them away. */
 function ownerOf(dump: string): Owner | undefined {
-  return statSync(dump, { throwIfNoEntry: false });
+  return statOf(dump);
 }
 
 /** Makes an answer newer than a dump of the future, which would be read again until then. */
