@@ -46,8 +46,14 @@ export interface BesideOptions {
   readonly settle?: number;
 }
 
-/** Output of a worker. `noExtract`: why it could not write one. */
-export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
+/** Why there is no extract. `mayFit`: a later run may be able to write one. */
+export interface NoExtract {
+  readonly why: string;
+  readonly mayFit: boolean;
+}
+
+/** Output of a worker. */
+export type WorkerSummary = SummaryJson & { readonly noExtract?: NoExtract };
 
 /** A file that changed more recently may still be written: by a copy, or, with this name, by kdump. */
 const SETTLED_MS = 30_000;
@@ -133,6 +139,7 @@ export async function writeBeside(
   onProblem: (message: string) => void,
 ): Promise<SummaryJson> {
   const prefix = prefixOf(found);
+  const isRepeated = statOf(`${prefix}.${LAST}`)?.mtimeMs === repeatedBefore(found);
   removePartial(prefix);
   const words = ['--beside-prefix', prefix, ...(options.anonymize ? ['--anonymize'] : [])];
   // One process does both, so that a compressed dump is unpacked once.
@@ -140,7 +147,7 @@ export async function writeBeside(
   // A process that was ended needs less time and memory without an extract.
   const ended = WORKER_FAILURE_CODES.find((code) => code === both.error?.code);
   const isEnded = ended !== undefined;
-  const why = isEnded ? both.error?.message : noExtract;
+  const why = isEnded ? both.error?.message : noExtract?.why;
   const answer = isEnded ? await read(words) : both;
   if (why !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${why})`);
   if (answer.findings === null) {
@@ -160,8 +167,10 @@ export async function writeBeside(
       return answer;
     }
   }
-  notOlder(`${prefix}.${LAST}`, found.mtime ?? 0);
-  if (options.notify !== undefined) {
+  const last = `${prefix}.${LAST}`;
+  if (noExtract?.mayFit) setTime(last, repeatedBefore(found));
+  else notOlder(last, found.mtime ?? 0);
+  if (options.notify !== undefined && !isRepeated) {
     const failure = await notified(options.notify, `${prefix}.txt`);
     if (failure !== undefined) onProblem(failure);
   }
@@ -212,12 +221,21 @@ function ownerOf(dump: string): Owner | undefined {
   return statOf(dump);
 }
 
+/** Time of an answer whose extract a later run may write: older than its dump. Milliseconds since 1970. */
+function repeatedBefore({ mtime = 0 }: FoundDump): number {
+  return 1000 * (Math.floor(mtime / 1000) - 1);
+}
+
 /** Makes an answer newer than a dump of the future, which would be read again until then. */
 function notOlder(path: string, mtime: number): void {
+  if (mtime > (statOf(path)?.mtimeMs ?? 0)) setTime(path, 1000 * (Math.ceil(mtime / 1000) + 1));
+}
+
+function setTime(path: string, ms: number): void {
   try {
-    if (mtime > statSync(path).mtimeMs) utimesSync(path, new Date(), new Date(Math.ceil(mtime) + 1));
+    utimesSync(path, new Date(), new Date(ms));
   } catch {
-    // It is read again.
+    // It is read again, or has no extract.
   }
 }
 

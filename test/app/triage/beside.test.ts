@@ -339,6 +339,39 @@ describe('triage --beside', () => {
     expect(statSync(at('a/kdump-mem.json')).mtimeMs).toBeGreaterThan(statSync(at('a/vmcore')).mtimeMs);
   });
 
+  test('an extract that does not fit is written when there is room for it', async () => {
+    kdump('a/vmcore');
+    const program = join(folder, 'notify-once');
+    writeFileSync(program, `#!/bin/sh\necho >> ${join(folder, 'notified')}\n`);
+    chmodSync(program, 0o755);
+    const limited = () =>
+      execa(
+        'bash',
+        [
+          '-c',
+          'ulimit -f 1000; exec "$0" "$@"',
+          process.execPath,
+          commandPath('kdump-mem'),
+          'triage',
+          '--beside',
+          '--notify',
+          program,
+          crash,
+        ],
+        { reject: false },
+      );
+    for (const run of [await limited(), await limited()]) {
+      expect(run.exitCode).toBe(3);
+      expect(run.stderr).toMatch(/^kdump-mem: warning: \S+: no extract \([^\n]*EFBIG[^\n]*\)$/);
+      expect(readdirSync(at('a'))).toEqual(['kdump-mem.html', 'kdump-mem.json', 'kdump-mem.txt', 'vmcore']);
+    }
+    expect(await beside('--notify', program)).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+    // The text was the same each time.
+    expect(readFileSync(join(folder, 'notified'), 'utf8')).toBe('\n');
+  });
+
   test('a run that is killed when it has written any of the answers leaves whole files, and is repeated', async () => {
     kdump('a/vmcore');
     for (const last of ['kdump-mem.extract', 'kdump-mem.txt', 'kdump-mem.html']) {
