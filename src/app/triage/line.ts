@@ -1,4 +1,4 @@
-import { KernelError } from '../../base/errors.js';
+import { errorCode, KernelError } from '../../base/errors.js';
 import { OutputError } from '../../base/output-file.js';
 import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
 import type { NotedFacts } from '../../kernel/identity.js';
@@ -101,6 +101,9 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
 /** Where kdump-mem-vmcore writes extracts, with all that an extract beside a dump has. */
 const OF_CAPTURE_KERNEL = /\/extract-\d{14}\/vmcore$/;
 
+/** Errors of a disk, a quota or a limit that has no room. */
+const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
 /** Writes an extract beside the dump. Returns why it could not. */
 async function extracted(
   kernel: NativeKernel,
@@ -114,7 +117,7 @@ async function extracted(
     return undefined;
   } catch (error) {
     const why = explainFailure(error).line.replace(/^kdump-mem: /, '');
-    return { why, mayFit: error instanceof OutputError };
+    return { why, mayFit: error instanceof OutputError && NO_SPACE.includes(errorCode(error.cause)) };
   }
 }
 
