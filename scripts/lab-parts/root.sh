@@ -8,7 +8,8 @@ make_root() {
   case "$1" in
     *-sos) include=libstdc++6,sosreport ;;
     *-systemd) include=libstdc++6,iproute2,systemd-sysv ;;
-    *-kdump) include=libstdc++6,iproute2,systemd-sysv,kdump-tools,makedumpfile ;;
+    # kmod: packages of kernels need it, and systemd 257 fails to load modules without it.
+    *-kdump) include=libstdc++6,iproute2,systemd-sysv,kmod,kdump-tools,makedumpfile ;;
   esac
   if [[ -e "$root/ready" ]]; then return 0; fi
   command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"

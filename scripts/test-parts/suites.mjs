@@ -211,7 +211,8 @@ export const SUITES = [
     lab: [
       ['tools'],
       ['kernel', '6.1'],
-      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
+      ['kernel', '6.12'],
+      ...['bookworm-systemd', 'bookworm-kdump', 'trixie-kdump', 'trixie-sos', 'sid-sos'].map((root) => ['root', root]),
     ],
     release: ['amd64'],
   },

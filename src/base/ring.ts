@@ -25,6 +25,8 @@ interface RingRecord {
   readonly text: string;
   readonly start: number;
   readonly end: number;
+  /** Number of records that were written before it, after the one before it in this list, and are not there. */
+  readonly lostBefore: number;
 }
 
 export interface RingContents {
@@ -47,7 +49,7 @@ export function isRing(head: Buffer): boolean {
  * @param first 0: bytes without a title
  */
 export function ringRecords(bytes: Buffer, first = FIRST): RingContents {
-  const records: RingRecord[] = [];
+  const records: Omit<RingRecord, 'lostBefore'>[] = [];
   let damaged = 0;
   for (let at = bytes.indexOf(MAGIC, first); at >= 0; ) {
     const record = recordAt(bytes, at);
@@ -55,10 +57,25 @@ export function ringRecords(bytes: Buffer, first = FIRST): RingContents {
     else damaged++;
     at = bytes.indexOf(MAGIC, record?.end ?? at + MAGIC.length);
   }
-  return { records: records.toSorted((a, b) => a.number - b.number), damaged };
+  return { records: withLosses(records.toSorted((a, b) => a.number - b.number)), damaged };
 }
 
-function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
+/**
+ * Counts the numbers that are missing, whatever damaged them. Behind the last record before the end of the file there may be
+ * some of the round before: between these and the others there is no loss.
+ */
+function withLosses(records: readonly Omit<RingRecord, 'lostBefore'>[]): RingRecord[] {
+  let rounds = 0;
+  const all = records.toReversed().map((record, index) => {
+    const before = records[records.length - index - 2];
+    if (before && before.start > record.start) rounds++;
+    const lost = before && rounds <= 1 ? record.number - before.number - 1 : 0;
+    return { ...record, lostBefore: Math.max(0, lost) };
+  });
+  return all.reverse();
+}
+
+function recordAt(bytes: Buffer, at: number): Omit<RingRecord, 'lostBefore'> | undefined {
   const body = at + MAGIC.length + 8;
   if (at + HEAD > bytes.length) return undefined;
   const length = bytes.readUInt32LE(at + MAGIC.length);
@@ -105,8 +122,9 @@ export function readRing(ring: string | RingCopy): RingContents {
   }
   if (isRing(bytes)) return ringRecords(bytes);
   if (!PMSG.test(basename(file))) throw refused('not a ring');
-  // Its oldest record begins anywhere, and other programs may write to it.
-  return { ...ringRecords(bytes, 0), damaged: 0 };
+  // Its oldest record begins anywhere, other programs may write to it, and long records are not copied.
+  const records = ringRecords(bytes, 0).records.map((record) => ({ ...record, lostBefore: 0 }));
+  return { records, damaged: 0 };
 }
 
 /**

@@ -30,6 +30,8 @@ export interface RecordedHolders {
   /** Completed scans: a holder of another one may have been there. */
   readonly scans: readonly HolderScan[];
   readonly holders: readonly RecordedHolder[];
+  /** Bytes of the largest holder for which the record had no room; 0: it has all. */
+  readonly unlistedBytes: number;
 }
 
 /** Contents of a ring, in the order of time within a boot. */
@@ -85,10 +87,17 @@ export function recordedGrowth({ samples, holders }: Recorded, seconds: number):
   const end = samples.at(-1)?.look.machine.uptime ?? 0;
   const within = samples.filter(({ look }) => look.machine.uptime >= end - seconds);
   const names = new Set(within.flatMap(({ ledger }) => [...(ledger?.categories.keys() ?? [])]));
+  const used = new Set(
+    within.flatMap(({ ledger }) =>
+      [...(ledger?.categories ?? [])].flatMap(([name, bytes]) => (bytes > 0 ? [name] : [])),
+    ),
+  );
   const found = [...names].flatMap((category): RecordedGrowth[] => {
     const points = within.flatMap(({ look, ledger }) => {
       const bytes = ledger?.categories.get(category);
-      return bytes === undefined ? [] : [{ at: look.machine.uptime, bytes }];
+      // Memory whose counter could not be read once is unattributed there, and did not grow.
+      const isOther = category === 'unattributed' && [...used].some((name) => !ledger?.categories.has(name));
+      return bytes === undefined || isOther ? [] : [{ at: look.machine.uptime, bytes }];
     });
     const rise = largestRise(points);
     if (!rise) return [];
@@ -141,7 +150,7 @@ function ownerOf(
             .filter(has)
             .map((one) => ({ ...one, grownBytes: one.bytes, share: null, isBound: true as const }));
     const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
-    return grownBetween(before.holders.filter(has), before.uptime, after.holders.filter(has))
+    return grownBetween(before.holders.filter(has), before, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
       .map((one) => ({ ...one, share: grownThen > 0 && !one.isBound ? one.grownBytes / grownThen : null }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
@@ -150,12 +159,12 @@ function ownerOf(
 
 function grownBetween(
   before: readonly RecordedHolder[],
-  uptime: number,
+  { uptime, unlistedBytes }: RecordedHolders,
   after: readonly RecordedHolder[],
 ): Omit<GrownHolder, 'share'>[] {
   const listed = new Map(before.map((one) => [one.key, one.bytes]));
   // What is not listed is smaller than all that is, if the list was full.
-  const least = listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values());
+  const least = Math.max(unlistedBytes, listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values()));
   return after.map((one) => {
     const isNew = one.began !== null && one.began > uptime;
     return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };

@@ -38,6 +38,7 @@ const list = (uptime: number, ...holders: readonly RecordedHolder[]): RecordedHo
   uptime,
   scans: ['processes'],
   holders,
+  unlistedBytes: 0,
 });
 /** A sample every five seconds, whose anonymous memory is this. */
 const every5 = (from: number, ...sizes: readonly number[]) =>
@@ -68,6 +69,18 @@ describe('growth before the last sample', () => {
     expect(recordedGrowth({ samples: [], holders: [] }, 600)).toEqual([]);
   });
 
+  test('unattributed memory does not grow when a counter cannot be read', () => {
+    const samples = [
+      sample(1000, { unattributed: 10, balloon: 500, 'zfs-arc': 0 }),
+      sample(1005, { unattributed: 510, 'zfs-arc': 0 }),
+      // A counter of nothing is none that is missed.
+      sample(1010, { unattributed: 90, balloon: 500 }),
+    ];
+    expect(recordedGrowth({ samples, holders: [] }, 600)).toMatchObject([
+      { category: 'unattributed', beforeBytes: 10 * MIB, bytes: 90 * MIB, seconds: 10 },
+    ]);
+  });
+
   test('a clock that is set changes nothing', () => {
     const samples = [
       sample(1000, { anonymous: 100 }),
@@ -84,6 +97,10 @@ describe('growth before the last sample', () => {
       recordedGrowth({ samples, holders: [list(1000, ...full), list(1010, one)] }, 600)[0]?.owner?.grownBytes;
     expect(ownerOf(holder('7', 150, { began: 1004 }))).toBe(150 * MIB);
     expect(ownerOf(holder('7', 150))).toBe(145 * MIB);
+    // A record that had no room for it.
+    const cut = { ...list(1000, holder('8', 90)), unlistedBytes: 80 * MIB };
+    const [grown] = recordedGrowth({ samples, holders: [cut, list(1010, holder('7', 150))] }, 600);
+    expect(grown?.owner).toMatchObject({ grownBytes: 70 * MIB, share: 70 / 200 });
     // The same pid with another start is another process.
     expect(ownerOf(holder('100 9', 150, { began: 1004 }))).toBe(150 * MIB);
   });

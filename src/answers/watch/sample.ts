@@ -85,13 +85,20 @@ export function storedWatchSample(line: string): WatchSample | null {
 }
 
 /** A record of a ring. @param recorded its categories are those of samples */
-export function recordedHoldersJson({ bootId, uptime, scans, holders }: RecordedHolders): RecordedHoldersJson {
+export function recordedHoldersJson({
+  bootId,
+  uptime,
+  scans,
+  holders,
+  unlistedBytes,
+}: RecordedHolders): RecordedHoldersJson {
   return {
     schema: 'kdump-mem.recorded-holders/1',
     bootId,
     uptimeSeconds: uptime,
     scans: [...scans],
     holders: holders.map(({ began, isBound = false, ...one }) => ({ ...one, beganSeconds: began, bound: isBound })),
+    unlistedBytes,
   };
 }
 
@@ -104,11 +111,13 @@ const storedHolders = z.object({
 export function storedRecordedHolders(text: string): RecordedHolders | null {
   if (!text.startsWith('{"schema":"kdump-mem.recorded-holders/1"')) return null;
   try {
-    const { bootId, uptimeSeconds: uptime, scans, holders } = storedHolders.parse(JSON.parse(text));
+    const { uptimeSeconds: uptime, holders, ...rest } = storedHolders.parse(JSON.parse(text));
+    const { bootId, scans, unlistedBytes } = rest;
     return {
       bootId,
       uptime,
       scans,
+      unlistedBytes,
       holders: holders.map(({ beganSeconds: began, bound, ...one }) => ({
         ...one,
         began,

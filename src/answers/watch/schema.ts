@@ -80,6 +80,8 @@ export const recordedHoldersSchema = z.strictObject({
       bound: z.boolean(),
     }),
   ),
+  /** Bytes of the largest holder for which the record had no room; 0: it has all. */
+  unlistedBytes: count,
 });
 
 export type RecordedHoldersJson = Immutable<z.input<typeof recordedHoldersSchema>>;

@@ -1,5 +1,16 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, closeSync, lstatSync, openSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import {
+  closeSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { uptime } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { PageFacts } from '../../answers/html/page.js';
@@ -35,8 +46,14 @@ export interface BesideOptions {
   readonly settle?: number;
 }
 
-/** Output of a worker. `noExtract`: why it could not write one. */
-export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
+/** Why there is no extract. `mayFit`: a later run may be able to write one. */
+export interface NoExtract {
+  readonly why: string;
+  readonly mayFit: boolean;
+}
+
+/** Output of a worker. */
+export type WorkerSummary = SummaryJson & { readonly noExtract?: NoExtract };
 
 /** A file that changed more recently may still be written: by a copy, or, with this name, by kdump. */
 const SETTLED_MS = 30_000;
@@ -50,10 +67,20 @@ const LAST = 'json';
 /** Names that kdump gives to the only dump of a folder, and names of logs without a dump. Other dumps share one. */
 const ALONE = /^(?:(?:vmcore|kexec-dmesg|dump\.\d{8,14})(?:[.-]|$)|console-|dmesg(?:-|\.txt$))/;
 
+/** Bytes of a dump's name in those of its answers: a name has at most 255 (NAME_MAX), and a partial file 40 more. */
+const MAX_NAME = 200;
+
 /** Returns the path of the answers of a dump, without their suffix. */
 function prefixOf({ dump }: FoundDump): string {
   const name = basename(dump);
-  return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${name}.kdump-mem`);
+  return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${shortened(name)}.kdump-mem`);
+}
+
+function shortened(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= MAX_NAME) return name;
+  const sum = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+  return `${bytes.toString('latin1', 0, MAX_NAME - 13).replaceAll(/[^ -~]/g, '_')}-${sum}`;
 }
 
 /** Whether a dump changed a moment ago. The clock of the capture kernel may have been wrong. */
@@ -66,18 +93,36 @@ export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
   const { mtime = 0 } = dump;
   // A file of the future is not being written.
   if (isFresh(dump, now) || (INCOMPLETE.test(dump.dump) && Math.abs(now - mtime) < INCOMPLETE_MS)) return true;
-  const last = statSync(`${prefixOf(dump)}.${LAST}`, { throwIfNoEntry: false });
+  const last = statOf(`${prefixOf(dump)}.${LAST}`);
   return last !== undefined && last.mtimeMs >= mtime;
+}
+
+/** Undefined: it cannot be read, or was removed meanwhile. A write in its place reports why. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes files that a run before this boot began to write and did not finish. */
 function removePartial(prefix: string): void {
   const boot = Date.now() - uptime() * 1000;
   const begin = `.${basename(prefix)}.`;
-  for (const name of readdirSync(dirname(prefix))) {
+  for (const name of namesIn(dirname(prefix))) {
     if (!name.startsWith(begin) || !/\.(?:txt|html|json|extract)\.[0-9a-f]{12}\.partial$/.test(name)) continue;
     const path = join(dirname(prefix), name);
     if ((lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? boot) < boot) rmSync(path, { force: true });
+  }
+}
+
+/** Empty: the folder was removed meanwhile, or cannot be listed. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 
@@ -94,6 +139,7 @@ export async function writeBeside(
   onProblem: (message: string) => void,
 ): Promise<SummaryJson> {
   const prefix = prefixOf(found);
+  const isRepeated = statOf(`${prefix}.${LAST}`)?.mtimeMs === repeatedBefore(found);
   removePartial(prefix);
   const words = ['--beside-prefix', prefix, ...(options.anonymize ? ['--anonymize'] : [])];
   // One process does both, so that a compressed dump is unpacked once.
@@ -101,7 +147,7 @@ export async function writeBeside(
   // A process that was ended needs less time and memory without an extract.
   const ended = WORKER_FAILURE_CODES.find((code) => code === both.error?.code);
   const isEnded = ended !== undefined;
-  const why = isEnded ? both.error?.message : noExtract;
+  const why = isEnded ? both.error?.message : noExtract?.why;
   const answer = isEnded ? await read(words) : both;
   if (why !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${why})`);
   if (answer.findings === null) {
@@ -121,8 +167,10 @@ export async function writeBeside(
       return answer;
     }
   }
-  notOlder(`${prefix}.${LAST}`, found.mtime ?? 0);
-  if (options.notify !== undefined) {
+  const last = `${prefix}.${LAST}`;
+  if (noExtract?.mayFit) setTime(last, repeatedBefore(found));
+  else notOlder(last, found.mtime ?? 0);
+  if (options.notify !== undefined && !isRepeated) {
     const failure = await notified(options.notify, `${prefix}.txt`);
     if (failure !== undefined) onProblem(failure);
   }
@@ -143,7 +191,8 @@ export function writeAnswers(
   write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'), owner);
   write(`${prefix}.html`, `${triageHtml(answer, detail, facts)}\n`, owner);
   try {
-    if (owner) chownSync(`${prefix}.extract`, owner.uid, owner.gid);
+    // In the folder of another user, the name may be a link to something else by now.
+    if (owner) lchownSync(`${prefix}.extract`, owner.uid, owner.gid);
   } catch {
     // There is none, or it keeps the owner of this process.
   }
@@ -169,15 +218,24 @@ type Owner = { readonly uid: number; readonly gid: number };
 
 /** Owner of a dump, who gets its answers as far as this process may give them away. */
 function ownerOf(dump: string): Owner | undefined {
-  return statSync(dump, { throwIfNoEntry: false });
+  return statOf(dump);
+}
+
+/** Time of an answer whose extract a later run may write: older than its dump. Milliseconds since 1970. */
+function repeatedBefore({ mtime = 0 }: FoundDump): number {
+  return 1000 * (Math.floor(mtime / 1000) - 1);
 }
 
 /** Makes an answer newer than a dump of the future, which would be read again until then. */
 function notOlder(path: string, mtime: number): void {
+  if (mtime > (statOf(path)?.mtimeMs ?? 0)) setTime(path, 1000 * (Math.ceil(mtime / 1000) + 1));
+}
+
+function setTime(path: string, ms: number): void {
   try {
-    if (mtime > statSync(path).mtimeMs) utimesSync(path, new Date(), new Date(Math.ceil(mtime) + 1));
+    utimesSync(path, new Date(), new Date(ms));
   } catch {
-    // It is read again.
+    // It is read again, or has no extract.
   }
 }
 

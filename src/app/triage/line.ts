@@ -1,4 +1,5 @@
-import { KernelError } from '../../base/errors.js';
+import { errorCode, KernelError } from '../../base/errors.js';
+import { OutputError } from '../../base/output-file.js';
 import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
 import type { NotedFacts } from '../../kernel/identity.js';
 import type { SymbolFile } from '../../kernel/layout.js';
@@ -11,7 +12,7 @@ import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import type { LogInputs } from '../kit/log-inputs.js';
 import { printAnswer } from '../kit/output.js';
-import type { WorkerSummary } from './beside.js';
+import type { NoExtract, WorkerSummary } from './beside.js';
 import { rulesStep } from './rules.js';
 
 type LineOptions = SourceOptions & {
@@ -100,19 +101,23 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
 /** Where kdump-mem-vmcore writes extracts, with all that an extract beside a dump has. */
 const OF_CAPTURE_KERNEL = /\/extract-\d{14}\/vmcore$/;
 
+/** Errors of a disk, a quota or a limit that has no room. */
+const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
 /** Writes an extract beside the dump. Returns why it could not. */
 async function extracted(
   kernel: NativeKernel,
   { besidePrefix, anonymize }: LineOptions,
   files: Files,
-): Promise<string | undefined> {
+): Promise<NoExtract | undefined> {
   const { extract } = await import('../../extract/extract.js');
   const scope = { memory: true, processes: false, stacks: true, log: !anonymize, anonymize: anonymize ?? false };
   try {
     await extract(kernel, { files, output: `${besidePrefix}.extract`, force: true, compression: 'zlib', ...scope });
     return undefined;
   } catch (error) {
-    return explainFailure(error).line.replace(/^kdump-mem: /, '');
+    const why = explainFailure(error).line.replace(/^kdump-mem: /, '');
+    return { why, mayFit: error instanceof OutputError && NO_SPACE.includes(errorCode(error.cause)) };
   }
 }
 

@@ -94,7 +94,7 @@ export function withRing<A extends TriageAnswer>(
     if (ring !== undefined || !(error instanceof HostError)) throw error;
     return withWarning(answer, error.message);
   }
-  const { damaged, ...all } = read;
+  const { damaged, losses, ...all } = read;
   const of = boot(all, moment);
   const last = of?.samples.at(-1)?.look.machine;
   const isOther = isOwn && moment.host !== undefined && last?.host !== moment.host;
@@ -105,8 +105,11 @@ export function withRing<A extends TriageAnswer>(
   const findings = [...answer.findings, ...growthFindings(of, last.total ?? 0)];
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
-  return damaged > 1
-    ? withWarning(more, `${files.map(nameOf).join(', ')}: ${damaged} records are damaged, and left out`)
+  const lost = losses
+    .filter((one) => one.bootId === last.bootId && one.uptime >= last.uptime - WINDOW)
+    .reduce((sum, { count }) => sum + count, 0);
+  return damaged > 1 || lost > 0
+    ? withWarning(more, `${files.map(nameOf).join(', ')}: ${Math.max(damaged, lost)} records are damaged or missing`)
     : more;
 }
 
@@ -116,31 +119,49 @@ function withWarning<A extends TriageAnswer>(answer: A, message: string): A {
 
 const nameOf = (ring: string | RingCopy) => (typeof ring === 'string' ? ring : ring.name);
 
+/** Records that are missing between two of a boot, the second of this time. */
+interface Loss extends Pick<RecordedHolders, 'bootId' | 'uptime'> {
+  readonly count: number;
+}
+
 /** @throws {HostError} one of them is not readable, or no ring */
-function readRecorded(files: readonly (string | RingCopy)[]): Recorded & { readonly damaged: number } {
+function readRecorded(
+  files: readonly (string | RingCopy)[],
+): Recorded & { readonly damaged: number; readonly losses: readonly Loss[] } {
   const rings = files.map(readRing);
   const damaged = rings.reduce((sum, ring) => sum + ring.damaged, 0);
   const samples = new Map<string, WatchSample>();
   const holders = new Map<string, RecordedHolders>();
+  const losses: Loss[] = [];
   let foreign = 0;
+  let before: string | null | undefined;
   // pstore has copies of records, shortened.
   const add = <T>(all: Map<string, T>, key: string, one: T) => all.set(key, all.get(key) ?? one);
-  for (const { text } of rings.flatMap(({ records }) => records)) {
+  for (const { text, lostBefore: count } of rings.flatMap(({ records }) => records)) {
+    // Between two boots, the machine ended before its last records were on the disk.
+    const place = ({ bootId, uptime }: Pick<RecordedHolders, 'bootId' | 'uptime'>) => {
+      if (count > 0 && bootId === before) losses.push({ bootId, uptime, count });
+      before = bootId;
+    };
     const held = storedRecordedHolders(text);
     if (held) {
+      place(held);
       add(holders, `${held.bootId} ${held.uptime} ${held.scans}`, held);
       continue;
     }
     try {
       const sample = storedWatchSample(text);
-      if (sample) add(samples, `${sample.look.machine.bootId} ${sample.look.machine.uptime}`, sample);
-      else foreign++;
+      if (sample) {
+        const { machine } = sample.look;
+        place(machine);
+        add(samples, `${machine.bootId} ${machine.uptime}`, sample);
+      } else foreign++;
     } catch (error) {
       if (!(error instanceof StoredError)) throw error;
       foreign++;
     }
   }
-  return { samples: [...samples.values()], holders: [...holders.values()], damaged: damaged + foreign };
+  return { samples: [...samples.values()], holders: [...holders.values()], damaged: damaged + foreign, losses };
 }
 
 /** The boot with this id, or whose last sample is nearest to the crash; otherwise the last one. */

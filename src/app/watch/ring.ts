@@ -46,6 +46,7 @@ export class RingRecorder {
   readonly #source: HostSource;
   readonly #pageSize: number;
   #listed: { readonly uptime: number; readonly categories: ReadonlyMap<string, number> } | undefined;
+  #before: MachineSample | undefined;
   #notBefore = 0;
   #netns: NetnsChoice = 'all';
   #socketsNotBefore = 0;
@@ -66,7 +67,7 @@ export class RingRecorder {
 
   /** @throws {HostError} /proc is not available; the error of the write */
   sample(at: Date): void {
-    const machine = readMachine(this.#source, at);
+    const machine = this.#machine(at);
     const ledger = categorySample(countedMemory(readHostCounts(this.#source)));
     const look = { machine, processes: [], whole: false };
     const sample = { look, ledger, noCategories: null, hidden: false, interval: INTERVAL, lost: 0 };
@@ -93,6 +94,14 @@ export class RingRecorder {
       });
   }
 
+  /** What identifies the machine is the last that was read: a sample without it would be one of another boot. */
+  #machine(at: Date): MachineSample {
+    const read = readMachine(this.#source, at);
+    const { bootId = null, host = null, total = null } = this.#before ?? {};
+    this.#before = { ...read, bootId: read.bootId ?? bootId, host: read.host ?? host, total: read.total ?? total };
+    return this.#before;
+  }
+
   #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
     // The smallest are cut where a record is full.
     const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
@@ -101,9 +110,13 @@ export class RingRecorder {
       name: one.name.slice(0, MAX_NAME),
       ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
     }));
-    const textOf = (some: readonly RecordedHolder[]) =>
-      formatJson(recordedHoldersJson({ bootId, uptime, scans, holders: some }));
-    this.#ring.append(cut(holders, MAX_RECORD, textOf), cut(holders, MAX_COPIED, textOf));
+    const textOf = (count: number) => {
+      const unlistedBytes = holders[count]?.bytes ?? 0;
+      return formatJson(
+        recordedHoldersJson({ bootId, uptime, scans, holders: holders.slice(0, count), unlistedBytes }),
+      );
+    };
+    this.#ring.append(cut(holders.length, MAX_RECORD, textOf), cut(holders.length, MAX_COPIED, textOf));
   }
 
   /** @param grown categories whose owners are worth a slow scan */
@@ -222,13 +235,9 @@ function largest<Holder extends Pick<RecordedHolder, 'category' | 'bytes'>>(all:
 }
 
 /** The text of as many holders as a record can have; names are untrusted, and may be long. */
-function cut(
-  holders: readonly RecordedHolder[],
-  most: number,
-  textOf: (some: readonly RecordedHolder[]) => string,
-): string {
-  for (let count = holders.length; ; count = Math.floor(count / 2)) {
-    const text = textOf(holders.slice(0, count));
+function cut(holders: number, most: number, textOf: (count: number) => string): string {
+  for (let count = holders; ; count = Math.floor(count / 2)) {
+    const text = textOf(count);
     if (Buffer.byteLength(text) <= most || count === 0) return text;
   }
 }

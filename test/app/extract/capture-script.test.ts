@@ -51,6 +51,25 @@ describe('the script for the capture kernel', () => {
     expect([exitCode, stdout, crash]).toEqual([0, `kdump-mem: no extract: status ${status}`, []]);
   });
 
+  test('leaves the extract of an earlier crash at the same time', async () => {
+    const earlier = (date: string) => ({
+      date: `mkdir -p $(dirname $0)/../crash/extract-20260101000000; echo x > $(dirname $0)/../crash/extract-20260101000000/vmcore; ${date}`,
+      'kdump-mem': 'exit 3',
+    });
+    const same = await run(earlier('echo 20260101000000'));
+    expect(same.exitCode).toBe(0);
+    expect(same.stdout).toContain('kdump-mem: no extract: no folder can be made in ');
+    // The clock goes on.
+    const later = await run(
+      earlier('n=$(dirname $0)/n; echo 2026010100000$(cat $n 2> /dev/null || echo 0); echo 1 > $n'),
+    );
+    expect(later.stdout).toContain('kdump-mem: no extract: status 3');
+    for (const { at, crash } of [same, later]) {
+      expect(crash).toEqual(['extract-20260101000000']);
+      expect(readdirSync(join(at, 'crash', 'extract-20260101000000'))).toEqual(['vmcore']);
+    }
+  });
+
   test('does not start it without enough memory, and reports how much is missing', async () => {
     const { exitCode, stdout, crash } = await run({ stat: 'echo 1125899906842624' });
     const [, available, need, missing] =

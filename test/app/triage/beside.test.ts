@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -13,7 +14,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { isAnswered, removeOldExtracts } from '../../../src/app/triage/beside.js';
+import { failedJson } from '../../../src/answers/triage/line.js';
+import { isAnswered, removeOldExtracts, writeBeside } from '../../../src/app/triage/beside.js';
 import { triageSchema } from '../../../src/contracts/triage.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
@@ -144,6 +146,62 @@ describe('triage --beside', () => {
     expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toBe(first.stdout);
     expect(readdirSync(at('a'))).toEqual(['kdump-mem.json', 'kdump-mem.txt', 'vmcore']);
     expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('names of dumps and folders can be anything, and as long as a name can be', async () => {
+    const names = [
+      `${'d'.repeat(255)}/vmcore`,
+      'b\n\u001b[31m/vmcore',
+      'c\n\u001b[31m.vmcore',
+      `${'é'.repeat(124)}.vmcore`,
+      `${'v'.repeat(241)}.other.vmcore`,
+      `${'v'.repeat(241)}.third.vmcore`,
+    ];
+    for (const name of names) kdump(name, CUT);
+    const { stdout, stderr, status } = await beside();
+    expect([stdout.match(/: truncated /g)?.length, stderr, status]).toEqual([names.length, '', 3]);
+    expect(stdout.split('\n')).toHaveLength(names.length + 1);
+    expect(stdout).not.toContain('\u001b');
+    // Each has answers of its own.
+    const answers = readdirSync(crash, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.json'));
+    expect(answers).toHaveLength(names.length);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test('the folder of dumps may be a link, a link in it is not followed', async () => {
+    mkdirSync(join(folder, 'elsewhere', 'a'), { recursive: true });
+    writeFileSync(join(folder, 'elsewhere', 'a', 'vmcore'), CUT);
+    utimesSync(join(folder, 'elsewhere', 'a', 'vmcore'), 1, 1);
+    rmSync(crash, { recursive: true });
+    symlinkSync(join(folder, 'elsewhere'), crash);
+    symlinkSync('a', at('b'));
+    expect((await beside()).stdout.match(/: truncated /g)).toHaveLength(1);
+    expect(readdirSync(at('a'))).toEqual(['kdump-mem.json', 'kdump-mem.txt', 'vmcore']);
+  });
+
+  test('a folder that is removed meanwhile is a problem of its dump alone', async () => {
+    const problems: string[] = [];
+    const error = { code: 'no-such-file', message: 'gone', signal: null } as const;
+    const found = { dump: at('a/vmcore'), files: [at('a/vmcore')], place: 'a/vmcore', size: 1 };
+    await writeBeside(
+      found,
+      {},
+      async () => failedJson(error),
+      (message) => void problems.push(message),
+    );
+    expect(problems).toEqual([expect.stringContaining('write failed (ENOENT)')]);
+  });
+
+  test('two runs at a time write whole answers', async () => {
+    kdump('a/vmcore');
+    const both = await Promise.all([beside(), beside()]);
+    expect(both.map(({ status, stderr }) => [status, stderr])).toEqual([
+      [0, ''],
+      [0, ''],
+    ]);
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+    triageSchema.parse(JSON.parse(readFileSync(at('a/kdump-mem.json'), 'utf8')));
+    expect(readFileSync(at('a/kdump-mem.html'), 'utf8')).toMatch(/<\/html>\n$/i);
   });
 
   test('a dump that kdump did not complete is read after an hour', async () => {
@@ -279,6 +337,39 @@ describe('triage --beside', () => {
     expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
     expect(await beside()).toMatchObject({ status: 0 });
     expect(statSync(at('a/kdump-mem.json')).mtimeMs).toBeGreaterThan(statSync(at('a/vmcore')).mtimeMs);
+  });
+
+  test('an extract that does not fit is written when there is room for it', async () => {
+    kdump('a/vmcore');
+    const program = join(folder, 'notify-once');
+    writeFileSync(program, `#!/bin/sh\necho >> ${join(folder, 'notified')}\n`);
+    chmodSync(program, 0o755);
+    const limited = () =>
+      execa(
+        'bash',
+        [
+          '-c',
+          'ulimit -f 1000; exec "$0" "$@"',
+          process.execPath,
+          commandPath('kdump-mem'),
+          'triage',
+          '--beside',
+          '--notify',
+          program,
+          crash,
+        ],
+        { reject: false },
+      );
+    for (const run of [await limited(), await limited()]) {
+      expect(run.exitCode).toBe(3);
+      expect(run.stderr).toMatch(/^kdump-mem: warning: \S+: no extract \([^\n]*EFBIG[^\n]*\)$/);
+      expect(readdirSync(at('a'))).toEqual(['kdump-mem.html', 'kdump-mem.json', 'kdump-mem.txt', 'vmcore']);
+    }
+    expect(await beside('--notify', program)).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+    // The text was the same each time.
+    expect(readFileSync(join(folder, 'notified'), 'utf8')).toBe('\n');
   });
 
   test('a run that is killed when it has written any of the answers leaves whole files, and is repeated', async () => {

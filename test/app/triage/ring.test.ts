@@ -1,10 +1,10 @@
 import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { recordedHoldersJson, storedRecordedHolders, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
 import { ExhaustedError, HostError } from '../../../src/base/errors.js';
-import { MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
+import { MAX_COPIED, MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
 import { formatJson } from '../../../src/base/util.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
@@ -37,7 +37,15 @@ const holder = (bytes: number): RecordedHolder => ({
 
 /** An earlier record of the same boot. */
 const recordAt = (uptime: number) =>
-  formatJson(recordedHoldersJson({ bootId: 'this', uptime, scans: ['processes'], holders: [holder(50 * MIB)] }));
+  formatJson(
+    recordedHoldersJson({
+      bootId: 'this',
+      uptime,
+      scans: ['processes'],
+      holders: [holder(50 * MIB)],
+      unlistedBytes: 0,
+    }),
+  );
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
 function recorded(file: string, last: Date, bootId = 'first', copy?: string): void {
@@ -50,7 +58,11 @@ function recorded(file: string, last: Date, bootId = 'first', copy?: string): vo
     ring.append(formatJson(watchSampleJson(sample)));
     if (index % 2 > 0) continue;
     const holders = [holder(mib * MIB - 50 * MIB)];
-    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, scans: ['processes'], holders })));
+    ring.append(
+      formatJson(
+        recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, scans: ['processes'], holders, unlistedBytes: 0 }),
+      ),
+    );
   }
   ring.close();
 }
@@ -164,6 +176,32 @@ describe('triage --ring', () => {
     ]);
     // It has names of processes.
     expect((await snapshot(true)).has('var/lib/kdump-mem-ring/ring')).toBe(false);
+  });
+
+  test('the last record may be torn; without another one, or a part of the disk, the answer is incomplete', async () => {
+    const ring = join(at, 'kdump-mem.ring');
+    const dump = join(at, 'vmcore');
+    copyFileSync(fixture('6.1').vmcore, dump);
+    const { stdout } = await kdumpMem('info', '--json', dump);
+    const time = new Date(JSON.parse(stdout).time.at);
+    const plain = JSON.parse((await kdumpMem('triage', '--json', dump)).stdout);
+    recorded(ring, time, 'this');
+    const whole = readFileSync(ring);
+    const { records } = ringRecords(whole);
+    const without = async (index: number, from: number) => {
+      const bytes = Buffer.from(whole);
+      const { start, end } = records.at(index)!;
+      bytes.fill(0, start + from, end);
+      writeFileSync(ring, bytes);
+      const answer = await kdumpMem('triage', '--json', dump);
+      const { complete, warnings } = JSON.parse(answer.stdout);
+      expect(grown(answer)).toHaveLength(1);
+      const message = `${ring}: 1 records are damaged or missing`;
+      return [complete, warnings.some((one: { message: string }) => one.message === message)];
+    };
+    expect(await without(-1, 40)).toEqual([plain.complete, false]);
+    expect(await without(2, 40)).toEqual([false, true]);
+    expect(await without(2, 0)).toEqual([false, true]);
   });
 
   test('a file that is no ring is an error, beside a dump a warning', async () => {
@@ -281,6 +319,15 @@ describe('the recorder', () => {
     ]);
   });
 
+  test('a sample whose boot could not be read is of the boot of the one before', () => {
+    const boots = record(
+      host(100, 1, { '/proc/sys/kernel/hostname': 'web-7\n' }),
+      host(105, 1, { '/proc/sys/kernel/random/boot_id': '' }),
+    ).map((one) => one as unknown as { bootId: string; host: string });
+    expect(boots.map(({ bootId }) => bootId)).toEqual(['boot', 'boot', 'boot']);
+    expect(boots.at(-1)?.host).toBe('web-7');
+  });
+
   /** Memory without a counter grows, and a socket of pid 7 has unread data. */
   const memory = (uptime: number, usedMib: number, queuedMib: number, more: Partial<MadeHost> = {}) => {
     const socket = (recvQ: number, own: number, peer: number, sent: number) =>
@@ -353,14 +400,36 @@ describe('the recorder', () => {
     },
   );
 
-  test('a record fits, whatever names are', () => {
-    const many = Object.assign({}, ...Array.from({ length: 40 }, (_, index) => status(100 + index, 900)));
+  test('a record fits, whatever names are, and says what it has no room for', () => {
+    const all = (pid: number, mib: number) =>
+      Object.entries(status(pid, mib)).map(([path, text]) => [
+        path,
+        text.replace('VmPTE:\t0', `VmPTE:\t${mib * 1024}`),
+      ]);
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, index) => all(100 + index, 900 + index)).flat());
     const caches = Array.from(
       { length: 60 },
-      (_, index) => `${'\u0001'.repeat(400)}${index} 1 1 8 1 1 : tunables 0 0 0 : slabdata 9000 9000 0`,
+      (_, index) => `${'\u0001'.repeat(120)}${index} 1 1 8 1 1 : tunables 0 0 0 : slabdata ${9000 + index} 9000 0`,
     );
     const slabs = { '/proc/slabinfo': `slabinfo - version: 2.1\n# name\n${caches.join('\n')}\n` };
-    for (const { holders, ...rest } of record(host(100, 1, { ...many, ...slabs })))
-      expect(Buffer.byteLength(formatJson({ ...rest, holders }))).toBeLessThanOrEqual(MAX_RECORD);
+    const records: string[][] = [];
+    const append = (...all: readonly string[]) => void records.push([...all]);
+    new RingRecorder({ append }, noFailure, host(100, 1, { ...many, ...slabs })).sample(new Date(0));
+    const [, [whole = '', short = ''] = []] = records;
+    for (const [text, most] of [
+      [whole, MAX_RECORD],
+      [short, MAX_COPIED],
+    ] as const) {
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(most);
+      const list = storedRecordedHolders(text)!;
+      const least = Math.min(...list.holders.map(({ bytes }) => bytes));
+      expect(list.unlistedBytes).toBeGreaterThan(0);
+      expect(list.unlistedBytes).toBeLessThanOrEqual(least);
+    }
+    // The largest for which the copy had no room is in the other one.
+    const { holders } = storedRecordedHolders(short)!;
+    expect(storedRecordedHolders(short)?.unlistedBytes).toBe(
+      storedRecordedHolders(whole)?.holders[holders.length]?.bytes,
+    );
   });
 });

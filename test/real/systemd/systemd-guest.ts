@@ -12,7 +12,7 @@ import { labRoot } from '../../support/lab.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Roots of the lab, and the kernel that each boots. */
-const KERNELS = { 'bookworm-systemd': '6.1', 'bookworm-kdump': '6.1' } as const;
+const KERNELS = { 'bookworm-systemd': '6.1', 'bookworm-kdump': '6.1', 'trixie-kdump': '6.12' } as const;
 type Root = keyof typeof KERNELS;
 const INIT = join(ROOT, 'scripts/lab-parts/guest/with-systemd');
 const WITH_SYSTEMD = { path: 'with-systemd', data: readFileSync(INIT) };

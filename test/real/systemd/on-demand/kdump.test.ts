@@ -74,7 +74,7 @@ async function panic({ guest, inside }: SystemdGuest): Promise<string> {
 /** Where each layout has its dump. */
 const DUMPS = { 'kdump-tools': '2*/dump.*', kdumpctl: '127.*/vmcore', extract: 'extract-*/vmcore' } as const;
 
-describe.each(['bookworm-kdump'] as const)('after a panic of %s', (root) => {
+describe.each(['bookworm-kdump', 'trixie-kdump'] as const)('after a panic of %s', (root) => {
   const folder = scratchFolder('kdump-guest-');
   let disk: SystemdDisk;
   let machine: SystemdGuest;
