@@ -56,6 +56,6 @@ export async function withLiveNamed(
   facts: NamedFacts = factsOf(answer),
 ): Promise<MemoryAnswer> {
   const sources = readNamedMemory(host, facts);
-  const rings = await readPerfRings(host, sources.perf, sources.named, sources.notRead, MIN_BYTES);
+  const rings = await readPerfRings(host, sources.perf, sources.otherPins, sources.notRead, MIN_BYTES);
   return withNamed(answer, host, { ...sources, named: [...sources.named, ...rings] });
 }

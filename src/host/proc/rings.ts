@@ -1,6 +1,7 @@
 import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 
 const TRACING = '/sys/kernel/tracing';
@@ -45,16 +46,23 @@ function readOr(source: HostSource, path: string): string {
 /** The link of a descriptor of a perf event, and the name of its mappings. */
 export const PERF_LINK = 'anon_inode:[perf_event]';
 
-/** Lines of /proc/PID/maps of perf's rings: a snapshot has these only. */
-export const PERF_LINES = '[0-9a-f]+-[0-9a-f]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ +anon_inode:\\[perf_event\\]$';
+/** Lines of /proc/PID/maps of rings of perf and io_uring: a snapshot has these only. */
+export const PERF_LINES = '[0-9a-f]+-[0-9a-f]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ +anon_inode:\\[(perf_event|io_uring)\\]$';
 
-const PERF_MAPPING =
-  /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[perf_event\]$/gm;
+const RING_MAPPING =
+  /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[(perf_event|io_uring)\]$/gm;
 /** Time limit in milliseconds for mappings. */
 const MAX_MS = 1000;
 
-/** Sizes of mappings in bytes, by process. */
-type PerfMappings = Map<number, readonly number[]>;
+/** Sizes of mappings of perf's rings in bytes, and whether a ring of io_uring is mapped; by process. */
+type PerfMappings = Map<number, { readonly sizes: readonly number[]; readonly hasUring: boolean }>;
+
+/** What the kernel adds to VmPin of a process for other kinds: an upper bound in bytes. */
+export interface OtherPins {
+  of(pid: number): number;
+  /** Whether rings of io_uring are known; one may be mapped that no descriptor has any more. */
+  hasUring(pid: number): boolean;
+}
 
 /**
  * Rings of perf, which only mappings of the processes that have an event open show (perf_mmap, kernel/events/core.c: a
@@ -62,16 +70,16 @@ type PerfMappings = Map<number, readonly number[]>;
  * one it is not found.
  *
  * Several mappings may be those of one ring. Two facts bound this: rings of one size may be the same, those of several are
- * not; and VmPin counts each ring once, apart from perf_event_mlock_kb for each user and CPU.
+ * not; and VmPin counts each ring once, apart from perf_event_mlock_kb for each user and CPU. It counts pins of other kinds
+ * too: only what exceeds these raises the lower bound.
  *
  * @param pids processes with an event
- * @param others has buffers of io_uring, which VmPin contains too
  * @param least smaller rings are left out
  */
 export async function readPerfRings(
   source: HostSource,
   pids: ReadonlySet<number>,
-  others: readonly NamedMemory[],
+  others: OtherPins,
   notRead: NotRead[],
   least: number,
 ): Promise<NamedMemory[]> {
@@ -93,7 +101,7 @@ export async function readPerfRings(
 /** The same of a capture, which has only these lines of mappings. */
 export function capturedPerfRings(
   source: HostSource,
-  others: readonly NamedMemory[],
+  others: OtherPins,
   notRead: NotRead[],
   least: number,
 ): NamedMemory[] {
@@ -104,11 +112,21 @@ export function capturedPerfRings(
       all.set(Number(pid), perfMappings(source.readText(`/proc/${pid}/maps`)));
     } catch (error) {
       if (!isHostError(error)) throw error;
-      if (error.code !== 'gone') unread++;
+      // Mappings of other processes are read for shared memory, and may fail too.
+      if (error.code !== 'gone' && mayHavePerf(source, pid)) unread++;
     }
-  // Mappings of other processes are read for shared memory, and may fail too.
-  if (unread > 0 && all.size > 0) notRead.push(unreadMappings(unread));
+  if (unread > 0) notRead.push(unreadMappings(unread));
   return perfRings(source, all, others, least);
+}
+
+/** Whether a process of a capture has a perf event, or its descriptors were not read. */
+function mayHavePerf(source: HostSource, pid: string): boolean {
+  try {
+    return [...descriptors(source, `/proc/${pid}/fd`)].some(({ link }) => link === PERF_LINK || link === 'denied');
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return error.code !== 'gone';
+  }
 }
 
 const unreadMappings = (processes: number): NotRead => ({
@@ -117,25 +135,20 @@ const unreadMappings = (processes: number): NotRead => ({
   why: `mappings of ${processes} ${processes === 1 ? 'process' : 'processes'}`,
 });
 
-function perfRings(
-  source: HostSource,
-  all: PerfMappings,
-  others: readonly NamedMemory[],
-  least: number,
-): NamedMemory[] {
-  const sizes = [...all.values()].flat();
+function perfRings(source: HostSource, all: PerfMappings, others: OtherPins, least: number): NamedMemory[] {
+  const sizes = [...all.values()].flatMap((one) => one.sizes);
   const mappedBytes = sumOf(sizes);
   if (mappedBytes < least) return [];
-  const buffers = others.filter(({ kind }) => kind === 'pinned').flatMap(({ processes = [] }) => processes);
   const pinned = new Map(
     [...all].map(([pid, own]) => {
-      const inBuffers = sumOf(buffers.flatMap((one) => (one.pid === pid ? [one.bytes] : [])));
-      return [pid, Math.min(sumOf(own), Math.max(0, (pinnedBytes(source, pid) ?? 0) - inBuffers))];
+      const isKnown = !own.hasUring || others.hasUring(pid);
+      const left = isKnown ? (pinnedBytes(source, pid) ?? 0) - others.of(pid) : 0;
+      return [pid, Math.min(sumOf(own.sizes), Math.max(0, left))];
     }),
   );
   const bytes = Math.max(sumOf([...pinned.values()]), distinct(sizes));
   const processes = [...all]
-    .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own)) }))
+    .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own.sizes)) }))
     .filter((one) => one.bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
@@ -149,13 +162,15 @@ function perfRings(
 const sumOf = (some: readonly number[]): number => some.reduce((sum, bytes) => sum + bytes, 0);
 const distinct = (sizes: readonly number[]): number => sumOf([...new Set(sizes)]);
 
-function perfMappings(text: string): number[] {
+function perfMappings(text: string) {
   const sizes: number[] = [];
-  for (const [, from = '', to = ''] of text.matchAll(PERF_MAPPING)) {
+  let hasUring = false;
+  for (const [, from = '', to = '', kind] of text.matchAll(RING_MAPPING)) {
     const bytes = Number.parseInt(to, 16) - Number.parseInt(from, 16);
-    if (bytes > 0) sizes.push(bytes);
+    if (kind === 'io_uring') hasUring = true;
+    else if (bytes > 0) sizes.push(bytes);
   }
-  return sizes;
+  return { sizes, hasUring };
 }
 
 /** Reads VmPin of a process (since 3.2), in bytes; null: not read. */

@@ -80,6 +80,17 @@ export class UringBuffers {
     return [{ kind: 'pinned', name: 'io_uring', category: null, bytes, source, figures, processes: largest(owners) }];
   }
 
+  /** Upper bound of what a process has of these in VmPin, in bytes; infinite: unknown. */
+  mostOf(pid: number): number {
+    const own = [...this.#rings.values()].filter(({ pids }) => pids.has(pid));
+    if (this.isCut || own.some(({ buffers }) => buffers === null)) return Number.POSITIVE_INFINITY;
+    return unionOf(own.flatMap(({ buffers }) => buffers ?? []));
+  }
+
+  has(pid: number): boolean {
+    return [...this.#rings.values()].some(({ pids }) => pids.has(pid));
+  }
+
   /** Whether rings have inodes of their own (since 5.16), as two that differ prove. */
   #haveInodes(): boolean {
     const inodes = new Set([...this.#rings.values()].map(({ inode }) => inode));
