@@ -51,7 +51,7 @@ for my $place (0 .. $#paths) {
       $protocol = 20;
       my $devices = messages($protocol, 5121, 0x301, '');
       if (!$devices) { print "lacks $place $kind\n"; next }
-      @bodies = map { pack('SSL', 8, 2, number($_->[1])) } grep { $_->[0] == 2 } map { attributes($_, 0) } @$devices;
+      @bodies = map { pack('SSL', 8, 1, number($_->[1])) } grep { $_->[0] == 1 } map { attributes($_, 0) } @$devices;
     } elsif ($family ne '-') {
       my $name = pack('SS', 5 + length $family, 2) . $family . "\0";
       $name .= "\0" while length($name) % 4;
@@ -65,9 +65,9 @@ for my $place (0 .. $#paths) {
     for my $message (map { $_ ? @$_ : () } @answers) {
       if ($family eq 'rdma') {
         my @of = attributes($message, 0);
-        my ($device) = map { number($_->[1]) } grep { $_->[0] == 2 } @of;
-        for (map { attributes($_->[1], 0) } grep { $_->[0] == 41 } @of) {
-          my @shown = map { "$_->[0]=" . ($_->[0] == 30 ? 1 : number($_->[1])) } grep { $wanted{$_->[0]} } attributes($_->[1], 0);
+        my ($device) = map { number($_->[1]) } grep { $_->[0] == 1 } @of;
+        for (map { attributes($_->[1], 0) } grep { $_->[0] == 40 } @of) {
+          my @shown = map { "$_->[0]=" . ($_->[0] == 29 ? 1 : number($_->[1])) } grep { $wanted{$_->[0]} } attributes($_->[1], 0);
           print join(' ', $kind, $place, "index=$device", @shown), "\n";
         }
         next;

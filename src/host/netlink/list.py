@@ -55,8 +55,8 @@ for place, path in enumerate(sys.argv[2:]):
             if devices is None:
                 print('lacks', place, kind)
                 continue
-            ids = [value for one in devices for at, value in attributes(one, 0) if at == 2]
-            requests = [(20, int(command), 0x301, struct.pack('=HHL', 8, 2, number(one))) for one in ids]
+            ids = [value for one in devices for at, value in attributes(one, 0) if at == 1]
+            requests = [(20, int(command), 0x301, struct.pack('=HHL', 8, 1, number(one))) for one in ids]
         elif family != '-':
             name = struct.pack('=HH', 5 + len(family), 2) + family.encode() + b'\0'
             name += bytes(-len(name) % 4)
@@ -72,9 +72,9 @@ for place, path in enumerate(sys.argv[2:]):
         for message in [one for answer in answers if answer for one in answer]:
             if family == 'rdma':
                 of = attributes(message, 0)
-                device = b''.join([value for at, value in of if at == 2])
-                for _, region in [one for at, value in of if at == 41 for one in attributes(value, 0)]:
-                    shown = [(at, 1 if at == 30 else number(value)) for at, value in attributes(region, 0) if at in wanted]
+                device = b''.join([value for at, value in of if at == 1])
+                for _, region in [one for at, value in of if at == 40 for one in attributes(value, 0)]:
+                    shown = [(at, 1 if at == 29 else number(value)) for at, value in attributes(region, 0) if at in wanted]
                     print(kind, place, 'index=%s' % number(device), *['%d=%s' % one for one in shown])
                 continue
             shown = ['index=%d' % struct.unpack_from('=L', message, 4)] if family == '-' else []

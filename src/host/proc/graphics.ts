@@ -70,7 +70,7 @@ interface Device {
  * and buffers of io_uring, and finds perf events.
  *
  * @param pins receives rings of io_uring, and processes with a perf event; of a capture none of these
- * @param least less memory in BPF maps, or in buffers of io_uring, is left out
+ * @param least less memory in BPF maps is left out
  *
  * @throws {HostError} /proc cannot be listed
  */
@@ -96,9 +96,9 @@ export function readGraphics(
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
   const most = (some: readonly { bytes: number; pids: ReadonlySet<number> }[]) =>
     largest(some, ({ bytes }) => bytes, commOf);
-  const others = [...maps.rows(least, most), ...uring.rows(least, (pid) => pinnedBytes(source, pid), most)];
+  const others = [...maps.rows(least, most), ...uring.rows((pid) => pinnedBytes(source, pid), most)];
   // A host without devices usually has few of these: what is denied matters only beside some.
-  for (const why of hasDevices || isLate || others.length > 0 ? missing : [])
+  for (const why of hasDevices || isLate || others.some(({ bytes }) => (bytes ?? 0) >= least) ? missing : [])
     notRead.push({
       kind: hasDevices ? 'dma-buf' : (others[0]?.kind ?? 'bpf-maps'),
       code: denied > 0 ? 'denied' : 'unreadable',

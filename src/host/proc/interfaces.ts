@@ -114,9 +114,9 @@ function regionsOf(lines: readonly Line[]): Region[] {
   const firstPlaces = new Map<number | undefined, number>();
   return lines.flatMap(({ kind, place, attributes }): Region[] => {
     if (kind !== 'region') return [];
-    const [device, pid, bytes] = ['index', '29', '46'].map((key) => attributes.get(key));
+    const [device, pid, bytes] = ['index', '28', '45'].map((key) => attributes.get(key));
     if (!firstPlaces.has(device)) firstPlaces.set(device, place);
-    if (firstPlaces.get(device) !== place || attributes.has('30')) return [];
+    if (firstPlaces.get(device) !== place || attributes.has('29')) return [];
     if (bytes === undefined || !(bytes >= 0))
       throw new HostError('unreadable', 'a memory region has an impossible size');
     return [{ pid: pid ?? null, bytes }];

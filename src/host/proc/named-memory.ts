@@ -20,8 +20,8 @@ import { type Region, rdmaRows } from './rdma-regions.js';
 import { capturedPerfRings, type OtherPins, pinnedBytes, readTraceRings } from './rings.js';
 import { UringBuffers } from './uring-buffers.js';
 
-/** A device or pool with less is not listed. Bytes. */
-export const MIN_BYTES = 16 * 2 ** 20;
+/** A device or pool with less is not listed, except for what `diff` compares. Bytes. */
+const MIN_BYTES = 16 * 2 ** 20;
 /** Maximum number of processes, of cgroups and of devices that one kind lists, the largest first. */
 const MAX_LISTED = 10;
 const MAX_PROCESSES = 50_000;
@@ -78,9 +78,9 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
     ...devices,
-    ...attempt('trace-rings', () => readTraceRings(source, MIN_BYTES)),
-    ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, otherPins, notRead, MIN_BYTES))),
-    ...rdmaRows(source, regions, (pid) => pinnedByRegions(source, pid, perf, uring), MIN_BYTES),
+    ...attempt('trace-rings', () => readTraceRings(source)),
+    ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, otherPins, notRead))),
+    ...rdmaRows(source, regions, (pid) => pinnedByRegions(source, pid, perf, uring)),
     ...interfaces,
   ];
   return { named, notRead, perf, otherPins };

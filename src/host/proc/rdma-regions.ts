@@ -19,17 +19,15 @@ export interface Region {
  * largest region of each process that its VmPin contains a lower one.
  *
  * @param pinnedOf VmPin of a process less what other kinds may have in it, in bytes
- * @param least below it there is no row
  */
 export function rdmaRows(
   source: HostSource,
   regions: readonly Region[],
   pinnedOf: (pid: number) => number,
-  least: number,
 ): NamedMemory[] {
   const sum = (some: readonly { readonly bytes: number }[]) => some.reduce((all, { bytes }) => all + bytes, 0);
   const mostBytes = sum(regions);
-  if (mostBytes < least) return [];
+  if (mostBytes === 0) return [];
   const owners = [...grouped(regions, ({ pid }) => pid)].flatMap(([pid, own]) =>
     pid === null ? [] : [{ pid, bytes: sum(own), largest: own.reduce((most, { bytes }) => Math.max(most, bytes), 0) }],
   );

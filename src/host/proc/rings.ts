@@ -14,10 +14,9 @@ const MAX_LISTED = 10;
  * where nothing was traced yet (tracing_total_entries_read, kernel/trace/trace.c). Rings of io_uring, and snapshot buffers,
  * have no such file.
  *
- * @param least smaller buffers are left out
  * @throws {HostError} a file is unreadable or malformed
  */
-export function readTraceRings(source: HostSource, least: number): NamedMemory[] {
+export function readTraceRings(source: HostSource): NamedMemory[] {
   const instances = hostOrNull(() => source.list(`${TRACING}/instances`)) ?? [];
   const folders = ['', ...instances.slice(0, MAX_INSTANCES).map((name) => `/instances/${name}`)];
   const all = folders.flatMap((folder): NamedMemory[] => {
@@ -28,7 +27,7 @@ export function readTraceRings(source: HostSource, least: number): NamedMemory[]
     const bytes = Number(kib) * 1024;
     return [{ kind: 'trace-rings', name, category: 'rings', bytes, source: path, figures: {} }];
   });
-  return all.filter(({ bytes }) => (bytes ?? 0) >= least).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+  return all.filter(({ bytes }) => (bytes ?? 0) > 0).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
 /** The text; empty: tracefs is not mounted, or the instance was removed. @throws {HostError} */
@@ -74,14 +73,12 @@ export interface OtherPins {
  * too: only what exceeds these raises the lower bound.
  *
  * @param pids processes with an event
- * @param least smaller rings are left out
  */
 export async function readPerfRings(
   source: HostSource,
   pids: ReadonlySet<number>,
   others: OtherPins,
   notRead: NotRead[],
-  least: number,
 ): Promise<NamedMemory[]> {
   const until = source.now() + MAX_MS;
   const all: PerfMappings = new Map();
@@ -95,16 +92,11 @@ export async function readPerfRings(
       if (error.code !== 'gone') unread++;
     }
   if (unread > 0) notRead.push(unreadMappings(unread));
-  return perfRings(source, all, others, least);
+  return perfRings(source, all, others);
 }
 
 /** The same of a capture, which has only these lines of mappings. */
-export function capturedPerfRings(
-  source: HostSource,
-  others: OtherPins,
-  notRead: NotRead[],
-  least: number,
-): NamedMemory[] {
+export function capturedPerfRings(source: HostSource, others: OtherPins, notRead: NotRead[]): NamedMemory[] {
   const all: PerfMappings = new Map();
   let unread = 0;
   for (const pid of listedPids(source))
@@ -116,7 +108,7 @@ export function capturedPerfRings(
       if (error.code !== 'gone' && mayHavePerf(source, pid)) unread++;
     }
   if (unread > 0) notRead.push(unreadMappings(unread));
-  return perfRings(source, all, others, least);
+  return perfRings(source, all, others);
 }
 
 /** Whether a process of a capture has a perf event, or its descriptors were not read. */
@@ -135,10 +127,10 @@ const unreadMappings = (processes: number): NotRead => ({
   why: `mappings of ${processes} ${processes === 1 ? 'process' : 'processes'}`,
 });
 
-function perfRings(source: HostSource, all: PerfMappings, others: OtherPins, least: number): NamedMemory[] {
+function perfRings(source: HostSource, all: PerfMappings, others: OtherPins): NamedMemory[] {
   const sizes = [...all.values()].flatMap((one) => one.sizes);
   const mappedBytes = sumOf(sizes);
-  if (mappedBytes < least) return [];
+  if (mappedBytes === 0) return [];
   const pinned = new Map(
     [...all].map(([pid, own]) => {
       const isKnown = !own.hasUring || others.hasUring(pid);

@@ -66,8 +66,8 @@ test('closed namespaces are named, malformed lines are an error', () => {
 });
 
 test('regions of RDMA: those of a shared device once, and none of kernel modules', () => {
-  const text = 'region 0 index=0 29=7 46=4096\nregion 0 index=0 30=1 46=8192\nregion 0 index=0 46=4096\n';
-  const shared = `${LINKS}${text}${text.replaceAll('region 0', 'region 1')}region 1 index=1 29=7 46=16384\nend\n`;
+  const text = 'region 0 index=0 28=7 45=4096\nregion 0 index=0 29=1 45=8192\nregion 0 index=0 45=4096\n';
+  const shared = `${LINKS}${text}${text.replaceAll('region 0', 'region 1')}region 1 index=1 28=7 45=16384\nend\n`;
   expect(read(shared)).toMatchObject({
     regions: [
       { pid: 7, bytes: 4096 },
@@ -77,7 +77,7 @@ test('regions of RDMA: those of a shared device once, and none of kernel modules
     notRead: [],
   });
   expect(read(`${LINKS}lacks 0 region\nend\n`).notRead).toMatchObject([{ kind: 'pinned', code: 'unreadable' }]);
-  expect(() => read('region 0 index=0 29=7 46=\nend\n')).toThrow('impossible');
+  expect(() => read('region 0 index=0 28=7 45=\nend\n')).toThrow('impossible');
 });
 
 test('perl and python3 print the same; a host without both has a reason for it', () => {

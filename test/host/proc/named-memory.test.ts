@@ -397,7 +397,8 @@ test('buffers of ftrace by instance move from unattributed memory to their row',
   };
   const TOTAL = '/sys/kernel/tracing/buffer_total_size_kb';
   const small = withRings({ [TOTAL]: '7 (expanded: 1408)\n' });
-  expect(small).toEqual({ named: [], notRead: [], left: 0, rings: 0 });
+  expect(small).toMatchObject({ named: [{ name: 'ftrace', bytes: 7168 }], notRead: [], left: 7168, rings: 7168 });
+  expect(withRings({ [TOTAL]: '0\n' })).toEqual({ named: [], notRead: [], left: 0, rings: 0 });
   const large = {
     [TOTAL]: `${40 * 1024}\n`,
     '/sys/kernel/tracing/instances/a b/buffer_total_size_kb': `${60 * 1024}\n`,
@@ -432,8 +433,8 @@ describe('rings of perf', () => {
       host.files.set(`/proc/${pid}/status`, `VmPin:\t${(pinned[Number(pid)] ?? 0) * 1024} kB\n`);
     }
     const notRead: NotRead[] = [];
-    const live = await readPerfRings(host, new Set(Object.keys(maps).map(Number)), others, notRead, 16 * MIB);
-    expect(capturedPerfRings(host, others, [], 16 * MIB)).toEqual(live);
+    const live = await readPerfRings(host, new Set(Object.keys(maps).map(Number)), others, notRead);
+    expect(capturedPerfRings(host, others, [])).toEqual(live);
     const words = live.map(({ bytes, figures, processes = [] }) => [
       (bytes ?? 0) / MIB,
       (figures.mappedBytes ?? 0) / MIB,
@@ -483,7 +484,7 @@ describe('rings of perf', () => {
     host.files.set('/proc/7/maps', 'denied');
     host.links.set('/proc/7/fd/3', link);
     const notRead: NotRead[] = [];
-    capturedPerfRings(host, { of: () => 0, hasUring: () => false }, notRead, 16 * MIB);
+    capturedPerfRings(host, { of: () => 0, hasUring: () => false }, notRead);
     expect(notRead).toHaveLength(missing);
   });
 });

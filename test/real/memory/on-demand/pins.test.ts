@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { CAPTURE_SCRIPT } from '../../../../src/capture/read/script.js';
-import { memorySchema } from '../../../../src/contracts/memory.js';
+import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
 
 const MIB = 2 ** 20;
@@ -39,12 +39,24 @@ describe.each([
         );
         pids.set(`${kind} ${times}`, Number(await guest.output(`cat ${name}`)));
       }
-    for (const command of ['snapshot -o /native.tar.gz --tmpfs --interval 0.1']) {
-      const { status, output } = await inGuest(guest, command, MAX_MS);
-      expect([status, output.toString()]).toEqual([0, expect.any(String)]);
-    }
+    const { status, output } = await inGuest(
+      guest,
+      'snapshot -o /native.tar.gz --tmpfs --interval 0.1 --timeout 300',
+      MAX_MS,
+    );
+    expect([status, output.toString()]).toEqual([0, expect.any(String)]);
     await guest.run('sh /snapshot.sh --tmpfs /shell.tar.gz 0');
   }, MAX_MS);
+
+  /** An emulated CPU may be too slow for the time limit of descriptors. */
+  const isLate = ({ notRead }: MemoryJson) =>
+    notRead.some(({ why }) => why.startsWith('only a part of the descriptors'));
+  const answerOf = async (source: string): Promise<MemoryJson> => {
+    for (let left = 3; ; left--) {
+      const answer = memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
+      if (left === 0 || !isLate(answer)) return answer;
+    }
+  };
 
   const SOURCES = [
     ['with /proc/kcore', '--live'],
@@ -53,8 +65,8 @@ describe.each([
     ['in a snapshot of the script', '--from /shell.tar.gz'],
   ] as const;
   test.each(SOURCES)('are those of their processes, each once: %s', async (_, source) => {
-    const { named, notRead } = memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
-    expect(notRead.filter(({ kind }) => kind === 'pinned')).toEqual([]);
+    const { named, notRead } = await answerOf(source);
+    expect(notRead).toEqual([]);
     const pinned = named?.filter(({ kind }) => kind === 'pinned') ?? [];
     const processes = (kind: string, ofTwice: number) => [
       { pid: pids.get(`${kind} 1`), comm: 'pins', bytes: ONCE * MIB },
