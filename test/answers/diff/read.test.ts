@@ -32,7 +32,10 @@ test('compares rings, pins and buffers of devices, unless their bounds are wide'
   const of = (minute: number, named: readonly object[], notRead: readonly object[] = []) =>
     state({ ...memoryAnswerAt(minute), named, notRead });
   const one = (kind: string, name: string, bytes: number, mostBytes = bytes) => ({
-    ...{ kind, name, bytes, category: null, source: 'x', figures: { mostBytes }, nodes: null, processes: null },
+    kind,
+    name,
+    bytes,
+    figures: { mostBytes },
   });
   const zram = one('zram', 'zram0', 900);
   const before = of(1, [one('pinned', 'io_uring', 100), one('pinned', 'RDMA', 50), zram]);
