@@ -10,6 +10,8 @@ sub messages {
     for (my $at = 0; $at + 16 <= length $bytes;) {
       my ($length, $kind, $multi) = unpack('LSS', substr($bytes, $at, 8));
       return if $kind == 2 || $length < 16 || $at + $length > length $bytes;
+      # NLMSG_DONE: 0, or why the list ended early.
+      return if $kind == 3 && $length >= 20 && unpack('l', substr($bytes, $at + 16, 4)) < 0;
       return \@found if $kind == 3;
       push @found, substr($bytes, $at + 16, $length - 16);
       return \@found if !($multi & 2) || @found > __MAX_MESSAGES__;

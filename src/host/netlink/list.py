@@ -12,6 +12,9 @@ def messages(protocol, kind, flags, body):
             length, kind, multi = struct.unpack_from('=LHH', data, at)
             if kind == 2 or length < 16 or at + length > len(data):
                 return None
+            # NLMSG_DONE: 0, or why the list ended early.
+            if kind == 3 and length >= 20 and struct.unpack_from('=l', data, at + 16)[0] < 0:
+                return None
             if kind == 3:
                 return found
             found.append(data[at + 16:at + length])
