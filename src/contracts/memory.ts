@@ -371,7 +371,8 @@ export const memorySchema = z.strictObject({
          * and the part of those that allocate on use (`lazyBytes`), an upper bound before 6.4.
          * `trace-rings`: of perf the number of `mappings`, and `mappedBytes`, an upper bound of `bytes` for these mappings;
          * `pinnedBytes` of it is in VmPin.
-         * `pinned`: bounds of registered buffers, `rings` of io_uring that have some, and those that were busy (`busyRings`).
+         * `pinned`: bounds of registered buffers, `rings` of io_uring that have some, and those that were busy (`busyRings`), or
+         * `regions` of RDMA; `processes` have what they registered.
          * Null: unknown.
          */
         figures: z.record(z.string(), z.number().nullable()),

@@ -60,6 +60,9 @@ export const OWNERS: Readonly<Record<string, ListName>> = {
   vmalloc: 'callers',
   modules: 'callers',
   bpf: 'callers',
+  rings: 'devices',
+  gpu: 'devices',
+  'dma-buf': 'devices',
 };
 
 /** Returns the owners of a category, each by its part in it; null: unknown. */

@@ -1,4 +1,5 @@
 import type { Origin } from '../records/machine-sample.js';
+import type { NamedKind } from '../records/named-memory.js';
 
 /**
  * State of a host at one time. Readers of inputs produce it; the comparison does not depend on their formats.
@@ -60,8 +61,12 @@ export interface FileInMemory {
   readonly pid: number | null;
 }
 
+/** Kinds of memory in the answer to `memory` that are compared: no category is theirs alone. */
+export const DEVICE_KINDS = ['gpu', 'dma-buf', 'trace-rings', 'pinned'] as const satisfies readonly NamedKind[];
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
 /** Lists of single items. */
-export const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups'] as const;
+export const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups', 'devices'] as const;
 export type ListName = (typeof LISTS)[number];
 
 /**
@@ -74,6 +79,7 @@ export const MEASURES = {
   caches: ['bytes'],
   callers: ['bytes'],
   cgroups: ['charged', 'usage', 'pss', 'rss'],
+  devices: ['bytes'],
 } as const satisfies Record<ListName, readonly string[]>;
 
 /** Measures of process memory by category, the best first; other categories have no processes. */
@@ -127,7 +133,9 @@ export type Who =
     }
   | { readonly kind: 'cache'; readonly name: string; readonly category: string | null }
   | { readonly kind: 'caller'; readonly name: string; readonly category: string }
-  | { readonly kind: 'cgroup'; readonly path: string; readonly dying: boolean };
+  | { readonly kind: 'cgroup'; readonly path: string; readonly dying: boolean }
+  /** Memory of a device or interface; `of` is its kind in `memory`. */
+  | { readonly kind: 'device'; readonly of: DeviceKind; readonly name: string };
 
 /** A limitation of a comparison; codes are part of the JSON. `names` are inputs, untrusted. */
 export type Note =
@@ -191,6 +199,7 @@ const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
 ]);
 
 /** Returns whether a note leaves the answer complete. */
-export function isHarmless({ code }: Note): boolean {
-  return HARMLESS.has(code);
+export function isHarmless(note: Note): boolean {
+  // Memory of devices is a part of categories, which are compared.
+  return HARMLESS.has(note.code) || ('part' in note && note.part === 'devices');
 }

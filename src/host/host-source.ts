@@ -45,7 +45,7 @@ export interface HostSource {
   /** Reads a small file inside a network or ipc namespace (`/proc/PID/ns/ipc`), which is entered: slow. */
   readTextIn(namespace: string, path: string): string;
   /**
-   * Lists interfaces, page pools and rings of these network namespaces (netlink.ts; `-`: our own); null: a capture that lacks
+   * Lists interfaces, page pools, rings and regions of these network namespaces (netlink.ts; `-`: our own); null: a capture that lacks
    * them. `gone`: it needs python3 or perl.
    */
   netlink?(namespaces: readonly string[]): string | null;

@@ -7,12 +7,13 @@ import { PERL, PYTHON } from './netlink/generated.js';
 
 /**
  * Node opens no netlink socket: perl or python3 lists interfaces (rtnetlink), page pools (family `netdev`,
- * since 6.8) and rings (family `ethtool`, since 5.6) of network namespaces. The script only sends requests that list:
- * RTM_GETLINK, CTRL_CMD_GETFAMILY, NETDEV_CMD_PAGE_POOL_GET, ETHTOOL_MSG_RINGS_GET.
+ * since 6.8) and rings (family `ethtool`, since 5.6) of network namespaces, and memory regions of RDMA (NETLINK_RDMA, since
+ * 4.17). The script only sends requests that list: RTM_GETLINK, CTRL_CMD_GETFAMILY, NETDEV_CMD_PAGE_POOL_GET,
+ * ETHTOOL_MSG_RINGS_GET; where a device is, RDMA_NLDEV_CMD_GET and RDMA_NLDEV_CMD_RES_MR_GET.
  *
  * Arguments: the number of setns(2), and paths of namespaces (`/proc/PID/ns/net`), `-` for its own. It prints lines
- * `KIND NAMESPACE ATTRIBUTE=VALUE …`: the namespace by its place, attributes by their numbers in if_link.h, netdev.h and
- * ethtool_netlink.h of include/uapi/linux, names in hexadecimal. `closed N`: the namespace cannot be entered; `lacks N
+ * `KIND NAMESPACE ATTRIBUTE=VALUE …`: the namespace by its place, attributes by their numbers in if_link.h, netdev.h,
+ * ethtool_netlink.h and rdma_netlink.h of include/uapi, names in hexadecimal. `closed N`: the namespace cannot be entered; `lacks N
  * KIND`: the kernel does not have the request, or refused it. The last line is `end`.
  */
 const DUMPS = [
@@ -22,6 +23,8 @@ const DUMPS = [
   'pool netdev 5 1,2,3,4,5,6,7,8',
   // ETHTOOL_A_RINGS_*: HEADER (its ETHTOOL_A_HEADER_DEV_INDEX), RX, RX_BUF_LEN.
   'ring ethtool 15 1,6,10',
+  // RDMA_NL_NLDEV << 10 | RDMA_NLDEV_CMD_RES_MR_GET; RDMA_NLDEV_ATTR_*: RES_PID, RES_KERN_NAME (only whether), RES_MRLEN.
+  'region rdma 5133 28,29,45',
 ];
 
 /** Time limit of one reply in seconds, and maximum number of messages of one request. */
@@ -46,7 +49,7 @@ export const TIMEOUT_MS = 5000;
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
- * Lists interfaces, page pools and rings, in the format above.
+ * Lists interfaces, page pools, rings and regions, in the format above.
  *
  * @param namespaces paths; `-`: our own
  * @param programs those to try
@@ -75,9 +78,9 @@ export function askNetlink(
     if (status !== 0 || !stdout.endsWith('\nend\n'))
       throw new HostError(
         'unreadable',
-        `page pools and rings: ${program} failed (${error?.message ?? `status ${status}`})`,
+        `page pools, rings and regions: ${program} failed (${error?.message ?? `status ${status}`})`,
       );
     return stdout;
   }
-  throw new HostError('gone', 'page pools and rings of network interfaces: needs python3 or perl');
+  throw new HostError('gone', 'page pools, rings of network interfaces, RDMA: needs python3 or perl');
 }

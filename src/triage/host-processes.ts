@@ -1,6 +1,6 @@
 import type { ProgramPipes } from '../account/memory/answer.js';
 import { countByProgram, largestProgram } from '../account/processes/groups.js';
-import { HostError, isHostError } from '../base/errors.js';
+import { HostError, hostOrNull, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
@@ -84,6 +84,12 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
     yield 'VmPTE of /proc/PID/status contradicts PageTables of /proc/meminfo';
 }
 
+/** Minimum share of memory in transparent huge pages for them to be named. */
+const HUGE_SHARE = 0.05;
+
+const hasKcore = ({ source }: HostReader): boolean =>
+  source.file !== undefined && (hostOrNull(() => source.size('/proc/kcore')) ?? 0) > 0;
+
 /** Low MemAvailable, with the largest use by counters and the largest process. @throws {HostError} */
 export function* lowAvailable(host: HostReader): Generator<Finding> {
   // Since 3.14.
@@ -119,8 +125,16 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
     anonBytes: large?.anonBytes ?? null,
     ...(isSwapUsed ? { swapFreeBytes } : {}),
   };
+  const hugeBytes = sumOfMeminfo(host, /^AnonHugePages:/);
+  // Their content is in kernel memory alone.
+  const hasZeros = hugeBytes >= HUGE_SHARE * totalBytes && hasKcore(host);
   const severity = share < THRESHOLDS['low-available'].warning ? 'warning' : 'note';
-  yield found('low-available', severity, figures, NEXT_BY_USE[most?.use ?? ''] ?? 'memory');
+  yield found(
+    'low-available',
+    severity,
+    { ...figures, ...(hasZeros ? { hugeBytes } : {}) },
+    NEXT_BY_USE[most?.use ?? ''] ?? 'memory',
+  );
 }
 
 /** Fields of /proc/meminfo that add up to used memory without overlap. Cached includes Shmem. */

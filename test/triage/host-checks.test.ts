@@ -2,12 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../src/account/memory/answer.js';
 import type { Category } from '../../src/account/memory/tree.js';
 import { findingWords } from '../../src/answers/triage/words.js';
+import { HostError } from '../../src/base/errors.js';
 import type { NamedMemory } from '../../src/records/named-memory.js';
 import { HOST_CHECKS } from '../../src/records/triage-codes.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { near } from '../../src/triage/host-limits.js';
+import { lowAvailable } from '../../src/triage/host-processes.js';
 import { HostReader } from '../../src/triage/host-reader.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
@@ -143,6 +145,24 @@ test('names shared memory apart from page cache; a pool without pages needs no p
     .replace(/^Hugepagesize:.*\n/m, '');
   const { findings } = triaged({ '/proc/meminfo': cut });
   expect(findings).toMatchObject([{ code: 'low-available', figures: { use: 'shared', useBytes: 9_000_000 * 1024 } }]);
+});
+
+test.each([
+  ['a running machine with /proc/kcore', true, true, 1_000_000, true],
+  ['less than 5 % of memory', true, true, 300_000, false],
+  ['a running machine without it', true, false, 1_000_000, false],
+  ['a snapshot', false, true, 1_000_000, false],
+])('transparent huge pages lead to the zeros in them: %s', (_, isLive, hasKcore, kib, isNamed) => {
+  const short = `${meminfo({ MemFree: 400_000, MemAvailable: 500_000 })}AnonHugePages: ${kib} kB\n`;
+  const source = madeSource({ files: { ...HEALTHY, '/proc/meminfo': short } });
+  const size = (path: string) => {
+    if (path === '/proc/kcore' && hasKcore) return 2 ** 47;
+    throw new HostError('gone', path);
+  };
+  const live = isLive ? { file: () => ({}) as never } : {};
+  const findings = [...lowAvailable(new HostReader(Object.assign(source, { size, ...live }), 4096))];
+  expect(findings.map(({ code }) => code)).toEqual(['low-available']);
+  expect(findings.map(findingWords).join('').includes('memory --live --huge')).toBe(isNamed);
 });
 
 test('an impossible counter is unread, and no all-clear', () => {

@@ -53,7 +53,9 @@ export function diffBlocks(
     ...(categories ? [categoryBlock(categories, several, facts)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
-      return list ? [listBlock(name, list, several, facts)] : [];
+      // Most machines have none, or the same ones.
+      const isQuiet = name === 'devices' && list?.items.every(({ change }) => change === 0);
+      return list && !isQuiet ? [listBlock(name, list, several, facts)] : [];
     }),
   ];
 }
@@ -130,6 +132,7 @@ const HEADINGS: Readonly<Record<ListName, string>> = {
   caches: 'SLAB CACHE',
   callers: 'VMALLOC CALLER',
   cgroups: 'CGROUP',
+  devices: 'RING, PIN, BUFFER',
 };
 
 /** The rows that changed most, and the totals. */
@@ -218,6 +221,7 @@ const ONE: Readonly<Record<ListName, string>> = {
   caches: 'slab cache',
   callers: 'vmalloc caller',
   cgroups: 'cgroup',
+  devices: 'ring, pin or buffer of a device',
 };
 
 interface DiffTextOptions {
@@ -272,6 +276,7 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     caches: readList(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
     callers: readList(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
     cgroups: readList(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
+    devices: readList(lists.devices, (who) => (who.kind === 'device' ? without(who) : null)),
     complete,
     warnings: notes.map((note) => ({ code: note.code, message: noteWords(note) })),
   };

@@ -4,7 +4,7 @@ import { count } from '../../contracts/common.js';
 import { growthSchema } from '../../contracts/growth.js';
 import { socketEndsShape } from '../../contracts/sockets.js';
 import { STATUSES } from '../../diff/lists.js';
-import { NOTE_CODES } from '../../diff/state.js';
+import { DEVICE_KINDS, NOTE_CODES } from '../../diff/state.js';
 
 /**
  * `kdump-mem diff --json`, version 1: changes from the first input to the last. Sizes are bytes; null:
@@ -85,6 +85,7 @@ const socket = z.strictObject({
 const cache = z.strictObject({ name: z.string(), category: z.string().nullable(), ...measured });
 const caller = z.strictObject({ name: z.string(), category: z.string(), ...measured });
 const cgroup = z.strictObject({ path: z.string(), dying: z.boolean(), ...measured });
+const device = z.strictObject({ of: z.enum(DEVICE_KINDS), name: z.string(), ...measured });
 
 /** Null: not all inputs contain such a list. */
 function list<Item extends z.ZodType>(item: Item) {
@@ -151,6 +152,8 @@ export const diffSchema = z.strictObject({
   caches: list(cache),
   callers: list(caller),
   cgroups: list(cgroup),
+  /** Buffers of GPUs, dma-bufs, rings of ftrace and perf, and pins: parts of categories, as `named` of `memory` lists them. */
+  devices: list(device),
   complete: z.boolean(),
   warnings: z.array(z.strictObject({ code: z.enum(NOTE_CODES), message: z.string() })),
 });

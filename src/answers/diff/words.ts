@@ -3,7 +3,15 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
-import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
+import {
+  type CategoryMeasure,
+  type DeviceKind,
+  LISTS,
+  type ListName,
+  type Measure,
+  type Note,
+  type Who,
+} from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { share } from '../memory/words.js';
 
@@ -20,8 +28,17 @@ export function whoWords(who: Who): string {
       return escapeText(who.name);
     case 'cgroup':
       return `${escapeText(who.path)}${who.dying ? ' (removed)' : ''}`;
+    case 'device':
+      return `${DEVICES[who.of]} ${escapeText(who.name)}`;
   }
 }
+
+const DEVICES: Readonly<Record<DeviceKind, string>> = {
+  gpu: 'GPU',
+  'dma-buf': 'dma-bufs of',
+  'trace-rings': 'rings of',
+  pinned: 'pinned by',
+};
 
 function socketWords({ holder, protocol, family, local, peer, inode }: Extract<Who, { kind: 'socket' }>): string {
   const owner = holder
@@ -70,6 +87,7 @@ export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
   caches: 'slab caches',
   callers: 'vmalloc callers',
   cgroups: 'cgroups',
+  devices: 'rings, pins and buffers of devices',
 };
 
 /** The measure used if a list's preferred one is not available, and why. */
@@ -78,6 +96,7 @@ const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
   sockets: 'by estimates or unread payload: an input lacks their pages',
   caches: 'by another measure',
   callers: 'by another measure',
+  devices: 'by another measure',
   cgroups: 'by the memory of their processes or by usage with child cgroups: an input lacks page frames by cgroup',
 };
 

@@ -64,8 +64,10 @@ function isLacking(error: unknown): error is Error {
  */
 export async function queryCapture(path: string): Promise<HostState> {
   const files = await readCapture(path);
+  // A sosreport has no fdinfo: devices are missing in it, not absent.
+  const isSnapshot = new CapturedHost(files).kind === 'capture';
   return queryParts(path, {
-    categories: () => memoryJson(memoryOfCapture(path, files)),
+    categories: () => ({ ...memoryJson(memoryOfCapture(path, files)), ...(isSnapshot ? {} : { named: null }) }),
     processes: () => processesOf(path, files),
     sockets: () => socketsOf(files),
   });

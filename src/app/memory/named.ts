@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { withDevices } from '../../account/memory/devices.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import type { HostSource } from '../../host/host-source.js';
-import { MIN_BYTES, type NamedFacts, type NamedSources, readNamedMemory } from '../../host/proc/named-memory.js';
+import { type NamedFacts, type NamedSources, readNamedMemory } from '../../host/proc/named-memory.js';
 import { readPerfRings } from '../../host/proc/rings.js';
 import type { NamedMemory } from '../../records/named-memory.js';
 
@@ -56,6 +56,6 @@ export async function withLiveNamed(
   facts: NamedFacts = factsOf(answer),
 ): Promise<MemoryAnswer> {
   const sources = readNamedMemory(host, facts);
-  const rings = await readPerfRings(host, sources.perf, sources.named, sources.notRead, MIN_BYTES);
+  const rings = await readPerfRings(host, sources.perf, sources.otherPins, sources.notRead);
   return withNamed(answer, host, { ...sources, named: [...sources.named, ...rings] });
 }

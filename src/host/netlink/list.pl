@@ -10,6 +10,8 @@ sub messages {
     for (my $at = 0; $at + 16 <= length $bytes;) {
       my ($length, $kind, $multi) = unpack('LSS', substr($bytes, $at, 8));
       return if $kind == 2 || $length < 16 || $at + $length > length $bytes;
+      # NLMSG_DONE: 0, or why the list ended early.
+      return if $kind == 3 && $length >= 20 && unpack('l', substr($bytes, $at + 16, 4)) < 0;
       return \@found if $kind == 3;
       push @found, substr($bytes, $at + 16, $length - 16);
       return \@found if !($multi & 2) || @found > __MAX_MESSAGES__;
@@ -45,18 +47,33 @@ for my $place (0 .. $#paths) {
   for (__DUMPS__) {
     my ($kind, $family, $command, $wanted) = split / /;
     my %wanted = map { $_ => 1 } split /,/, $wanted;
-    my ($protocol, $type, $body) = (0, $command, pack('x16'));
-    if ($family ne '-') {
+    my ($protocol, $type, @bodies) = (0, $command, pack('x16'));
+    if ($family eq 'rdma') {
+      next if !-e '/sys/class/infiniband';
+      $protocol = 20;
+      my $devices = messages($protocol, 5121, 0x301, '');
+      if (!$devices) { print "lacks $place $kind\n"; next }
+      @bodies = map { pack('SSL', 8, 1, number($_->[1])) } grep { $_->[0] == 1 } map { attributes($_, 0) } @$devices;
+    } elsif ($family ne '-') {
       my $name = pack('SS', 5 + length $family, 2) . $family . "\0";
       $name .= "\0" while length($name) % 4;
       my $reply = messages(16, 16, 1, pack('CCS', 3, 1, 0) . $name);
       my ($id) = grep { $_->[0] == 1 } $reply && @$reply ? attributes($reply->[0], 4) : ();
       if (!$id) { print "lacks $place $kind\n"; next }
-      ($protocol, $type, $body) = (16, number($id->[1]), pack('CCS', $command, 1, 0));
+      ($protocol, $type, @bodies) = (16, number($id->[1]), pack('CCS', $command, 1, 0));
     }
-    my $all = messages($protocol, $type, 0x301, $body);
-    if (!$all) { print "lacks $place $kind\n"; next }
-    for my $message (@$all) {
+    my @answers = map { scalar messages($protocol, $type, 0x301, $_) } @bodies;
+    print "lacks $place $kind\n" if grep { !defined } @answers;
+    for my $message (map { $_ ? @$_ : () } @answers) {
+      if ($family eq 'rdma') {
+        my @of = attributes($message, 0);
+        my ($device) = map { number($_->[1]) } grep { $_->[0] == 1 } @of;
+        for (map { attributes($_->[1], 0) } grep { $_->[0] == 40 } @of) {
+          my @shown = map { "$_->[0]=" . ($_->[0] == 29 ? 1 : number($_->[1])) } grep { $wanted{$_->[0]} } attributes($_->[1], 0);
+          print join(' ', $kind, $place, "index=$device", @shown), "\n";
+        }
+        next;
+      }
       my @shown = $family eq '-' ? ('index=' . unpack('x4L', $message)) : ();
       for (grep { $wanted{$_->[0]} } attributes($message, $family eq '-' ? 16 : 4)) {
         my ($at, $value) = @$_;

@@ -1,5 +1,5 @@
 ## src/host/netlink.ts describes what this prints, and puts values in place of __NAMES__. The same for hosts without perl.
-import ctypes, socket, struct, sys
+import ctypes, os, socket, struct, sys
 def messages(protocol, kind, flags, body):
     found = []
     s = socket.socket(16, 3, protocol)
@@ -11,6 +11,9 @@ def messages(protocol, kind, flags, body):
         while at + 16 <= len(data):
             length, kind, multi = struct.unpack_from('=LHH', data, at)
             if kind == 2 or length < 16 or at + length > len(data):
+                return None
+            # NLMSG_DONE: 0, or why the list ended early.
+            if kind == 3 and length >= 20 and struct.unpack_from('=l', data, at + 16)[0] < 0:
                 return None
             if kind == 3:
                 return found
@@ -47,8 +50,17 @@ for place, path in enumerate(sys.argv[2:]):
     for dump in [__DUMPS__]:
         kind, family, command, wanted = dump.split(' ')
         wanted = [int(one) for one in wanted.split(',')]
-        request = (0, int(command), 0x301, bytes(16))
-        if family != '-':
+        requests = [(0, int(command), 0x301, bytes(16))]
+        if family == 'rdma':
+            if not os.path.exists('/sys/class/infiniband'):
+                continue
+            devices = asked(20, 5121, 0x301, b'')
+            if devices is None:
+                print('lacks', place, kind)
+                continue
+            ids = [value for one in devices for at, value in attributes(one, 0) if at == 1]
+            requests = [(20, int(command), 0x301, struct.pack('=HHL', 8, 1, number(one))) for one in ids]
+        elif family != '-':
             name = struct.pack('=HH', 5 + len(family), 2) + family.encode() + b'\0'
             name += bytes(-len(name) % 4)
             reply = asked(16, 16, 1, struct.pack('=BBH', 3, 1, 0) + name)
@@ -56,12 +68,18 @@ for place, path in enumerate(sys.argv[2:]):
             if not ids:
                 print('lacks', place, kind)
                 continue
-            request = (16, number(ids[0]), 0x301, struct.pack('=BBH', int(command), 1, 0))
-        found = asked(*request)
-        if found is None:
+            requests = [(16, number(ids[0]), 0x301, struct.pack('=BBH', int(command), 1, 0))]
+        answers = [asked(*request) for request in requests]
+        if None in answers:
             print('lacks', place, kind)
-            continue
-        for message in found:
+        for message in [one for answer in answers if answer for one in answer]:
+            if family == 'rdma':
+                of = attributes(message, 0)
+                device = b''.join([value for at, value in of if at == 1])
+                for _, region in [one for at, value in of if at == 40 for one in attributes(value, 0)]:
+                    shown = [(at, 1 if at == 29 else number(value)) for at, value in attributes(region, 0) if at in wanted]
+                    print(kind, place, 'index=%s' % number(device), *['%d=%s' % one for one in shown])
+                continue
             shown = ['index=%d' % struct.unpack_from('=L', message, 4)] if family == '-' else []
             for at, value in attributes(message, 16 if family == '-' else 4):
                 if at not in wanted:

@@ -6,7 +6,7 @@ import { BPF_MAP_LINK, BpfMaps } from './bpf-maps.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 import { PERF_LINK, pinnedBytes } from './rings.js';
-import { URING_LINK, UringBuffers } from './uring-buffers.js';
+import { URING_LINK, type UringBuffers } from './uring-buffers.js';
 
 /** Classes of devices whose drivers make dma-bufs; without any, only links of `ALWAYS` are read. */
 const CLASSES = [
@@ -69,8 +69,8 @@ interface Device {
  * each drm-client-id and drm-pdev, a dma-buf once for each inode. The same pass reads BPF maps
  * and buffers of io_uring, and finds perf events.
  *
- * @param perf receives processes with a perf event; of a capture none
- * @param least less memory in BPF maps, or in buffers of io_uring, is left out
+ * @param pins receives rings of io_uring, and processes with a perf event; of a capture none of these
+ * @param least less memory in BPF maps is left out
  *
  * @throws {HostError} /proc cannot be listed
  */
@@ -78,11 +78,11 @@ export function readGraphics(
   source: HostSource,
   meminfo: ReadonlyMap<string, number>,
   notRead: NotRead[],
-  perf: Set<number>,
+  { perf, uring }: { readonly perf: Set<number>; readonly uring: UringBuffers },
   least: number,
 ): NamedMemory[] {
   const hasDevices = !source.file || CLASSES.some((path) => exists(source, path));
-  const [maps, uring] = [new BpfMaps(), new UringBuffers()];
+  const maps = new BpfMaps();
   const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
   const { denied, isLate } = readAll(source, hasDevices, perf, (pid, key, text, link) => {
     if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text)) return;
@@ -96,9 +96,9 @@ export function readGraphics(
   const commOf = (pid: number) => optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
   const most = (some: readonly { bytes: number; pids: ReadonlySet<number> }[]) =>
     largest(some, ({ bytes }) => bytes, commOf);
-  const others = [...maps.rows(least, most), ...uring.rows(least, (pid) => pinnedBytes(source, pid), most)];
+  const others = [...maps.rows(least, most), ...uring.rows((pid) => pinnedBytes(source, pid), most)];
   // A host without devices usually has few of these: what is denied matters only beside some.
-  for (const why of hasDevices || isLate || others.length > 0 ? missing : [])
+  for (const why of hasDevices || isLate || others.some(({ bytes }) => (bytes ?? 0) >= least) ? missing : [])
     notRead.push({
       kind: hasDevices ? 'dma-buf' : (others[0]?.kind ?? 'bpf-maps'),
       code: denied > 0 ? 'denied' : 'unreadable',

@@ -3,6 +3,7 @@ import { grouped } from '../../base/util.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { findNamespaces, type Namespace } from '../namespaces.js';
+import type { Region } from './rdma-regions.js';
 
 /** Maximum number of network namespaces that are entered. */
 export const MAX_ENTERED = 256;
@@ -36,18 +37,25 @@ const FRAME_BYTES = 22;
 /** Headroom and struct skb_shared_info that a driver adds to a buffer at most (XDP_PACKET_HEADROOM, and 320 bytes). */
 const SKB_BYTES = 256 + 320;
 
+/** Rows of interfaces, and memory regions of RDMA. */
+export interface Interfaces {
+  readonly rows: readonly NamedMemory[];
+  readonly regions: readonly Region[];
+}
+const NONE: Interfaces = { rows: [], regions: [] };
+
 /**
- * Page pools, and receive rings of network interfaces, in all network namespaces that can be entered.
+ * Page pools, receive rings of network interfaces, and regions of RDMA, in all network namespaces that can be entered.
  *
  * @param uptime in seconds; null: unknown
  * @throws {HostError} `gone`: no program; `unreadable`
  */
-export function readInterfaces(source: HostSource, uptime: number | null, notRead: NotRead[]): NamedMemory[] {
-  if (!source.netlink) return [];
+export function readInterfaces(source: HostSource, uptime: number | null, notRead: NotRead[]): Interfaces {
+  if (!source.netlink) return NONE;
   const namespaces = findNamespaces(source, 'all');
   const requested = namespaces.slice(0, MAX_ENTERED);
   const text = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
-  if (text === null) return [];
+  if (text === null) return NONE;
   const entered = source.file ? requested : capturedPlaces(text, namespaces);
   const lines = linesOf(text);
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
@@ -66,7 +74,9 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
     if (place === 0 || namespace?.own) return name;
     return `${name} of netns ${namespace?.name ?? namespace?.inode ?? place}`;
   };
-  return [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)];
+  if (/^lacks \d+ region$/m.test(text))
+    notRead.push({ kind: 'pinned', code: 'unreadable', why: 'memory regions of RDMA: refused by the kernel' });
+  return { rows: [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)], regions: regionsOf(lines) };
 }
 
 /** A snapshot has a line `netns PLACE INODE` for each. */
@@ -82,7 +92,7 @@ type NameOf = (place: number, index: number) => string;
 /** @throws {HostError} `unreadable`: a line is malformed */
 function linesOf(text: string): Line[] {
   return text.split('\n').flatMap((line): Line[] => {
-    if (!/^(?:link|pool|ring) /.test(line)) return [];
+    if (!/^(?:link|pool|ring|region) /.test(line)) return [];
     const [kind = '', place, ...fields] = line.split(' ');
     const attributes = new Map<string, number>();
     let name = '';
@@ -93,6 +103,23 @@ function linesOf(text: string): Line[] {
       else attributes.set(key, value === '' ? Number.NaN : Number(value));
     }
     return [{ kind, place: Number(place), attributes, name }];
+  });
+}
+
+/**
+ * Regions of processes, not those of kernel modules. A device that several namespaces share is listed in each: its lines of
+ * the first one count. Attributes: RES_PID, RES_KERN_NAME, RES_MRLEN.
+ */
+function regionsOf(lines: readonly Line[]): Region[] {
+  const firstPlaces = new Map<number | undefined, number>();
+  return lines.flatMap(({ kind, place, attributes }): Region[] => {
+    if (kind !== 'region') return [];
+    const [device, pid, bytes] = ['index', '28', '45'].map((key) => attributes.get(key));
+    if (!firstPlaces.has(device)) firstPlaces.set(device, place);
+    if (firstPlaces.get(device) !== place || attributes.has('29')) return [];
+    if (bytes === undefined || !(bytes >= 0))
+      throw new HostError('unreadable', 'a memory region has an impossible size');
+    return [{ pid: pid ?? null, bytes }];
   });
 }
 

@@ -16,10 +16,12 @@ import { readGraphics } from './graphics.js';
 import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
 import { listedPids, optionalText } from './process.js';
-import { capturedPerfRings, readTraceRings } from './rings.js';
+import { type Region, rdmaRows } from './rdma-regions.js';
+import { capturedPerfRings, type OtherPins, pinnedBytes, readTraceRings } from './rings.js';
+import { UringBuffers } from './uring-buffers.js';
 
-/** A device or pool with less is not listed. Bytes. */
-export const MIN_BYTES = 16 * 2 ** 20;
+/** A device or pool with less is not listed, except for what `diff` compares. Bytes. */
+const MIN_BYTES = 16 * 2 ** 20;
 /** Maximum number of processes, of cgroups and of devices that one kind lists, the largest first. */
 const MAX_LISTED = 10;
 const MAX_PROCESSES = 50_000;
@@ -35,6 +37,7 @@ export interface NamedSources {
   readonly notRead: NotRead[];
   /** Processes with a perf event: `readPerfRings` reads their mappings, unless this is a capture. */
   readonly perf: ReadonlySet<number>;
+  readonly otherPins: OtherPins;
 }
 
 /** The lines of /proc/meminfo that decide which sources are read: each costs something. */
@@ -43,7 +46,7 @@ export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'u
 /** Reads what is in use only: an unused pool, module or device has no files, or zeros. */
 export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSources {
   const notRead: NotRead[] = [...(facts.unreadCounters ?? [])];
-  const perf = new Set<number>();
+  const [perf, uring] = [new Set<number>(), new UringBuffers()];
   const attempt = (kind: NamedKind, read: () => readonly NamedMemory[]): readonly NamedMemory[] => {
     try {
       return read();
@@ -54,7 +57,19 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
       return [];
     }
   };
-  const devices = attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, perf, MIN_BYTES));
+  const devices = attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, { perf, uring }, MIN_BYTES));
+  let regions: readonly Region[] = [];
+  const interfaces = attempt('page-pools', () => {
+    const found = readInterfaces(source, readUptime(source), notRead);
+    regions = found.regions;
+    return found.rows;
+  });
+  const ofRegions = new Map<number | null, number>();
+  for (const { pid, bytes } of regions) ofRegions.set(pid, (ofRegions.get(pid) ?? 0) + bytes);
+  const otherPins: OtherPins = {
+    of: (pid) => uring.mostOf(pid) + (ofRegions.get(pid) ?? 0),
+    hasUring: (pid) => uring.has(pid),
+  };
   const named = [
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
@@ -63,11 +78,18 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
     ...devices,
-    ...attempt('trace-rings', () => readTraceRings(source, MIN_BYTES)),
-    ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, devices, notRead, MIN_BYTES))),
-    ...attempt('page-pools', () => readInterfaces(source, readUptime(source), notRead)),
+    ...attempt('trace-rings', () => readTraceRings(source)),
+    ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, otherPins, notRead))),
+    ...rdmaRows(source, regions, (pid) => pinnedByRegions(source, pid, perf, uring)),
+    ...interfaces,
   ];
-  return { named, notRead, perf };
+  return { named, notRead, perf, otherPins };
+}
+
+/** VmPin of a process less buffers of io_uring, in bytes; 0 also where it may contain rings of perf. */
+function pinnedByRegions(source: HostSource, pid: number, perf: ReadonlySet<number>, uring: UringBuffers): number {
+  const hasPerf = source.file ? perf.has(pid) : optionalText(source, `/proc/${pid}/maps`) !== '';
+  return hasPerf ? 0 : Math.max(0, (pinnedBytes(source, pid) ?? 0) - uring.mostOf(pid));
 }
 
 /** A pool of huge pages of one size. */

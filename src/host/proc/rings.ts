@@ -1,6 +1,7 @@
 import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
+import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
 
 const TRACING = '/sys/kernel/tracing';
@@ -13,10 +14,9 @@ const MAX_LISTED = 10;
  * where nothing was traced yet (tracing_total_entries_read, kernel/trace/trace.c). Rings of io_uring, and snapshot buffers,
  * have no such file.
  *
- * @param least smaller buffers are left out
  * @throws {HostError} a file is unreadable or malformed
  */
-export function readTraceRings(source: HostSource, least: number): NamedMemory[] {
+export function readTraceRings(source: HostSource): NamedMemory[] {
   const instances = hostOrNull(() => source.list(`${TRACING}/instances`)) ?? [];
   const folders = ['', ...instances.slice(0, MAX_INSTANCES).map((name) => `/instances/${name}`)];
   const all = folders.flatMap((folder): NamedMemory[] => {
@@ -27,7 +27,7 @@ export function readTraceRings(source: HostSource, least: number): NamedMemory[]
     const bytes = Number(kib) * 1024;
     return [{ kind: 'trace-rings', name, category: 'rings', bytes, source: path, figures: {} }];
   });
-  return all.filter(({ bytes }) => (bytes ?? 0) >= least).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+  return all.filter(({ bytes }) => (bytes ?? 0) > 0).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
 /** The text; empty: tracefs is not mounted, or the instance was removed. @throws {HostError} */
@@ -45,16 +45,23 @@ function readOr(source: HostSource, path: string): string {
 /** The link of a descriptor of a perf event, and the name of its mappings. */
 export const PERF_LINK = 'anon_inode:[perf_event]';
 
-/** Lines of /proc/PID/maps of perf's rings: a snapshot has these only. */
-export const PERF_LINES = '[0-9a-f]+-[0-9a-f]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ +anon_inode:\\[perf_event\\]$';
+/** Lines of /proc/PID/maps of rings of perf and io_uring: a snapshot has these only. */
+export const PERF_LINES = '[0-9a-f]+-[0-9a-f]+ [^ ]+ [^ ]+ [^ ]+ [0-9]+ +anon_inode:\\[(perf_event|io_uring)\\]$';
 
-const PERF_MAPPING =
-  /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[perf_event\]$/gm;
+const RING_MAPPING =
+  /^([\da-f]{1,16})-([\da-f]{1,16}) \S{4} [\da-f]{1,16} \S{3,17} \d{1,20} +anon_inode:\[(perf_event|io_uring)\]$/gm;
 /** Time limit in milliseconds for mappings. */
 const MAX_MS = 1000;
 
-/** Sizes of mappings in bytes, by process. */
-type PerfMappings = Map<number, readonly number[]>;
+/** Sizes of mappings of perf's rings in bytes, and whether a ring of io_uring is mapped; by process. */
+type PerfMappings = Map<number, { readonly sizes: readonly number[]; readonly hasUring: boolean }>;
+
+/** What the kernel adds to VmPin of a process for other kinds: an upper bound in bytes. */
+export interface OtherPins {
+  of(pid: number): number;
+  /** Whether rings of io_uring are known; one may be mapped that no descriptor has any more. */
+  hasUring(pid: number): boolean;
+}
 
 /**
  * Rings of perf, which only mappings of the processes that have an event open show (perf_mmap, kernel/events/core.c: a
@@ -62,18 +69,16 @@ type PerfMappings = Map<number, readonly number[]>;
  * one it is not found.
  *
  * Several mappings may be those of one ring. Two facts bound this: rings of one size may be the same, those of several are
- * not; and VmPin counts each ring once, apart from perf_event_mlock_kb for each user and CPU.
+ * not; and VmPin counts each ring once, apart from perf_event_mlock_kb for each user and CPU. It counts pins of other kinds
+ * too: only what exceeds these raises the lower bound.
  *
  * @param pids processes with an event
- * @param others has buffers of io_uring, which VmPin contains too
- * @param least smaller rings are left out
  */
 export async function readPerfRings(
   source: HostSource,
   pids: ReadonlySet<number>,
-  others: readonly NamedMemory[],
+  others: OtherPins,
   notRead: NotRead[],
-  least: number,
 ): Promise<NamedMemory[]> {
   const until = source.now() + MAX_MS;
   const all: PerfMappings = new Map();
@@ -87,16 +92,11 @@ export async function readPerfRings(
       if (error.code !== 'gone') unread++;
     }
   if (unread > 0) notRead.push(unreadMappings(unread));
-  return perfRings(source, all, others, least);
+  return perfRings(source, all, others);
 }
 
 /** The same of a capture, which has only these lines of mappings. */
-export function capturedPerfRings(
-  source: HostSource,
-  others: readonly NamedMemory[],
-  notRead: NotRead[],
-  least: number,
-): NamedMemory[] {
+export function capturedPerfRings(source: HostSource, others: OtherPins, notRead: NotRead[]): NamedMemory[] {
   const all: PerfMappings = new Map();
   let unread = 0;
   for (const pid of listedPids(source))
@@ -104,11 +104,21 @@ export function capturedPerfRings(
       all.set(Number(pid), perfMappings(source.readText(`/proc/${pid}/maps`)));
     } catch (error) {
       if (!isHostError(error)) throw error;
-      if (error.code !== 'gone') unread++;
+      // Mappings of other processes are read for shared memory, and may fail too.
+      if (error.code !== 'gone' && mayHavePerf(source, pid)) unread++;
     }
-  // Mappings of other processes are read for shared memory, and may fail too.
-  if (unread > 0 && all.size > 0) notRead.push(unreadMappings(unread));
-  return perfRings(source, all, others, least);
+  if (unread > 0) notRead.push(unreadMappings(unread));
+  return perfRings(source, all, others);
+}
+
+/** Whether a process of a capture has a perf event, or its descriptors were not read. */
+function mayHavePerf(source: HostSource, pid: string): boolean {
+  try {
+    return [...descriptors(source, `/proc/${pid}/fd`)].some(({ link }) => link === PERF_LINK || link === 'denied');
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return error.code !== 'gone';
+  }
 }
 
 const unreadMappings = (processes: number): NotRead => ({
@@ -117,25 +127,20 @@ const unreadMappings = (processes: number): NotRead => ({
   why: `mappings of ${processes} ${processes === 1 ? 'process' : 'processes'}`,
 });
 
-function perfRings(
-  source: HostSource,
-  all: PerfMappings,
-  others: readonly NamedMemory[],
-  least: number,
-): NamedMemory[] {
-  const sizes = [...all.values()].flat();
+function perfRings(source: HostSource, all: PerfMappings, others: OtherPins): NamedMemory[] {
+  const sizes = [...all.values()].flatMap((one) => one.sizes);
   const mappedBytes = sumOf(sizes);
-  if (mappedBytes < least) return [];
-  const buffers = others.filter(({ kind }) => kind === 'pinned').flatMap(({ processes = [] }) => processes);
+  if (mappedBytes === 0) return [];
   const pinned = new Map(
     [...all].map(([pid, own]) => {
-      const inBuffers = sumOf(buffers.flatMap((one) => (one.pid === pid ? [one.bytes] : [])));
-      return [pid, Math.min(sumOf(own), Math.max(0, (pinnedBytes(source, pid) ?? 0) - inBuffers))];
+      const isKnown = !own.hasUring || others.hasUring(pid);
+      const left = isKnown ? (pinnedBytes(source, pid) ?? 0) - others.of(pid) : 0;
+      return [pid, Math.min(sumOf(own.sizes), Math.max(0, left))];
     }),
   );
   const bytes = Math.max(sumOf([...pinned.values()]), distinct(sizes));
   const processes = [...all]
-    .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own)) }))
+    .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own.sizes)) }))
     .filter((one) => one.bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
@@ -149,13 +154,15 @@ function perfRings(
 const sumOf = (some: readonly number[]): number => some.reduce((sum, bytes) => sum + bytes, 0);
 const distinct = (sizes: readonly number[]): number => sumOf([...new Set(sizes)]);
 
-function perfMappings(text: string): number[] {
+function perfMappings(text: string) {
   const sizes: number[] = [];
-  for (const [, from = '', to = ''] of text.matchAll(PERF_MAPPING)) {
+  let hasUring = false;
+  for (const [, from = '', to = '', kind] of text.matchAll(RING_MAPPING)) {
     const bytes = Number.parseInt(to, 16) - Number.parseInt(from, 16);
-    if (bytes > 0) sizes.push(bytes);
+    if (kind === 'io_uring') hasUring = true;
+    else if (bytes > 0) sizes.push(bytes);
   }
-  return sizes;
+  return { sizes, hasUring };
 }
 
 /** Reads VmPin of a process (since 3.2), in bytes; null: not read. */

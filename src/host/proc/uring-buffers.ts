@@ -54,10 +54,8 @@ export class UringBuffers {
 
   /**
    * @param pinnedOf VmPin of a process in bytes; null: not read
-   * @param least below it there is no row
    */
   rows(
-    least: number,
     pinnedOf: (pid: number) => number | null,
     largest: (owners: readonly { bytes: number; pids: ReadonlySet<number> }[]) => NonNullable<NamedMemory['processes']>,
   ): NamedMemory[] {
@@ -73,11 +71,22 @@ export class UringBuffers {
     const sum = (of: (one: (typeof owners)[number]) => number) => owners.reduce((all, one) => all + of(one), 0);
     const bytes = sum((one) => one.bytes);
     const mostBytes = sum(({ most }) => most) + (this.#haveInodes() ? 0 : alike(rings, ownerOf, pinnedOf));
-    if (mostBytes < least) return [];
+    if (mostBytes === 0) return [];
     const busyRings = sum(({ busy }) => busy);
     const figures = { rings: rings.length - busyRings, busyRings, leastBytes: bytes, mostBytes };
     const source = '/proc/PID/fdinfo';
     return [{ kind: 'pinned', name: 'io_uring', category: null, bytes, source, figures, processes: largest(owners) }];
+  }
+
+  /** Upper bound of what a process has of these in VmPin, in bytes; infinite: unknown. */
+  mostOf(pid: number): number {
+    const own = [...this.#rings.values()].filter(({ pids }) => pids.has(pid));
+    if (this.isCut || own.some(({ buffers }) => buffers === null)) return Number.POSITIVE_INFINITY;
+    return unionOf(own.flatMap(({ buffers }) => buffers ?? []));
+  }
+
+  has(pid: number): boolean {
+    return [...this.#rings.values()].some(({ pids }) => pids.has(pid));
   }
 
   /** Whether rings have inodes of their own (since 5.16), as two that differ prove. */

@@ -94,17 +94,20 @@ export const MEMORY = {
       of: OfProcess &
         Of<'availableBytes' | 'totalBytes' | 'share' | 'useBytes' | 'anonBytes'> &
         Of<'use', string> &
-        Partial<Of<'swapFreeBytes'>>,
+        Partial<Of<'swapFreeBytes' | 'hugeBytes'>>,
     ) => [
       `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
       `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
       ...(of.swapFreeBytes == null ? [] : [`Swap is nearly used up: ${size(of.swapFreeBytes)} is free.`]),
       ...largestWords(of),
+      ...(of.hugeBytes == null
+        ? []
+        : [`Transparent huge pages: ${size(of.hugeBytes)}; kdump-mem memory --live --huge counts zeros in them.`]),
     ],
     means:
       'Less than 10 % of memory is available to applications, or less than 20 % while swap is nearly used up: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
     known:
-      'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status.',
+      'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status. Transparent huge pages: AnonHugePages, from 5 % of memory, where /proc/kcore is readable.',
     next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
     deeper: 'kdump-mem memory --live',
   },

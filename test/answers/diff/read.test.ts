@@ -28,6 +28,32 @@ test('reads concatenated answers in a file as one point in time', () => {
   expect(lists.processes?.items.get('2 20')?.sizes).toMatchObject({ pss: null, rss: 4096 });
 });
 
+test('compares rings, pins and buffers of devices, unless their bounds are wide', () => {
+  const of = (minute: number, named: readonly object[], notRead: readonly object[] = []) =>
+    state({ ...memoryAnswerAt(minute), named, notRead });
+  const one = (kind: string, name: string, bytes: number, mostBytes = bytes) => ({
+    kind,
+    name,
+    bytes,
+    figures: { mostBytes },
+  });
+  const zram = one('zram', 'zram0', 900);
+  const before = of(1, [one('pinned', 'io_uring', 100), one('pinned', 'RDMA', 50), zram]);
+  const after = of(2, [one('pinned', 'io_uring', 400), one('pinned', 'RDMA', 60, 90), one('trace-rings', 'perf', 30)]);
+  const { lists } = compareStates([before, after]);
+  expect(lists.devices?.items.map(({ who, change }) => [who, change])).toEqual([
+    [{ kind: 'device', of: 'pinned', name: 'io_uring' }, 300],
+    [{ kind: 'device', of: 'trace-rings', name: 'perf' }, 30],
+    [{ kind: 'device', of: 'pinned', name: 'RDMA' }, null],
+  ]);
+  expect(lists.devices?.whole).toBe(true);
+  const denied = compareStates([before, of(2, [], [{ kind: 'pinned', code: 'denied', why: 'x' }])]);
+  expect([denied.lists.devices?.whole, denied.complete]).toEqual([false, true]);
+  expect(denied.lists.devices?.items.map(({ change }) => change)).toEqual([null, null]);
+  // A dump has no such list.
+  expect(compareStates([state(memoryAnswerAt(1)), state(memoryAnswerAt(2))]).lists.devices).toBeNull();
+});
+
 test('reads one answer per line (NDJSON)', () => {
   const text = [memoryAnswerAt(2), procsAnswerAt(2, WORKERS)].map((each) => formatJson(each));
   expect(stateOfAnswers('a', text.join('\n')).lists.processes?.items.size).toBe(2);

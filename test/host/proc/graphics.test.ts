@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
 import { readGraphics } from '../../../src/host/proc/graphics.js';
+import { UringBuffers } from '../../../src/host/proc/uring-buffers.js';
 import type { NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost } from '../fake-host.js';
 
@@ -52,7 +53,10 @@ function machine(opened: Readonly<Record<number, Readonly<Record<number, readonl
 function read(host: FakeHost, meminfo: Readonly<Record<string, number>> = {}) {
   const notRead: NotRead[] = [];
   const facts = new Map(Object.entries({ MemTotal: 8000 * MIB, ...meminfo }));
-  return { named: readGraphics(host, facts, notRead, new Set(), 16 * MIB), notRead };
+  return {
+    named: readGraphics(host, facts, notRead, { perf: new Set(), uring: new UringBuffers() }, 16 * MIB),
+    notRead,
+  };
 }
 
 const CARD = '/dev/dri/renderD128';

@@ -9,7 +9,8 @@ const PAGE = 4096;
 function read(text: string | null, uptime: number | null = 1000) {
   const host = Object.assign(new FakeHost(), { netlink: () => text });
   const notRead: NotRead[] = [];
-  return { named: readInterfaces(host, uptime, notRead), notRead };
+  const { rows, regions } = readInterfaces(host, uptime, notRead);
+  return { named: rows, regions, notRead };
 }
 
 const hex = (name: string) => Buffer.from(name).toString('hex');
@@ -61,7 +62,22 @@ test('closed namespaces are named, malformed lines are an error', () => {
   expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'denied' }]);
   expect(() => read('pool 0 1=x\nend\n')).toThrow('malformed');
   expect(() => read(`pool 0 1=1 4= 5=${PAGE}\nend\n`)).toThrow('impossible');
-  expect(read(null)).toEqual({ named: [], notRead: [] });
+  expect(read(null)).toEqual({ named: [], regions: [], notRead: [] });
+});
+
+test('regions of RDMA: those of a shared device once, and none of kernel modules', () => {
+  const text = 'region 0 index=0 28=7 45=4096\nregion 0 index=0 29=1 45=8192\nregion 0 index=0 45=4096\n';
+  const shared = `${LINKS}${text}${text.replaceAll('region 0', 'region 1')}region 1 index=1 28=7 45=16384\nend\n`;
+  expect(read(shared)).toMatchObject({
+    regions: [
+      { pid: 7, bytes: 4096 },
+      { pid: null, bytes: 4096 },
+      { pid: 7, bytes: 16384 },
+    ],
+    notRead: [],
+  });
+  expect(read(`${LINKS}lacks 0 region\nend\n`).notRead).toMatchObject([{ kind: 'pinned', code: 'unreadable' }]);
+  expect(() => read('region 0 index=0 28=7 45=\nend\n')).toThrow('impossible');
 });
 
 test('perl and python3 print the same; a host without both has a reason for it', () => {

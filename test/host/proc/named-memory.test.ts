@@ -5,12 +5,12 @@ import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
-import { capturedPerfRings, readPerfRings } from '../../../src/host/proc/rings.js';
-import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
+import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
+import type { NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost } from '../fake-host.js';
 
 const MIB = 2 ** 20;
-const NONE = { named: [], notRead: [], perf: new Set() };
+const NONE = { named: [], notRead: [], perf: new Set(), otherPins: expect.anything() };
 
 /** mm_stat_show of drivers/block/zram/zram_drv.c: nine columns. */
 const MM_STAT = `${800 * MIB} ${190 * MIB} ${200 * MIB}        0 ${210 * MIB}       12        0       34       40\n`;
@@ -397,7 +397,8 @@ test('buffers of ftrace by instance move from unattributed memory to their row',
   };
   const TOTAL = '/sys/kernel/tracing/buffer_total_size_kb';
   const small = withRings({ [TOTAL]: '7 (expanded: 1408)\n' });
-  expect(small).toEqual({ named: [], notRead: [], left: 0, rings: 0 });
+  expect(small).toMatchObject({ named: [{ name: 'ftrace', bytes: 7168 }], notRead: [], left: 7168, rings: 7168 });
+  expect(withRings({ [TOTAL]: '0\n' })).toEqual({ named: [], notRead: [], left: 0, rings: 0 });
   const large = {
     [TOTAL]: `${40 * 1024}\n`,
     '/sys/kernel/tracing/instances/a b/buffer_total_size_kb': `${60 * 1024}\n`,
@@ -424,7 +425,7 @@ describe('rings of perf', () => {
   async function of(
     maps: Readonly<Record<number, string>>,
     pinned: Readonly<Record<number, number>> = {},
-    buffers: readonly NamedMemory[] = [],
+    others: OtherPins = { of: () => 0, hasUring: () => false },
   ) {
     const host = new FakeHost();
     for (const [pid, text] of Object.entries(maps)) {
@@ -432,8 +433,8 @@ describe('rings of perf', () => {
       host.files.set(`/proc/${pid}/status`, `VmPin:\t${(pinned[Number(pid)] ?? 0) * 1024} kB\n`);
     }
     const notRead: NotRead[] = [];
-    const live = await readPerfRings(host, new Set(Object.keys(maps).map(Number)), buffers, notRead, 16 * MIB);
-    expect(capturedPerfRings(host, buffers, [], 16 * MIB)).toEqual(live);
+    const live = await readPerfRings(host, new Set(Object.keys(maps).map(Number)), others, notRead);
+    expect(capturedPerfRings(host, others, [])).toEqual(live);
     const words = live.map(({ bytes, figures, processes = [] }) => [
       (bytes ?? 0) / MIB,
       (figures.mappedBytes ?? 0) / MIB,
@@ -458,22 +459,32 @@ describe('rings of perf', () => {
   });
 
   test('buffers of io_uring in VmPin are none', async () => {
-    const buffers = {
-      kind: 'pinned',
-      name: 'io_uring',
-      category: null,
-      bytes: 60 * MIB,
-      source: '',
-      figures: {},
-    } as const;
-    const processes = [{ pid: 7, comm: null, bytes: 60 * MIB }];
+    const others = (mib: number, hasUring = true) => ({ of: () => mib * MIB, hasUring: () => hasUring });
     const two = `${mapped(AT, 32)}${mapped(BEHIND, 32)}`;
-    expect((await of({ 7: two }, { 7: 91 }, [{ ...buffers, processes }])).words).toEqual([[32, 64, '7: 32']]);
+    expect((await of({ 7: two }, { 7: 91 }, others(60))).words).toEqual([[32, 64, '7: 32']]);
+    expect((await of({ 7: two }, { 7: 123 }, others(60))).words).toEqual([[63, 64, '7: 63']]);
+    expect((await of({ 7: two }, { 7: 200 }, others(Number.POSITIVE_INFINITY))).words).toEqual([[32, 64, '7: 32']]);
+    // A ring that is mapped, but that no descriptor has: its buffers are unknown.
+    const uring = mapped(AT, 1, 'anon_inode:[io_uring]');
+    expect((await of({ 7: `${two}${uring}` }, { 7: 91 }, others(0))).words).toEqual([[64, 64, '7: 64']]);
+    expect((await of({ 7: `${two}${uring}` }, { 7: 91 }, others(0, false))).words).toEqual([[32, 64, '7: 32']]);
   });
 
   test('are missing, not absent, if mappings are not readable', async () => {
     const { words, notRead } = await of({ 7: 'denied' });
     expect(words).toEqual([]);
     expect(notRead).toMatchObject([{ kind: 'trace-rings', code: 'unreadable' }]);
+  });
+
+  test.each([
+    ['anon_inode:[perf_event]', 1],
+    ['/memfd:x', 0],
+  ])('of a capture, mappings of a process with %s are missing: %d', (link, missing) => {
+    const host = new FakeHost();
+    host.files.set('/proc/7/maps', 'denied');
+    host.links.set('/proc/7/fd/3', link);
+    const notRead: NotRead[] = [];
+    capturedPerfRings(host, { of: () => 0, hasUring: () => false }, notRead);
+    expect(notRead).toHaveLength(missing);
   });
 });

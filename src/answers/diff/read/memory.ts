@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { formatSize } from '../../../base/size.js';
-import type { CategoryState, Flaw, Item, Listing } from '../../../diff/state.js';
+import {
+  type CategoryState,
+  DEVICE_KINDS,
+  type DeviceKind,
+  type Flaw,
+  type Item,
+  type Listing,
+} from '../../../diff/state.js';
 import {
   bytesOrNull,
   contradiction,
@@ -64,6 +71,11 @@ export const memoryAnswer = z.object({
       unnamed: listOf(charged),
     })
     .nullable(),
+  /** Absent from answers of an earlier release. */
+  named: listOf(
+    z.object({ kind: z.string(), name: z.string(), bytes: bytesOrNull, figures: z.record(z.string(), bytesOrNull) }),
+  ).nullish(),
+  notRead: listOf(z.object({ kind: z.string() })).nullish(),
   complete: z.boolean(),
   warnings: warningsPart,
 });
@@ -185,8 +197,9 @@ function slabCategory(reclaimable: boolean): string {
 }
 
 /** Every machine has caches and callers: an empty list means that the list was not available. */
-function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists'] {
+function listsOf({ caches, callers, cgroups, named, notRead }: MemoryPart): ParsedState['lists'] {
   return {
+    ...(named ? { devices: devicesOf(named, notRead ?? []) } : {}),
     ...(caches.length === 0
       ? {}
       : {
@@ -221,6 +234,23 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists']
           ),
         }),
   };
+}
+
+/** An upper bound this much above the lower one leaves the amount unknown. */
+const MAX_UNSURE = 0.02;
+
+const isDevice = (kind: string): kind is DeviceKind => DEVICE_KINDS.some((one) => one === kind);
+
+function devicesOf(named: NonNullable<MemoryPart['named']>, notRead: NonNullable<MemoryPart['notRead']>): Listing {
+  const entries = named.flatMap(({ kind, name, bytes, figures: { mostBytes, mappedBytes } }) => {
+    if (!isDevice(kind)) return [];
+    const most = mostBytes ?? mappedBytes ?? bytes ?? 0;
+    const known = bytes !== null && most <= bytes * (1 + MAX_UNSURE) ? bytes : null;
+    return [
+      { key: JSON.stringify([kind, name]), who: { kind: 'device' as const, of: kind, name }, sizes: { bytes: known } },
+    ];
+  });
+  return { ...summed(entries), whole: !notRead.some(({ kind }) => isDevice(kind)) };
 }
 
 /** Returns the key of a cgroup. A removed cgroup is distinct from the one that now exists at its path. */

@@ -522,7 +522,7 @@ take_netlink() {
     keep "$top/netlink" netlink && [ "$(tail -n 1 "$top/netlink")" = end ] && return
     note netlink unreadable 'perl or python3 failed'
   else
-    note netlink absent 'page pools and rings of network interfaces: needs python3 or perl'
+    note netlink absent 'page pools, rings of network interfaces, RDMA: needs python3 or perl'
   fi
   rm -f "$top/netlink"
 }
