@@ -87,7 +87,10 @@ describe('a snapshot', () => {
       '/sys/fs/cgroup/a.slice/pids.max': '8\n',
     };
     const { archive } = await recordSnapshot({ ...WEB_HOST, files });
-    const of = (host: HostSource) => readNamedMemory(host, readHostCounts(host));
+    const of = (host: HostSource) => {
+      const { named, notRead, perf } = readNamedMemory(host, readHostCounts(host));
+      return { named, notRead, perf };
+    };
     const live = of(madeSource({ ...WEB_HOST, files }));
     expect(live.notRead).toEqual([]);
     expect(live.named.map(({ kind, name }) => [kind, name])).toEqual([

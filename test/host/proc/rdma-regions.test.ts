@@ -39,13 +39,13 @@ test('several may be of the same pages, on one device or on many', () => {
   expect(of(regions, { 7: 48, 8: 40 }).rows()).toEqual([[64, 88, '7: 48', '8: 40']]);
 });
 
-test('what VmPin does not contain may be paged on demand: no lower bound', () => {
+test('a region that VmPin does not contain may be paged on demand: no lower bound', () => {
   expect(of([[7, 64]], { 7: 10 }).rows()).toEqual([[10, 64, '7: 64']]);
   expect(of([[7, 64]], {}).rows()).toEqual([[0, 64, '7: 64']]);
   expect(of([[null, 64]], {}).rows()).toEqual([[0, 64]]);
 });
 
-test('what other kinds may have in VmPin is no lower bound', () => {
+test('memory that other kinds may have in VmPin is no lower bound', () => {
   const { host, rows } = of([[7, 64]], { 7: 100 });
   host.links.set('/proc/7/fd/3', 'anon_inode:[io_uring]');
   host.files.set('/proc/7/fdinfo/3', `ino:\t1\nUserBufs:\t1\n    0: 0x7f0000000000/${60 * MIB}\n`);
