@@ -152,11 +152,17 @@ export async function readCapture(
   const isFolder = isDirectory(path);
   /** Other files near the top of an archive: outputs of commands, if it is no capture. */
   const texts: ArchivedText[] = [];
-  let leftForTexts = isFolder || requested.pasted === false ? 0 : PASTED.most;
+  let leftForTexts: number = PASTED.most;
+  let unreadTexts = '';
   /** Number of bytes of a file to read; null: not needed. */
   const room = (name: string) => {
     const inner = innerName(name);
-    if (inner === null) return isNearTop(name) && texts.length < MAX_TEXTS ? leftForTexts || null : null;
+    if (inner === null) {
+      if (isFolder || requested.pasted === false || !isNearTop(name)) return null;
+      if (texts.length < MAX_TEXTS && leftForTexts > 0) return leftForTexts;
+      unreadTexts ||= `${name} and later texts were not read: there are too many, or too large ones`;
+      return null;
+    }
     if (isOfMappings(inner)) return leftForMappings;
     if (isOfProcesses(inner)) return Math.min(leftForProcesses, MAX_PROCESS_BYTES);
     if (isOfLogs(inner)) return Math.min(leftForLogs, MAX_FILE_BYTES);
@@ -206,7 +212,8 @@ export async function readCapture(
   }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
   if (requested.pasted !== false && [...files.keys()].every(isOfLogs)) {
-    const pasted = isFolder ? await pastedInFolder(path, requested) : pastedInArchive(path, texts, files);
+    const unread = unreadTexts === '' ? stopped : [unreadTexts, ...stopped];
+    const pasted = isFolder ? await pastedInFolder(path, requested) : pastedInArchive(path, texts, files, unread);
     if (pasted) return pasted;
   }
   if (files.size + logPaths.size === 0)
@@ -273,12 +280,14 @@ async function pastedInFolder(folder: string, requested: WantedParts): Promise<C
  *
  * @param texts those near its top
  * @param logs of the archive
+ * @param unread what else it has, in words
  * @throws {HostError} `not-a-capture`: outputs are in several folders, which may be several hosts
  */
 function pastedInArchive(
   path: string,
   texts: readonly ArchivedText[],
   logs: ReadonlyMap<string, Buffer>,
+  unread: readonly string[],
 ): CapturedFiles | undefined {
   const folders = [...new Set(texts.map(({ name }) => posix.dirname(name)))];
   const found = folders.flatMap((folder) => {
@@ -295,7 +304,8 @@ function pastedInArchive(
   const { pasted, inside } = only;
   const cut = new Set([...pasted.cut, ...inside.flatMap(({ name, isCut }) => (isCut ? name : []))]);
   const hasLog = pasted.hasLog || logs.size > 0;
-  return new CapturedFiles([...logs, ...pasted.files], cutWords(cut), cut, new Map(), { ...pasted, hasLog });
+  const damage = [...unread, ...cutWords(cut)];
+  return new CapturedFiles([...logs, ...pasted.files], damage, cut, new Map(), { ...pasted, hasLog });
 }
 
 /** Names of at most two folders. */

@@ -96,6 +96,10 @@ describe('a folder of texts', () => {
     for (let count = 1; count <= 1000; count++) put(`z${String(count).padStart(4, '0')}`, 'free text\n');
     const { stderr } = await kdumpMem('triage', path);
     expect(stderr).toContain('z0999 and later texts were not read: more than 1000');
+    const archive = join(folder, 'many.tar');
+    await execa('tar', ['-cf', archive, '--sort=name', '-C', path, '.']);
+    const { stderr: ofArchive } = await kdumpMem('triage', '--from', archive);
+    expect(ofArchive).toMatch(/z\d{4} and later texts were not read: there are too many/);
   });
 });
 
