@@ -158,8 +158,8 @@ export const SUITES = [
   },
   {
     name: 'memory',
-    covers: 'programs that use memory in one category, in guests of four kernels',
-    time: '8 min',
+    covers: 'programs that use memory in one category, in guests of four kernels; pinned memory',
+    time: '12 min',
     files: ['test/real/memory/on-demand/**/*.test.ts'],
     lab: ALL_KERNELS,
   },
