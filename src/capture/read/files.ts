@@ -265,7 +265,7 @@ async function pastedInFolder(folder: string, requested: WantedParts): Promise<C
     else if (texts.length < MAX_TEXTS) texts.push([name, path]);
     else if (more++ === 0) unread.push(`${name} and later texts were not read: more than ${MAX_TEXTS}`);
   }
-  const read = await readTexts(texts);
+  const read = await readTexts(texts, undefined, unread);
   const pasted = readPasted(read.texts);
   if (!pasted || !isUsed(pasted)) return undefined;
   const names = new Set(texts.map(([name]) => name));
@@ -316,8 +316,13 @@ const isUsed = ({ parts }: Pasted) => parts.some(({ state }) => state === 'used'
 const cutWords = (names: Iterable<string>) =>
   [...names].map((name) => `${name} is too large: only its beginning was read`);
 
-/** The beginnings of texts; long logs are read later. @param named names and paths */
-async function readTexts(named: readonly (readonly [string, string])[], stdin?: Buffer) {
+/**
+ * The beginnings of texts; long logs are read later.
+ *
+ * @param named names and paths
+ * @param unread receives why a text cannot be read; undefined: that is thrown
+ */
+async function readTexts(named: readonly (readonly [string, string])[], stdin?: Buffer, unread?: string[]) {
   const texts: PastedText[] = [];
   const logs = new Map<string, string>();
   const damage: string[] = [];
@@ -327,10 +332,15 @@ async function readTexts(named: readonly (readonly [string, string])[], stdin?: 
       damage.push(`${name} was not read: the texts before it are too large`);
       continue;
     }
-    const bytes = stdin ?? (await firstBytes(openText(path), PASTED));
-    if (bytes === undefined) logs.set(name, path);
-    else texts.push({ name, bytes });
-    left -= bytes?.length ?? 0;
+    try {
+      const bytes = stdin ?? (await firstBytes(openText(path), PASTED));
+      if (bytes === undefined) logs.set(name, path);
+      else texts.push({ name, bytes });
+      left -= bytes?.length ?? 0;
+    } catch (error) {
+      if (!unread || !(error instanceof HostError)) throw error;
+      unread.push(error.message);
+    }
   }
   return { texts, logs, damage };
 }

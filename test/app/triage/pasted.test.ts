@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../src/contracts/triage.js';
@@ -54,12 +55,14 @@ test('a kill in a line between outputs is found', async () => {
   expect(answer.findings.map(({ code }) => code)).toContain('oom-kill');
 });
 
+const PS = 'USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\nroot 4711 0.0 0.1 9000 5000 ? S 10:00 0:00 app\n';
+
 describe('a folder of texts', () => {
   const path = join(folder, 'ticket');
   const put = (name: string, text: string) => writeFileSync(join(path, name), text);
   mkdirSync(join(path, 'var/log'), { recursive: true });
   put('meminfo.txt', MEMINFO);
-  put('ps', 'USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\nroot 4711 0.0 0.1 9000 5000 ? S 10:00 0:00 app\n');
+  put('ps', PS);
 
   test('is one text: without a log, and beside a log, which alone would be without findings', async () => {
     const codes = async () => (await kdumpMemJson(triageSchema, 'triage', path)).findings.map(({ code }) => code);
@@ -76,6 +79,19 @@ describe('a folder of texts', () => {
     const { stdout, status } = await kdumpMem('memory', '--from', path);
     expect([status, stdout]).toEqual([0, expect.stringContaining('1.91 GiB')]);
     expect((await kdumpMem('procs', '--from', path)).stdout).toContain('4711');
+  });
+
+  test('is answered without a text that is damaged, also if it has logs alone', async () => {
+    const whole = gzipSync(Array.from({ length: 3000 }, (_, at) => `[ ${at}.000000] usb 1-1: ${at ** 5}\n`).join(''));
+    writeFileSync(join(path, 'messages.1.gz'), whole.subarray(0, whole.length - 3000));
+    const { stderr, status } = await kdumpMem('triage', path);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('messages.1.gz')]);
+    rmSync(join(path, 'meminfo.txt'));
+    rmSync(join(path, 'ps'));
+    expect((await kdumpMemJson(triageSchema, 'triage', path)).findings.map(({ code }) => code)).toContain('oom-kill');
+    put('meminfo.txt', MEMINFO);
+    put('ps', PS);
+    rmSync(join(path, 'messages.1.gz'));
   });
 
   test('is the same in an archive, unless two folders have texts', async () => {
