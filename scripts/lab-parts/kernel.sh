@@ -109,8 +109,12 @@ unpack_kernel() {
   for deb in "$work"/debs/*.deb; do
     basename -- "$deb"
     case "$deb" in
-      # Gigabytes of modules with debug information are left out.
-      *-dbg_*) dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --exclude='*/kernel' ;;
+      # Gigabytes of modules with debug information are left out: tar ends, and dpkg-deb by SIGPIPE, when both files
+      # are there. place looks whether they are.
+      *-dbg_*)
+        dpkg-deb --fsys-tarfile "$deb" 2>/dev/null |
+          tar -x -C "$work/root" --occurrence=1 --wildcards '*/System.map*' '*/vmlinux*' || true
+        ;;
       *) dpkg-deb -x "$deb" "$work/root" ;;
     esac
   done >"$work/packages"

@@ -100,8 +100,8 @@ export const SUITES = [
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
     first: ['test/real/live/skb.test.ts', 'test/real/stacks/blocked.test.ts', 'test/real/extract/command.test.ts'],
-    // Each may have a guest, drgn or crash beside it.
-    workers: 2,
+    // One is a guest for minutes, others wait for drgn or crash.
+    workers: 3,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },

@@ -11,9 +11,9 @@ import { LAB, labKernel, role } from '../../../support/lab.js';
 import { expectTruth } from '../../../support/truth.js';
 import { liveSuite } from '../live-suite.js';
 
-// test/real/live/skb.test.ts covers the newest kernel. crash does not open 7.2.
-liveSuite('6.1');
+for (const kernel of ['6.1', 'newest'] as const) liveSuite(kernel);
 
+// crash does not open 7.2.
 describe('kdump-mem through crash in a live guest of 6.1', () => {
   const work = mkdtempSync(join(LAB, 'live-'));
   let guest: Guest;
