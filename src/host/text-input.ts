@@ -13,12 +13,16 @@ const HEAD = 4096;
 const PART = 1 << 20;
 const ZEROS = Buffer.alloc(PART);
 
-/** Whether a file is text, compressed or not; a dump is not. Errors are reported when it is opened. */
-export async function isText(path: string): Promise<boolean> {
+/**
+ * Whether a file is text, compressed or not; a dump is not. Errors are reported when it is opened.
+ *
+ * @param content its bytes, if it is a member of an archive
+ */
+export async function isText(path: string, content?: Buffer): Promise<boolean> {
   if (path === STDIN) return true;
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+  if (!content && statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
   try {
-    for await (const part of openText(path)) return looksLikeText(part.subarray(0, HEAD));
+    for await (const part of openText(path, { content })) return looksLikeText(part.subarray(0, HEAD));
   } catch {
     // The content type is unknown.
   }
@@ -35,7 +39,7 @@ function looksLikeText(head: Buffer): boolean {
 }
 
 /**
- * The bytes of a text, decompressed, in pieces.
+ * The bytes of a text in UTF-8, decompressed, in pieces.
  *
  * @param content bytes of a file that is a member of an archive
  * @param limit limit on decompression, and on holes of a sparse file, which may have terabytes
@@ -123,6 +127,22 @@ export async function heldInput(held: HeldText): Promise<Buffer | undefined> {
 
 /** Converts entries over several lines to lines of JSON; passes everything else through. */
 async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  const { head, all } = await peeked(text, ENTRY_HEAD);
+  const { head, all } = await peeked(asUtf8(text), ENTRY_HEAD);
   yield* entryLines(head.toString('latin1', 0, ENTRY_HEAD), all) ?? all;
+}
+
+/** Decodes UTF-16 with a byte order mark: what `>` of PowerShell writes. */
+async function* asUtf8(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const { head, all } = await peeked(text, 2);
+  const encoding = utf16Of(head);
+  if (encoding === undefined) return yield* all;
+  const decoder = new TextDecoder(encoding);
+  for await (const part of all) yield Buffer.from(decoder.decode(part, { stream: true }));
+  yield Buffer.from(decoder.decode());
+}
+
+/** The encoding that a byte order mark tells. */
+export function utf16Of([first, second]: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : undefined;
 }

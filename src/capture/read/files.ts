@@ -26,7 +26,7 @@ import {
   looksLikeDump,
   type UnpackLimit,
 } from '../../host/recognise.js';
-import { firstBytes, isText, openText } from '../../host/text-input.js';
+import { firstBytes, isText, openText, utf16Of } from '../../host/text-input.js';
 import type { Pasted, PastedPart } from '../../records/pasted.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
 import {
@@ -171,7 +171,7 @@ export async function readCapture(
   const add = (name: string, bytes: Buffer, size: number) => {
     const place = located(name, requested);
     if (place === null) {
-      if (bytes.includes(0)) return;
+      if (bytes.includes(0) && compressionOf(bytes) === null && utf16Of(bytes) === undefined) return;
       texts.push({ name, bytes, isCut: bytes.length < size });
       leftForTexts -= bytes.length;
       return;
@@ -204,6 +204,7 @@ export async function readCapture(
   const budget = { left: MAX_ENTRIES, room, addPath };
   if (isFolder) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
+  const saved = requested.pasted === false ? undefined : savedFiles(hosts);
   const { files, entries, links } = onlyHost(path, hosts);
   // A snapshot contains no symlinks: its manifest lists files.
   if (!files.has(MANIFEST)) {
@@ -211,9 +212,11 @@ export async function readCapture(
     unfoldSections(files);
   }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
-  if (requested.pasted !== false && [...files.keys()].every(isOfLogs)) {
+  if (saved) {
     const unread = unreadTexts === '' ? stopped : [unreadTexts, ...stopped];
-    const pasted = isFolder ? await pastedInFolder(path, requested) : pastedInArchive(path, texts, files, unread);
+    const pasted = isFolder
+      ? await pastedInFolder(path, requested, files, saved)
+      : await pastedInArchive(path, texts, files, saved, unread);
     if (pasted) return pasted;
   }
   if (files.size + logPaths.size === 0)
@@ -242,74 +245,147 @@ export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Pro
   return filesOf(pasted, damage, logs);
 }
 
-function filesOf(pasted: Pasted, damage: readonly string[], logs: ReadonlyMap<string, string>): CapturedFiles {
+function filesOf(
+  pasted: Pasted,
+  damage: readonly string[],
+  logs: ReadonlyMap<string, string>,
+  others: ReadonlyMap<string, Buffer> = new Map(),
+): CapturedFiles {
   const hasLog = pasted.hasLog || logs.size > 0;
   const missing = [...damage, ...cutWords(pasted.cut)];
-  return new CapturedFiles(pasted.files, missing, new Set(pasted.cut), logs, { ...pasted, hasLog });
+  return new CapturedFiles(withFiles(others, pasted), missing, new Set(pasted.cut), logs, { ...pasted, hasLog });
 }
 
 /**
- * Outputs of commands that people saved at the top of a folder, each in a text, with the folder's logs, if requested.
- * A folder with a log beside them must not be answered from the log alone. Undefined: no text contains one that is used.
+ * Files whose names a capture could have too, where all others are logs. `dmesg`, `version` or `meminfo` beside texts
+ * make no capture of them. Undefined: it is one.
  */
-async function pastedInFolder(folder: string, requested: WantedParts): Promise<CapturedFiles | undefined> {
+function savedFiles(hosts: ReadonlyMap<string, HostFiles>): SavedFile[] | undefined {
+  const saved: SavedFile[] = [];
+  for (const [top, { files, entries }] of hosts)
+    for (const [inner, bytes] of files) {
+      if (isOfLogs(inner)) continue;
+      const isOfProc = top.endsWith(BARE_TOP);
+      const isRead = !SUPPORTCONFIG.test(inner);
+      const hasSections = !isRead && supportconfigFiles(bytes.toString('utf8')).size > 0;
+      if (inner === MANIFEST || hasSections || (inner.includes('/') && !isOfProc)) return undefined;
+      const name = isOfProc ? inner.replace('proc/', top.slice(0, -BARE_TOP.length)) : `${top}${inner}`;
+      saved.push({ name, bytes, isRead, isCut: bytes.length < (entries.get(inner)?.size ?? 0) });
+    }
+  return saved;
+}
+
+/**
+ * Outputs of commands that people saved near the top of a folder, each in a text, with the folder's logs, if requested.
+ * A folder with a log beside them must not be answered from the log alone. Undefined: no text contains one that is used.
+ *
+ * @param files that are read without this
+ * @param saved the same by their names in the folder: they alone are no reason
+ */
+async function pastedInFolder(
+  folder: string,
+  requested: WantedParts,
+  files: ReadonlyMap<string, Buffer>,
+  saved: readonly SavedFile[],
+): Promise<CapturedFiles | undefined> {
   const texts: [string, string][] = [];
   const unread: string[] = [];
   let more = 0;
-  for (const entry of entriesOf(folder).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const { name } = entry;
+  for (const name of namesNearTop(folder)) {
     const path = join(folder, name);
-    if (!entry.isFile() || OWN_ANSWER.test(name)) continue;
     if (!isReadable(path)) unread.push(`${name}: permission denied`);
     else if (!(await isText(path))) continue;
     else if (texts.length < MAX_TEXTS) texts.push([name, path]);
     else if (more++ === 0) unread.push(`${name} and later texts were not read: more than ${MAX_TEXTS}`);
   }
   const read = await readTexts(texts, undefined, unread);
-  const pasted = readPasted(read.texts);
-  if (!pasted || !isUsed(pasted)) return undefined;
+  const pasted = outputsIn(folder, read.texts, saved);
+  if (!pasted) return undefined;
   const names = new Set(texts.map(([name]) => name));
   const { logs, warnings } = requested.logs ? await findLogs(folder) : { logs: [], warnings: [] };
   const others = logs.flatMap(({ files }) => files.map(({ name }): [string, string] => [name, join(folder, name)]));
   const otherLogs = others.filter(([name]) => !names.has(name));
-  return filesOf(pasted, [...unread, ...read.damage, ...warnings], new Map([...read.logs, ...otherLogs]));
+  const damage = [...unread, ...read.damage, ...warnings];
+  return filesOf(pasted, damage, new Map([...read.logs, ...otherLogs]), files);
 }
 
 /**
  * The same of an archive. Undefined: no text contains one that is used.
  *
- * @param texts those near its top
- * @param logs of the archive
+ * @param members those near its top
+ * @param files of the archive that are read without this
  * @param unread what else it has, in words
- * @throws {HostError} `not-a-capture`: outputs are in several folders, which may be several hosts
+ * @throws {HostError} `not-a-capture`: as {@link outputsIn}
  */
-function pastedInArchive(
+async function pastedInArchive(
   path: string,
-  texts: readonly ArchivedText[],
-  logs: ReadonlyMap<string, Buffer>,
+  members: readonly ArchivedText[],
+  files: ReadonlyMap<string, Buffer>,
+  saved: readonly SavedFile[],
   unread: readonly string[],
-): CapturedFiles | undefined {
-  const folders = [...new Set(texts.map(({ name }) => posix.dirname(name)))];
-  const found = folders.flatMap((folder) => {
-    const inside = texts.filter(({ name }) => posix.dirname(name) === folder);
-    const pasted = readPasted(inside);
-    return pasted && isUsed(pasted) ? [{ pasted, inside }] : [];
-  });
-  const [only, ...others] = found;
-  if (!only) return undefined;
-  if (others.length > 0)
-    throw new HostError('not-a-capture', `${path} contains texts in ${found.length} folders`, {
-      next: 'Unpack it, and name one folder.',
-    });
-  const { pasted, inside } = only;
-  const cut = new Set([...pasted.cut, ...inside.flatMap(({ name, isCut }) => (isCut ? name : []))]);
-  const hasLog = pasted.hasLog || logs.size > 0;
-  const damage = [...unread, ...cutWords(cut)];
-  return new CapturedFiles([...logs, ...pasted.files], damage, cut, new Map(), { ...pasted, hasLog });
+): Promise<CapturedFiles | undefined> {
+  const texts: ArchivedText[] = [];
+  const unreadable: string[] = [];
+  let left: number = PASTED.most;
+  for (const { name, bytes: content, isCut } of [...saved, ...members]) {
+    if (!(await isText(name, content))) continue;
+    try {
+      const bytes = await firstBytes(openText(name, { content }), { ...PASTED, judged: left, most: left });
+      if (bytes) texts.push({ name, bytes, isCut: isCut || bytes.length === left });
+      left -= bytes?.length ?? 0;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      unreadable.push(error.message);
+    }
+  }
+  const pasted = outputsIn(path, texts, saved);
+  if (!pasted) return undefined;
+  const cut = new Set([...pasted.cut, ...texts.flatMap(({ name, isCut }) => (isCut ? name : []))]);
+  const hasLog = pasted.hasLog || [...files.keys()].some(isOfLogs);
+  const damage = [...unread, ...unreadable, ...cutWords(cut)];
+  return new CapturedFiles(withFiles(files, pasted), damage, cut, new Map(), { ...pasted, hasLog });
 }
 
-/** Names of at most two folders. */
+/**
+ * Outputs that are not read otherwise, with what other texts contain; undefined: there are none.
+ *
+ * @throws {HostError} `not-a-capture`: several folders have some, which may be several hosts
+ */
+function outputsIn(path: string, texts: readonly PastedText[], saved: readonly SavedFile[]): Pasted | undefined {
+  const folders = new Set(texts.map(({ name }) => posix.dirname(name)));
+  const inside = (folder: string) => texts.filter(({ name }) => posix.dirname(name) === folder);
+  const count = [...folders].filter((folder) => hasOthers(readPasted(inside(folder)), saved)).length;
+  if (count > 1)
+    throw new HostError('not-a-capture', `${path} contains texts in ${count} folders`, {
+      next: 'Name one folder; unpack an archive first.',
+    });
+  return count === 1 ? readPasted(texts) : undefined;
+}
+
+/** Adds logs, and files of /proc that no text contains. */
+function withFiles(files: ReadonlyMap<string, Buffer>, pasted: Pasted): (readonly [string, Buffer | string])[] {
+  return [...[...files].filter(([name]) => isOfLogs(name) || name.startsWith('proc/')), ...pasted.files];
+}
+
+/** Whether a text that is not read otherwise contains an output that is used. */
+function hasOthers(pasted: Pasted | undefined, saved: readonly SavedFile[]): boolean {
+  const known = new Set(saved.filter(({ isRead }) => isRead).map(({ name }) => name));
+  return pasted !== undefined && pasted.parts.some(({ state, file }) => state === 'used' && !known.has(file));
+}
+
+/** Names of at most two folders: that of the archive, and one below it. */
 const isNearTop = (name: string) => name.replace(/^\.\//, '').split('/').length <= 3 && !OWN_ANSWER.test(name);
+
+/** Files of a folder and of those in it, sorted. */
+function namesNearTop(folder: string): string[] {
+  const entries = entriesOf(folder);
+  const below = entries
+    .filter((entry) => entry.isDirectory() && isReadable(join(folder, entry.name)))
+    .flatMap(({ name }) => filesOfFolder(entriesOf(join(folder, name))).map((one) => `${name}/${one}`));
+  return [...filesOfFolder(entries), ...below].filter((name) => !OWN_ANSWER.test(name)).toSorted();
+}
+
+const filesOfFolder = (entries: readonly Dirent[]) => entries.filter((one) => one.isFile()).map(({ name }) => name);
 
 const isUsed = ({ parts }: Pasted) => parts.some(({ state }) => state === 'used');
 
@@ -357,6 +433,12 @@ interface ArchivedText extends PastedText {
   readonly isCut: boolean;
 }
 
+/** A file with a name that one of a capture could have. */
+interface SavedFile extends ArchivedText {
+  /** False: it has no section of a supportconfig, as its name says. */
+  readonly isRead: boolean;
+}
+
 /** Files of one host in an input. */
 interface HostFiles {
   readonly files: Map<string, Buffer>;
@@ -387,7 +469,11 @@ function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles 
   for (const [top, { files, entries, links }] of all) {
     const isKept = kept.some(([one]) => one === top);
     for (const [name, bytes] of files)
-      if (!merged.files.has(name) && (isKept || isOfLogs(name))) merged.files.set(name, bytes);
+      if (
+        !merged.files.has(name) &&
+        (isKept || isOfLogs(name) || (name === NODE_LOG && `${top}${BARE_TOP}` === tops[0]))
+      )
+        merged.files.set(name, bytes);
     for (const [name, entry] of entries) if (!merged.entries.has(name) && isKept) merged.entries.set(name, entry);
     for (const [name, target] of links) if (!merged.links.has(name) && isKept) merged.links.set(name, target);
   }

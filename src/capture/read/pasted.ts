@@ -1,4 +1,4 @@
-import type { HeldText } from '../../host/text-input.js';
+import { type HeldText, utf16Of } from '../../host/text-input.js';
 import { decoderOf } from '../../log/encoding.js';
 import { LogFormat, SNIFFED } from '../../log/format.js';
 import type { Pasted, PastedPart } from '../../records/pasted.js';
@@ -240,14 +240,8 @@ function wholeFile({ words, path }: Command, place: Pick<Part, 'file' | 'line'>)
 }
 
 function decoded(bytes: Buffer): string {
-  const [first, second] = bytes;
-  const isLittle = first === 0xff && second === 0xfe;
-  const isBig = first === 0xfe && second === 0xff;
-  const raw =
-    isLittle || isBig
-      ? (isBig ? Buffer.from(bytes.subarray(0, bytes.length & ~1)).swap16() : bytes).toString('utf16le')
-      : bytes.toString('utf8');
-  const text = raw.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
+  const raw = new TextDecoder(utf16Of(bytes) ?? 'utf-8').decode(bytes);
+  const text = raw.replace(/\r\n?/g, '\n');
   return decoderOf(text.slice(0, SNIFFED))(text)
     .replace(ESCAPES, '')
     .replace(/[\u00a0\u2007\u202f]/g, ' ');

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -94,6 +94,35 @@ describe('a folder of texts', () => {
     rmSync(join(path, 'messages.1.gz'));
   });
 
+  test('is one text also if names are those of a capture, texts are in a folder below, UTF-16 or compressed', async () => {
+    const bytes = (text: string) => Buffer.from(text);
+    const cases: Record<string, Readonly<Record<string, Buffer>>> = {
+      'a log called dmesg': { dmesg: bytes(KILLED), 'meminfo.txt': bytes(MEMINFO) },
+      'a file called version': { version: bytes('6.18'), 'dmesg.txt': bytes(KILLED), 'meminfo.txt': bytes(MEMINFO) },
+      'a name of a supportconfig': { dmesg: bytes(KILLED), 'memory.txt': bytes(MEMINFO) },
+      'a folder below': { dmesg: bytes(KILLED), 'node/meminfo.txt': bytes(MEMINFO) },
+      'UTF-16': { 'dmesg.txt': bytes(KILLED), 'meminfo.txt': Buffer.from(`\ufeff${MEMINFO}`, 'utf16le') },
+      compressed: { 'dmesg.txt': bytes(KILLED), 'meminfo.txt.gz': gzipSync(MEMINFO) },
+      'bare names': { dmesg: bytes(KILLED), meminfo: bytes(MEMINFO) },
+      'bare names beside an output': { dmesg: bytes(KILLED), meminfo: bytes(MEMINFO), 'ps.txt': bytes(PS) },
+    };
+    for (const [name, files] of Object.entries(cases)) {
+      const [at, archive] = [join(folder, 'saved', name), join(folder, `${name.replaceAll(/\W/g, '')}.tar`)];
+      for (const [file, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(at, file)), { recursive: true });
+        writeFileSync(join(at, file), content);
+      }
+      await execa('tar', ['-cf', archive, '-C', join(folder, 'saved'), name]);
+      for (const input of [at, archive]) {
+        const answer = await kdumpMemJson(triageSchema, 'triage', '--from', input);
+        const codes = answer.findings.map(({ code }) => code);
+        expect(codes, `${name} ${input}`).toEqual(expect.arrayContaining(['oom-kill', 'per-cpu-memory']));
+        const hasProcesses = (answer.pasted?.parts ?? []).some(({ kind }) => kind === 'ps aux');
+        expect(hasProcesses, name).toBe('ps.txt' in files);
+      }
+    }
+  });
+
   test('is the same in an archive, unless two folders have texts', async () => {
     const archive = join(folder, 'ticket.tar.gz');
     const codes = async () => (await kdumpMemJson(triageSchema, 'triage', '--from', archive)).findings;
@@ -105,7 +134,7 @@ describe('a folder of texts', () => {
     cpSync(path, join(folder, 'two/b'), { recursive: true });
     await execa('tar', ['-czf', archive, '-C', folder, 'two']);
     const { stderr, status } = await kdumpMem('triage', '--from', archive);
-    expect([status, stderr]).toEqual([3, expect.stringContaining('contains texts in 2 folders. Unpack it')]);
+    expect([status, stderr]).toEqual([3, expect.stringContaining('contains texts in 2 folders. Name one folder')]);
   });
 
   test('says which texts are not read', async () => {
