@@ -370,7 +370,7 @@ function withFiles(files: ReadonlyMap<string, Buffer>, pasted: Pasted): (readonl
 /** Whether a text that is not read otherwise contains an output that is used. */
 function hasOthers(pasted: Pasted | undefined, saved: readonly SavedFile[]): boolean {
   const known = new Set(saved.filter(({ isRead }) => isRead).map(({ name }) => name));
-  return pasted !== undefined && pasted.parts.some(({ state, file }) => state === 'used' && !known.has(file));
+  return pasted?.parts.some(({ state, file }) => state === 'used' && !known.has(file)) ?? false;
 }
 
 /** Names of at most two folders: that of the archive, and one below it. */
