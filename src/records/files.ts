@@ -145,7 +145,7 @@ export interface CachedFile {
   readonly inode: string;
   /** Resident pages. */
   readonly bytes: number;
-  readonly size: number;
+  readonly sizeBytes: number;
 }
 
 /** Files that processes have open or mapped. */

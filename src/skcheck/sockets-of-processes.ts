@@ -53,7 +53,13 @@ export async function socketsTogether(source: HostSource, root: boolean): Promis
     observation = await observe(source, { intervalMs: 0, netns: root ? 'all' : 'own', reader: 'auto' });
   } catch (error) {
     if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
-    return { sockets: 0, low: 0, likely: null, atMost: null, lost: [error.message] };
+    return {
+      sockets: 0,
+      leastBytes: 0,
+      likelyBytes: null,
+      mostBytes: null,
+      unread: [{ code: 'unreadable', why: error.message }],
+    };
   }
   const { host, first, losses } = observation;
   const history = new SocketHistory(observation);
@@ -77,10 +83,10 @@ export async function socketsTogether(source: HostSource, root: boolean): Promis
   const isWhole = lost.length === 0;
   return {
     sockets,
-    low: low + rings,
-    likely: isWhole ? likely + rings : null,
-    atMost: isWhole && atMost !== null ? atMost + rings : null,
-    lost,
+    leastBytes: low + rings,
+    likelyBytes: isWhole ? likely + rings : null,
+    mostBytes: isWhole && atMost !== null ? atMost + rings : null,
+    unread: lost.map((why) => ({ code: 'unreadable', why })),
   };
 }
 

@@ -315,7 +315,10 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
 const PIPE_MAX_SIZE = '/proc/sys/fs/pipe-max-size';
 
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
-export function pipesByProgram(host: HostReader, leastBytes: number): ProgramPipes[] {
+export function pipesByProgram(
+  host: HostReader,
+  leastBytes: number,
+): (Omit<ProgramPipes, 'processes'> & { readonly processes?: number })[] {
   const most = host.number(PIPE_MAX_SIZE);
   return countByProgram(pipesOf(host), commIn(host))
     .map(({ count, ...program }) => ({ ...program, pipes: count, mostBytes: count * most }))

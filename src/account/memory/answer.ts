@@ -28,15 +28,7 @@ export interface Contradiction {
 export type LooseSize = NonNullable<MemoryJson['unflagged']>['sizes'][number];
 
 /** Details of unattributed memory. */
-export interface Loose {
-  readonly sizes: readonly LooseSize[];
-  /** Frames by zone, such as `Normal` or, with several NUMA nodes, `0 Normal`. */
-  readonly zones: readonly { readonly zone: string; readonly frames: number }[];
-  /** Frames that are charged to a cgroup. */
-  readonly charged: number;
-  /** Large kmallocs that the kernel counts, and whose pages have no mark; undefined: they have one. */
-  readonly largeKmallocs?: number;
-}
+export type Loose = NonNullable<MemoryJson['unattributed']>;
 
 /** A slab cache. */
 export type CacheFigures = SlabCacheJson;
@@ -48,18 +40,7 @@ export interface QueueBytes {
 }
 
 /** Frames without a distinctive flag, if frames are known by flags only. */
-export interface UnflaggedFrames {
-  readonly frames: number;
-  /** Compound pages by order; single pages have order 0, and so have parts of non-compound blocks. */
-  readonly sizes: readonly LooseSize[];
-  readonly zones: Loose['zones'];
-  /** Frames that are charged to a cgroup; null if unknown. */
-  readonly charged: number | null;
-  /** Frames that are mapped into an address space. */
-  readonly mapped: number;
-  /** Counters of memory that is among these frames in an unknown part, and therefore not subtracted. */
-  readonly counters: readonly { readonly name: string; readonly bytes: number }[];
-}
+export type UnflaggedFrames = NonNullable<MemoryJson['unflagged']>;
 
 /**
  * Source of an answer: page frames of a dump, page frames of the running kernel, page flags in /proc, or only
@@ -82,31 +63,10 @@ export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
 export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
 /** Pipes of a program, and what they can hold. */
-export interface ProgramPipes {
-  /** The process of it with most pipes. */
-  readonly pid: number;
-  /** Untrusted; null: unknown. */
-  readonly comm: string | null;
-  /** Each pipe counts once, for the process that has most. */
-  readonly pipes: number;
-  /** Upper bound without CAP_SYS_RESOURCE, which allows larger pipes. */
-  readonly mostBytes: number;
-  /** Number of its processes; absent: one. */
-  readonly processes?: number;
-}
+export type ProgramPipes = NonNullable<MemoryJson['pipes']>[number];
 
-/** Estimated memory of socket queues, where page frames do not show it. Bytes. */
-export interface SocketEstimate {
-  /** Number of sockets with data in a queue, or a packet ring. */
-  readonly sockets: number;
-  readonly low: number;
-  /** Null: some sockets are unreadable. */
-  readonly likely: number | null;
-  /** Null: unknown. */
-  readonly atMost: number | null;
-  /** Why sockets are missing. */
-  readonly lost: readonly string[];
-}
+/** Estimated memory of socket queues, where page frames do not show it. */
+export type SocketEstimate = NonNullable<MemoryJson['socketEstimate']>;
 
 /** The answer to `memory`. */
 export interface MemoryAnswer {
@@ -133,7 +93,7 @@ export interface MemoryAnswer {
    * Change of the counters of a running kernel during the scan, in bytes; each change counts at its origin
    * and its destination. 0 for a dump.
    */
-  readonly drift: number;
+  readonly driftBytes: number;
   /** Largest first. */
   readonly caches: readonly CacheFigures[];
   /** vmalloc memory by caller, largest first. */
@@ -188,39 +148,12 @@ export function pageSizeOf({ kernel, host }: Pick<MemoryAnswer, 'kernel' | 'host
 }
 
 /** Further properties of frames by flags. */
-export interface FrameNote {
-  /**
-   * Part of a transparent huge page or large folio, mlocked, damaged memory, or the zero page; by counters dirty, or
-   * under writeback.
-   */
-  readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page' | 'dirty' | 'writeback';
-  readonly category: CategoryName;
-  readonly frames: number;
-}
+export type FrameNote = MemoryJson['notes'][number];
 
 /** Format of figures: free(1) or /proc/meminfo. */
 export type FigureFormat = 'free' | 'meminfo';
 
 /** A figure of free(1) or /proc/meminfo, computed from categories. */
-export interface FigureLine {
-  /** Name as the tool prints it. */
-  readonly name: string;
-  /** The categories in its sum; empty: none applies. */
-  readonly rows: readonly CategoryName[];
-  /**
-   * Whether the figure equals the sum of the categories, or is at most (at least) that sum: a line may count
-   * part of a category.
-   */
-  readonly bound: 'same' | 'at-most' | 'at-least';
-  /** Computed from the categories; null: unknown. */
-  readonly bytes: number | null;
-  /** The kernel's own counter; null: not read. */
-  readonly kernelBytes: number | null;
-}
+export type FigureLine = FormattedFigures['lines'][number];
 
-export interface FormattedFigures {
-  readonly format: FigureFormat;
-  readonly lines: readonly FigureLine[];
-  /** Categories that are counted only in total memory. */
-  readonly onlyInTotal: readonly { readonly category: CategoryName; readonly bytes: number }[];
-}
+export type FormattedFigures = NonNullable<MemoryJson['figures']>;

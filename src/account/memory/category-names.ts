@@ -49,8 +49,8 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   'missing-counters': 'counters missing',
 };
 
-export function categoryWords({ category }: Pick<Category, 'category'>): string {
-  return WORDS[category];
+export function categoryWords({ category }: { readonly category: string }): string {
+  return anyCategoryWords(category);
 }
 
 /** Returns the category with a printed name in lower case; undefined: there is none. */

@@ -1,4 +1,5 @@
 import { hex } from '../../base/util.js';
+import type { CgroupsJson } from '../../contracts/memory.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
@@ -7,46 +8,12 @@ import type { FrameMap } from '../../walk/memory/page-array.js';
 import { addError, incompleteness, type Warnings } from '../../walk/warnings.js';
 import type { FrameLedger } from './frame-ledger.js';
 
-/** Page frames by category, largest first. */
-export interface ChargedPart {
-  readonly bytes: number;
-  readonly categories: readonly { readonly category: CategoryName; readonly bytes: number }[];
-}
-
+export type CgroupsAnswer = CgroupsJson;
+export type ChargedPart = CgroupsAnswer['uncharged'];
 /** A memory cgroup that has pages or objects, or is dying. */
-export interface CgroupFigures extends ChargedPart {
-  /** Path from the root of its hierarchy; untrusted. */
-  readonly path: string;
-  /** Its directory was removed; its remaining charges keep it. */
-  readonly dying: boolean;
-  /** Slab objects that are charged to it, and the bytes of their slots. */
-  readonly slabObjects: number;
-  readonly slabBytes: number;
-  /** The kernel's counter, including children and the CPUs' stocks; undefined for the root. */
-  readonly usageBytes: number | undefined;
-}
-
+export type CgroupFigures = CgroupsAnswer['cgroups'][number];
 /** Frames whose charged cgroup is unknown. */
-export interface UnnamedCharges extends ChargedPart {
-  /**
-   * `unread`: the `struct page`; `unreadable`: its pointer; `not-listed`: beyond the maximum number of
-   * cgroups.
-   */
-  readonly reason: 'unread' | 'unreadable' | 'damaged' | 'not-listed';
-  readonly why: string | undefined;
-}
-
-/** Memory by charged cgroup: all parts sum to all memory. */
-export interface CgroupsAnswer {
-  /** Largest first. */
-  readonly cgroups: readonly CgroupFigures[];
-  readonly uncharged: ChargedPart;
-  /** Slabs: their objects are charged individually. */
-  readonly slabs: ChargedPart;
-  readonly unnamed: readonly UnnamedCharges[];
-  /** Number of cgroups that are not dying and have neither pages nor objects. */
-  readonly empty: number;
-}
+export type UnnamedCharges = CgroupsAnswer['unnamed'][number];
 
 /** Maximum number of listed cgroups. */
 const MAX_CGROUPS = 10_000;
@@ -84,8 +51,8 @@ export function accountCgroups(
     sums[row][category]!++;
   });
   const part = (sum: Sums | undefined): ChargedPart => partOf(sum, pageSize);
-  const unnamed = new Map<UnnamedCharges['reason'], { sum: Sums; why: string | undefined }>();
-  const unname = (reason: UnnamedCharges['reason'], more: Sums, why?: string): void => {
+  const unnamed = new Map<UnnamedCharges['reason'], { sum: Sums; why: string | null }>();
+  const unname = (reason: UnnamedCharges['reason'], more: Sums, why: string | null = null): void => {
     const known = unnamed.get(reason);
     if (known) addTo(known.sum, more);
     else unnamed.set(reason, { sum: more.slice(), why });
@@ -137,8 +104,8 @@ export function accountCgroups(
         dying,
         ...part(has?.sum),
         slabObjects: has?.objects ?? 0,
-        slabBytes: has?.bytes ?? 0,
-        usageBytes: usage === undefined ? undefined : usage * pageSize,
+        slabObjectBytes: has?.bytes ?? 0,
+        usageBytes: usage === undefined ? null : usage * pageSize,
       });
     }
     own.delete(address);

@@ -82,7 +82,7 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     census: undefined,
     queues: [],
     notes: dirtyNotes(facts),
-    drift: 0,
+    driftBytes: 0,
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
     counted: facts.meminfo,
     otherCounters: otherCounters(facts),
@@ -132,10 +132,10 @@ export function otherCounters({
 }
 
 /** Pages of the page cache that are not on disk: reclaim has to wait for them. */
-export function dirtyNotes({ meminfo, pageSize }: MemoryCounters): FrameNote[] {
+export function dirtyNotes({ meminfo }: MemoryCounters): FrameNote[] {
   return (['dirty', 'writeback'] as const).flatMap((note): FrameNote[] => {
     const bytes = meminfo.get(note === 'dirty' ? 'Dirty' : 'Writeback') ?? 0;
-    return bytes === 0 ? [] : [{ note, category: 'page-cache', frames: Math.round(bytes / pageSize) }];
+    return bytes === 0 ? [] : [{ note, category: 'page-cache', bytes }];
   });
 }
 

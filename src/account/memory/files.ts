@@ -1,5 +1,6 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { FilesJson } from '../../contracts/memory.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { CATEGORIES, categoryFacts } from '../../records/categories.js';
 import type { PageKind } from '../../records/page-kinds.js';
@@ -18,60 +19,12 @@ import { addError, incompleteness, type WarningCode, type Warnings } from '../..
 import type { FrameLedger } from './frame-ledger.js';
 import type { Owner } from './tree.js';
 
-/** A file or block device that has page frames. */
-export interface FileFigures {
-  readonly bytes: number;
-  /** Part in the category page cache, and in shared memory. */
-  readonly cacheBytes: number;
-  readonly sharedBytes: number;
-  /** Part that is dirty, and part under writeback. */
-  readonly dirtyBytes: number;
-  readonly writebackBytes: number;
-  /** Untrusted. Undefined: a block device, or the kernel no longer has its name. */
-  readonly path: FilePath | undefined;
-  /** Such as `sda1`; untrusted. Undefined: a file. */
-  readonly blockDevice: string | undefined;
-  /** Whether it is unlinked. */
-  readonly deleted: boolean;
-  /** Whether a process maps it. */
-  readonly mapped: boolean;
-  /** Such as `ext4`; untrusted. */
-  readonly fsType: string;
-  /** `major:minor` of the device of its file system, or of the block device itself. */
-  readonly device: string;
-  readonly inode: bigint;
-  /** File size in bytes. */
-  readonly size: number;
-  /** Page cache on the active list; undefined: unknown, as with the multi-gen LRU. */
-  readonly activeBytes: number | undefined;
-  /** Cgroups that its pages are charged to, largest first; undefined: a kernel without memory cgroups. */
-  readonly cgroups: readonly FileCgroup[] | undefined;
-}
-
+export type FilesAnswer = FilesJson;
+export type FileFigures = FilesAnswer['files'][number];
 /** The part of a file that is charged to one cgroup. */
-export interface FileCgroup {
-  /** Untrusted. Null: uncharged; undefined: unknown. */
-  readonly path: string | null | undefined;
-  /** Whether the cgroup was removed. */
-  readonly dying: boolean;
-  readonly bytes: number;
-  /** Undefined as above. */
-  readonly activeBytes: number | undefined;
-}
-
+export type FileCgroup = NonNullable<FileFigures['cgroups']>[number];
 /** Frames whose file is unknown. */
-export interface UnnamedFiles {
-  /**
-   * `unreadable`: the inode; `damaged`: the mapping of its pages is not a file's; `not-listed`: beyond the
-   * maximum number of files; `moved`: pages changed owner during the scan (negative on a running kernel if
-   * listed files include them too).
-   */
-  readonly reason: 'unreadable' | 'damaged' | 'not-listed' | 'moved';
-  readonly files: number;
-  readonly bytes: number;
-  /** Reason for the first of them. */
-  readonly why: string | undefined;
-}
+export type UnnamedFiles = FilesAnswer['unnamed'][number];
 
 /** A large file in shared memory: a memfd, tmpfs file or System V segment. */
 export interface SharedFileFigures {
@@ -82,13 +35,6 @@ export interface SharedFileFigures {
   readonly mapped: boolean;
   /** A process that has it open. */
   readonly opener: Pick<Task, 'pid' | 'comm'> | undefined;
-}
-
-/** Owners of page cache and shared memory: all parts sum to the bytes of both categories. */
-export interface FilesAnswer {
-  /** Largest first. */
-  readonly files: readonly FileFigures[];
-  readonly unnamed: readonly UnnamedFiles[];
 }
 
 /** The part of a list that is charged to a cgroup or to one below it; the bytes of files are their whole size. */
@@ -103,8 +49,8 @@ export function filesIn({ files, unnamed }: FilesAnswer, path: string): FilesAns
 }
 
 /** Bytes of a file that its listed cgroups are charged for. */
-export function chargedBytes({ cgroups = [] }: Pick<FileFigures, 'cgroups'>): number {
-  return cgroups.reduce((sum, { bytes }) => sum + bytes, 0);
+export function chargedBytes({ cgroups }: Pick<FileFigures, 'cgroups'>): number {
+  return (cgroups ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Maximum number of listed files. */
@@ -164,7 +110,7 @@ export class FileAccount {
       const bytes = count[of] * this.#pageSize;
       try {
         const file = this.#figures(count, (error) => this.#lostPath(error, warnings));
-        const kind = file.blockDevice === undefined ? 'file' : 'device';
+        const kind = file.blockDevice === null ? 'file' : 'device';
         const name = fileName(file);
         const opener = of === 'shared' ? this.#openerOf(count.mapping, warnings) : undefined;
         owners.push({ kind, name, bytes, ...(opener ? { pid: opener.pid } : {}) });
@@ -192,7 +138,7 @@ export class FileAccount {
     const unnamed = new Map<UnnamedFiles['reason'], UnnamedFiles>();
     let rest = this.#all;
     this.#charges = this.#chargesOf(warnings);
-    const unname = (reason: UnnamedFiles['reason'], frames: number, why?: string): void => {
+    const unname = (reason: UnnamedFiles['reason'], frames: number, why: string | null = null): void => {
       const known = unnamed.get(reason) ?? { reason, files: 0, bytes: 0, why };
       const bytes = known.bytes + frames * this.#pageSize;
       unnamed.set(reason, { ...known, files: known.files + 1, bytes });
@@ -242,27 +188,28 @@ export class FileAccount {
     const path = file.blockDevice === undefined ? this.#pathOf(file, lost) : undefined;
     return {
       bytes: (count.cache + count.shared) * this.#pageSize,
-      cacheBytes: count.cache * this.#pageSize,
+      pageCacheBytes: count.cache * this.#pageSize,
       sharedBytes: count.shared * this.#pageSize,
       dirtyBytes: count.dirty * this.#pageSize,
       writebackBytes: count.writeback * this.#pageSize,
-      path,
-      blockDevice: file.blockDevice,
+      path: path?.path ?? null,
+      mounts: path?.mounts ?? null,
+      blockDevice: file.blockDevice ?? null,
       deleted: file.blockDevice === undefined && (file.unlinked || path?.deleted === true),
       mapped: file.mapped,
       fsType: file.fsType,
       device: file.device,
-      inode: file.number,
-      size: file.size,
+      inode: `${file.number}`,
+      sizeBytes: file.size,
       ...this.#chargesIn(count.mapping),
     };
   }
 
   #chargesIn(mapping: bigint): Pick<FileFigures, 'activeBytes' | 'cgroups'> {
     const cgroups = this.#charges?.get(mapping);
-    const isKnown = cgroups?.every(({ activeBytes }) => activeBytes !== undefined);
+    const isKnown = cgroups?.every(({ activeBytes }) => activeBytes !== null);
     const active = cgroups?.reduce((sum, one) => sum + (one.activeBytes ?? 0), 0);
-    return { activeBytes: isKnown ? active : undefined, cgroups };
+    return { activeBytes: isKnown ? (active ?? null) : null, cgroups: cgroups ?? null };
   }
 
   /** The cgroups of each file, by its mapping. Undefined: a kernel without memory cgroups. */
@@ -279,7 +226,7 @@ export class FileAccount {
       list.push({
         ...names.of(charged),
         bytes: frames * this.#pageSize,
-        activeBytes: isKnown ? own * this.#pageSize : undefined,
+        activeBytes: isKnown ? own * this.#pageSize : null,
       });
     }
     for (const [mapping, list] of charges) charges.set(mapping, mergedCharges(list));
@@ -407,17 +354,19 @@ function isNear(active: number, counted: number | undefined, all: number): boole
 function mergedCharges(list: readonly FileCgroup[]): FileCgroup[] {
   const merged = new Map<string, FileCgroup>();
   for (const one of list) {
-    const key = `${one.dying} ${one.path === null} ${one.path}`;
+    const key = `${one.dying} ${one.known} ${one.path === null} ${one.path}`;
     const known = merged.get(key);
-    const activeBytes = one.activeBytes === undefined ? undefined : one.activeBytes + (known?.activeBytes ?? 0);
+    const activeBytes = one.activeBytes === null ? null : one.activeBytes + (known?.activeBytes ?? 0);
     merged.set(key, { ...one, bytes: one.bytes + (known?.bytes ?? 0), activeBytes });
   }
   return [...merged.values()].toSorted((a, b) => b.bytes - a.bytes);
 }
 
+const UNKNOWN_CGROUP = { path: null, known: false, dying: false } as const;
+
 /** Names what pages are charged to; each charge is read once. */
 class ChargeNames {
-  readonly #known = new Map<bigint, Pick<FileCgroup, 'path' | 'dying'>>();
+  readonly #known = new Map<bigint, Pick<FileCgroup, 'path' | 'known' | 'dying'>>();
   readonly #groups: MemoryCgroups | undefined;
 
   constructor(
@@ -432,22 +381,22 @@ class ChargeNames {
     }
   }
 
-  of(charged: bigint | undefined): Pick<FileCgroup, 'path' | 'dying'> {
-    if (charged === undefined) return { path: undefined, dying: false };
-    if (charged === 0n) return { path: null, dying: false };
+  of(charged: bigint | undefined): Pick<FileCgroup, 'path' | 'known' | 'dying'> {
+    if (charged === undefined) return UNKNOWN_CGROUP;
+    if (charged === 0n) return { path: null, known: true, dying: false };
     const known = this.#known.get(charged) ?? this.#read(charged);
     this.#known.set(charged, known);
     return known;
   }
 
-  #read(charged: bigint): Pick<FileCgroup, 'path' | 'dying'> {
+  #read(charged: bigint): Pick<FileCgroup, 'path' | 'known' | 'dying'> {
     try {
       if (!this.#groups) throw new KernelError('unsupported-layout', 'no memory cgroups');
       const { path, dying } = this.#groups.read(this.#groups.charged(charged));
-      return { path, dying };
+      return { path, known: true, dying };
     } catch (error) {
       this.lost(incompleteness(error), `what files are charged to: ${(error as Error).message}`);
-      return { path: undefined, dying: false };
+      return UNKNOWN_CGROUP;
     }
   }
 }
@@ -455,5 +404,5 @@ class ChargeNames {
 /** The path of a file, the name of a block device, or a description of a file without a name; untrusted. */
 export function fileName(file: Pick<FileFigures, 'path' | 'blockDevice' | 'fsType' | 'device' | 'inode'>): string {
   const { path, blockDevice, fsType, device, inode } = file;
-  return path?.path ?? blockDevice ?? `${fsType} ${device} inode ${inode}`;
+  return path ?? blockDevice ?? `${fsType} ${device} inode ${inode}`;
 }

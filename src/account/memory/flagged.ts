@@ -160,9 +160,9 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     loose: undefined,
     census: undefined,
     queues: [],
-    unflagged: describeUnflagged(frames, counterList(machine, large)),
-    notes: [...notesOf(frames), ...dirtyNotes(after)],
-    drift: counterDrift(before, after),
+    unflagged: describeUnflagged(frames, pageSize, counterList(machine, large)),
+    notes: [...notesOf(frames, pageSize), ...dirtyNotes(after)],
+    driftBytes: counterDrift(before, after),
     ...details,
     counted: after.meminfo,
     otherCounters: otherCounters(after),
@@ -246,16 +246,17 @@ function counterList({ after }: FlaggedMachine, large: { bytes: number } | undef
 
 function describeUnflagged(
   { kinds, unflagged }: FlaggedFrames,
+  pageSize: number,
   counters: UnflaggedFrames['counters'],
 ): UnflaggedFrames {
   return {
-    frames: kinds.none,
+    bytes: kinds.none * pageSize,
     sizes: [...unflagged.blocks]
       .map(([order, blocks]) => ({ order, blocks, frames: blocks * 2 ** order }))
       .toSorted((a, b) => a.order - b.order),
     zones: [...unflagged.zones].map(([zone, frames]) => ({ zone, frames })),
-    charged: unflagged.charged ?? null,
-    mapped: unflagged.mapped,
+    chargedBytes: unflagged.charged === undefined ? null : unflagged.charged * pageSize,
+    mappedBytes: unflagged.mapped * pageSize,
     counters,
   };
 }
@@ -276,9 +277,9 @@ const CATEGORY_OF: Readonly<Record<FrameKind, CategoryName>> = {
   torn: 'unread',
 };
 
-function notesOf({ notes }: FlaggedFrames): FrameNote[] {
+function notesOf({ notes }: FlaggedFrames, pageSize: number): FrameNote[] {
   return notes.flatMap(({ note, kind, frames }) =>
-    kind === 'hole' ? [] : [{ note, category: CATEGORY_OF[kind], frames }],
+    kind === 'hole' ? [] : [{ note, category: CATEGORY_OF[kind], bytes: frames * pageSize }],
   );
 }
 

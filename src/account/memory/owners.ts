@@ -261,11 +261,12 @@ export function describeLoose(
       const name = zone === undefined ? '?' : several ? `${zone.nodeId} ${zone.name}` : zone.name;
       byZone.set(name, (byZone.get(name) ?? 0) + block.frames);
     }
+    const large = largeKmallocs(scan, ledger, counts);
     return {
       sizes: [...sizes].map(([order, size]) => ({ order, ...size })).toSorted((a, b) => a.order - b.order),
       zones: [...byZone].map(([zone, frames]) => ({ zone, frames })),
-      charged,
-      ...largeKmallocs(scan, ledger, counts),
+      chargedBytes: charged * kernel.facts.pageSize,
+      largeKmallocBytes: large === null ? null : large * kernel.facts.pageSize,
     };
   } catch (error) {
     addError(warnings, 'unattributed memory', error);
@@ -274,13 +275,13 @@ export function describeLoose(
 }
 
 /**
- * Before 6.15 the pages of large kmallocs have no mark; the kernel counts them with unreclaimable slab, whose
+ * Pages of large kmallocs that have no mark; null: they have one. Before 6.15 they have none, and the kernel counts them with unreclaimable slab, whose
  * pages have one.
  */
-function largeKmallocs(scan: FrameScan, ledger: FrameLedger, counts: KernelCounts): Pick<Loose, 'largeKmallocs'> {
+function largeKmallocs(scan: FrameScan, ledger: FrameLedger, counts: KernelCounts): number | null {
   const counted = counts.get('all-slab');
-  if (counted === undefined || (ledger.sums().get('large-kmalloc') ?? 0) > 0) return {};
+  if (counted === undefined || (ledger.sums().get('large-kmalloc') ?? 0) > 0) return null;
   let slabs = 0;
   for (const { reclaimable, frames } of scan.slabs.values()) if (!reclaimable) slabs += frames;
-  return { largeKmallocs: counted - slabs };
+  return counted - slabs;
 }

@@ -145,8 +145,8 @@ type CategoryBytes = ReadonlyMap<Category['category'], number>;
 /** Change of a category since earlier samples, bytes; null: unknown. */
 export interface CategoryChange {
   readonly category: Category['category'];
-  readonly sinceFirst: number | null;
-  readonly sinceLast: number | null;
+  readonly sinceFirstBytes: number | null;
+  readonly sinceLastBytes: number | null;
 }
 
 /** One of several samples of a running machine. */
@@ -177,8 +177,8 @@ export class MemorySamples {
     };
     const changes = [...bytes.keys()].map((category) => ({
       category,
-      sinceFirst: since(this.#first, category),
-      sinceLast: since(this.#last, category),
+      sinceFirstBytes: since(this.#first, category),
+      sinceLastBytes: since(this.#last, category),
     }));
     this.#first ??= bytes;
     this.#last = bytes;

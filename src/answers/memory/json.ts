@@ -25,27 +25,11 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     captured: capturedJson(answer.captured),
     unavailable: answer.unavailable ?? [],
     memory: categoryJson(memory, pageSize),
-    unattributed: loose
-      ? {
-          sizes: loose.sizes,
-          zones: loose.zones,
-          chargedBytes: loose.charged * pageSize,
-          largeKmallocBytes: loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
-        }
-      : null,
-    unflagged: unflagged
-      ? {
-          bytes: unflagged.frames * pageSize,
-          sizes: unflagged.sizes,
-          zones: unflagged.zones,
-          chargedBytes: unflagged.charged === null ? null : unflagged.charged * pageSize,
-          mappedBytes: unflagged.mapped * pageSize,
-          counters: unflagged.counters,
-        }
-      : null,
-    notes: (answer.notes ?? []).map(({ note, category, frames }) => ({ note, category, bytes: frames * pageSize })),
+    unattributed: loose ?? null,
+    unflagged: unflagged ?? null,
+    notes: answer.notes ?? [],
     freeConflict: answer.freeConflict ?? null,
-    driftBytes: answer.drift,
+    driftBytes: answer.driftBytes,
     caches,
     callers: callers.map(({ name, bytes, category }) => ({ caller: name, bytes, category })),
     zones: answer.zones.map((zone) => ({
@@ -57,31 +41,21 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       freeBlocks: zone.freeBlocks,
       watermarks: zone.watermarks,
     })),
-    files: answer.files === undefined ? null : filesJson(answer.files),
-    pipes: answer.pipes?.map((program) => ({ ...program, processes: program.processes ?? 1 })) ?? null,
+    files: answer.files ?? null,
+    pipes: answer.pipes ?? null,
     named: answer.named?.map((one) => ({ nodes: null, processes: null, ...one })) ?? null,
     notRead: answer.notRead ?? [],
-    socketEstimate: answer.socketEstimate ? socketEstimateJson(answer.socketEstimate) : null,
+    socketEstimate: answer.socketEstimate ?? null,
     cachedFiles: answer.cachedFiles ? cachedFilesJson(answer, answer.cachedFiles) : null,
     figures: answer.figures ?? null,
-    sample: answer.sample ? sampleJson(answer.sample) : null,
+    sample: answer.sample ? { ...answer.sample, at: answer.sample.at.toISOString() } : null,
     noDetails: answer.noDetails ?? {},
     noDetailCodes: answer.noDetailCodes ?? {},
-    cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
+    cgroups: answer.cgroups ?? null,
     sites: answer.sites === undefined ? null : answer.sites.map(siteSourceJson),
     hugePages: answer.hugePages ?? null,
     complete,
     warnings,
-  };
-}
-
-function socketEstimateJson({ sockets, low, likely, atMost, lost }: SocketEstimate): MemoryJson['socketEstimate'] {
-  return {
-    sockets,
-    leastBytes: low,
-    likelyBytes: likely,
-    mostBytes: atMost,
-    unread: lost.map((why) => ({ code: 'unreadable', why })),
   };
 }
 
@@ -91,7 +65,7 @@ function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson[
     source: 'fincore',
     bytes,
     elsewhereBytes: hasOverlays(cached) ? null : cacheBytes(answer) - bytes,
-    files: cached.files.map(({ size, ...file }) => ({ ...file, sizeBytes: size })),
+    files: cached.files,
     leftOut: cached.leftOut,
   };
 }
@@ -103,18 +77,6 @@ function siteSourceJson({ sites, ...source }: SiteSource): NonNullable<MemoryJso
 /** Returns the last line of `--watch --json`. */
 export function memoryWatchEnd(samples: number, interrupted: boolean): MemoryEndJson {
   return { schema: 'kdump-mem.memory-end/1', samples, interrupted };
-}
-
-function sampleJson({ number, at, changes }: MemorySample): MemoryJson['sample'] {
-  return {
-    number,
-    at: at.toISOString(),
-    changes: changes.map(({ category, sinceFirst, sinceLast }) => ({
-      category,
-      sinceFirstBytes: sinceFirst,
-      sinceLastBytes: sinceLast,
-    })),
-  };
 }
 
 function categoryJson(category: Category, pageSize: number): CategoryJson {
@@ -135,58 +97,4 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
     range: category.range ?? null,
     elsewhere: category.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
   };
-}
-
-/** Returns the files that have page frames, according to the JSON contract. */
-function filesJson({ files, unnamed }: FilesAnswer): FilesJson {
-  return {
-    files: files.map((file) => ({
-      bytes: file.bytes,
-      pageCacheBytes: file.cacheBytes,
-      sharedBytes: file.sharedBytes,
-      dirtyBytes: file.dirtyBytes,
-      writebackBytes: file.writebackBytes,
-      path: file.path?.path ?? null,
-      mounts: file.path?.mounts ?? null,
-      blockDevice: file.blockDevice ?? null,
-      deleted: file.deleted,
-      mapped: file.mapped,
-      fsType: file.fsType,
-      device: file.device,
-      inode: `${file.inode}`,
-      sizeBytes: file.size,
-      activeBytes: file.activeBytes ?? null,
-      cgroups:
-        file.cgroups?.map(({ path, dying, bytes, activeBytes = null }) => ({
-          path: path ?? null,
-          known: path !== undefined,
-          dying,
-          bytes,
-          activeBytes,
-        })) ?? null,
-    })),
-    unnamed: unnamed.map(({ why, ...one }) => ({ ...one, why: why ?? null })),
-  };
-}
-
-/** Returns memory cgroups with their charges. */
-function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
-  return {
-    cgroups: answer.cgroups.map((cgroup) => ({
-      path: cgroup.path,
-      dying: cgroup.dying,
-      ...charged(cgroup),
-      slabObjects: cgroup.slabObjects,
-      slabObjectBytes: cgroup.slabBytes,
-      usageBytes: cgroup.usageBytes ?? null,
-    })),
-    uncharged: charged(answer.uncharged),
-    slabs: charged(answer.slabs),
-    unnamed: answer.unnamed.map((one) => ({ reason: one.reason, ...charged(one), why: one.why ?? null })),
-    empty: answer.empty,
-  };
-}
-
-function charged({ bytes, categories }: ChargedPart) {
-  return { bytes, categories };
 }

@@ -37,7 +37,9 @@ export function memoryMetrics(answer: MemoryAnswer): string {
       leaves.flatMap(({ category }) => ownersOf(category)),
     ),
     sourceMetric(answer.source),
-    gauge('kdump_mem_memory_drift_bytes', 'Change of the kernel’s counters during the scan.', [[{}, answer.drift]]),
+    gauge('kdump_mem_memory_drift_bytes', 'Change of the kernel’s counters during the scan.', [
+      [{}, answer.driftBytes],
+    ]),
     gauge('kdump_mem_memory_complete', '1 if the memory breakdown is complete, 0 otherwise.', [
       [{}, answer.complete ? 1 : 0],
     ]),

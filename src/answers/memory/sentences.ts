@@ -70,14 +70,14 @@ export function uninitializedWords({ memory }: MemoryAnswer): string[] {
 export function looseWords(answer: MemoryAnswer): string[] {
   const { loose } = answer;
   if (!loose || unattributed(answer) === 0) return [];
-  const { sizes, zones, charged, largeKmallocs } = loose;
+  const { sizes, zones, chargedBytes, largeKmallocBytes } = loose;
   const pageSize = pageSizeOf(answer);
   const where = zones.map(({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`);
-  const paid = charged === 0 ? 'none' : formatSize(charged * pageSize);
+  const paid = chargedBytes === 0 ? 'none' : formatSize(chargedBytes);
   const large =
-    largeKmallocs === undefined || largeKmallocs <= 0
+    largeKmallocBytes === null || largeKmallocBytes <= 0
       ? ''
-      : ` The kernel counts ${formatSize(largeKmallocs * pageSize)} of large kmalloc but does not mark the pages; those not in another category are included here.`;
+      : ` The kernel counts ${formatSize(largeKmallocBytes)} of large kmalloc but does not mark the pages; those not in another category are included here.`;
   return [
     `Unattributed: ${blocksWords(sizes, pageSize)}. Zones: ${where.join(', ')}. Charged to cgroups: ${paid}.${large}`,
   ];
@@ -125,13 +125,16 @@ export function pipeWords({ pipes: [largest] = [] }: Pick<MemoryAnswer, 'pipes'>
 /** Reports the estimated memory of socket queues, which no row shows. */
 export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[] {
   if (!socketEstimate) return [];
-  const { sockets, low, likely, atMost, lost } = socketEstimate;
+  const { sockets, leastBytes, likelyBytes, mostBytes, unread } = socketEstimate;
+  const lost = unread.map(({ why }) => why);
   const missing = lost.length === 0 ? '' : ` Not all sockets are readable: ${lost.join(', ')}.`;
-  if (low === 0 && lost.length > 0) return [`Not checked: socket queues (${escapeText(lost.join(', '))}).`];
+  if (leastBytes === 0 && lost.length > 0) return [`Not checked: socket queues (${escapeText(lost.join(', '))}).`];
   if (sockets === 0) return [];
-  const about = likely === null ? '' : `about ${formatSize(likely)}, `;
+  const about = likelyBytes === null ? '' : `about ${formatSize(likelyBytes)}, `;
   const bounds =
-    atMost === null ? `at least ${formatSize(low)}` : `between ${formatSize(low)} and ${formatSize(atMost)}`;
+    mostBytes === null
+      ? `at least ${formatSize(leastBytes)}`
+      : `between ${formatSize(leastBytes)} and ${formatSize(mostBytes)}`;
   const noun = sockets === 1 ? 'socket' : 'sockets';
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
@@ -146,12 +149,12 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
  */
 export function nextOfProc(answer: MemoryAnswer, from: string): string {
   const { memory, captured, freeConflict, source } = answer;
-  const { likely, low } = answer.socketEstimate ?? { likely: 0, low: 0 };
+  const { likelyBytes, leastBytes } = answer.socketEstimate ?? { likelyBytes: 0, leastBytes: 0 };
   // A capture without sockets cannot be read again.
-  const hasSockets = !captured || (answer.socketEstimate?.lost.length ?? 0) === 0;
+  const hasSockets = !captured || (answer.socketEstimate?.unread.length ?? 0) === 0;
   const stale = hasSockets ? `skcheck ${captured ? from : '--stale'}` : undefined;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
-  if (stale !== undefined && (likely ?? low) >= NOTABLE * memory.bytes) return stale;
+  if (stale !== undefined && (likelyBytes ?? leastBytes) >= NOTABLE * memory.bytes) return stale;
   const all = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
@@ -336,7 +339,7 @@ function socketsUnusual(answer: MemoryAnswer): string[] {
       ];
     return [`${all}${ownerPart(queues)}`];
   }
-  const estimated = answer.socketEstimate?.likely ?? answer.socketEstimate?.low ?? 0;
+  const estimated = answer.socketEstimate?.likelyBytes ?? answer.socketEstimate?.leastBytes ?? 0;
   return estimated >= NOTABLE * whole
     ? [`socket queues hold about ${formatSize(estimated)} (${share(estimated, whole)}), in “unattributed” and slab`]
     : [];
@@ -400,19 +403,18 @@ const QUIET: ReadonlySet<Category['category']> = new Set<Category['category']>([
 
 /** Reports frames without an identifying flag, and the counters that partly cover them. */
 export function unflaggedWords(answer: MemoryAnswer): string[] {
-  if (!answer.unflagged || answer.unflagged.frames === 0) return [];
-  const { frames, sizes, zones, charged, mapped, counters } = answer.unflagged;
+  if (!answer.unflagged || answer.unflagged.bytes === 0) return [];
+  const { bytes: all, sizes, zones, chargedBytes, mappedBytes, counters } = answer.unflagged;
   const pageSize = pageSizeOf(answer);
-  const size = (pages: number) => formatSize(pages * pageSize);
-  const where = zones.map(({ zone, frames: many }) => `${size(many)} in ${escapeText(zone)}`);
-  const paid = charged === null ? 'unknown' : charged === 0 ? 'none' : size(charged);
-  const userMapped = mapped === 0 ? '' : ` Mapped by processes: ${size(mapped)}.`;
+  const where = zones.map(({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`);
+  const paid = chargedBytes === null ? 'unknown' : chargedBytes === 0 ? 'none' : formatSize(chargedBytes);
+  const userMapped = mappedBytes === 0 ? '' : ` Mapped by processes: ${formatSize(mappedBytes)}.`;
   const beside =
     counters.length === 0
       ? ''
       : ` Counters partly included: ${counters.map(({ name, bytes }) => `${name} ${formatSize(bytes)}`).join(', ')}.`;
   return [
-    `Pages without an identifying flag: ${size(frames)} in ${blocksWords(sizes, pageSize)}. Zones: ${where.join(', ')}. Charged to cgroups: ${paid}.${userMapped} Rows known by a counter are subtracted; the remainder is unattributed.${beside}`,
+    `Pages without an identifying flag: ${formatSize(all)} in ${blocksWords(sizes, pageSize)}. Zones: ${where.join(', ')}. Charged to cgroups: ${paid}.${userMapped} Rows known by a counter are subtracted; the remainder is unattributed.${beside}`,
   ];
 }
 
@@ -428,17 +430,15 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
 /** Names the option that counts zeros in huge pages, if these are a large part of memory. */
 export function hugeWords(answer: MemoryAnswer): string[] {
   const { notes = [], hugePages, kernel, memory } = answer;
-  const frames = notes.find(({ note, category }) => note === 'thp' && category === 'anonymous')?.frames ?? 0;
-  if (!kernel || hugePages || frames < NOTABLE * memory.frames) return [];
-  const bytes = formatSize(frames * pageSizeOf(answer));
-  return [`Transparent huge pages: ${bytes} of anonymous memory. Zeros in them are not counted: --huge.`];
+  const bytes = notes.find(({ note, category }) => note === 'thp' && category === 'anonymous')?.bytes ?? 0;
+  if (!kernel || hugePages || bytes < NOTABLE * memory.bytes) return [];
+  return [`Transparent huge pages: ${formatSize(bytes)} of anonymous memory. Zeros in them are not counted: --huge.`];
 }
 
 /** Lists notes on frames in categories. */
 export function noteWords(answer: MemoryAnswer): string[] {
-  const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);
+  const notes = (answer.notes ?? []).filter(({ bytes }) => bytes > 0);
   if (notes.length === 0) return [];
-  const size = (frames: number) => formatSize(frames * pageSizeOf(answer));
-  const words = notes.map((one) => `${size(one.frames)} of ${categoryWords(one)} (${NOTES[one.note]})`);
+  const words = notes.map((one) => `${formatSize(one.bytes)} of ${categoryWords(one)} (${NOTES[one.note]})`);
   return [`Included above: ${words.join(', ')}.`];
 }

@@ -53,7 +53,9 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...socketWords(answer).map(said),
     ...namedWords(answer, verbose).map(said),
     ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
-    ...(verbose && answer.drift > 0 ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)] : []),
+    ...(verbose && answer.driftBytes > 0
+      ? [said(`Counters changed by ${formatSize(answer.driftBytes)} during the scan.`)]
+      : []),
     ...(answer.source === 'vmcore' ? [] : [said(sourceText(answer).trim())]),
     `Next: ${next}`,
   ].join('\n\n');
@@ -79,8 +81,8 @@ export function watchPage(answer: MemoryAnswer, look: MemorySample, width: numbe
     [
       ...(where ? [{ ...where, shrinks: { keeps: 'words' as const, least: MIN_WHERE } }] : []),
       ...(bytes ? [bytes] : []),
-      changed('SINCE LAST', 1, ({ sinceLast }) => sinceLast),
-      changed('SINCE FIRST', 2, ({ sinceFirst }) => sinceFirst),
+      changed('SINCE LAST', 1, ({ sinceLastBytes }) => sinceLastBytes),
+      changed('SINCE FIRST', 2, ({ sinceFirstBytes }) => sinceFirstBytes),
       ...others,
     ],
     treeRows(answer),

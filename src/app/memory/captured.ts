@@ -81,7 +81,7 @@ function listsAlone({ host, of, warnings }: ReturnType<typeof capturedAt>): Memo
     loose: undefined,
     census: undefined,
     queues: [],
-    drift: 0,
+    driftBytes: 0,
     ...lists,
     captured: { name: of.name, taken: null },
     origin: hostOrigin(host, null),
@@ -117,7 +117,8 @@ function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, host:
   const { leastBytes = unattributed?.bytes ?? 0 } = unattributed?.range ?? {};
   if (leastBytes < THRESHOLDS.pipes.note * answer.memory.bytes) return undefined;
   try {
-    return pipesByProgram(new HostReader(host, answer.host?.pageSize ?? 4096), 0);
+    const reader = new HostReader(host, answer.host?.pageSize ?? 4096);
+    return pipesByProgram(reader, 0).map((program) => ({ processes: 1, ...program }));
   } catch (error) {
     if (error instanceof HostError) return undefined;
     throw error;

@@ -52,7 +52,7 @@ export function mayReadCachedFiles(host: HostSource): boolean {
 }
 
 /** A file, and a path that opens it. */
-type Found = Omit<CachedFile, 'bytes' | 'size'> & { readonly at: string };
+type Found = Omit<CachedFile, 'bytes' | 'sizeBytes'> & { readonly at: string };
 
 /**
  * Resident pages of the files that processes have open or mapped, by fincore(1) of util-linux. Each file once.
@@ -63,13 +63,13 @@ export async function readCachedFiles(host: HostSource): Promise<CachedFiles> {
   const finder = new FileFinder(host);
   await finder.find();
   const found = [...finder.found.values()];
-  const sizes = new Map<string, { readonly bytes: number; readonly size: number }>();
+  const sizes = new Map<string, { readonly bytes: number; readonly sizeBytes: number }>();
   const until = host.now() + FINCORE_MS;
   for (let from = 0; from < found.length && host.now() < until; from += BATCH) {
     const paths = found.slice(from, from + BATCH).map(({ at }) => at);
     const text = await fincore(paths, Math.max(1, until - host.now()));
     for (const [, res, size, path = ''] of text.matchAll(/^ *(\d{1,16}) +(\d{1,16}) (\/proc\/\S+)$/gm))
-      sizes.set(path, { bytes: Number(res), size: Number(size) });
+      sizes.set(path, { bytes: Number(res), sizeBytes: Number(size) });
   }
   const files = found.flatMap(({ at, ...file }): CachedFile[] => {
     const sized = sizes.get(at);

@@ -13,12 +13,12 @@ test('compares each sample with the first and the preceding one', () => {
   const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
   const seen = pages.map((answer) => samples.next(answer, at));
   const of = (index: number, name: string) => seen[index]?.changes.find(({ category }) => category === name);
-  expect(of(0, 'vmalloc')).toMatchObject({ sinceFirst: null, sinceLast: null });
-  expect(of(1, 'vmalloc')).toMatchObject({ sinceFirst: 20 * PAGE, sinceLast: 20 * PAGE });
-  expect(of(2, 'vmalloc')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
-  expect(of(2, 'kernel')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
-  expect(of(2, 'free-buddy')).toMatchObject({ sinceFirst: -15 * PAGE, sinceLast: 5 * PAGE });
-  expect(of(2, 'memory')).toMatchObject({ sinceFirst: 0, sinceLast: 0 });
+  expect(of(0, 'vmalloc')).toMatchObject({ sinceFirstBytes: null, sinceLastBytes: null });
+  expect(of(1, 'vmalloc')).toMatchObject({ sinceFirstBytes: 20 * PAGE, sinceLastBytes: 20 * PAGE });
+  expect(of(2, 'vmalloc')).toMatchObject({ sinceFirstBytes: 15 * PAGE, sinceLastBytes: -5 * PAGE });
+  expect(of(2, 'kernel')).toMatchObject({ sinceFirstBytes: 15 * PAGE, sinceLastBytes: -5 * PAGE });
+  expect(of(2, 'free-buddy')).toMatchObject({ sinceFirstBytes: -15 * PAGE, sinceLastBytes: 5 * PAGE });
+  expect(of(2, 'memory')).toMatchObject({ sinceFirstBytes: 0, sinceLastBytes: 0 });
   expect(samples.count).toBe(3);
   const [, , third] = pages;
   if (!third || !seen[2]) throw new Error('three samples');

@@ -40,7 +40,7 @@ export function answerOf(
     loose: undefined,
     census: undefined,
     queues: [],
-    drift: 0,
+    driftBytes: 0,
     caches: [],
     callers: [],
     zones: [],

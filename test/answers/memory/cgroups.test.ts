@@ -13,7 +13,7 @@ const cgroup = (path: string, frames: number, more: Partial<CgroupFigures> = {})
   categories: [{ category: 'anonymous', bytes: frames * PAGE }],
   dying: false,
   slabObjects: 0,
-  slabBytes: 0,
+  slabObjectBytes: 0,
   usageBytes: frames * PAGE,
   ...more,
 });
@@ -23,7 +23,7 @@ const answer = {
   cgroups: {
     cgroups: [
       cgroup('/a\u001b[2J', 4),
-      cgroup('/gone', 2, { dying: true, slabObjects: 3, slabBytes: 576 }),
+      cgroup('/gone', 2, { dying: true, slabObjects: 3, slabObjectBytes: 576 }),
       cgroup('/kept', 0, { dying: true, categories: [] }),
     ],
     uncharged: { bytes: 3 * PAGE, categories: [{ category: 'free-buddy', bytes: 3 * PAGE }] },

@@ -10,25 +10,24 @@ const PAGE = 4096;
 
 const file = (bytes: number, more: Partial<FileFigures>): FileFigures => ({
   bytes,
-  cacheBytes: bytes,
+  pageCacheBytes: bytes,
   sharedBytes: 0,
   dirtyBytes: 0,
   writebackBytes: 0,
-  path: undefined,
-  blockDevice: undefined,
+  path: null,
+  mounts: null,
+  blockDevice: null,
   deleted: false,
   mapped: false,
   fsType: 'ext4',
   device: '8:1',
-  inode: 12n,
-  size: bytes,
-  activeBytes: undefined,
-  cgroups: undefined,
+  inode: '12',
+  sizeBytes: bytes,
+  activeBytes: null,
+  cgroups: null,
   ...more,
 });
-const path = (name: string, mounts: 'init' | 'other' | 'none' = 'init') => ({
-  path: { path: name, mounts, deleted: false },
-});
+const path = (name: string, mounts: 'init' | 'other' | 'none' = 'init') => ({ path: name, mounts });
 
 const answer = {
   ...answerOf({ 'page-cache': 10 }),
@@ -37,7 +36,7 @@ const answer = {
       file(4 * PAGE, { ...path('/var/log/a\u001b[31m\nlog', 'other'), dirtyBytes: PAGE }),
       file(2 * PAGE, { blockDevice: 'sda1', fsType: 'bdev' }),
       file(PAGE, {}),
-      file(PAGE, { ...path('/memfd:x', 'none'), deleted: true, cacheBytes: 0, sharedBytes: PAGE }),
+      file(PAGE, { ...path('/memfd:x', 'none'), deleted: true, pageCacheBytes: 0, sharedBytes: PAGE }),
     ],
     unnamed: [{ reason: 'unreadable', files: 1, bytes: 2 * PAGE, why: 'evil\u001b' }],
   },
@@ -71,7 +70,8 @@ test('JSON conforms to its schema; files that were not requested are null', () =
 });
 
 const charge = (name: string | null | undefined, pages: number, more = {}) => ({
-  path: name,
+  path: name ?? null,
+  known: name !== undefined,
   dying: false,
   bytes: pages * PAGE,
   activeBytes: pages * PAGE,
@@ -79,7 +79,7 @@ const charge = (name: string | null | undefined, pages: number, more = {}) => ({
 });
 const charged = {
   files: [
-    file(9 * PAGE, { ...path('/a'), activeBytes: undefined, cgroups: [charge('/pods/2', 9)] }),
+    file(9 * PAGE, { ...path('/a'), activeBytes: null, cgroups: [charge('/pods/2', 9)] }),
     file(4 * PAGE, {
       ...path('/b'),
       activeBytes: 3 * PAGE,
@@ -132,8 +132,8 @@ test('names files that keep dying cgroups', () => {
         bytes: PAGE,
         categories: [],
         slabObjects: 0,
-        slabBytes: 0,
-        usageBytes: undefined,
+        slabObjectBytes: 0,
+        usageBytes: null,
       },
     ],
   };

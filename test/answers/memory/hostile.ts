@@ -66,7 +66,7 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
       freeBlocks: [1, 2],
       watermarks: null,
     })),
-    loose: { sizes: [], zones: names.map((zone) => ({ zone, frames: 1 })), charged: 0 },
+    loose: { sizes: [], zones: names.map((zone) => ({ zone, frames: 1 })), chargedBytes: 0, largeKmallocBytes: null },
     complete: false,
     warnings: names.map((message) => ({ code: 'unreadable' as const, count: 1, message })),
   };

@@ -78,7 +78,7 @@ test('JSON conforms to its schema, and reports differences to counters', () => {
 });
 
 test('an estimate of socket queues has bounds, and reports unreadable sockets', () => {
-  const estimate = { sockets: 17, low: 2 ** 20, likely: 2 ** 21, atMost: 2 ** 22, lost: [] };
+  const estimate = { sockets: 17, leastBytes: 2 ** 20, likelyBytes: 2 ** 21, mostBytes: 2 ** 22, unread: [] };
   const text = (changes: Partial<SocketEstimate>) =>
     memoryText(
       {
@@ -93,12 +93,13 @@ test('an estimate of socket queues has bounds, and reports unreadable sockets', 
   );
   // More than 5 % of memory.
   expect(text({})).toContain('Next: skcheck --stale');
-  expect(text({ atMost: null })).toContain('queues of 17 sockets, about 2.00 MiB, at least 1.00 MiB');
-  const lost = { likely: null, atMost: null, lost: ['ss\u001b: missing'] };
+  expect(text({ mostBytes: null })).toContain('queues of 17 sockets, about 2.00 MiB, at least 1.00 MiB');
+  const unread = [{ code: 'unreadable' as const, why: 'ss\u001b: missing' }];
+  const lost = { likelyBytes: null, mostBytes: null, unread };
   expect(text(lost)).toMatch(/17 sockets, at least 1\.00 MiB .* Not all sockets are readable: ss.*miss/);
   expect(text(lost)).not.toContain('\u001b');
-  expect(text({ ...lost, sockets: 0, low: 0 })).toContain('Not checked: socket queues (ss');
-  expect(text({ sockets: 0, low: 0, likely: 0, atMost: 0 })).not.toContain('queues of');
+  expect(text({ ...lost, sockets: 0, leastBytes: 0 })).toContain('Not checked: socket queues (ss');
+  expect(text({ sockets: 0, leastBytes: 0, likelyBytes: 0, mostBytes: 0 })).not.toContain('queues of');
 });
 
 test('calls only a small unattributed amount normal, on a machine of any size', () => {

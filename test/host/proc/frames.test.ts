@@ -10,6 +10,8 @@ import type { FrameFile } from '../../../src/host/proc/frames/frame-files.js';
 import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
 import { FakeHost } from '../fake-host.js';
 
+const PAGE = 4096;
+
 const bit = (...bits: number[]) => bits.reduce((word, one) => word + 2n ** BigInt(one), 0n);
 
 /** Words of /proc/kpageflags as kernels write them (test/real/memory compares them with real ones). */
@@ -173,7 +175,7 @@ describe('flags of page frames', () => {
       'free-buddy': 18,
     });
     const { unflagged } = look(host);
-    expect(unflagged).toMatchObject({ frames: 13, mapped: 1, charged: null });
+    expect(unflagged).toMatchObject({ bytes: 13 * PAGE, mappedBytes: PAGE, chargedBytes: null });
     expect(unflagged?.sizes).toEqual([
       { order: 0, blocks: 9, frames: 9 },
       { order: 2, blocks: 1, frames: 4 },
@@ -189,11 +191,11 @@ describe('flags of page frames', () => {
       [WORD.reserved | bit(24), 1],
     );
     expect(look(machine(words)).notes).toEqual([
-      { note: 'thp', category: 'anonymous', frames: 4 },
-      { note: 'mlocked', category: 'anonymous', frames: 1 },
-      { note: 'hwpoison', category: 'anonymous', frames: 1 },
-      { note: 'mlocked', category: 'page-cache', frames: 2 },
-      { note: 'zero-page', category: 'reserved-other', frames: 1 },
+      { note: 'thp', category: 'anonymous', bytes: 4 * PAGE },
+      { note: 'mlocked', category: 'anonymous', bytes: PAGE },
+      { note: 'hwpoison', category: 'anonymous', bytes: PAGE },
+      { note: 'mlocked', category: 'page-cache', bytes: 2 * PAGE },
+      { note: 'zero-page', category: 'reserved-other', bytes: PAGE },
     ]);
     const text = memoryText(look(machine(words)), { source: '--live', width: null, verbose: true });
     expect(text).toContain('Included above: 16.0 KiB of anonymous (in transparent huge pages');

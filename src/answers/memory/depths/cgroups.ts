@@ -51,12 +51,12 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     heading: 'OBJECTS',
     align: 'right',
-    value: ({ cgroup }) => (cgroup === undefined ? '' : formatSize(cgroup.slabBytes)),
+    value: ({ cgroup }) => (cgroup === undefined ? '' : formatSize(cgroup.slabObjectBytes)),
   },
   {
     heading: 'KERNEL COUNTER',
     align: 'right',
-    value: ({ cgroup }) => (cgroup?.usageBytes === undefined ? '' : formatSize(cgroup.usageBytes)),
+    value: ({ cgroup }) => (cgroup?.usageBytes == null ? '' : formatSize(cgroup.usageBytes)),
     spare: 1,
   },
   { heading: 'CATEGORIES', value: ({ categories }) => wheres(categories), shrinks: { keeps: 'start', least: 12 } },
@@ -78,7 +78,7 @@ const SHOWN_FILES = 5;
 /** The files whose pages keep dying cgroups. */
 function pinningWords(files: MemoryAnswer['files']): string {
   const pins = (files?.files ?? []).flatMap((file) => {
-    const bytes = chargedBytes({ cgroups: file.cgroups?.filter(({ dying }) => dying) });
+    const bytes = chargedBytes({ cgroups: file.cgroups?.filter(({ dying }) => dying) ?? null });
     return bytes === 0 ? [] : [{ name: escapeText(fileName(file)), bytes }];
   });
   if (pins.length === 0) return '';

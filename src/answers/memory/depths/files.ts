@@ -51,8 +51,8 @@ const bytesOf = ({ bytes }: FileFigures): number => bytes;
 
 /** Sum of the active parts, if all are known. */
 function activeWords(files: readonly FileFigures[]): string {
-  const parts = files.flatMap(({ cgroups = [] }) => cgroups.map((one) => one.activeBytes));
-  if (parts.length === 0 || parts.includes(undefined)) return '';
+  const parts = files.flatMap(({ cgroups }) => (cgroups ?? []).map((one) => one.activeBytes));
+  if (parts.length === 0 || parts.includes(null)) return '';
   return `, ${formatSize(parts.reduce<number>((sum, part) => sum + (part ?? 0), 0))} of it active`;
 }
 
@@ -65,18 +65,20 @@ const FILE: Column<FileFigures> = {
 /** The cgroup with the largest part of a file. */
 const CGROUP: Column<FileFigures> = {
   heading: 'CGROUP',
-  value: ({ cgroups: [most, ...others] = [] }) =>
-    most === undefined ? '' : `${cgroupName(most)}${others.length > 0 ? ` (${others.length} more)` : ''}`,
+  value: ({ cgroups }) => {
+    const [most, ...others] = cgroups ?? [];
+    return most === undefined ? '' : `${cgroupName(most)}${others.length > 0 ? ` (${others.length} more)` : ''}`;
+  },
   shrinks: { keeps: 'ends', least: 12 },
   spare: 1,
 };
 
-function cgroupName({ path, dying }: FileCgroup): string {
-  if (path == null) return path === null ? '(uncharged)' : '(unknown)';
+function cgroupName({ path, known, dying }: FileCgroup): string {
+  if (path === null) return known ? '(uncharged)' : '(unknown)';
   return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
 }
 
-const active = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatSize(bytes));
+const active = (bytes: number | null): string => (bytes === null ? '?' : formatSize(bytes));
 
 const COLUMNS_OF_CGROUP: readonly Column<FileFigures>[] = [
   FILE,
@@ -84,10 +86,10 @@ const COLUMNS_OF_CGROUP: readonly Column<FileFigures>[] = [
   {
     heading: 'ACTIVE',
     align: 'right',
-    value: ({ cgroups = [] }) =>
-      cgroups.some(({ activeBytes }) => activeBytes === undefined)
+    value: ({ cgroups }) =>
+      cgroups?.some(({ activeBytes }) => activeBytes === null)
         ? '?'
-        : formatSize(cgroups.reduce((sum, { activeBytes = 0 }) => sum + activeBytes, 0)),
+        : formatSize((cgroups ?? []).reduce((sum, { activeBytes }) => sum + (activeBytes ?? 0), 0)),
   },
   { heading: 'WHOLE FILE', align: 'right', value: ({ bytes }) => formatSize(bytes), spare: 2 },
   CGROUP,
@@ -99,7 +101,7 @@ const COLUMNS: readonly Column<FileFigures>[] = [
   {
     heading: 'ACTIVE',
     align: 'right',
-    value: ({ cacheBytes, activeBytes }) => (cacheBytes > 0 ? active(activeBytes) : ''),
+    value: ({ pageCacheBytes, activeBytes }) => (pageCacheBytes > 0 ? active(activeBytes) : ''),
     spare: 2,
   },
   CGROUP,
@@ -107,7 +109,7 @@ const COLUMNS: readonly Column<FileFigures>[] = [
     heading: 'DIRTY',
     align: 'right',
     // Shared memory is never written to a file system.
-    value: ({ cacheBytes, dirtyBytes }) => (cacheBytes > 0 ? formatSize(dirtyBytes) : ''),
+    value: ({ pageCacheBytes, dirtyBytes }) => (pageCacheBytes > 0 ? formatSize(dirtyBytes) : ''),
     spare: 2,
   },
   {
@@ -117,12 +119,12 @@ const COLUMNS: readonly Column<FileFigures>[] = [
     spare: 3,
   },
   { heading: 'MAPPED', value: ({ mapped }) => (mapped ? 'yes' : ''), spare: 4 },
-  { heading: 'FILE SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 5 },
+  { heading: 'FILE SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes), spare: 5 },
   { heading: 'FILESYSTEM', value: ({ fsType, device }) => `${escapeText(fsType)} ${device}`, spare: 1 },
 ];
 
-function marks({ deleted, path }: FileFigures): string {
-  const elsewhere = path?.mounts === 'other' ? ' (in another mount namespace)' : '';
+function marks({ deleted, mounts }: FileFigures): string {
+  const elsewhere = mounts === 'other' ? ' (in another mount namespace)' : '';
   return `${deleted ? ' (deleted)' : ''}${elsewhere}`;
 }
 
@@ -135,7 +137,7 @@ const REASONS: Readonly<Record<UnnamedFiles['reason'], string>> = {
 
 function unnamedWords({ reason, files, bytes, why }: UnnamedFiles): string {
   const words = `${formatSize(bytes)} in ${formatCount(files)} ${files === 1 ? 'inode' : 'inodes'}: ${REASONS[reason]}`;
-  return why === undefined ? `${words}.` : `${words} (${escapeText(why)}).`;
+  return why === null ? `${words}.` : `${words} (${escapeText(why)}).`;
 }
 
 const CACHED_COLUMNS: readonly Column<CachedFile>[] = [
@@ -145,7 +147,7 @@ const CACHED_COLUMNS: readonly Column<CachedFile>[] = [
     shrinks: { keeps: 'ends', least: 20 },
   },
   { heading: 'RESIDENT', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-  { heading: 'FILE SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 3 },
+  { heading: 'FILE SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes), spare: 3 },
   { heading: 'MAPPED', value: ({ mapped }) => (mapped ? 'yes' : ''), spare: 2 },
   { heading: 'PID', align: 'right', value: ({ pid }) => `${pid}` },
   { heading: 'FILESYSTEM', value: ({ fsType }) => escapeText(fsType), spare: 1 },
