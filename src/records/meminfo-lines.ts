@@ -99,7 +99,7 @@ export function lackingLine(name: string, printed: ReadonlySet<string>): Lacking
   if (since === undefined) return { state: 'missing', why: `/proc/meminfo lacks the line ${name}` };
   const why = `not counted by this kernel: ${name}${since === ANY ? '' : ` exists since Linux ${since}`}`;
   const isOlder = LINES.some(
-    (other, at) => other.isAlways && !isBefore(since, other.since) && !printed.has(other.name) && isPassed(at),
+    (other, at) => other.isAlways && !printed.has(other.name) && !isBefore(since, other.since) && isPassed(at),
   );
   if (isPassed(index) || isOlder) return { state: 'uncounted', why };
   const last = PLACES.get([...printed].at(-1) ?? '');

@@ -508,10 +508,6 @@ export function readProcesses(host: HostReader): ReadProcesses {
   return host.processes;
 }
 
-/** Other lines, some 50 of a process, are not read. */
-const STATUS_LINES =
-  /^(PPid|Threads|FDSize|Rss(?:Anon|File|Shmem)|Vm(?:RSS|PTE|Swap|Pin|Lck)|HugetlbPages):(?:\s+(\d{1,12})\b)?/gm;
-
 function readStatuses(host: HostReader): ReadProcesses {
   const pids = listedPids(host.source);
   const missing: HostError[] = [];
@@ -524,16 +520,18 @@ function readStatuses(host: HostReader): ReadProcesses {
     try {
       const text = host.text(`/proc/${pid}/status`);
       const status = withoutName(text);
-      const fields = new Map<string, number>();
-      for (const [, name = '', value = '0'] of status.matchAll(STATUS_LINES)) fields.set(name, Number(value));
-      const figure = (name: string) => fields.get(name) ?? 0;
+      const figure = (name: string) => statusFigure(status, name) ?? 0;
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];
       // Only a process that has exited has no descriptor table; one that is about to exit, for a moment.
       const isExited = state === 'Z' || state === 'X';
-      const hasTable = !/^FDSize:\s+0$/m.test(status) || isExited;
-      const parts = ['RssAnon', 'RssFile', 'RssShmem'].reduce((sum, name) => sum + bytes(name), 0);
-      const adds = !fields.has('RssAnon') || !fields.has('VmRSS') || bytes('VmRSS') === parts;
+      const fdTable = statusFigure(status, 'FDSize');
+      const hasTable = fdTable !== 0 || isExited;
+      const [rssAnon, rss] = [statusFigure(status, 'RssAnon'), statusFigure(status, 'VmRSS')];
+      const shmemBytes = bytes('RssShmem');
+      const adds =
+        rssAnon === undefined || rss === undefined || 1024 * (rss - rssAnon) === bytes('RssFile') + shmemBytes;
+      const hugetlb = statusFigure(status, 'HugetlbPages');
       if (state === undefined || !adds || !(hasTable || isExiting(host, pid))) damaged++;
       else
         all.push({
@@ -543,13 +541,13 @@ function readStatuses(host: HostReader): ReadProcesses {
           parent: figure('PPid'),
           threads: figure('Threads'),
           tableBytes: bytes('VmPTE'),
-          fdTable: figure('FDSize'),
-          anonBytes: fields.has('RssAnon') ? bytes('RssAnon') + bytes('VmSwap') : 0,
-          rssAnonBytes: bytes('RssAnon'),
-          shmemBytes: bytes('RssShmem'),
+          fdTable: fdTable ?? 0,
+          anonBytes: rssAnon === undefined ? 0 : 1024 * rssAnon + bytes('VmSwap'),
+          rssAnonBytes: 1024 * (rssAnon ?? 0),
+          shmemBytes,
           // The parts add up: before 4.5 there are none.
-          sharedBytes: fields.has('RssAnon') ? bytes('RssShmem') : bytes('VmRSS'),
-          hugetlbBytes: fields.has('HugetlbPages') ? bytes('HugetlbPages') : null,
+          sharedBytes: rssAnon === undefined ? 1024 * (rss ?? 0) : shmemBytes,
+          hugetlbBytes: hugetlb === undefined ? null : 1024 * hugetlb,
           pinnedBytes: bytes('VmPin'),
           lockedBytes: bytes('VmLck'),
         });
@@ -560,6 +558,25 @@ function readStatuses(host: HostReader): ReadProcesses {
   }
   if (damaged > 0) miss(`/proc/PID/status of ${damaged} processes is not readable or malformed`);
   return { all, missing };
+}
+
+const MAX_FIGURE = 10 ** 12;
+const [TAB, SPACE, ZERO, NINE] = [0x09, 0x20, 0x30, 0x39] as const;
+
+/**
+ * The figure of a line of /proc/PID/status; 0: malformed, undefined: there is none. A list has a thousand of these files, in
+ * which a pattern costs as much as the kernel's part of reading them.
+ */
+function statusFigure(status: string, name: string): number | undefined {
+  const line = status.indexOf(`\n${name}:`);
+  if (line < 0 && !status.startsWith(`${name}:`)) return undefined;
+  let at = line + name.length + 2;
+  while (status.charCodeAt(at) === TAB || status.charCodeAt(at) === SPACE) at++;
+  let figure = 0;
+  for (let code = status.charCodeAt(at); code >= ZERO && code <= NINE; code = status.charCodeAt(++at))
+    figure = 10 * figure + code - ZERO;
+  // Behind it is its unit, or nothing.
+  return figure < MAX_FIGURE && (at >= status.length || status.charCodeAt(at) <= SPACE) ? figure : 0;
 }
 
 /** The name as in comm: the kernel escapes line breaks and backslashes (proc_task_name, fs/proc/array.c). */

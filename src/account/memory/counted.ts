@@ -212,13 +212,16 @@ function whyIncomplete(
   if (counter?.why !== undefined) return counter.why;
   const total = meminfo.get('MemTotal');
   if (category === 'secret') return AS_FILES;
-  if (category === 'reserved-other' && whyNoZones !== undefined) return whyNoZones;
-  const { uninitialized = 0 } = freeCounts(counted) ?? {};
-  if (category === 'reserved-other' && managed !== undefined && total !== managed + uninitialized)
-    return `MemTotal is ${total} bytes, but zones manage ${managed}; other reserved may be wrong by the difference`;
-  const absent = missingWhy([...known.values()]);
-  if (category === 'missing-counters' && absent !== undefined) return absent;
-  if (category === 'unattributed' && absent !== undefined) return 'unknown: counters are missing';
+  if (category === 'reserved-other') {
+    if (whyNoZones !== undefined) return whyNoZones;
+    const { uninitialized = 0 } = freeCounts(counted) ?? {};
+    if (managed !== undefined && total !== managed + uninitialized)
+      return `MemTotal is ${total} bytes, but zones manage ${managed}; other reserved may be wrong by the difference`;
+  }
+  if (category === 'missing-counters' || category === 'unattributed') {
+    const absent = missingWhy([...known.values()]);
+    if (absent !== undefined) return category === 'unattributed' ? 'unknown: counters are missing' : absent;
+  }
   const { bytes = 0, least = 0, most = 0 } = counter ?? {};
   if (category === 'unattributed' && (least < bytes || most > bytes))
     return 'the remainder of counters, some of which have bounds only';

@@ -6,6 +6,7 @@ import {
   lstatSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   type Stats,
   statSync,
@@ -26,7 +27,7 @@ import type { SummaryJson, TriageLineJson } from '../../contracts/triage-line.js
 import { endGroup, startGroup } from '../../host/child.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import type { LineOutput } from '../../triage/batch/output.js';
-import type { FoundDump } from '../../triage/batch/search.js';
+import type { Found, FoundDump } from '../../triage/batch/search.js';
 import { WORKER_FAILURE_CODES } from '../../triage/batch/worker.js';
 import type { TriageDetail } from '../../triage/finding.js';
 import { printText, warningLines } from '../kit/output.js';
@@ -61,8 +62,10 @@ const INCOMPLETE = /-incomplete$/;
 const INCOMPLETE_MS = 3_600_000;
 const NOTIFY_MS = 60_000;
 
-/** The answer that is written last: where it exists and is newer, the dump was read. */
+/** The answer that is written last. It has the time of the dump that was read: a copy over it has another, newer or older. */
 const LAST = 'json';
+/** Bytes of a JSON with a reason alone. */
+const MAX_REASON = 64 * 2 ** 10;
 
 /** Names that kdump gives to the only dump of a folder, and names of logs without a dump. Other dumps share one. */
 const ALONE = /^(?:(?:vmcore|kexec-dmesg|dump\.\d{8,14})(?:[.-]|$)|console-|dmesg(?:-|\.txt$))/;
@@ -93,8 +96,26 @@ export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
   const { mtime = 0 } = dump;
   // A file of the future is not being written.
   if (isFresh(dump, now) || (INCOMPLETE.test(dump.dump) && Math.abs(now - mtime) < INCOMPLETE_MS)) return true;
-  const last = statOf(`${prefixOf(dump)}.${LAST}`);
-  return last !== undefined && last.mtimeMs >= mtime;
+  const path = `${prefixOf(dump)}.${LAST}`;
+  const last = statOf(path);
+  return last !== undefined && timeOf(last) === mtime && !isReasonOfAnother(path, last);
+}
+
+/** Milliseconds since 1970, as far as a file system keeps them. */
+function timeOf({ mtimeMs }: Stats): number {
+  return Math.round(mtimeMs);
+}
+
+/** Whether another version of this program could not read the dump: this one may. */
+function isReasonOfAnother(path: string, stat: Stats): boolean {
+  if (!stat.isFile() || stat.size > MAX_REASON) return false;
+  try {
+    const { error, version } = JSON.parse(readFileSync(path, 'utf8')) as { error?: unknown; version?: unknown };
+    return Boolean(error) && version !== VERSION;
+  } catch {
+    // Not ours, or not readable for us.
+    return false;
+  }
 }
 
 /** Undefined: it cannot be read, or was removed meanwhile. A write in its place reports why. */
@@ -139,7 +160,9 @@ export async function writeBeside(
   onProblem: (message: string) => void,
 ): Promise<SummaryJson> {
   const prefix = prefixOf(found);
-  const isRepeated = statOf(`${prefix}.${LAST}`)?.mtimeMs === repeatedBefore(found);
+  const last = `${prefix}.${LAST}`;
+  const before = statOf(last);
+  const isRepeated = before !== undefined && timeOf(before) === repeatedBefore(found);
   removePartial(prefix);
   const words = ['--beside-prefix', prefix, ...(options.anonymize ? ['--anonymize'] : [])];
   // One process does both, so that a compressed dump is unpacked once.
@@ -150,8 +173,8 @@ export async function writeBeside(
   const why = isEnded ? both.error?.message : noExtract?.why;
   const answer = isEnded ? await read(words) : both;
   if (why !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${why})`);
+  const { code, message } = answer.error ?? { code: '', message: 'unknown' };
   if (answer.findings === null) {
-    const { code, message } = answer.error ?? { code: '', message: 'unknown' };
     // Repeated by the next run.
     if (PASSING.includes(code)) {
       onProblem(message);
@@ -160,19 +183,19 @@ export async function writeBeside(
     try {
       const owner = ownerOf(found.dump);
       write(`${prefix}.txt`, `${escapeText(message)}\n`, owner);
-      write(`${prefix}.${LAST}`, formatJson(answer, 2), owner);
+      write(last, formatJson({ ...answer, version: VERSION }, 2), owner);
     } catch (error) {
       if (!(error instanceof OutputError)) throw error;
       onProblem(error.message);
       return answer;
     }
   }
-  const last = `${prefix}.${LAST}`;
-  if (noExtract?.mayFit) setTime(last, repeatedBefore(found));
-  else notOlder(last, found.mtime ?? 0);
+  const isTriedAgain = noExtract?.mayFit === true || (TWICE.includes(code) && !isRepeated);
+  const failure = setTime(last, isTriedAgain ? repeatedBefore(found) : (found.mtime ?? 0));
+  if (failure !== undefined) onProblem(failure);
   if (options.notify !== undefined && !isRepeated) {
-    const failure = await notified(options.notify, `${prefix}.txt`);
-    if (failure !== undefined) onProblem(failure);
+    const problem = await notified(options.notify, `${prefix}.txt`);
+    if (problem !== undefined) onProblem(problem);
   }
   return answer;
 }
@@ -212,7 +235,10 @@ function write(path: string, text: string, owner: Owner | undefined): void {
 }
 
 /** Why a dump has no answer now, and may have one later. */
-const PASSING: readonly string[] = ['cannot-write', 'permission', 'killed', 'exhausted', 'worker-failed'];
+const PASSING: readonly string[] = ['cannot-write', 'permission', 'exhausted'];
+
+/** What may have been the machine's fault, such as the OOM killer, or the dump's: a second run decides. */
+const TWICE: readonly string[] = ['killed', 'worker-failed'];
 
 type Owner = { readonly uid: number; readonly gid: number };
 
@@ -221,21 +247,18 @@ function ownerOf(dump: string): Owner | undefined {
   return statOf(dump);
 }
 
-/** Time of an answer whose extract a later run may write: older than its dump. Milliseconds since 1970. */
+/** Time of an answer that a later run may complete: older than its dump. Milliseconds since 1970. */
 function repeatedBefore({ mtime = 0 }: FoundDump): number {
   return 1000 * (Math.floor(mtime / 1000) - 1);
 }
 
-/** Makes an answer newer than a dump of the future, which would be read again until then. */
-function notOlder(path: string, mtime: number): void {
-  if (mtime > (statOf(path)?.mtimeMs ?? 0)) setTime(path, 1000 * (Math.ceil(mtime / 1000) + 1));
-}
-
-function setTime(path: string, ms: number): void {
+/** Returns why it failed: then the dump is read again. */
+function setTime(path: string, ms: number): string | undefined {
   try {
     utimesSync(path, new Date(), new Date(ms));
-  } catch {
-    // It is read again, or has no extract.
+    return undefined;
+  } catch (error) {
+    return `${path}: time cannot be set (${errorCode(error)})`;
   }
 }
 
@@ -261,10 +284,13 @@ async function notified(program: string, text: string): Promise<string | undefin
   }
 }
 
-/** Removes the oldest extracts beside these dumps, until the rest is within the limits. */
-export function removeOldExtracts(dumps: readonly FoundDump[], { keep, keepBytes }: BesideOptions): void {
+/** Removes the oldest extracts, also of dumps that are gone, until the rest is within the limits. */
+export function removeOldExtracts(
+  { dumps, extracts: others }: Pick<Found, 'dumps' | 'extracts'>,
+  { keep, keepBytes }: BesideOptions,
+): void {
   if (keep === undefined && keepBytes === undefined) return;
-  const paths = new Set(dumps.map((dump) => `${prefixOf(dump)}.extract`));
+  const paths = new Set([...others, ...dumps.map((dump) => `${prefixOf(dump)}.extract`)]);
   const extracts = [...paths].flatMap((path) => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     return stat?.isFile() ? [{ path, size: stat.size, at: stat.mtimeMs }] : [];

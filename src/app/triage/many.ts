@@ -83,7 +83,7 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
       };
       const until = begun + (options.settle ?? 0) * 1000;
       for await (const dumps of arriving(ofShard, refresh, until)) await run.all(dumps);
-      removeOldExtracts(found.dumps, options);
+      removeOldExtracts(found, options);
     } else await run.all(ofShard());
     const isMine = new Set(run.dumps.map(({ dump }) => dump));
     const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));

@@ -47,6 +47,8 @@ export interface Found {
   readonly special: number;
   /** Directories that could not be listed: their content is unknown. */
   readonly unlisted: readonly Unlisted[];
+  /** Extracts that kdump-mem wrote beside dumps. */
+  readonly extracts: readonly string[];
 }
 
 /** Maximum directory depth; a path has at most 4096 bytes. */
@@ -73,6 +75,7 @@ class Search {
   readonly #sighted = new Map<string, Sighted>();
   readonly #listed = new Set<string>();
   readonly #unlisted: Unlisted[] = [];
+  readonly #extracts: string[] = [];
   readonly #withLogs: boolean;
   #otherFiles = 0;
   #links = 0;
@@ -102,6 +105,7 @@ class Search {
       links: this.#links,
       special: this.#special,
       unlisted: this.#unlisted,
+      extracts: this.#extracts,
     };
   }
 
@@ -124,7 +128,7 @@ class Search {
     for (const entry of entries) {
       const [at, below] = [join(path, entry.name), join(place, entry.name)];
       if (entry.isDirectory()) this.#folder(at, join(real, entry.name), below, depth + 1);
-      else if (entry.isFile() && OWN_ANSWER.test(entry.name)) this.#otherFiles++;
+      else if (entry.isFile() && OWN_ANSWER.test(entry.name)) this.#ownAnswer(at);
       else if (entry.isFile()) this.#file(at, join(real, entry.name), below, false);
       else if (entry.isSymbolicLink()) this.#links++;
       else this.#special++;
@@ -134,6 +138,11 @@ class Search {
     if ([...this.#sighted.values()].some(({ dump }) => dirname(dump) === path)) return;
     for (const names of crashLogs(entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []))))
       this.#logs(names, path, real, place);
+  }
+
+  #ownAnswer(path: string): void {
+    this.#otherFiles++;
+    if (path.endsWith('.extract')) this.#extracts.push(path);
   }
 
   /** Counts logs of one crash as one dump, with the name of the first. */

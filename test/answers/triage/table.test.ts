@@ -59,7 +59,7 @@ function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson
     complete,
     findings: [],
   }));
-  const found = { dumps: [], otherFiles: 0, links: 0, special: 0, unlisted: [] };
+  const found = { dumps: [], otherFiles: 0, links: 0, special: 0, unlisted: [], extracts: [] };
   return endJson(lines, {
     found,
     failing: null,
@@ -91,7 +91,7 @@ test('without a terminal truncates nothing and escapes everything', () => {
 });
 
 test('reports directories and dumps that were not read', () => {
-  const found = { dumps: [], otherFiles: 0, links: 0, special: 0 };
+  const found = { dumps: [], otherFiles: 0, links: 0, special: 0, extracts: [] };
   const unlisted = [
     { path: '/var/crash/closed', code: 'permission' as const, why: '/var/crash/closed: permission denied' },
   ];

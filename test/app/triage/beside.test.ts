@@ -17,6 +17,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { failedJson } from '../../../src/answers/triage/line.js';
 import { isAnswered, removeOldExtracts, writeBeside } from '../../../src/app/triage/beside.js';
 import { triageSchema } from '../../../src/contracts/triage.js';
+import { findDumps } from '../../../src/triage/batch/search.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -90,9 +91,56 @@ describe('triage --beside', () => {
     expect(await beside()).toMatchObject({ status: 0, stdout: '', stderr: '' });
     const all = await kdumpMem('triage', '--ndjson', crash);
     expect(all.stdout).not.toContain('kdump-mem.extract');
-    // A dump that was replaced is another one.
-    utimesSync(at('vm1.vmcore.kdump-mem.json'), 1, 1);
-    expect((await beside()).stdout).toContain(`${at('vm1.vmcore')}: `);
+  });
+
+  test('a dump that was replaced is read again, whether it is newer or older', async () => {
+    kdump('a/vmcore', CUT);
+    kdump('b/vmcore', CUT);
+    await beside();
+    kdump('a/vmcore', CUT, HOUR / 2);
+    kdump('b/vmcore', CUT, 2 * HOUR);
+    expect((await beside()).stdout.match(/: truncated /g)).toHaveLength(2);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('another version of kdump-mem reads again what one could not read, and nothing else', async () => {
+    kdump('a/vmcore', CUT);
+    kdump('b/vmcore');
+    await beside();
+    for (const name of ['a', 'b']) {
+      const json = at(`${name}/kdump-mem.json`);
+      const { mtime } = statSync(json);
+      const text = readFileSync(json, 'utf8');
+      writeFileSync(json, text.replace(/"version": "[^"]+"\n}\n$/, '"version": "0.0.1"\n}\n'));
+      utimesSync(json, mtime, mtime);
+    }
+    expect((await beside()).stdout).toMatch(/^\S+a\/vmcore: truncated [^\n]+\n$/);
+  });
+
+  test('a dump whose worker is killed is read twice, and has the reason', async () => {
+    kdump('a/vmcore', CUT);
+    const message = 'the worker was killed by SIGKILL';
+    const [one] = findDumps([crash]).dumps;
+    let reads = 0;
+    const run = async () => {
+      if (isAnswered(one!)) return;
+      await writeBeside(
+        one!,
+        { notify: '/bin/false' },
+        async () => {
+          reads++;
+          return failedJson({ code: 'killed', message, signal: 'SIGKILL' });
+        },
+        (problem) => void problems.push(problem),
+      );
+      expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toBe(`${message}\n`);
+    };
+    const problems: string[] = [];
+    for (let runs = 0; runs < 3; runs++) await run();
+    // Each run reads it with and without an extract.
+    expect([reads, problems]).toEqual([4, ['/bin/false ended with status 1']]);
+    kdump('a/vmcore', CUT, 2 * HOUR);
+    expect(isAnswered(findDumps([crash]).dumps[0]!)).toBe(false);
   });
 
   test('an extract, as the capture kernel leaves one, is not extracted again', async () => {
@@ -280,7 +328,9 @@ describe('triage --beside', () => {
 
   test('only the newest extracts are kept', async () => {
     for (const name of ['a', 'b', 'c']) kdump(`${name}/kdump-mem.extract`, dump, name === 'b' ? 1 : HOUR);
-    const found = ['a', 'b', 'c'].map((name) => ({ dump: at(`${name}/vmcore`), files: [], place: '', size: 0 }));
+    // The dump of one is still there.
+    kdump('c/vmcore', CUT);
+    const found = findDumps([crash]);
     const left = () => ['a', 'b', 'c'].filter((name) => existsSync(at(`${name}/kdump-mem.extract`)));
     removeOldExtracts(found, {});
     removeOldExtracts(found, { keep: 3, keepBytes: 3 * dump.length });
@@ -336,7 +386,7 @@ describe('triage --beside', () => {
     expect(readFileSync(at('a/kdump-mem.extract')).equals(before)).toBe(true);
     expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
     expect(await beside()).toMatchObject({ status: 0 });
-    expect(statSync(at('a/kdump-mem.json')).mtimeMs).toBeGreaterThan(statSync(at('a/vmcore')).mtimeMs);
+    expect(statSync(at('a/kdump-mem.json')).mtimeMs).toBeCloseTo(statSync(at('a/vmcore')).mtimeMs, -1);
   });
 
   test('an extract that does not fit is written when there is room for it', async () => {
