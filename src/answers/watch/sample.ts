@@ -40,7 +40,7 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
       };
     }),
     devices:
-      devices && devices.devices.filter(({ name }) => formatJson(name).length <= MAX_PATH).map((one) => ({ ...one })),
+      devices?.devices.filter(({ name }) => formatJson(name).length <= MAX_PATH).map((one) => ({ ...one })) ?? null,
     unreadDevices: [...(devices?.unread ?? [])],
     otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
     allListed: look.whole,
