@@ -1,5 +1,5 @@
 import type { Origin } from '../records/machine-sample.js';
-import type { NamedKind } from '../records/named-memory.js';
+import type { DeviceKind } from '../records/named-memory.js';
 
 /**
  * State of a host at one time. Readers of inputs produce it; the comparison does not depend on their formats.
@@ -60,10 +60,6 @@ export interface FileInMemory {
   /** A process that has it open, or created the segment; null: unknown. */
   readonly pid: number | null;
 }
-
-/** Kinds of memory in the answer to `memory` that are compared: no category is theirs alone. */
-export const DEVICE_KINDS = ['gpu', 'dma-buf', 'trace-rings', 'pinned'] as const satisfies readonly NamedKind[];
-export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 /** Lists of single items. */
 export const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups', 'devices'] as const;

@@ -43,6 +43,22 @@ export interface NamedMemory {
   readonly processes?: readonly { readonly pid: number; readonly comm: string | null; readonly bytes: number }[];
 }
 
+/** Kinds that are followed over time: no category is theirs alone. */
+export const DEVICE_KINDS = ['gpu', 'dma-buf', 'trace-rings', 'pinned'] as const satisfies readonly NamedKind[];
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
+export const isDeviceKind = (kind: string): kind is DeviceKind => DEVICE_KINDS.some((one) => one === kind);
+
+/** Bounds may differ by this share of an amount that counts as known: a busy ring, or a buffer that two devices share. */
+const MAX_UNSURE = 0.02;
+
+/** Bounds of such memory, in bytes. `bytes`: null where they differ too much to be compared with another time. */
+export function deviceBounds({ bytes, figures: { mostBytes, mappedBytes } }: Pick<NamedMemory, 'bytes' | 'figures'>) {
+  const least = bytes ?? 0;
+  const most = Math.max(least, mostBytes ?? mappedBytes ?? least);
+  return { least, most, bytes: bytes !== null && most <= least * (1 + MAX_UNSURE) ? bytes : null };
+}
+
 export interface NodeHugePages {
   readonly node: number;
   readonly pages: number;

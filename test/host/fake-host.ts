@@ -122,3 +122,10 @@ function statusText(pid: number, tid: number, state: string, switches: number): 
     '',
   ].join('\n');
 }
+
+/** Lists of character and misc devices, with these drivers too (chrdev_show of fs/char_dev.c, misc_seq_show). */
+export function withDrivers(host: FakeHost, ...names: readonly string[]): void {
+  const devices = names.map((name, at) => `${240 + at} ${name}\n`).join('');
+  host.files.set('/proc/devices', `Character devices:\n  1 mem\n${devices}\nBlock devices:\n254 virtblk\n`);
+  host.files.set('/proc/misc', `${names.includes('iommu') ? '122 iommu\n' : ''}232 kvm\n`);
+}

@@ -4,7 +4,8 @@ import { count } from '../../contracts/common.js';
 import { growthSchema } from '../../contracts/growth.js';
 import { socketEndsShape } from '../../contracts/sockets.js';
 import { STATUSES } from '../../diff/lists.js';
-import { DEVICE_KINDS, NOTE_CODES } from '../../diff/state.js';
+import { NOTE_CODES } from '../../diff/state.js';
+import { DEVICE_KINDS } from '../../records/named-memory.js';
 
 /**
  * `kdump-mem diff --json`, version 1: changes from the first input to the last. Sizes are bytes; null:

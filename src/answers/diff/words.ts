@@ -3,15 +3,8 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
-import {
-  type CategoryMeasure,
-  type DeviceKind,
-  LISTS,
-  type ListName,
-  type Measure,
-  type Note,
-  type Who,
-} from '../../diff/state.js';
+import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
+import type { DeviceKind } from '../../records/named-memory.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { share } from '../memory/words.js';
 
@@ -29,8 +22,12 @@ export function whoWords(who: Who): string {
     case 'cgroup':
       return `${escapeText(who.path)}${who.dying ? ' (removed)' : ''}`;
     case 'device':
-      return `${DEVICES[who.of]} ${escapeText(who.name)}`;
+      return deviceWords(who.of, who.name);
   }
+}
+
+export function deviceWords(of: DeviceKind, name: string): string {
+  return `${DEVICES[of]} ${escapeText(name)}`;
 }
 
 const DEVICES: Readonly<Record<DeviceKind, string>> = {

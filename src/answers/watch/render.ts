@@ -2,14 +2,16 @@ import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess } from '../../growth/answer.js';
-import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
+import type { GrownCategory, GrownDevice, WatchAnswer } from '../../growth/watch/answer.js';
+import type { DeviceKind } from '../../records/named-memory.js';
+import { deviceWords } from '../diff/words.js';
 import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJson } from '../growth/json.js';
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
 import { cgroupColumn } from '../procs/document.js';
 import { wrap } from '../text/cut.js';
-import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
+import { counter, formatMetric, gauge, labelValue, type Metric } from '../text/prometheus.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
 import type { WatchCategoryJson, WatchJson } from './schema.js';
 import { availableWords, doubtWords, earlierWords, isComplete, perDay, verdictWords, type Watched } from './words.js';
@@ -29,6 +31,12 @@ export function watchJson(watched: Watched): WatchJson {
     source: answer.source ?? null,
     ...lossJson(growth.loss),
     categories: categories.map(categoryJson),
+    devices: answer.devices.map(({ trend, ...one }) => ({
+      ...one,
+      growth: growthJson(trend?.growth),
+      course: courseOf(trend),
+    })),
+    unreadDevices: [...answer.unreadDevices],
     processes: growth.processes.map(grownProcessJson),
     endedGrowing: growth.endedGrowing.map(endedJson),
     gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
@@ -60,6 +68,7 @@ function categoryJson({ category, group, bytes, reclaimable, trend }: GrownCateg
 export function watchText({ answer, store }: Watched, { width, limit }: ListOptions): string {
   const wrapped = (text: string) => wrap(text, width).join('\n');
   const categories = shownCategories(answer);
+  const { devices } = answer;
   const { processes } = answer.growth;
   return [
     ...headWords(answer).map(wrapped),
@@ -69,6 +78,9 @@ export function watchText({ answer, store }: Watched, { width, limit }: ListOpti
           renderTable(known(CATEGORY_COLUMNS, categories), categories.slice(0, limit), width),
           ...more(categories, limit),
         ]),
+    ...(devices.length === 0
+      ? []
+      : [renderTable(known(DEVICE_COLUMNS, devices), devices.slice(0, limit), width), ...more(devices, limit)]),
     ...(processes.length === 0
       ? []
       : [
@@ -88,8 +100,20 @@ export function headWords(answer: WatchAnswer): string[] {
     ...availableWords(answer),
     ...earlierWords(answer),
     ...endedGrowingWords(answer.growth),
+    ...unreadWords(answer),
   ];
 }
+
+function unreadWords({ unreadDevices: kinds }: WatchAnswer): string[] {
+  return kinds.length === 0 ? [] : [`Not read, or only in part: ${kinds.map((kind) => UNREAD[kind]).join(', ')}.`];
+}
+
+const UNREAD: Readonly<Record<DeviceKind, string>> = {
+  gpu: 'buffers of GPUs',
+  'dma-buf': 'dma-bufs',
+  'trace-rings': 'rings of perf and ftrace',
+  pinned: 'pinned buffers',
+};
 
 /** Without empty categories that do not change. */
 export function shownCategories({ categories }: WatchAnswer): GrownCategory[] {
@@ -129,6 +153,22 @@ export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
   { heading: 'CATEGORY', value: nameOf },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   ...RATES,
+];
+
+export const DEVICE_COLUMNS: readonly Column<GrownDevice>[] = [
+  { heading: 'RINGS, PINS AND BUFFERS', value: ({ kind, name }) => deviceWords(kind, name) },
+  {
+    heading: 'BYTES',
+    align: 'right',
+    value: ({ bytes, leastBytes, mostBytes }) =>
+      bytes === null ? `${formatSize(leastBytes)} to ${formatSize(mostBytes)}` : formatSize(bytes),
+  },
+  ...RATES,
+  {
+    heading: 'LARGEST PROCESS',
+    value: ({ process }) => (process ? `pid ${process.pid} (${escapeText(process.comm ?? '?')})` : ''),
+    spare: 3,
+  },
 ];
 
 export const processColumns = (rows: readonly GrownProcess[]): readonly Column<GrownProcess>[] => [
@@ -191,7 +231,7 @@ function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
   ];
 }
 
-function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
+function ofAnswer({ categories, devices, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
   const known = categories.filter(({ trend }) => trend !== null);
   return [
     gauge('kdump_mem_watch_timestamp_seconds', 'Unix time of the last sample.', [
@@ -210,6 +250,13 @@ function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: Watc
     ),
     categoryBytes(categories),
     ...(source === undefined ? [] : [sourceMetric(source)]),
+    gauge(
+      'kdump_mem_device_bytes',
+      'Rings, pins and buffers of devices, which categories contain; absent: unknown.',
+      devices.flatMap(({ kind, name, bytes }) =>
+        bytes === null ? [] : [[{ kind, name: labelValue(name) }, bytes] as const],
+      ),
+    ),
     gauge(
       'kdump_mem_category_growing',
       '1: significant growth up to the last sample.',

@@ -9,12 +9,15 @@ import { type RecordedHoldersJson, recordedHoldersSchema, type WatchSampleJson, 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MAX_PATH = 240;
 
+/** Maximum number of devices in a line, the largest first. */
+export const MAX_DEVICES = 8;
+
 /** pid namespaces are nested, at most 32 deep. */
 const MAX_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
 export function watchSampleJson(sample: WatchSample): WatchSampleJson {
-  const { look, ledger, noCategories, noCategoriesCode, hidden, interval, lost } = sample;
+  const { look, ledger, devices = null, noCategories, noCategoriesCode, hidden, interval, lost } = sample;
   const { processes = 0, taken = 0, seen = 0 } = look.others ?? {};
   return {
     schema: 'kdump-mem.watch-sample/1',
@@ -36,6 +39,9 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
         ...figures,
       };
     }),
+    devices:
+      devices?.devices.filter(({ name }) => formatJson(name).length <= MAX_PATH).map((one) => ({ ...one })) ?? null,
+    unreadDevices: [...(devices?.unread ?? [])],
     otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
     allListed: look.whole,
     hidden,
@@ -47,6 +53,8 @@ const storedSample = z.object({
   ...watchSampleSchema.shape,
   ...laterMachineShape,
   noCategoriesCode: watchSampleSchema.shape.noCategoriesCode.catch(null),
+  devices: watchSampleSchema.shape.devices.catch(null),
+  unreadDevices: watchSampleSchema.shape.unreadDevices.catch([]),
   processes: z.array(z.object(watchSampleSchema.shape.processes.element.shape)),
   otherProcesses: z.object(watchSampleSchema.shape.otherProcesses.shape),
 });
@@ -76,6 +84,7 @@ export function storedWatchSample(line: string): WatchSample | null {
       others: { processes: others.processes, taken: others.takenBytes, seen: others.seenBytes },
     },
     ledger: source === null || categories === null ? null : { source, categories: new Map(entriesOf(categories)) },
+    devices: found.devices && { devices: found.devices, unread: found.unreadDevices },
     noCategories: found.noCategories,
     noCategoriesCode: found.noCategoriesCode,
     hidden: found.hidden,

@@ -13,6 +13,7 @@ import {
 import { HOLDER_SCANS } from '../../growth/recorded.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import { CATEGORIES } from '../../records/categories.js';
+import { DEVICE_KINDS } from '../../records/named-memory.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */
 
@@ -25,6 +26,20 @@ const processSchema = z.strictObject({
   cgroup: z.string().nullable(),
   ...heldShape,
 });
+
+/** Rings, pins and buffers of devices: categories contain this memory. */
+const device = z.strictObject({
+  kind: z.enum(DEVICE_KINDS),
+  name: z.string(),
+  /** Null: its bounds differ too much to be compared with another time. */
+  bytes: count.nullable(),
+  leastBytes: count,
+  mostBytes: count,
+  /** The process that has most of it; null: unknown. */
+  process: z.strictObject({ pid: count, comm: z.string().nullable(), bytes: count }).nullable(),
+});
+/** Kinds of devices that the last sample could not read, or only in part. */
+const unreadDevices = z.array(z.enum(DEVICE_KINDS));
 
 export const watchSampleSchema = z.strictObject({
   schema: z.literal('kdump-mem.watch-sample/1'),
@@ -40,6 +55,9 @@ export const watchSampleSchema = z.strictObject({
   /** Why there are none. */
   noCategories: z.string().nullable(),
   noCategoriesCode: unavailableCode.nullable(),
+  /** The largest; null: not read. */
+  devices: z.array(device).nullable(),
+  unreadDevices,
   /** The largest processes, and those of the previous sample. */
   processes: z.array(processSchema.omit({ cgroupPressure: true })),
   /** All others together. */
@@ -120,6 +138,9 @@ export const watchSchema = z.strictObject({
   ...lossShape,
   /** Significant growth first, fastest first. */
   categories: z.array(category),
+  /** At the last sample, the largest first; `growth` is null as well where an amount is unknown. */
+  devices: z.array(device.extend({ growth: growthSchema, course: courseSchema })),
+  unreadDevices,
   /** As `categories`. Small processes are left out. */
   processes: z.array(grownProcessSchema),
   /** Exited processes that grew until they exited; only a few. */

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { conflictWhy } from '../../account/memory/proc-counters.js';
 import type { Category } from '../../account/memory/tree.js';
 import { processSample } from '../../account/processes/process.js';
-import { watchSampleJson } from '../../answers/watch/sample.js';
+import { MAX_DEVICES, watchSampleJson } from '../../answers/watch/sample.js';
 import {
   HostError,
   KdumpMemError,
@@ -14,13 +14,14 @@ import {
 import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
 import { keyOf } from '../../growth/processes.js';
-import type { CategorySample, WatchSample } from '../../growth/watch/answer.js';
+import type { CategorySample, DeviceSample, DeviceSamples, WatchSample } from '../../growth/watch/answer.js';
 import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { MachineSample } from '../../records/machine-sample.js';
+import { DEVICE_KINDS, deviceBounds, isDeviceKind, type NamedKind } from '../../records/named-memory.js';
 import type { PssChoice } from '../../records/pss.js';
 
 export interface SampleOptions {
@@ -77,6 +78,7 @@ export class Sampler {
         whole: !hidden && chosen.droppedProcesses === 0,
       },
       ledger: 'why' in memory ? null : categorySample(memory),
+      devices: 'why' in memory ? null : deviceSamples(memory),
       noCategories: 'why' in memory ? memory.why : null,
       noCategoriesCode: 'why' in memory ? memory.code : null,
       hidden,
@@ -118,6 +120,24 @@ export function categorySample({ source, memory }: MemoryAnswer): CategorySample
   const leaves = memory.children.flatMap(({ children }) => children);
   const known = leaves.filter(({ bytes, complete }) => bytes > 0 || complete);
   return { source, categories: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };
+}
+
+/** One pass over descriptors finds them: where it failed for one kind, the others may be partial too. */
+const ONE_PASS: ReadonlySet<NamedKind> = new Set(['dma-buf', 'bpf-maps']);
+
+/** Rings, pins and buffers of devices; null: they were not read. */
+export function deviceSamples({ named, notRead = [] }: MemoryAnswer): DeviceSamples | null {
+  if (!named) return null;
+  const devices = named.flatMap(({ kind, name, processes, ...amount }): DeviceSample[] => {
+    if (!isDeviceKind(kind)) return [];
+    const { bytes, least: leastBytes, most: mostBytes } = deviceBounds(amount);
+    const [process = null] = (processes ?? []).toSorted((a, b) => b.bytes - a.bytes);
+    return [{ kind, name, bytes, leastBytes, mostBytes, process }];
+  });
+  return {
+    devices: devices.toSorted((a, b) => b.mostBytes - a.mostBytes).slice(0, MAX_DEVICES),
+    unread: DEVICE_KINDS.filter((kind) => notRead.some((one) => one.kind === kind || ONE_PASS.has(one.kind))),
+  };
 }
 
 function nameOf({ category }: Category): CategoryName {

@@ -34,7 +34,7 @@ const under = (directory: string, names: string): string[] => names.split(' ').m
 export const HOST_FILES: readonly string[] = [
   ...under(
     '/proc',
-    'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo stat swaps modules cgroups version uptime loadavg key-users',
+    'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo stat swaps modules devices misc cgroups version uptime loadavg key-users',
   ),
   ...under(
     '/proc',

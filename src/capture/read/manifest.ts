@@ -74,7 +74,7 @@ const NAME = String.raw`[\w][\w.@:-]*`;
 
 /** Machine-wide files of /proc, below proc/ or sample-N/proc/. */
 const MACHINE_FILES = [
-  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
+  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|devices|misc|cgroups',
   'uptime|loadavg|locks|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
   String.raw`pressure/\w+|self/(?:mountinfo|auxv)|sysvipc/(?:shm|msg)`,
   String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,

@@ -1,6 +1,7 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import { type CategoryGroup, type CategoryName, categoryFacts } from '../../records/categories.js';
+import type { DeviceKind } from '../../records/named-memory.js';
 import type { GrowthAnswer } from '../answer.js';
 import { DaySeries, dayTrendOf } from '../day-trend.js';
 import type { ProcessesAtTime } from '../processes.js';
@@ -39,6 +40,10 @@ export interface WatchFacts {
   readonly sumChanges: number;
   readonly categories: readonly GrownCategory[];
   readonly groups: readonly GroupHistory[];
+  /** Rings, pins and buffers of devices in the last sample, the largest first; categories contain them. */
+  readonly devices: readonly GrownDevice[];
+  /** Kinds of these that the last sample could not read. */
+  readonly unreadDevices: readonly DeviceKind[];
   /**
    * Samples between which the wall clock and the uptime advanced differently, and the sum of the differences
    * in seconds.
@@ -115,6 +120,30 @@ export interface GrownCategory {
   readonly trend: Trend | null;
   /** Bytes over time, in seconds since boot. */
   readonly points: Points;
+}
+
+/** Rings, pins or buffers of devices at one time. */
+export interface DeviceSample {
+  readonly kind: DeviceKind;
+  /** Untrusted. */
+  readonly name: string;
+  /** Null: its bounds differ too much to be compared. */
+  readonly bytes: number | null;
+  readonly leastBytes: number;
+  readonly mostBytes: number;
+  /** The process that has most of it; null: unknown. */
+  readonly process: { readonly pid: number; readonly comm: string | null; readonly bytes: number } | null;
+}
+
+/** @param unread kinds that could not be read, or only in part */
+export interface DeviceSamples {
+  readonly devices: readonly DeviceSample[];
+  readonly unread: readonly DeviceKind[];
+}
+
+/** Growth of such memory. `trend` null: too few samples, or an amount that is unknown. */
+export interface GrownDevice extends DeviceSample {
+  readonly trend: Trend | null;
 }
 
 /** Bytes of a group of categories over time. */
@@ -202,6 +231,43 @@ export class CategoryGrowth {
   }
 }
 
+/** Names of kinds that stay unread may change without end. */
+const MAX_DEVICE_SERIES = 64;
+
+/** Follows rings, pins and buffers of devices. One that is missing from a list was closed: it starts again. */
+export class DeviceGrowth {
+  #series = new Map<string, DaySeries>();
+  #last: DeviceSamples = { devices: [], unread: [] };
+
+  /** @param uptime seconds since boot, later than before */
+  add(samples: DeviceSamples, uptime: number): void {
+    this.#last = samples;
+    const listed = new Set(samples.devices.map(deviceKey));
+    const isUnreadKey = (key: string) => samples.unread.some((kind) => key.startsWith(`${kind} `));
+    for (const key of this.#series.keys()) {
+      const isUnread = isUnreadKey(key) && this.#series.size <= MAX_DEVICE_SERIES;
+      if (!(listed.has(key) || isUnread)) this.#series.delete(key);
+    }
+    // A list that was read in part would show a decline, and growth afterwards.
+    for (const one of samples.devices)
+      if (one.bytes !== null && !samples.unread.includes(one.kind))
+        seriesOf(this.#series, deviceKey(one)).add(uptime, one.bytes);
+  }
+
+  get unread(): readonly DeviceKind[] {
+    return this.#last.unread;
+  }
+
+  devices(): GrownDevice[] {
+    return this.#last.devices.map((one) => {
+      const series = one.bytes === null ? undefined : this.#series.get(deviceKey(one));
+      return { ...one, trend: series ? dayTrendOf(series) : null };
+    });
+  }
+}
+
+const deviceKey = ({ kind, name }: DeviceSample): string => `${kind} ${name}`;
+
 function seriesOf<Key>(all: Map<Key, DaySeries>, key: Key): DaySeries {
   const known = all.get(key);
   if (known) return known;
@@ -222,6 +288,8 @@ export interface WatchSample {
   readonly look: ProcessesAtTime;
   /** Null: unknown, for the given reason. */
   readonly ledger: CategorySample | null;
+  /** Null or absent: not read. */
+  readonly devices?: DeviceSamples | null;
   readonly noCategories: string | null;
   readonly noCategoriesCode?: UnavailableCode | null;
   /** /proc hides some processes. */

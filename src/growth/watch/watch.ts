@@ -3,6 +3,7 @@ import { DAY, DAY_HISTORY, type DaySeries, MIN_SECONDS } from '../day-trend.js';
 import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
 import {
   CategoryGrowth,
+  DeviceGrowth,
   type EarlierBoot,
   type Gaps,
   type GrownCategory,
@@ -29,6 +30,7 @@ const CLOCK_SLACK = 1;
 /** State of one boot. */
 class Boot {
   readonly categories = new CategoryGrowth();
+  readonly devices = new DeviceGrowth();
   gaps: Gaps = { count: 0, seconds: 0, longest: 0 };
   lost = 0;
   withoutLedger: WatchFacts['withoutLedger'] = { count: 0, why: null };
@@ -42,7 +44,7 @@ class Boot {
 
   constructor(readonly from: Date) {}
 
-  follow({ look: { machine }, ledger, noCategories, hidden, interval, lost }: WatchSample): void {
+  follow({ look: { machine }, ledger, devices, noCategories, hidden, interval, lost }: WatchSample): void {
     const { at, uptime } = machine;
     const before = this.last;
     this.last = { at, uptime, interval };
@@ -61,6 +63,7 @@ class Boot {
     }
     this.lost += lost;
     this.hidden = hidden;
+    if (devices) this.devices.add(devices, uptime);
     if (ledger) this.categories.add(ledger, uptime, machine.total);
     else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noCategories };
   }
@@ -92,7 +95,7 @@ export class WatchGrowth {
     return facts && { ...facts, ...judge(facts), earlier: this.#earlier };
   }
 
-  #facts({ from, categories, gaps, lost, withoutLedger, hidden, clockSteps }: Boot): WatchFacts | undefined {
+  #facts({ from, categories, devices, gaps, lost, withoutLedger, hidden, clockSteps }: Boot): WatchFacts | undefined {
     const growth = this.#processes.answer();
     if (!growth) return undefined;
     return {
@@ -109,6 +112,8 @@ export class WatchGrowth {
       sumChanges: categories.sumChanges,
       categories: categories.categories(),
       groups: categories.groups(),
+      devices: devices.devices(),
+      unreadDevices: devices.unread,
     };
   }
 

@@ -17,7 +17,14 @@ import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
 import { listedPids, optionalText } from './process.js';
 import { type Region, rdmaRows } from './rdma-regions.js';
-import { capturedPerfRings, type OtherPins, pinnedBytes, readTraceRings } from './rings.js';
+import {
+  capturedPerfRings,
+  type OtherPins,
+  pinnedBytes,
+  pinningDrivers,
+  RDMA_DRIVER,
+  readTraceRings,
+} from './rings.js';
 import { UringBuffers } from './uring-buffers.js';
 
 /** A device or pool with less is not listed, except for what `diff` compares. Bytes. */
@@ -64,10 +71,9 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     regions = found.regions;
     return found.rows;
   });
-  const ofRegions = new Map<number | null, number>();
-  for (const { pid, bytes } of regions) ofRegions.set(pid, (ofRegions.get(pid) ?? 0) + bytes);
+  const pinning = pinningDrivers(source);
   const otherPins: OtherPins = {
-    of: (pid) => uring.mostOf(pid) + (ofRegions.get(pid) ?? 0),
+    of: (pid) => (pinning?.length === 0 ? uring.mostOf(pid) : Number.POSITIVE_INFINITY),
     hasUring: (pid) => uring.has(pid),
   };
   const named = [
@@ -80,7 +86,9 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...devices,
     ...attempt('trace-rings', () => readTraceRings(source)),
     ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, otherPins, notRead))),
-    ...rdmaRows(source, regions, (pid) => pinnedByRegions(source, pid, perf, uring)),
+    ...rdmaRows(source, regions, (pid) =>
+      pinning?.every((name) => name === RDMA_DRIVER) ? pinnedByRegions(source, pid, perf, uring) : 0,
+    ),
     ...interfaces,
   ];
   return { named, notRead, perf, otherPins };

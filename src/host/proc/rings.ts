@@ -56,7 +56,23 @@ const MAX_MS = 1000;
 /** Sizes of mappings of perf's rings in bytes, and whether a ring of io_uring is mapped; by process. */
 type PerfMappings = Map<number, { readonly sizes: readonly number[]; readonly hasUring: boolean }>;
 
-/** What the kernel adds to VmPin of a process for other kinds: an upper bound in bytes. */
+/** Name of the driver of RDMA in /proc/devices (ib_uverbs): its regions are known, other buffers of its queues are not. */
+export const RDMA_DRIVER = 'infiniband_verbs';
+
+/**
+ * Drivers on this host whose pins are in VmPin of processes, and in no file: ib_umem_get of drivers/infiniband/core/umem.c,
+ * hw/hfi1 and hw/qib, drivers/vhost/vdpa.c, vdpa_user/vduse_dev.c, drivers/iommu/iommufd/pages.c. A process may have such pins
+ * without a descriptor of the driver, since another one may keep it open. Null: not read.
+ */
+export function pinningDrivers(source: HostSource): readonly string[] | null {
+  const texts = ['/proc/devices', '/proc/misc'].map((path) => hostOrNull(() => source.readText(path)));
+  const isWhole = /^ *1 mem$/m.test(texts[0] ?? '') && /^Block devices:$/m.test(texts[0] ?? '');
+  if (!(isWhole && /^ *\d+ \w/m.test(texts[1] ?? ''))) return null;
+  const names = texts.flatMap((text) => [...(text ?? '').matchAll(/^ *\d{1,3} (\S+)$/gm)].map(([, name = '']) => name));
+  return names.filter((name) => name === RDMA_DRIVER || /^(hfi1|ib_qib|vhost-vdpa|vduse|iommu)$/.test(name));
+}
+
+/** What the kernel adds to VmPin of a process for other kinds: an upper bound in bytes, infinite where it is unknown. */
 export interface OtherPins {
   of(pid: number): number;
   /** Whether rings of io_uring are known; one may be mapped that no descriptor has any more. */

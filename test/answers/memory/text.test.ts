@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { SocketEstimate } from '../../../src/account/memory/answer.js';
+import type { MemoryAnswer, SocketEstimate } from '../../../src/account/memory/answer.js';
+import { hugePagesTable } from '../../../src/answers/memory/depths/tables.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { groupsWords } from '../../../src/answers/memory/sentences.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
@@ -149,4 +150,21 @@ test('calls only a small unattributed amount normal, on a machine of any size', 
   expect(of(MIB, PAGE)).not.toContain('leaked');
   expect(of(GIB)).not.toContain('idle machine');
   expect(of(GIB)).toContain('Next: kdump-mem whatis 0xffff888000001000 --vmcore dump');
+});
+
+test('the first sentence of --huge has the zeros and the process with most of them', () => {
+  const own = { folios: 40, bytes: 80 * 2 ** 20, unreadBytes: 0 };
+  const words = (pid: number | null, comm: string | null, zeroBytes: number, unreadBytes = 0) => {
+    const owners = [{ ...own, pid, comm, zeroBytes }];
+    const hugePages = { ...own, bytes: 160 * 2 ** 20, zeroBytes: 2 * zeroBytes, unreadBytes, owners };
+    return hugePagesTable({ hugePages } as unknown as MemoryAnswer, { limit: 20, width: null }).split('\n')[0];
+  };
+  expect(words(7, 'jav\u001ba', 2 ** 20)).toBe(
+    '2.00 MiB of 160 MiB in transparent huge pages is zero, 1.00 MiB of that in pid 7 (jav\\x1ba).',
+  );
+  expect(words(null, '(several processes)', 2 ** 20, 4096)).toBe(
+    'At least 2.00 MiB of 160 MiB in transparent huge pages is zero, 1.00 MiB of that in (several processes). 4.00 KiB is not readable, and may be zero, too.',
+  );
+  expect(words(null, null, 2 ** 20)).toContain('of that in processes that are unknown.');
+  expect(words(7, 'java', 0)).toBe('0 of 160 MiB in transparent huge pages is zero.');
 });

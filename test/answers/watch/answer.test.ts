@@ -47,6 +47,43 @@ describe('text', () => {
   });
 });
 
+describe('rings and pins', () => {
+  const device = { kind: 'pinned', name: HOSTILE, leastBytes: 2 ** 20, mostBytes: 2 ** 22, trend: null } as const;
+  const devices = [
+    { ...device, bytes: null, process: null },
+    {
+      ...device,
+      kind: 'trace-rings' as const,
+      name: 'perf',
+      bytes: 2 ** 20,
+      process: { pid: 9, comm: HOSTILE, bytes: 1 },
+    },
+  ];
+  const watched = { ...quiet, answer: { ...quiet.answer, devices, unreadDevices: ['gpu', 'dma-buf'] as const } };
+
+  test('have a table with both bounds and the largest process, and what was not read', () => {
+    const text = watchText(watched, { width: null, limit: 20 });
+    expect(text).toMatch(/^RINGS, PINS AND BUFFERS .*LARGEST PROCESS\n?/m);
+    expect(text).toMatch(/^pinned by \\x1b\[31m<b>"\\u\{202e\} +1\.00 MiB to 4\.00 MiB/m);
+    expect(text).toMatch(/^rings of perf +1\.00 MiB .*pid 9 \(\\x1b/m);
+    expect(text).toContain('Not read, or only in part: buffers of GPUs, dma-bufs.');
+    expect(watchText(quiet, { width: null, limit: 20 })).not.toMatch(/RINGS|Not read/);
+    for (const line of watchText(watched, { width: 80, limit: 20 }).split('\n'))
+      expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('are in JSON, metrics and the page', () => {
+    expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
+    expect(watchJson(watched).devices).toMatchObject([{ bytes: null, course: null }, { process: { pid: 9 } }]);
+    expect(watchMetrics(watched.answer, null)).toContain(
+      'kdump_mem_device_bytes{kind="trace-rings",name="perf"} 1048576\n',
+    );
+    const page = watchHtml(watched, FACTS, 20);
+    expect(page).toContain('rings of perf');
+    expect(page).not.toContain('<b>"');
+  });
+});
+
 test('JSON conforms to its schema and contains the verdict', () => {
   for (const watched of [leak, quiet, short]) expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
   const json = watchJson(leak);

@@ -1,12 +1,22 @@
 import { expect, test } from 'vitest';
 import { StoredError } from '../../../src/answers/growth/stored.js';
-import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { MAX_DEVICES, storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { watchSampleSchema } from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/util.js';
-import type { WatchSample } from '../../../src/growth/watch/answer.js';
+import type { DeviceSample, WatchSample } from '../../../src/growth/watch/answer.js';
+import { DEVICE_KINDS } from '../../../src/records/named-memory.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const HOSTILE = '\u001b]0;x\u0007\u202e"\\\n{';
+
+const PERF: DeviceSample = {
+  kind: 'trace-rings',
+  name: 'perf',
+  bytes: 7,
+  leastBytes: 7,
+  mostBytes: 9,
+  process: { pid: 3, comm: HOSTILE, bytes: 7 },
+};
 
 function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
   return {
@@ -18,6 +28,7 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
         ['unattributed', 0],
       ]),
     },
+    devices: { devices: [PERF, { ...PERF, kind: 'pinned', bytes: null, process: null }], unread: ['gpu'] },
     noCategories: null,
     noCategoriesCode: null,
     hidden: true,
@@ -50,7 +61,19 @@ test('a line stays below the maximum length for names of any length', () => {
     majorFaults: 1e15,
   });
   const who = { ...worst.who, cgroup: `/${'\u202e'.repeat(39)}`, nsPids: Array<number>(32).fill(2 ** 22) };
-  const json = watchSampleJson(sample(Array(100).fill({ ...worst, who })));
+  const name = '\u202e'.repeat(39);
+  const process = { pid: 2 ** 22, comm: '\u202e'.repeat(15), bytes: 2 ** 52 };
+  const device = {
+    kind: 'trace-rings',
+    name,
+    bytes: 2 ** 52,
+    leastBytes: 2 ** 52,
+    mostBytes: 2 ** 52,
+    process,
+  } as const;
+  const devices = { devices: Array<DeviceSample>(MAX_DEVICES).fill(device), unread: DEVICE_KINDS };
+  const json = watchSampleJson({ ...sample(Array(100).fill({ ...worst, who })), devices });
+  expect(json.devices).toHaveLength(MAX_DEVICES);
   expect(json.processes[0]?.cgroup).not.toBeNull();
   expect(formatJson(json).length).toBeLessThan(64 * 1024);
   const longer = { ...worst, who: { ...who, cgroup: `/${'x'.repeat(4000)}` } };
@@ -65,10 +88,17 @@ test('ignores a truncated line', () => {
 
 test('reads a line of an earlier release without codes', () => {
   const one = sample();
-  const { noPressureCode: _, noCategoriesCode: __, ...earlier } = watchSampleJson(one);
+  const {
+    noPressureCode: _,
+    noCategoriesCode: __,
+    devices: ___,
+    unreadDevices: ____,
+    ...earlier
+  } = watchSampleJson(one);
   const { machine } = one.look;
   expect(storedWatchSample(JSON.stringify(earlier))).toEqual({
     ...one,
+    devices: null,
     look: { ...one.look, machine: { ...machine, noPressureCode: null } },
   });
 });

@@ -3,6 +3,7 @@ import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
 import { Sampler } from '../../../src/app/watch/sample.js';
 import { HostError } from '../../../src/base/errors.js';
 import { liveHost } from '../../../src/host/live.js';
+import { DEVICE_KINDS, type NamedKind } from '../../../src/records/named-memory.js';
 
 const ANSWER = { source: 'counters', memory: { children: [] } } as unknown as MemoryAnswer;
 
@@ -46,4 +47,30 @@ test('an internal error stops the watch', async () => {
 test('a watch does not sample itself', async () => {
   const sample = await sampler().take(new Date(), 0);
   expect(sample.look.processes.map(({ who }) => who.pid)).not.toContain(process.pid);
+});
+
+test('a sample has rings and pins with the process that has most of them; a failed pass leaves all kinds unread', async () => {
+  const row = { kind: 'pinned', name: 'RDMA', category: null, source: '', bytes: 100 } as const;
+  const processes = [
+    { pid: 1, comm: 'a', bytes: 40 },
+    { pid: 2, comm: 'b', bytes: 60 },
+  ];
+  const named = [
+    { ...row, figures: { mostBytes: 101 }, processes },
+    { ...row, name: 'io_uring', figures: { mostBytes: 150 } },
+    { ...row, kind: 'zram' as const, figures: {} },
+  ];
+  const of = async (...kinds: readonly NamedKind[]) => {
+    const notRead = kinds.map((kind) => ({ kind, code: 'denied' as const, why: '' }));
+    return (await sampler({ ...ANSWER, named, notRead }).take(new Date(), 0)).devices;
+  };
+  expect(await of('zram')).toEqual({
+    devices: [
+      { kind: 'pinned', name: 'io_uring', bytes: null, leastBytes: 100, mostBytes: 150, process: null },
+      { kind: 'pinned', name: 'RDMA', bytes: 100, leastBytes: 100, mostBytes: 101, process: processes[1] },
+    ],
+    unread: [],
+  });
+  expect((await of('trace-rings'))?.unread).toEqual(['trace-rings']);
+  expect((await of('bpf-maps'))?.unread).toEqual(DEVICE_KINDS);
 });

@@ -1,10 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import type { WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
+import type { DeviceSample, DeviceSamples, WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
 import { choose, MAX_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
 import type { CategoryName } from '../../../src/records/categories.js';
 import type { MachineSample } from '../../../src/records/machine-sample.js';
+import type { DeviceKind } from '../../../src/records/named-memory.js';
 import { held, look } from '../made-up-machine.js';
 import { MB } from './made-up-weeks.js';
 
@@ -291,4 +292,35 @@ test('memory is limited for 100,000 samples with changing processes', () => {
   expect(answer?.growth.samples).toBe(100_000);
   expect(answer?.seconds).toBe(60 * 99_999);
   expect(answer?.growth.processes.length).toBeLessThanOrEqual(400);
+});
+
+describe('rings and pins', () => {
+  const perf = (mib: number | null): DeviceSample => {
+    const bytes = mib === null ? null : mib * MB;
+    return { kind: 'trace-rings', name: 'perf', bytes, leastBytes: bytes ?? 0, mostBytes: bytes ?? GB, process: null };
+  };
+  const of = (lists: readonly DeviceSamples[]) =>
+    answerOf(lists.map((devices, at) => sample(HOUR * at, { devices }))).devices;
+  const grown = hours(72, (at) => ({ devices: [perf(10 + at)], unread: [] as DeviceKind[] }));
+
+  test('that grow have a rate, and do not change the verdict', () => {
+    const [one] = of(grown);
+    expect(one).toMatchObject({ name: 'perf', bytes: 81 * MB, trend: { course: 'grows' } });
+    expect(one?.trend?.growth.perSecond).toBeCloseTo(MB / HOUR, 3);
+    const answer = answerOf(grown.map((devices, at) => sample(HOUR * at, { devices })));
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [] });
+  });
+
+  test('a list that could not be read, or in part, is no decline and no growth', () => {
+    const cut = grown.map((list, at) =>
+      at % 5 === 4 ? { devices: [perf(1)], unread: ['trace-rings' as const] } : list,
+    );
+    expect(of(cut.slice(0, -1))[0]?.trend?.growth.perSecond).toBeCloseTo(MB / HOUR, 3);
+  });
+
+  test('one that was closed starts again, and an unknown amount has no rate', () => {
+    const again = grown.map((list, at) => (at === 70 ? { devices: [], unread: [] } : list));
+    expect(of(again)).toMatchObject([{ bytes: 81 * MB, trend: null }]);
+    expect(of([...grown, { devices: [perf(null)], unread: [] }])).toMatchObject([{ bytes: null, trend: null }]);
+  });
 });

@@ -7,7 +7,7 @@ import { readHostCounts } from '../../../src/host/proc/memory.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
 import type { NotRead } from '../../../src/records/named-memory.js';
-import { FakeHost } from '../fake-host.js';
+import { FakeHost, withDrivers } from '../fake-host.js';
 
 const MIB = 2 ** 20;
 const NONE = { named: [], notRead: [], perf: new Set(), otherPins: expect.anything() };
@@ -468,6 +468,35 @@ describe('rings of perf', () => {
     const uring = mapped(AT, 1, 'anon_inode:[io_uring]');
     expect((await of({ 7: `${two}${uring}` }, { 7: 91 }, others(0))).words).toEqual([[64, 64, '7: 64']]);
     expect((await of({ 7: `${two}${uring}` }, { 7: 91 }, others(0, false))).words).toEqual([[32, 64, '7: 32']]);
+  });
+
+  test.each([
+    [[], 63],
+    [['infiniband_verbs'], 32],
+    [['iommu'], 32],
+    [['vhost-vdpa'], 32],
+    [['vduse'], 32],
+  ])('beside drivers %s, whose pins are in VmPin too: at least %d MiB', (drivers, mib) => {
+    const host = new FakeHost();
+    host.files.set('/proc/7/maps', `${mapped(AT, 32)}${mapped(BEHIND, 32)}`);
+    host.files.set('/proc/7/status', `VmPin:\t${63 * 1024} kB\n`);
+    const least = () => {
+      const { named } = readNamedMemory(host, { meminfo: new Map(), unreadCounters: [] });
+      return (named.find(({ name }) => name === 'perf')?.bytes ?? 0) / MIB;
+    };
+    withDrivers(host, ...drivers);
+    expect(least()).toBe(mib);
+    // A list that is missing or cut may lack one.
+    for (const [path, text] of [
+      ['/proc/devices', 'denied'],
+      ['/proc/devices', ''],
+      ['/proc/misc', 'denied'],
+      ['/proc/misc', ''],
+    ] as const) {
+      withDrivers(host, ...drivers);
+      host.files.set(path, text);
+      expect(least()).toBe(32);
+    }
   });
 
   test('are missing, not absent, if mappings are not readable', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
-import { FakeHost } from '../fake-host.js';
+import { FakeHost, withDrivers } from '../fake-host.js';
 
 const MIB = 2 ** 20;
 
@@ -11,6 +11,7 @@ function of(
 ) {
   const lines = regions.map(([pid, mib]) => `region 0 index=0${pid === null ? '' : ` 28=${pid}`} 45=${mib * MIB}\n`);
   const host = Object.assign(new FakeHost(), { netlink: () => `${lines.join('')}end\n`, file: () => ({}) as never });
+  withDrivers(host, 'infiniband_verbs');
   for (const [pid, mib] of Object.entries(pinned)) host.files.set(`/proc/${pid}/status`, `VmPin:\t${mib * 1024} kB\n`);
   const rows = () => {
     const { named } = readNamedMemory(host, { meminfo: new Map(), unreadCounters: [] });
@@ -51,5 +52,12 @@ test('memory that other kinds may have in VmPin is no lower bound', () => {
   host.files.set('/proc/7/fdinfo/3', `ino:\t1\nUserBufs:\t1\n    0: 0x7f0000000000/${60 * MIB}\n`);
   expect(rows()).toEqual([[40, 64, '7: 64']]);
   host.links.set('/proc/7/fd/4', 'anon_inode:[perf_event]');
+  expect(rows()).toEqual([[0, 64, '7: 64']]);
+});
+
+test.each(['vhost-vdpa', 'iommu', 'hfi1'])('memory that %s may have pinned is no lower bound', (driver) => {
+  const { host, rows } = of([[7, 64]], { 7: 64 });
+  expect(rows()).toEqual([[64, 64, '7: 64']]);
+  withDrivers(host, driver);
   expect(rows()).toEqual([[0, 64, '7: 64']]);
 });

@@ -1,13 +1,7 @@
 import { z } from 'zod';
 import { formatSize } from '../../../base/size.js';
-import {
-  type CategoryState,
-  DEVICE_KINDS,
-  type DeviceKind,
-  type Flaw,
-  type Item,
-  type Listing,
-} from '../../../diff/state.js';
+import type { CategoryState, Flaw, Item, Listing } from '../../../diff/state.js';
+import { deviceBounds, isDeviceKind } from '../../../records/named-memory.js';
 import {
   bytesOrNull,
   contradiction,
@@ -236,21 +230,13 @@ function listsOf({ caches, callers, cgroups, named, notRead }: MemoryPart): Pars
   };
 }
 
-/** An upper bound this much above the lower one leaves the amount unknown. */
-const MAX_UNSURE = 0.02;
-
-const isDevice = (kind: string): kind is DeviceKind => DEVICE_KINDS.some((one) => one === kind);
-
 function devicesOf(named: NonNullable<MemoryPart['named']>, notRead: NonNullable<MemoryPart['notRead']>): Listing {
-  const entries = named.flatMap(({ kind, name, bytes, figures: { mostBytes, mappedBytes } }) => {
-    if (!isDevice(kind)) return [];
-    const most = mostBytes ?? mappedBytes ?? bytes ?? 0;
-    const known = bytes !== null && most <= bytes * (1 + MAX_UNSURE) ? bytes : null;
-    return [
-      { key: JSON.stringify([kind, name]), who: { kind: 'device' as const, of: kind, name }, sizes: { bytes: known } },
-    ];
+  const entries = named.flatMap(({ kind, name, ...amount }) => {
+    if (!isDeviceKind(kind)) return [];
+    const who = { kind: 'device' as const, of: kind, name };
+    return [{ key: JSON.stringify([kind, name]), who, sizes: { bytes: deviceBounds(amount).bytes } }];
   });
-  return { ...summed(entries), whole: !notRead.some(({ kind }) => isDevice(kind)) };
+  return { ...summed(entries), whole: !notRead.some(({ kind }) => isDeviceKind(kind)) };
 }
 
 /** Returns the key of a cgroup. A removed cgroup is distinct from the one that now exists at its path. */

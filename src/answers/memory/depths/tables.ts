@@ -226,9 +226,16 @@ export function hugePagesTable({ hugePages }: MemoryAnswer, { limit, width }: Li
   if (bytes === 0) return 'No anonymous memory is in transparent huge pages.';
   const least = unreadBytes > 0 ? 'At least ' : '';
   const unread = unreadBytes > 0 ? ` ${formatSize(unreadBytes)} is not readable, and may be zero, too.` : '';
-  const words = `${least}${formatSize(zeroBytes)} of ${formatSize(bytes)} in transparent huge pages is zero.${unread}`;
+  const [most] = owners;
+  const whose = most && most.zeroBytes > 0 ? `, ${formatSize(most.zeroBytes)} of that in ${ownerWords(most)}` : '';
+  const words = `${least}${formatSize(zeroBytes)} of ${formatSize(bytes)} in transparent huge pages is zero${whose}.${unread}`;
   const table = more(renderTable(HUGE_COLUMNS, owners.slice(0, limit), width), owners.length - limit);
   return [wrap(words, width).join('\n'), table, wrap(HUGE_LEGEND, width).join('\n')].join('\n\n');
+}
+
+function ownerWords({ pid, comm }: HugePages['owners'][number]): string {
+  const name = comm === null ? 'processes that are unknown' : escapeText(comm);
+  return pid === null ? name : `pid ${pid} (${name})`;
 }
 
 const HUGE_LEGEND =

@@ -2,12 +2,19 @@ import { categoryWords } from '../../../account/memory/category-names.js';
 import { formatSize } from '../../../base/size.js';
 import type { GrownProcess } from '../../../growth/answer.js';
 import type { Points } from '../../../growth/series.js';
-import type { GroupHistory, GrownCategory, WatchAnswer } from '../../../growth/watch/answer.js';
+import type { GroupHistory, GrownCategory, GrownDevice, WatchAnswer } from '../../../growth/watch/answer.js';
 import type { CategoryGroup } from '../../../records/categories.js';
 import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';
-import { CATEGORY_COLUMNS, headWords, processColumns, samplesWords, shownCategories } from '../render.js';
+import {
+  CATEGORY_COLUMNS,
+  DEVICE_COLUMNS,
+  headWords,
+  processColumns,
+  samplesWords,
+  shownCategories,
+} from '../render.js';
 import { doubtWords, isComplete, type Watched } from '../words.js';
 
 const LINE = { width: 200, height: 40 };
@@ -51,6 +58,7 @@ ${htmlTable<GrownCategory>({
   columns: [...CATEGORY_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...CATEGORY_COLUMNS.slice(2)],
   rows: shownCategories(answer).slice(0, limit),
 })}
+${answer.devices.length === 0 ? [] : devicesSection(answer, limit)}
 <h2>Processes</h2>
 ${htmlTable<GrownProcess>({
   id: 'processes',
@@ -67,6 +75,16 @@ ${htmlTable<GrownProcess>({
     body,
     about,
   });
+}
+
+function devicesSection({ devices }: WatchAnswer, limit: number): Html {
+  return html`<h2>Rings, pins and buffers</h2>
+${htmlTable<GrownDevice>({
+  id: 'devices',
+  caption: 'Rings, pinned memory and buffers of devices at the last sample. Categories contain this memory.',
+  columns: DEVICE_COLUMNS,
+  rows: devices.slice(0, limit),
+})}`;
 }
 
 const OVER_TIME: HtmlColumn<GrownCategory> = { heading: 'OVER TIME', markup: ({ points }) => lineOverTime(points) };
