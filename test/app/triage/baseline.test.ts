@@ -117,7 +117,7 @@ describe('changes since a baseline', () => {
   const processes = (whole: boolean, ...items: readonly ReturnType<typeof item>[]) => ({
     processes: { items: new Map(items), whole },
   });
-  const kib = (bytes: number) => bytes / 1024;
+  const kib = (bytes: number) => Math.floor(bytes / 1024);
   const FILES = {
     ...process(1, 10, 100),
     ...process(7, 20, kib(2 * GIB)),
