@@ -360,7 +360,7 @@ export const memorySchema = z.strictObject({
         source: z.string(),
         /**
          * `huge-pages`: `pages`, `free`, of these `reserved`, and `surplus`, of `pageBytes`. `balloon`: `leastBytes` if its
-         * counters differ, `isInMemTotal` 0 or 1. `zram`, `zswap`: `dataBytes` before compression. `zfs-arc`: what ZFS can
+         * counters differ, `isInMemTotal` 0 or 1. `zram`, `zswap`: `dataBytes` before compression; of zswap `unmarkedBytes` in no counter (zbud, z3fold). `zfs-arc`: what ZFS can
          * free (`reclaimableBytes`), and `pagesBytes`, its part in no counter of the kernel. `dying-cgroups`: `dying` of
          * the machine, `dyingInside` of them below the named cgroup. `gpu`: bounds of buffers in memory of the machine
          * (`leastBytes`, `mostBytes`), buffers in memory of the device (`deviceBytes`), `clients`, and those without sizes

@@ -22,7 +22,7 @@ export type NamedKind = (typeof NAMED_KINDS)[number];
 export type NamedCategory = 'hugetlb' | 'balloon' | 'compressed' | 'zfs-arc' | DeviceCategory | null;
 
 /** Categories whose memory is in no counter of the kernel, and in no other category. */
-export const DEVICE_CATEGORIES = ['gpu', 'dma-buf', 'network-other', 'rings'] as const;
+export const DEVICE_CATEGORIES = ['gpu', 'dma-buf', 'network-other', 'rings', 'compressed'] as const;
 export type DeviceCategory = (typeof DEVICE_CATEGORIES)[number];
 
 /** A part of memory that a source beside /proc/meminfo names: no memory beside that of the categories. */

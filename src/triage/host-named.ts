@@ -102,13 +102,13 @@ function* balloonOf(figures: BalloonFigures, short: boolean): Generator<Finding>
 
 /** All compressed memory: of zram devices, and the pool of zswap. */
 function* compressed(named: readonly NamedMemory[], total: number): Generator<Finding> {
-  const all = named.filter(({ category }) => category === 'compressed');
+  const all = named.filter(({ kind, name }) => kind === 'zram' || (kind === 'zswap' && !isCgroup(name)));
   const [most] = all.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
   const bytes = all.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
   if (!most || !isLargePart('compressed-memory', bytes, bytes / total)) return;
   const data = all.map(({ figures }) => figures.dataBytes ?? null);
   const dataBytes = data.includes(null) ? null : data.reduce<number>((sum, one) => sum + (one ?? 0), 0);
-  const [cgroup] = named.filter(({ kind, category }) => kind === 'zswap' && category === null);
+  const [cgroup] = named.filter(({ kind, name }) => kind === 'zswap' && isCgroup(name));
   const figures = {
     bytes,
     share: bytes / total,
@@ -120,6 +120,8 @@ function* compressed(named: readonly NamedMemory[], total: number): Generator<Fi
   };
   yield found('compressed-memory', 'note', figures, 'memory');
 }
+
+const isCgroup = (name: string) => name.startsWith('/');
 
 /** What the kernel had when it printed it: managed memory is all less what is reserved (mem_init_print_info). */
 const AT_BOOT = /^Memory: \d{1,12}K\/(\d{1,12})K available \(.* (\d{1,12})K reserved(?:, (\d{1,12})K cma-reserved)?/;

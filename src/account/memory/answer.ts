@@ -123,7 +123,8 @@ export interface MemoryAnswer {
   /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
   /** Counters of a balloon and of ZFS, which rows of /proc rest on. */
-  readonly otherCounters?: Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'>;
+  readonly otherCounters?: Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'> &
+    Partial<Pick<MemoryCounters, 'compressed'>>;
   /** Parts of categories that sources beside /proc/meminfo name; undefined: not a running or captured host. */
   readonly named?: readonly NamedMemory[];
   /** Sources of these that were not read, although the host uses them. */

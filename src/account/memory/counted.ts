@@ -127,8 +127,9 @@ export function otherCounters({
   balloon,
   zfs,
   unreadCounters,
+  compressed,
 }: MemoryCounters): NonNullable<MemoryAnswer['otherCounters']> {
-  return { ...(balloon && { balloon }), ...(zfs && { zfs }), ...(unreadCounters && { unreadCounters }) };
+  return { ...(balloon && { balloon }), ...(zfs && { zfs }), ...(unreadCounters && { unreadCounters }), compressed };
 }
 
 /** Pages of the page cache that are not on disk: reclaim has to wait for them. */

@@ -9,6 +9,7 @@ const WHYS: Readonly<Record<DeviceCategory, string>> = {
   'dma-buf': 'buffers that no process has open are unknown',
   rings:
     'buffers of ftrace, and rings of processes with a perf event; those of io_uring and BPF, and snapshots of ftrace, are unattributed',
+  compressed: 'memory of zsmalloc, and pools of zswap that are not in it (zbud, z3fold)',
   'network-other': 'page pools only, with their pages in socket queues; other network memory is unattributed',
 };
 
@@ -24,13 +25,13 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
   let [moved, movedMost] = [0, 0];
   for (const category of DEVICE_CATEGORIES) {
     const parts = named.filter((one) => one.category === category);
-    const bytes = parts.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+    const bytes = parts.reduce((sum, one) => sum + movedBytes(one), 0);
     if (bytes === 0) continue;
     const taken = Math.min(bytes, rest);
-    const isKnown = parts.every(({ figures }) => figures.mostBytes != null);
-    const most = isKnown ? parts.reduce((sum, { figures }) => sum + (figures.mostBytes ?? 0), 0) : rest;
+    const isKnown = category === 'compressed' || parts.every(({ figures }) => figures.mostBytes != null);
+    const most = isKnown ? parts.reduce((sum, one) => sum + (one.figures.mostBytes ?? movedBytes(one)), 0) : rest;
     const excess = bytes - taken;
-    const isWhole = isKnown && category === 'dma-buf' && excess === 0;
+    const isWhole = isKnown && (category === 'dma-buf' || category === 'compressed') && excess === 0;
     const beyond = excess === 0 ? '' : `; ${formatSize(excess)} of it is in other rows`;
     rest -= taken;
     moved += taken;
@@ -66,4 +67,9 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
     return { ...row, children: row.children.map(changed) };
   };
   return { ...answer, memory: changed(answer.memory) };
+}
+
+/** The part that is in no counter. */
+function movedBytes({ category, bytes, figures }: NamedMemory): number {
+  return (category === 'compressed' ? figures.unmarkedBytes : bytes) ?? 0;
 }

@@ -77,10 +77,12 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
   },
   zram: ({ name, bytes, figures }) =>
     `${escapeText(name)}: ${size(figures.dataBytes)} of data in ${size(bytes)}${ratioWords(figures.dataBytes, bytes)}.`,
-  zswap: ({ name, bytes, category, figures }) =>
-    category === null
-      ? `zswap of cgroup ${escapeText(name)}: ${size(bytes)}.`
-      : `zswap: ${size(figures.dataBytes)} of data in ${size(bytes)}${ratioWords(figures.dataBytes, bytes)}.`,
+  zswap: ({ name, bytes, category, figures }) => {
+    if (name.startsWith('/')) return `zswap of cgroup ${escapeText(name)}: ${size(bytes)}.`;
+    const where =
+      category === null ? '; its pool (zbud, z3fold) has no mark and is in other rows, mostly unattributed' : '';
+    return `zswap: ${size(figures.dataBytes)} of data in ${size(bytes)}${ratioWords(figures.dataBytes, bytes)}${where}.`;
+  },
   'zfs-arc': ({ bytes, figures }) =>
     `ZFS ARC: ${size(bytes)}; ZFS can free up to ${size(figures.reclaimableBytes)} of it when memory is short (minimum ${size(figures.minBytes)}, maximum ${size(figures.maxBytes)}).`,
   'dying-cgroups': ({ name, figures }) =>

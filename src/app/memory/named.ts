@@ -21,8 +21,11 @@ const OWNERS: ReadonlySet<NamedMemory['kind']> = new Set([
 export function withNamed(
   answer: MemoryAnswer,
   host: HostSource,
-  { named, notRead }: NamedSources = readNamedMemory(host, factsOf(answer)),
+  { named: all, notRead }: NamedSources = readNamedMemory(host, factsOf(answer)),
 ): MemoryAnswer {
+  // Page frames of such a pool have no mark: they are unattributed, or movable.
+  const isCounted = answer.source === 'counters' || answer.source === 'pageflags';
+  const named = all.map((one) => (one.figures.unmarkedBytes && !isCounted ? { ...one, category: null } : one));
   const withOwners = (category: Category): Category => {
     const owners = named.flatMap((one) =>
       one.category === category.category && OWNERS.has(one.kind) ? ownersOf(one) : [],

@@ -48,7 +48,8 @@ export interface NamedSources {
 }
 
 /** The lines of /proc/meminfo that decide which sources are read: each costs something. */
-export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'unreadCounters'>;
+export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'unreadCounters'> &
+  Partial<Pick<MemoryCounters, 'compressed'>>;
 
 /** Reads what is in use only: an unused pool, module or device has no files, or zeros. */
 export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSources {
@@ -71,6 +72,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     regions = found.regions;
     return found.rows;
   });
+  const zram = attempt('zram', () => zramDevices(source));
   const pinning = pinningDrivers(source);
   const otherPins: OtherPins = {
     of: (pid) => (pinning?.length === 0 ? uring.mostOf(pid) : Number.POSITIVE_INFINITY),
@@ -79,8 +81,8 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
   const named = [
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
-    ...attempt('zram', () => zramDevices(source)),
-    ...attempt('zswap', () => zswap(source, facts, notRead)),
+    ...zram,
+    ...attempt('zswap', () => zswap(source, facts, zram, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
     ...devices,
@@ -247,17 +249,32 @@ function zramDevices(source: HostSource): NamedMemory[] {
     .slice(0, MAX_LISTED);
 }
 
-/** The pool of zswap, and the cgroups whose pages are in it. Zswap and Zswapped of /proc/meminfo: since 5.19. */
-function zswap(source: HostSource, { meminfo }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
+/** Two reads of a busy pool differ by less. */
+const BUSY = 0.05;
+
+/**
+ * The pool of zswap, and the cgroups whose pages are in it. Zswap and Zswapped of /proc/meminfo: since 5.19. A pool of zbud
+ * or z3fold (removed since) is not in NR_ZSPAGES as one of zsmalloc and zram's are.
+ */
+function zswap(
+  source: HostSource,
+  { meminfo, compressed }: NamedFacts,
+  zram: readonly NamedMemory[],
+  notRead: NotRead[],
+): NamedMemory[] {
   const bytes = meminfo.get('Zswap') ?? 0;
   if (bytes === 0) return [];
+  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const isKnown = compressed !== undefined && notRead.every(({ kind }) => kind !== 'zram');
+  const unmarked = isKnown ? Math.max(0, bytes - Math.max(0, compressed - ofZram)) : null;
+  const unmarkedBytes = unmarked !== null && unmarked < BUSY * bytes ? 0 : unmarked;
   const whole: NamedMemory = {
     kind: 'zswap',
     name: 'zswap',
     category: 'compressed',
     bytes,
     source: '/proc/meminfo',
-    figures: { dataBytes: meminfo.get('Zswapped') ?? null, compressedBytes: bytes },
+    figures: { dataBytes: meminfo.get('Zswapped') ?? null, compressedBytes: bytes, unmarkedBytes },
   };
   const onMissing = (why: string) => void notRead.push({ kind: 'zswap', code: 'unreadable', why });
   const cgroups = zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20), onMissing);

@@ -289,6 +289,25 @@ test('zswap: the pool once, and cgroups without those in them', () => {
   ]);
 });
 
+test('zswap: a pool in no counter (zbud) moves from unattributed memory to its row, one of zsmalloc does not', () => {
+  const made = machine({ kib: { Zswap: 200 * 1024, Zswapped: 500 * 1024 } });
+  const counts = readHostCounts(made);
+  const at = (compressed: number | undefined) => {
+    const { named } = readNamedMemory(made, { ...counts, compressed });
+    const answer = countedMemory({ ...counts, compressed });
+    const row = (name: string) => leaves(withDevices(answer, named).memory).find(({ category }) => category === name);
+    const before = leaves(answer.memory).find(({ category }) => category === 'unattributed')?.bytes ?? 0;
+    const moved = before - (row('unattributed')?.bytes ?? 0);
+    return [named[0]?.figures['unmarkedBytes'], moved, row('compressed')?.bytes];
+  };
+  expect(at(200 * MIB)).toEqual([0, 0, 200 * MIB]);
+  expect(at(195 * MIB)).toEqual([0, 0, 195 * MIB]);
+  expect(at(0)).toEqual([200 * MIB, 200 * MIB, 200 * MIB]);
+  expect(at(50 * MIB)).toEqual([150 * MIB, 150 * MIB, 200 * MIB]);
+  // NR_ZSPAGES was not read: nothing is claimed.
+  expect(at(undefined)).toEqual([null, 0, 0]);
+});
+
 test('zswap: cgroups that were not searched are reported', () => {
   const host = machine({ kib: { Zswap: 200 * 1024 } });
   const names = Array.from({ length: 5001 }, (_, at) => `${at}.slice`);
