@@ -1,7 +1,7 @@
 import { hex } from '../../base/util.js';
 import type { CgroupsJson } from '../../contracts/memory.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { CATEGORIES, type CategoryName } from '../../records/categories.js';
+import { CATEGORIES } from '../../records/categories.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { CHARGE, scanCharges, slabCharges } from '../../walk/memory/charges.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';

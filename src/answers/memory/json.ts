@@ -1,10 +1,8 @@
-import { type MemoryAnswer, pageSizeOf, type SocketEstimate } from '../../account/memory/answer.js';
-import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
+import { type MemoryAnswer, pageSizeOf } from '../../account/memory/answer.js';
 import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/details.js';
-import type { FilesAnswer } from '../../account/memory/files.js';
 import type { SiteSource } from '../../account/memory/sites.js';
-import type { Category, MemorySample } from '../../account/memory/tree.js';
-import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from '../../contracts/memory.js';
+import type { Category } from '../../account/memory/tree.js';
+import type { CategoryJson, MemoryEndJson, MemoryJson } from '../../contracts/memory.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { CachedFiles } from '../../records/files.js';
 import { freePages } from '../../records/machine-sample.js';
