@@ -110,10 +110,10 @@ unpack_kernel() {
     basename -- "$deb"
     case "$deb" in
       # Gigabytes of modules with debug information are left out: tar ends, and dpkg-deb by SIGPIPE, when both files
-      # are there. place looks whether they are.
+      # are there. tar's status tells of a package that is cut, and of a full disk.
       *-dbg_*)
-        dpkg-deb --fsys-tarfile "$deb" 2>/dev/null |
-          tar -x -C "$work/root" --occurrence=1 --wildcards '*/System.map*' '*/vmlinux*' || true
+        { dpkg-deb --fsys-tarfile "$deb" 2>/dev/null || true; } |
+          tar -x -C "$work/root" --occurrence=1 --wildcards '*/System.map*' '*/vmlinux*'
         ;;
       *) dpkg-deb -x "$deb" "$work/root" ;;
     esac

@@ -352,14 +352,17 @@ async function pastedInArchive(
  * @throws {HostError} `not-a-capture`: several folders have some, which may be several hosts
  */
 function outputsIn(path: string, texts: readonly PastedText[], saved: readonly SavedFile[]): Pasted | undefined {
+  const pasted = readPasted(texts);
+  if (!hasOthers(pasted, saved)) return undefined;
   const folders = new Set(texts.map(({ name }) => posix.dirname(name)));
   const inside = (folder: string) => texts.filter(({ name }) => posix.dirname(name) === folder);
-  const count = [...folders].filter((folder) => hasOthers(readPasted(inside(folder)), saved)).length;
+  const isUsedIn = (folder: string) => hasOthers(readPasted(inside(folder)), saved);
+  const count = folders.size < 2 ? 1 : [...folders].filter(isUsedIn).length;
   if (count > 1)
     throw new HostError('not-a-capture', `${path} contains texts in ${count} folders`, {
       next: 'Name one folder; unpack an archive first.',
     });
-  return count === 1 ? readPasted(texts) : undefined;
+  return pasted;
 }
 
 /** Adds logs, and files of /proc that no text contains. */
