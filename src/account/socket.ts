@@ -50,7 +50,6 @@ export class SocketAccountant {
   readonly #parts: PartReader;
   readonly #mptcpResets = () => this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#socks = new SockReader(kernel);

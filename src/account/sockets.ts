@@ -55,11 +55,7 @@ export interface CensusOptions {
   readonly onHeld?: (by: 'sockets' | OutsideRow, tally: Tally) => void;
 }
 
-/**
- * Returns every socket of the machine. An unreadable socket is a warning.
- *
- * @throws {KernelError} `unsupported-layout`, `no-symbols`
- */
+/** Returns every socket of the machine. An unreadable socket is a warning. */
 export function accountAll(
   kernel: Kernel,
   { by, select, killedWith, progress, isKnown, keepsSlots, onSocket, onHeld }: CensusOptions = {},

@@ -85,7 +85,6 @@ export class AddressIdentifier {
    * @param warnings receives what could not be read
    * @param progress called with the completed part of a pass over all memory, 0 to 1
    * @param onFileName receives each name of a path, when it is read
-   * @throws {KernelError} `unsupported-layout`
    */
   constructor(
     kernel: Kernel,

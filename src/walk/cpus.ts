@@ -90,11 +90,7 @@ export function perCpuAddress(kernel: Pick<Kernel, 'symbol' | 'read'>, address: 
 /** Maximum number of NUMA nodes that a kernel supports (CONFIG_NODES_SHIFT is at most 10). */
 const MAX_NODES = 1024;
 
-/**
- * Returns the number of NUMA nodes: `nr_node_ids`. A kernel without NUMA has no such variable.
- *
- * @throws {KernelError} `damaged`; {@link ReadError}
- */
+/** Returns the number of NUMA nodes: `nr_node_ids`. A kernel without NUMA has no such variable. */
 export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
   const symbol = kernel.symbol('nr_node_ids');
   if (symbol === undefined) return 1;
@@ -134,7 +130,6 @@ export function misplacement(kernel: Kernel, { cpu, address, pid }: Omit<Running
   return at === undefined || at === cpu ? undefined : `CPU ${cpu} runs pid ${pid}, but this task is on CPU ${at}`;
 }
 
-/** @throws {KernelError} `no-symbols` */
 export function needSymbol(kernel: Pick<Kernel, 'symbol'>, name: string): bigint {
   const address = kernel.symbol(name);
   if (address === undefined) throw new KernelError('no-symbols', `the kernel has no symbol ${name}`);

@@ -72,7 +72,6 @@ export function describeMachine(kernel: Kernel, fields: Fields, unknowns: Unknow
   return { ...present(facts), running, panic };
 }
 
-/** @throws {KernelError}, {@link ReadError} */
 export function readUts(kernel: Kernel, fields: Fields): UtsFacts {
   const names = needSymbol(kernel, 'init_uts_ns');
   const at = names + BigInt(fields.offset('uts_namespace', 'name'));
@@ -153,11 +152,7 @@ export function taintFlags(mask: bigint): Taint[] {
 
 const MAX_MODULES = 4096;
 
-/**
- * Returns the names of the loaded modules, last loaded first; untrusted.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link TornList}; {@link ReadError}
- */
+/** Returns the names of the loaded modules, last loaded first; untrusted. */
 export function moduleNames(kernel: Kernel): string[] {
   const reader = new StructReader(kernel, 'module', ['list', 'name']);
   const names: string[] = [];
@@ -171,8 +166,6 @@ export function moduleNames(kernel: Kernel): string[] {
 /**
  * Whether a module is loaded; undefined if unknown because this kernel's module list cannot be located or is
  * unsupported.
- *
- * @throws {TornList}; {@link ReadError}
  */
 export function isLoaded(kernel: Kernel, module: string): boolean | undefined {
   try {

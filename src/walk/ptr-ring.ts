@@ -16,7 +16,6 @@ export class PtrRingReader {
   readonly #ring;
   #end: StructReader<'producer' | 'size' | 'queue'> | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#ring = new StructReader(kernel, 'ptr_ring', ['producer', 'consumer_head', 'consumer_tail', 'size', 'queue']);
@@ -27,7 +26,6 @@ export class PtrRingReader {
    * from `consumer_tail` on, are set to NULL in batches.
    *
    * @param address of the `struct ptr_ring`
-   * @throws {KernelError} `damaged`; {@link ReadError}
    */
   *entries(address: bigint): Generator<bigint> {
     const ring = this.#ring.read(address);

@@ -21,7 +21,6 @@ export class QueueReader {
   readonly #lists: SkbLists;
   readonly #families: FamilyQueues;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#sock = new StructReader(kernel, 'sock', [

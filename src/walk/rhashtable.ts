@@ -28,7 +28,6 @@ export class RhashtableReader {
   readonly #table;
   readonly #buckets;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#table = new StructReader(kernel, 'rhashtable', ['tbl', 'nelems']);

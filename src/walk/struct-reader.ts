@@ -169,11 +169,7 @@ export class StructReader<Path extends string> {
     return array + BigInt(index * this.size);
   }
 
-  /**
-   * Yields the addresses of the structs linked by `path`, a `struct list_head`, into the list at `head`.
-   *
-   * @throws {TornList}; {@link ReadError}
-   */
+  /** Yields the addresses of the structs linked by `path`, a `struct list_head`, into the list at `head`. */
   *entryAddresses(head: bigint, path: Path): Generator<bigint> {
     for (const node of listNodes(this.#kernel, head)) yield this.containerOf(node, path);
   }
@@ -364,7 +360,6 @@ const MIN_TEXT = 8;
  * Text up to its NUL, or its first `most` bytes: memory behind the end may be missing. Untrusted.
  *
  * @param most a power of two
- * @throws {ReadError}
  */
 export function textAt(kernel: Kernel, what: string, address: bigint, most: number): string {
   for (let length = most; ; length /= 2) {

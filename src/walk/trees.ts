@@ -16,7 +16,6 @@ const MAX_TREE_HEIGHT = 128;
  * path must have the same number of black nodes (lib/rbtree.c), which detects most missing branches.
  *
  * @param root `rb_root.rb_node`
- * @throws {TornList}; {@link ReadError}
  */
 export function* treeNodes(kernel: Kernel, root: bigint): Generator<bigint> {
   if (root === 0n) return;

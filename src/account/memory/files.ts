@@ -128,11 +128,7 @@ export class FileAccount {
     return this.#openers.of(mapping, (message) => this.#warnOnce('corrupt', message, warnings));
   }
 
-  /**
-   * Returns all files. Inconsistent or unreadable data is also a warning.
-   *
-   * @throws {KernelError} `unsupported-layout`
-   */
+  /** Returns all files. Inconsistent or unreadable data is also a warning. */
   answer(warnings: Warnings): FilesAnswer {
     const files: FileFigures[] = [];
     const unnamed = new Map<UnnamedFiles['reason'], UnnamedFiles>();

@@ -37,7 +37,6 @@ export class UnlistedPages {
   #free: ReadonlySet<number> | undefined;
   readonly #trees: XarrayReader | undefined;
 
-  /** @throws {KernelError} `unsupported-layout`; {@link ReadError} */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;

@@ -182,8 +182,6 @@ interface Mapped {
  * Claims pages that a driver inserted into the memory of a process (vm_insert_page in mm/memory.c), and that no walk
  * found: the page table entry has a reference to each, so the driver may keep no pointer. A single page counts its
  * mappings, too. Of a compound page one mapped page keeps all.
- *
- * @throws {ReadError}
  */
 function claimDriverPages(
   kernel: Kernel,

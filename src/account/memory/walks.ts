@@ -200,8 +200,6 @@ const FOR_READING = 1;
 /**
  * Yields the frames of open pipes and FIFOs, each pipe once, with a process that should read it, otherwise one
  * that has it open.
- *
- * @throws {KernelError} `no-symbols`
  */
 function* pipeFrames(
   kernel: Kernel,

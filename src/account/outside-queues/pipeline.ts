@@ -113,7 +113,6 @@ export interface OutsideTools {
   newTally(): Tally;
 }
 
-/** @throws {KernelError} `unsupported-layout` */
 export function outsideTools(kernel: Kernel, seen: NetworkPages): OutsideTools {
   const warnings = new Warnings();
   const pages = new PageReader(kernel);

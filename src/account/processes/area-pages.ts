@@ -98,7 +98,6 @@ export class FileMappings {
     this.#file = new StructReader(kernel, 'file', ['f_mapping']);
   }
 
-  /** @throws {ReadError} */
   of({ file }: ProcessArea): bigint {
     return file === 0n ? 0n : this.#file.read(file).pointer('f_mapping');
   }

@@ -100,11 +100,7 @@ export class UnmappedPages {
     this.#counts = counts;
   }
 
-  /**
-   * Whether so many pages have an address space in their mapping tree. Each page explains one difference.
-   *
-   * @throws {KernelError} `unsupported-layout`
-   */
+  /** Whether so many pages have an address space in their mapping tree. Each page explains one difference. */
   explains({ mm }: AddressSpace, kind: Miscounted['column'], pages: number): boolean {
     this.#found ??= this.#find();
     const own = this.#found.filter(({ column, spaces }) => column === kind && spaces.has(mm)).slice(0, pages);
@@ -159,7 +155,6 @@ class MissingMaps {
   /** Results by `page.mapping`; undefined: checked, without a contradiction. */
   readonly #known = new Map<bigint, string | undefined>();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, spaces: readonly AddressSpace[]) {
     this.#kernel = kernel;
     this.#spaces = new Map(spaces.map((space) => [space.mm, space]));

@@ -255,7 +255,6 @@ export class Allocations {
     return this.#roles[this.#frames.indexOf(frame)] === ROLE.table;
   }
 
-  /** @throws {ReadError}, {@link KernelError} */
   describe(number: number): Allocation {
     const { pageSize } = this.#kernel.facts;
     const target = this.targets.at(number);

@@ -109,7 +109,6 @@ export class KernelMemory implements FastReads {
     return this.#arch.tables();
   }
 
-  /** @throws {KernelError} `damaged` */
   userPages(root: number, visitor: UserPages): void {
     walkUserTables(this.image, this.#arch.userEntries, root, visitor);
   }

@@ -30,8 +30,6 @@ const MAX_TEXT = 256;
 /**
  * Whether the kernel profiles allocations (CONFIG_MEM_ALLOC_PROFILING, since 6.10). Its types may exist where
  * that is not configured.
- *
- * @throws {KernelError} `no-symbols`; {@link ReadError}
  */
 export function profilingState(kernel: Kernel): RecordState {
   if (kernel.symbol('mem_alloc_profiling_key') === undefined) return 'absent';
@@ -55,7 +53,6 @@ export class AllocationTags {
   readonly #texts = new Map<bigint, string>();
   #known: readonly TagRange[] | undefined;
 
-  /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     const members = TAG.map((name) => `ct.${name}` as const);
@@ -190,8 +187,6 @@ export class TagReferences {
   /**
    * Of the first page of an allocation; 0n: none. With `mem_profiling=1,compressed` references are in page flags, which
    * are not read.
-   *
-   * @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError}
    */
   ofPage(frame: number): bigint {
     const at = this.#inPages()?.extensions.addressOf(frame);
@@ -215,7 +210,6 @@ export class TagReferences {
    * Of an object of a slab; 0n: none.
    *
    * @param slab address of its first `struct page`
-   * @throws {KernelError} `unsupported-layout`; {@link ReadError}
    */
   ofObject(slab: bigint, index: number): bigint {
     const kernel = this.#kernel;

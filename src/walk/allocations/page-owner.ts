@@ -31,11 +31,7 @@ const PER_READ = 64;
 /** The buddy allocator returns no larger order. */
 const MAX_ORDER = 14;
 
-/**
- * Whether page_owner notes allocations (`page_owner=on`, CONFIG_PAGE_OWNER).
- *
- * @throws {KernelError} `no-symbols`; {@link ReadError}
- */
+/** Whether page_owner notes allocations (`page_owner=on`, CONFIG_PAGE_OWNER). */
 export function pageOwnerState(kernel: Kernel): RecordState {
   if (!kernel.struct('page_owner') && kernel.symbol('page_owner_inited') === undefined) return 'absent';
   return isKeyEnabled(kernel, 'page_owner_inited') ? 'on' : 'off';
@@ -56,7 +52,6 @@ export class PageOwner {
   readonly #offset: number;
   readonly #allocated: number;
 
-  /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#extensions = new PageExtensions(kernel);
@@ -153,7 +148,6 @@ export class PageExtensions {
   readonly #section: StructReader<'page_ext'>;
   readonly #bases = new Map<number, bigint>();
 
-  /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     if (!kernel.sections) throw unsupportedLayout('page extensions: the memory sections of this kernel are unknown');

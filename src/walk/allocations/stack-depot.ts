@@ -60,7 +60,6 @@ export class StackDepot {
   readonly #most: number;
   readonly #known = new Map<number, DepotStack>();
 
-  /** @throws {KernelError} `unsupported-layout`, `no-symbols`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     const parts = kernel.struct('handle_parts');
@@ -188,7 +187,6 @@ export class SlabTracks {
   readonly #addresses: { readonly offset: number; readonly count: number } | undefined;
   readonly #flag: number;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#cache = new StructReader(kernel, 'kmem_cache', [
@@ -214,11 +212,7 @@ export class SlabTracks {
     return Math.floor(this.#cache.read(cache).number('flags') / this.#flag) % 2 === 1;
   }
 
-  /**
-   * Addresses of all caches with records.
-   *
-   * @throws {KernelError} `no-symbols`, `damaged`; {@link TornList}; {@link ReadError}
-   */
+  /** Addresses of all caches with records. */
   caches(): bigint[] {
     const head = needSymbol(this.#kernel, 'slab_caches');
     return [...this.#cache.entryAddresses(head, 'list')].filter((cache) => {
@@ -246,7 +240,6 @@ export class SlabTracks {
    * The record of an allocated object; undefined: SLUB has written none.
    *
    * @param depot contains the stacks of kernels since 5.18
-   * @throws {KernelError} `damaged`; {@link ReadError}
    */
   of(cache: bigint, object: bigint, depot: () => StackDepot): SlabTrack | undefined {
     const at = object + BigInt(this.#endOf(cache));

@@ -42,7 +42,6 @@ export class MemoryCgroups {
   readonly #place: bigint | undefined;
   readonly #counter;
 
-  /** @throws {KernelError} `no-symbols`, `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#subsystem = needSymbol(kernel, 'memory_cgrp_subsys');
@@ -75,7 +74,6 @@ export class MemoryCgroups {
     throw damaged(`the charge at ${hex(pointer)} does not point to a memory cgroup`);
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(address: bigint): MemoryCgroup {
     const state = this.#state.read(address);
     const group = this.#group.read(address);

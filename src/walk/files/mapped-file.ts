@@ -41,7 +41,6 @@ export class MappedFileReader {
   readonly #systems: FileSystems;
   readonly #devices: BlockDeviceNames;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#mapping = new StructReader(kernel, 'address_space', ['host', 'i_mmap', 'nrpages']);
     // rb_root_cached, since 4.14.
@@ -116,7 +115,6 @@ class BlockDeviceNames {
   readonly #partition: 'bd_partno' | '__bd_flags';
   readonly #disk;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#inode = new StructReader(kernel, 'bdev_inode', ['bdev', 'vfs_inode']);
     const own = kernel.struct('block_device')?.member('bd_partno');

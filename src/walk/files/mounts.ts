@@ -37,7 +37,6 @@ export class Mounts {
   readonly #all = new Map<bigint, readonly Mount[]>();
   #init: bigint | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#mount = new StructReader(kernel, 'mount', ['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns']);
@@ -54,7 +53,6 @@ export class Mounts {
    * undefined: its file system, or that part of it, is not mounted.
    *
    * @param up the file's dentry and all its ancestors
-   * @throws {ReadError}; {@link KernelError} `damaged`
    */
   of(superBlock: bigint, up: readonly bigint[]): Mount | undefined {
     const above = new Set(up);
@@ -67,7 +65,6 @@ export class Mounts {
     return this.read(this.#vfsmount.containerOf(vfsmount, 'mnt'));
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(address: bigint): Mount {
     const view = this.#mount.read(address);
     const namespace = view.pointer('mnt_ns');
@@ -158,7 +155,6 @@ export class FileSystems {
   /** Super blocks by type; undefined: the list cannot be read. */
   readonly #supers = new Map<bigint, ReadonlySet<bigint> | undefined>();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#superBlock = new StructReader(kernel, 'super_block', ['s_type', 's_dev']);

@@ -71,10 +71,7 @@ export class Paths {
   readonly #names = new Map<bigint, Name>();
   readonly #onName: (place: NamePlace) => void;
 
-  /**
-   * @param onName receives each name once, when it is read
-   * @throws {KernelError} `unsupported-layout`
-   */
+  /** @param onName receives each name once, when it is read */
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
     this.#kernel = kernel;
     this.#onName = onName;
@@ -88,10 +85,7 @@ export class Paths {
     this.#mounts = new Mounts(kernel);
   }
 
-  /**
-   * @returns undefined if the kernel has no dentry for it: its name is only on disk
-   * @throws {ReadError}; {@link KernelError} `damaged`
-   */
+  /** @returns undefined if the kernel has no dentry for it: its name is only on disk */
   of({ inode, dentries, superBlock }: NamedInode): FilePath | undefined {
     const dentry = this.#named(dentries);
     if (dentry === undefined) return undefined;
@@ -115,7 +109,6 @@ export class Paths {
    *
    * @param mount address of its `struct vfsmount`
    * @returns `own` is true for a kernel-internal file that was never in a directory (memfd, System V)
-   * @throws {ReadError}; {@link KernelError} `damaged`
    */
   ofPlace(dentry: bigint, mount: bigint): FilePath & { readonly own: boolean } {
     const { unhashed, parent } = this.#name(dentry);
@@ -211,8 +204,6 @@ export class Paths {
   /**
    * Compares the hash of a name with the name and its directory. A root has no hash (0), and neither has a file that
    * was created without a name (O_TMPFILE), or one of an anonymous extract of an earlier version.
-   *
-   * @throws {KernelError} `damaged`
    */
   #compare(dentry: bigint, parent: bigint, name: Uint8Array): void {
     if (this.#kernel.facts.live) return;

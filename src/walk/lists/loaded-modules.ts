@@ -51,8 +51,6 @@ export function partsOf(kernel: Kernel) {
 /**
  * Returns the loaded modules, last loaded first. Sizes are compared with the vmalloc areas that contain the
  * modules, users with the reference count.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`
  */
 export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesAnswer, 'modules'> {
   const reader = new StructReader(kernel, 'module', ['state', 'list', 'name', 'taints']);

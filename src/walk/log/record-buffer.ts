@@ -52,11 +52,7 @@ export function symbolOf(kernel: Kernel, name: string): bigint | undefined {
   }
 }
 
-/**
- * Opens the log buffer. VMCOREINFO contains everything required, except record numbers.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
- */
+/** Opens the log buffer. VMCOREINFO contains everything required, except record numbers. */
 export function openRecordBuffer(kernel: Kernel, fields: Fields): RecordBuffer {
   const word = (name: string): number => {
     const at = needSymbol(kernel, name);

@@ -52,11 +52,7 @@ export type Slot =
   /** It is inconsistent. */
   | { readonly kind: 'wrong'; readonly why: string };
 
-/**
- * Reads the slot for an id.
- *
- * @throws {ReadError}
- */
+/** Reads the slot for an id. */
 export function readSlot(kernel: Kernel, ring: LogRing, id: bigint): Slot {
   const index = slotOf(ring, id);
   const at = ring.descriptors + index * BigInt(ring.descriptorSize);
@@ -144,7 +140,6 @@ export interface LogRing {
  * Opens the log buffer (since 5.10). VMCOREINFO contains everything required.
  *
  * @throws {KernelError} `no-symbols` or `unsupported-layout` if the log is in another form, `damaged`
- * @throws {ReadError}
  */
 export function openRing(kernel: Kernel, fields: Fields): LogRing {
   const at = (address: bigint, struct: string, member: string): bigint =>

@@ -77,8 +77,6 @@ const TWICE = [
 /**
  * Whether both copies of each value match: tk_update_ktime_data and tk_set_wall_to_mono store each of them
  * twice, since about 4.20.
- *
- * @throws {ReadError}
  */
 function agree(kernel: Kernel, at: bigint, { base, toMonotonic, asleep, shift }: Timekeeper): boolean {
   const layout = kernel.struct('timekeeper');
@@ -133,8 +131,6 @@ const MAX_APART = 60;
 /**
  * Length of a tick: the factor by which the clock multiplies ticks (kernel/time/jiffies.c), compared with the
  * uptime. Counting begins five minutes before it overflows (INITIAL_JIFFIES).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function readTicks(kernel: Kernel): Ticks {
   const clock = new StructReader(kernel, 'clocksource', ['mult', 'shift']);
@@ -174,8 +170,6 @@ const MAX_STEAL_APART = 1;
  *
  * Second facts: a CPU was not busy for longer than the machine is up, and the scheduler keeps its own sum of
  * steal (steal_account_process_time, kernel/sched/cputime.c).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function readCpuTimes(kernel: Kernel): CpuTimes {
   const kinds = kernel.enumerators('cpu_usage_stat');

@@ -14,8 +14,6 @@ const MAX_ORDER = 4;
  * Frames of the preallocated requests of block devices, one request per tag of a queue and of its scheduler.
  * Their order-N blocks are not compound pages: they are listed by their first pages, whose `private` is the
  * order. Empty if the kernel's list of device classes is unknown, and for an extract that lacks that list.
- *
- * @throws {KernelError} `damaged`, `unsupported-layout`; {@link TornList}; {@link ReadError}
  */
 export function* blockRequestFrames(kernel: Kernel): Generator<number> {
   const classes = kernel.symbol('class_kset');
@@ -124,7 +122,6 @@ const LISTS = {
  * (drivers/base). Yields none if the kernel has no symbol for its list of buses or classes.
  *
  * @param name as in /sys/bus or /sys/class
- * @throws {TornList}; {@link ReadError}; {@link KernelError} `unsupported-layout`
  */
 export function* devicesOf(kernel: Kernel, kind: keyof typeof LISTS, name: string): Generator<bigint> {
   const { all: list, node: place } = LISTS[kind];

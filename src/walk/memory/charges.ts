@@ -137,7 +137,6 @@ const MAX_STRIDE = 2 ** 16;
  * that cgroup.
  *
  * @param slabs first frames of the slabs
- * @throws {KernelError} `unsupported-layout`
  */
 export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharges {
   const page = struct(kernel, 'page');

@@ -71,7 +71,6 @@ export class FileFrames {
   #dirty = 0;
   #writeback = 0;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#mappingAt = memberOf(page, 'mapping').offset;

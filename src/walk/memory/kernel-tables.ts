@@ -59,8 +59,6 @@ const MAX_FTRACE_PAGES = 2 ** 20;
 /**
  * Permanent kernel tables that cannot be found through an allocator: hash tables of protocols, ftrace's list
  * of functions, requests of block devices. Tables that this kernel lacks are omitted.
- *
- * @throws {KernelError} `damaged`; {@link ReadError}
  */
 export function* kernelTables(kernel: Kernel): Generator<TableFrames> {
   for (const table of HASH_TABLES) {

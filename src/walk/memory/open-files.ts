@@ -63,8 +63,6 @@ export class FilesOfProcesses {
 /**
  * Frames of secret memory (memfd_secret, mm/secretmem.c): file pages of inodes with special operations. The
  * kernel counts its users. If there are none, as usual, nothing is read.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
  */
 export function* secretFrames(kernel: Kernel, frames: FrameMap, { files, kinds }: FrameScan): Generator<number> {
   const users = kernel.symbol('secretmem_users');
@@ -197,7 +195,6 @@ export class PipeReader {
   readonly #spare: { readonly offset: number; readonly count: number } | undefined;
   readonly #at = new Pointer();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#pipe = new StructReader(kernel, 'pipe_inode_info', ['bufs']);
@@ -213,7 +210,6 @@ export class PipeReader {
    * file.
    *
    * @param pipe address of a `struct pipe_inode_info`
-   * @throws {KernelError} `damaged`; {@link ReadError}
    */
   *frames(pipe: bigint): Generator<number> {
     const { first, filled, size } = this.#ring(pipe);

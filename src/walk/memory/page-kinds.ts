@@ -52,7 +52,6 @@ const TYPE_BASE = 0xf000_0000;
 /** `page_type` of a page that has no type and is not mapped. */
 const NO_TYPE = 0xffff_ffff;
 
-/** @throws {KernelError} `unsupported-layout` */
 export function kindTest(kernel: Kernel): KindTest {
   const page = struct(kernel, 'page');
   const references = memberOf(page, '_refcount').offset;

@@ -34,7 +34,6 @@ const MAX_ADDRESS = 2 ** 52;
  * as many pages as the zones.
  *
  * @param note receives the reason if memblock was used
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function ramRanges(kernel: Kernel, note: (message: string) => void = () => {}): FrameRange[] {
   const kept = keptMemblock(kernel);
@@ -203,8 +202,6 @@ export function imageFrames(kernel: Kernel): Generator<number> {
 /**
  * Frames reserved for the kernel that writes the dump (crashkernel=, `crashk_res` and `crashk_low_res`). They
  * are in one range of RAM, however large.
- *
- * @throws {KernelError} `damaged`; {@link ReadError}
  */
 export function* crashKernelFrames(kernel: Kernel, ram: readonly FrameRange[]): Generator<number> {
   const { pageSize } = kernel.facts;
@@ -278,8 +275,6 @@ const MAX_UNIT_BYTES = 2 ** 30;
 /**
  * Units of the first per-CPU chunk, which is allocated at boot: static per-CPU variables of the kernel image,
  * then dynamic allocations (pcpu_setup_first_chunk in mm/percpu.c). Other chunks are vmalloc areas.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function firstPerCpuChunk(kernel: Kernel): AddressRange[] {
   const chunk = new StructReader(kernel, 'pcpu_chunk', ['base_addr', 'nr_pages']);

@@ -25,7 +25,6 @@ const BATCH = 512;
  * reader, data pages, and the hardware's AUX pages.
  *
  * @param each iterates over files; files that are not perf events are skipped
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<number> {
   // This kernel has no perf.
@@ -83,11 +82,7 @@ function frameOf(kernel: Kernel, page: bigint): number {
  */
 const FLAGS = 3n;
 
-/**
- * Frames of ftrace's ring buffers, for all instances and CPUs.
- *
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
- */
+/** Frames of ftrace's ring buffers, for all instances and CPUs. */
 export function* traceRingFrames(kernel: Kernel): Generator<number> {
   const arrays = kernel.symbol('ftrace_trace_arrays');
   // This kernel has no ftrace.

@@ -34,7 +34,6 @@ const PARTS = [
  * result is pages of its address space.
  *
  * @param each iterates over files; files that are not io_uring instances are skipped
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
   // This kernel has no io_uring.

@@ -21,11 +21,7 @@ export interface Zone extends ZoneRecord {
   readonly node: bigint;
 }
 
-/**
- * Zones of all NUMA nodes that have memory, in order (include/linux/mmzone.h).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
- */
+/** Zones of all NUMA nodes that have memory, in order (include/linux/mmzone.h). */
 export function zones(kernel: Kernel): Zone[] {
   const reader = new StructReader(kernel, 'zone', [
     'zone_start_pfn',
@@ -121,8 +117,6 @@ export function deferredRanges(kernel: Kernel): { readonly start: number; readon
  * base pages (si_mem_available, mm/show_mem.c): free pages less reserves, plus page cache and reclaimable
  * slab, each reduced by the low watermarks or by half, whichever is less. Undefined if the watermarks are
  * unknown.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
  */
 export function availablePages(kernel: Kernel): number | undefined {
   const at = needSymbol(kernel, 'totalreserve_pages');
@@ -338,7 +332,6 @@ const BATCHES = { pagevec: 'pages', folio_batch: 'folios' } as const;
  * holds a reference to each page. The process may have exited since.
  *
  * @returns undefined if no batch variables are found in the kernel
- * @throws {ReadError}; {@link KernelError} `unsupported-layout`
  */
 export function batchedPages(kernel: Kernel): ReadonlySet<bigint> | undefined {
   const pages = new Set<bigint>();

@@ -23,8 +23,6 @@ const CHUNK = 512;
  * Skbs queued until the link-layer address of their next hop is resolved (`neighbour.arp_queue`), and
  * requests queued for a delayed proxy reply (`neigh_table.proxy_queue`), for ARP and IPv6 neighbour discovery
  * (net/core/neighbour.c).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
  */
 export function* neighbourSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const reader = new NeighbourReader(kernel, lists);

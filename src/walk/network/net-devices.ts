@@ -40,7 +40,6 @@ const PRIVATE_ALIGN = 32;
 /** Maximum number of transmit queues: `alloc_netdev_mqs` is limited by u16 indices. */
 const MAX_QUEUES = 65_536;
 
-/** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
 export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   const net = new StructReader(kernel, 'net', ['dev_base_head']);
   const device = new StructReader(kernel, 'net_device', ['name', 'dev_list', 'num_tx_queues', '_tx', 'dev.parent']);
@@ -109,11 +108,7 @@ function align(value: number, to: number): number {
   return Math.ceil(value / to) * to;
 }
 
-/**
- * Addresses of the `struct net` of every network namespace (net/core/net_namespace.c).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link TornList}; {@link ReadError}
- */
+/** Addresses of the `struct net` of every network namespace (net/core/net_namespace.c). */
 export function* netNamespaces(kernel: Kernel): Generator<bigint> {
   const net = new StructReader(kernel, 'net', ['list']);
   yield* net.entryAddresses(needSymbol(kernel, 'net_namespace_list'), 'list');

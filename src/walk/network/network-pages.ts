@@ -166,11 +166,7 @@ class PoolTotals {
     if (readOrNot(() => [take(at, 8)]) === undefined) this.#unknown = true;
   }
 
-  /**
-   * Checks the totals after all pages were visited. Does nothing if the dump lacks the pools.
-   *
-   * @throws {KernelError} `damaged`
-   */
+  /** Checks the totals after all pages were visited. Does nothing if the dump lacks the pools. */
   check(): void {
     const layout = this.#kernel.struct('page_pool');
     if (this.#unknown || COUNTERS.some((path) => !layout?.member(path))) return;
@@ -197,7 +193,6 @@ export class CountedPages {
   readonly #flagsAt: number;
   readonly #mapping: number;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#page = new Cursor(kernel, 'struct page');
@@ -221,7 +216,6 @@ export class CountedPages {
  * Pages that CPUs, tasks and sockets keep to allocate fragments from. A page may occur more than once.
  *
  * @param socks addresses of all `struct sock`s
- * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `damaged`
  */
 export function keptFragPages(kernel: Kernel, socks: readonly bigint[]): FragPage[] {
   const found: FragPage[] = [...cpuFragPages(kernel)].map((page) => ({ page, size: undefined }));
@@ -241,11 +235,7 @@ export function keptFragPages(kernel: Kernel, socks: readonly bigint[]): FragPag
   return found;
 }
 
-/**
- * Number of free skbs in per-CPU caches: `napi_alloc_cache.skb_cache` (net/core/skbuff.c).
- *
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
- */
+/** Number of free skbs in per-CPU caches: `napi_alloc_cache.skb_cache` (net/core/skbuff.c). */
 export function napiReserve(kernel: Kernel): number {
   const template = kernel.symbol('napi_alloc_cache');
   const count = kernel.struct('napi_alloc_cache')?.member('skb_count');

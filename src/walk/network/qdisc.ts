@@ -30,7 +30,6 @@ export class QdiscReader {
   readonly #qdisc;
   readonly #seen = new Set<bigint>();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
@@ -45,7 +44,6 @@ export class QdiscReader {
     ]);
   }
 
-  /** @throws {ReadError}, {@link TornList}; {@link KernelError} `damaged` */
   *ofDevice(device: NetDevice): Generator<QdiscContent> {
     for (let index = 0; index < device.queues; index++) {
       const queue = this.#queue.read(this.#queue.element(device.firstQueue, index));

@@ -16,11 +16,7 @@ const PLACES = ['ipv4', 'ipv6', 'nf_frag', 'ieee802154_lowpan'] as const;
 /** Module with netfilter's IPv6 reassembly. The types of modules are not always available. */
 const MODULE = 'nf_defrag_ipv6';
 
-/**
- * IP fragments queued for reassembly, in all namespaces (net/ipv4/inet_fragment.c).
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
- */
+/** IP fragments queued for reassembly, in all namespaces (net/ipv4/inet_fragment.c). */
 export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const net = kernel.struct('net');
   // Since 5.3 each protocol has a separate struct; before, it was part of the namespace's struct
@@ -173,7 +169,6 @@ class NetfilterFragments {
   /** Index of the module's entry: the same in every namespace. */
   #part: number | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#net = new StructReader(kernel, 'net', ['gen']);
@@ -182,11 +177,7 @@ class NetfilterFragments {
     this.#kind = new StructReader(kernel, 'inet_frags', ['frags_cache_name']);
   }
 
-  /**
-   * Address of the `fqdir`; undefined if there is none.
-   *
-   * @throws {KernelError} `damaged`; {@link ReadError}
-   */
+  /** Address of the `fqdir`; undefined if there is none. */
   ofNamespace(net: bigint): bigint | undefined {
     const generic = this.#net.read(net).pointer('gen');
     const count = this.#generic.read(generic).number('s.len');

@@ -12,8 +12,6 @@ import type { NetDevice } from './net-devices.js';
 /**
  * Skbs in the per-CPU queues of `softnet_data` (net/core/dev.c): received but not passed up the stack, sent
  * but not freed, or freed on another CPU and being returned to their own CPU.
- *
- * @throws {KernelError} `no-symbols`, `damaged`; {@link ReadError}
  */
 export function* softnetSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const data = needSymbol(kernel, 'softnet_data');
@@ -63,7 +61,6 @@ export class NapiReader {
   readonly #gro: GroLayout;
   readonly #cell: { readonly poll: bigint; readonly toSkbs: bigint } | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
@@ -73,7 +70,6 @@ export class NapiReader {
     this.#cell = groCell(kernel);
   }
 
-  /** @throws {ReadError}, {@link TornList}; {@link KernelError} `damaged` */
   *ofDevice(device: NetDevice): Generator<bigint> {
     const instances = this.#device.addressOf(device.address, 'napi_list');
     for (const view of this.#napi.entries(instances, 'dev_list')) {
@@ -111,11 +107,7 @@ export class NapiReader {
   }
 }
 
-/**
- * Whether a device has NAPI instances.
- *
- * @throws {KernelError} `unsupported-layout`; {@link TornList}; {@link ReadError}
- */
+/** Whether a device has NAPI instances. */
 export function hasNapi(kernel: Kernel, device: NetDevice): boolean {
   const reader = new StructReader(kernel, 'net_device', ['napi_list']);
   const nodes = listNodes(kernel, reader.addressOf(device.address, 'napi_list'));

@@ -14,8 +14,6 @@ const KINDS: readonly string[] = ['tun', 'macvtap', 'ipvtap', 'veth'];
 /**
  * Software devices with packets in rings, by kind. `veth` devices only if they have NAPI instances: others do
  * not use their rings (drivers/net/veth.c).
- *
- * @throws {KernelError}, {@link ReadError}
  */
 export function devicesWithRings(kernel: Kernel, devices: readonly NetDevice[]): Map<string, NetDevice[]> {
   const groups = new Map<string, NetDevice[]>();
@@ -40,18 +38,13 @@ export class DeviceKinds {
   /** Known kinds, by the address of the `struct rtnl_link_ops`. */
   readonly #known = new Map<bigint, string>();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#device = new StructReader(kernel, 'net_device', ['rtnl_link_ops']);
     this.#ops = new StructReader(kernel, 'rtnl_link_ops', ['kind']);
   }
 
-  /**
-   * `tun`, `veth` (`rtnl_link_ops.kind`); undefined without a kind; untrusted.
-   *
-   * @throws {ReadError}
-   */
+  /** `tun`, `veth` (`rtnl_link_ops.kind`); undefined without a kind; untrusted. */
   of(device: NetDevice): string | undefined {
     const ops = this.#device.read(device.address).pointer('rtnl_link_ops');
     if (ops === 0n) return undefined;
@@ -102,7 +95,6 @@ export class TunReader {
     this.#most = this.#device.members.tfiles.count ?? 0;
   }
 
-  /** @throws {KernelError} `damaged`; {@link TornList}; {@link ReadError} */
   ofDevice(device: NetDevice): TunContent {
     const view = this.#device.read(device.privateData);
     const queues = view.number('numqueues');
@@ -150,8 +142,6 @@ const MAX_HEADER_BYTES = 4096;
  * Rings of all AF_XDP sockets, each once (net/xdp/xsk.c): the two of a socket; the two of the buffer pool
  * that it is bound to, which other sockets may share; and before it is bound, those that it will contribute.
  * Since 6.3 they are vmalloc'ed. Empty if the kernel has no AF_XDP.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
  */
 export function* xdpRings(kernel: Kernel): Generator<XdpRing> {
   const sockets = kernel.struct('net')?.member('xdp.list');

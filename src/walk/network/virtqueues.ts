@@ -52,7 +52,6 @@ export interface SplitRing {
  * that the next buffers will be allocated from is that of the last buffer added.
  *
  * @param parent `net_device.dev.parent`
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function receiveBuffers(kernel: Kernel, parent: bigint): bigint[] {
   const reader = new StructReader(kernel, 'virtio_device', ['dev', 'id.device']);
@@ -86,7 +85,6 @@ type Virtqueue = StructView<'list' | 'name' | 'vdev' | 'num_free'>;
  * Virtqueues of a device.
  *
  * @param device address of its `struct virtio_device`
- * @throws {KernelError} `damaged`; {@link ReadError}
  */
 export function* virtqueues(kernel: Kernel, device: bigint): Generator<Virtqueue> {
   const reader = new StructReader(kernel, 'virtio_device', ['vqs']);
@@ -113,7 +111,6 @@ function findRing(kernel: Kernel, queue: bigint): SplitRing {
  * specification.
  *
  * @param queue address of its `struct virtqueue`
- * @throws {ReadError}
  */
 export function* splitRings(kernel: Kernel, queue: bigint): Generator<SplitRing> {
   const from = queue + BigInt(new StructReader(kernel, 'virtqueue', ['list']).size);

@@ -68,7 +68,6 @@ interface LooseBlock {
  * size).
  *
  * @param frames in ascending order
- * @throws {ReadError}
  */
 export function* looseBlocks(kernel: Kernel, frames: Iterable<number>): Generator<LooseBlock> {
   const page = struct(kernel, 'page');

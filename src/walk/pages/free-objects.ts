@@ -13,7 +13,6 @@ export class FreeList {
   readonly #offset: bigint;
   readonly #random: bigint | undefined;
 
-  /** @throws {KernelError} `unsupported-layout`; {@link ReadError} */
   constructor(kernel: Kernel, cache: bigint) {
     this.#kernel = kernel;
     const reader = new StructReader(kernel, 'kmem_cache', ['offset']);
@@ -72,11 +71,7 @@ export interface Sheaf {
   objects(): bigint[];
 }
 
-/**
- * Sheaves of a cache: two or three per CPU, and full ones per node (mm/slub.c, since 6.18).
- *
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
- */
+/** Sheaves of a cache: two or three per CPU, and full ones per node (mm/slub.c, since 6.18). */
 export function* sheavesOf(kernel: Kernel, cache: bigint): Generator<Sheaf> {
   const reader = new StructReader(kernel, 'kmem_cache', ['cpu_sheaves']);
   const sheaf = new SheafReader(kernel, cache);
@@ -115,7 +110,6 @@ class SheafReader {
     this.#capacity = owner.read(cache).number('sheaf_capacity');
   }
 
-  /** @throws {KernelError} `damaged`; {@link ReadError} */
   at(address: bigint): Sheaf {
     const view = this.#sheaf.read(address);
     const size = view.number('size');

@@ -7,8 +7,6 @@ import { readUnsigned, StructReader } from '../struct-reader.js';
 /**
  * Pages that CPUs allocate the heads and fragments of received packets from (`netdev_alloc_cache`,
  * `napi_alloc_cache`; net/core/skbuff.c): addresses of their `struct page`s.
- *
- * @throws {ReadError}; {@link KernelError} `unsupported-layout`
  */
 export function* cpuFragPages(kernel: Kernel): Generator<bigint> {
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
@@ -72,7 +70,6 @@ export class SendFrags {
   readonly #page;
   readonly #size;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const task = { name: 'task_struct', frag: 'task_frag' } as const;
     const sock = { name: 'sock', frag: 'sk_frag' } as const;
@@ -84,14 +81,12 @@ export class SendFrags {
     this.#size = readers('size');
   }
 
-  /** @throws {ReadError} */
   ofTask(task: bigint): FragPage | undefined {
     const page = this.#page.task.read(task).pointer('task_frag.page');
     const size = () => this.#size.task.read(task).number('task_frag.size');
     return page === 0n ? undefined : { page, size: readOrNot(size) };
   }
 
-  /** @throws {ReadError} */
   ofSock(sock: bigint): FragPage | undefined {
     const page = this.#page.sock.read(sock).pointer('sk_frag.page');
     const size = () => this.#size.sock.read(sock).number('sk_frag.size');

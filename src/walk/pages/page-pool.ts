@@ -163,7 +163,6 @@ class RoomReader {
   /** Maximum number of pages in a pool's cache (PP_ALLOC_CACHE_SIZE). */
   readonly #cache: number;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#ring = new PtrRingReader(kernel);
     this.#pool = new StructReader(kernel, 'page_pool', ['alloc.count', 'destroy_cnt']);
@@ -177,7 +176,6 @@ class RoomReader {
     }
   }
 
-  /** @throws {KernelError} `damaged`; {@link ReadError} */
   read(address: bigint): PagePool {
     // Its pages come from a memory provider, and return there (dma-buf, io_uring).
     const isProvided = this.#provider !== undefined && this.#provider.read(address).pointer('mp_priv') !== 0n;

@@ -28,7 +28,6 @@ export class SlabCaches {
   readonly #reciprocal: StructReader<(typeof RECIPROCAL)[number]> | undefined;
   readonly #caches: SlabCache[] = [];
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#size = new StructReader(kernel, 'kmem_cache', ['size']);
     this.#pad = StructReader.ifPresent(kernel, 'kmem_cache', ['red_left_pad', 'align', 'flags']);
@@ -194,8 +193,6 @@ export class ChildCaches {
 /**
  * Returns the test whether a cache shrinks under memory pressure (SLAB_RECLAIM_ACCOUNT), which throws {@link
  * ReadError}.
- *
- * @throws {KernelError} `unsupported-layout`
  */
 export function reclaimTest(kernel: Kernel): (cache: bigint) => boolean {
   const flags = new StructReader(kernel, 'kmem_cache', ['flags']);
@@ -221,14 +218,12 @@ export class SlabCacheNames {
   readonly #cache;
   readonly #used: StructReader<'inuse'> | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#cache = new StructReader(kernel, 'kmem_cache', ['name', 'object_size', 'size']);
     this.#used = StructReader.ifPresent(kernel, 'kmem_cache', ['inuse']);
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   of(cache: bigint): SlabCacheFacts {
     const view = this.#cache.read(cache);
     const objectSize = view.number('object_size');
@@ -252,8 +247,6 @@ export class SlabCacheNames {
 /**
  * Number of slabs that a cache counts, over all NUMA nodes: `kmem_cache_node.nr_slabs`, which exists with
  * CONFIG_SLUB_DEBUG (mm/slub.c). Undefined if the kernel's types lack it.
- *
- * @throws {ReadError}; {@link KernelError} `damaged`
  */
 export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined {
   const node = kernel.struct('kmem_cache_node');
@@ -282,7 +275,6 @@ export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined 
  * too, and the kernel counts a slab only after its creation, and stops before it is freed.
  *
  * @param met number of slabs found in each cache, by the address of its `struct kmem_cache`
- * @throws {KernelError}, {@link TornList}
  */
 export function uncountedSlabs(kernel: Kernel, met: ReadonlyMap<bigint, number>): string | undefined {
   const head = kernel.symbol('slab_caches');
@@ -321,11 +313,7 @@ const POINTERS = [
   ['skb-heads', ['skb_small_head_cache']],
 ] as const;
 
-/**
- * The skb caches that this kernel has pointers to.
- *
- * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `damaged`
- */
+/** The skb caches that this kernel has pointers to. */
 export function skbCaches(kernel: Kernel): SkbCache[] {
   const reader = new StructReader(kernel, 'kmem_cache', ['size', 'refcount']);
   const caches = POINTERS.flatMap(([kind, names]): SkbCache[] => {
@@ -346,11 +334,7 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
   return caches;
 }
 
-/**
- * Whether the allocator merged a cache with others, whose objects are of any type then; undefined: unknown.
- *
- * @throws {ReadError}
- */
+/** Whether the allocator merged a cache with others, whose objects are of any type then; undefined: unknown. */
 export function isMerged(kernel: Kernel, cache: bigint): boolean | undefined {
   const count = StructReader.ifPresent(kernel, 'kmem_cache', ['refcount'])?.read(cache).number('refcount');
   // -1: it is never merged.

@@ -88,7 +88,6 @@ export class SlabScan {
   readonly #cache;
   readonly #shapes: SlabShapes;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, warnings: Warnings) {
     const page = kernel.struct('page');
     if (!page) throw unsupportedLayout('this kernel has no struct page');

@@ -175,8 +175,6 @@ export class SlabUsage {
 /**
  * Number of free objects of a cache that its slabs count as in use: objects on per-CPU free lists up to 6.x,
  * in sheaves since then.
- *
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function freeInCaches(kernel: Kernel, cache: bigint): number {
   const layout = kernel.struct('kmem_cache');

@@ -196,7 +196,6 @@ export class CompoundHeads {
   readonly #orderOf: (head: number) => number;
   readonly #at = new Pointer();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
@@ -220,11 +219,7 @@ export class CompoundHeads {
     return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
   }
 
-  /**
-   * Returns the head stored in the next struct page, a tail of the same compound page.
-   *
-   * @throws {ReadError}
-   */
+  /** Returns the head stored in the next struct page, a tail of the same compound page. */
   headFromNextPage(page: bigint): bigint {
     const next = page + BigInt(this.#size);
     const head = this.#headOf(next, this.#window(next));
@@ -236,7 +231,6 @@ export class CompoundHeads {
    * cause an endless loop.
    *
    * @param page address of the tail
-   * @throws {KernelError} `damaged`; {@link ReadError}
    */
   frameOf(page: bigint, head: bigint): number {
     const frame = this.#kernel.pages.frameOfPage(this.#at.set(head));
@@ -251,8 +245,6 @@ export class CompoundHeads {
    * Returns log2 of an allocation's base pages, given its first frame. Checks that the last page is a tail of
    * the first and the page after it is not, and that the allocation is aligned to its size, as buddy blocks
    * are.
-   *
-   * @throws {KernelError} `damaged`; {@link ReadError}
    */
   order(frame: number): number {
     const order = this.#orderOf(frame);

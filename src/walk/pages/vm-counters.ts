@@ -155,8 +155,6 @@ const ITEMS = ['NR_GPU_ACTIVE', 'NR_GPU_RECLAIM'] as const;
 /**
  * Base pages of graphics drivers, as the kernel counts them: their page frames do not show the owner.
  * Undefined if the kernel does not count them.
- *
- * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function gpuPages(kernel: Kernel, counters = new NodeCounters(kernel)): number | undefined {
   const items = ITEMS.filter((item) => counters.has(item));
@@ -166,11 +164,7 @@ export function gpuPages(kernel: Kernel, counters = new NodeCounters(kernel)): n
   return pages;
 }
 
-/**
- * Address of the `pglist_data` of each NUMA node, which describes its memory.
- *
- * @throws {KernelError} `no-symbols`, `damaged`; {@link ReadError}
- */
+/** Address of the `pglist_data` of each NUMA node, which describes its memory. */
 export function memoryNodes(kernel: Kernel): bigint[] {
   return numberedNodes(kernel).map(({ node }) => node);
 }
@@ -222,8 +216,6 @@ const MAX_PAGES = 2 ** 40;
 /**
  * Sums the counters of zones and nodes, including the CPUs' pending differences (mm/vmstat.c), so that the
  * sums are exact. Figures without a counter in this kernel are 0.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function memoryUse(kernel: Kernel): MemoryUse {
   const nodes = new NodeCounters(kernel);

@@ -124,7 +124,6 @@ export class ResidentCountReader {
   readonly #cpus: readonly number[];
   readonly #tasks: TaskTable;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', ['rss_stat']);
@@ -134,7 +133,6 @@ export class ResidentCountReader {
     this.#tasks = taskTable(kernel);
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read({ mm, processes }: AddressSpace): ResidentCounts {
     const counts = this.#counter ? this.#perCpu(mm) : this.#plain(mm, processes);
     const [file = 0, anonymous = 0, swapped = 0, shmem = 0] = counts;
@@ -199,7 +197,6 @@ export class LockedPageReader {
   readonly #ram: number | undefined;
   #drivers: boolean | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm', 'total_vm']);
@@ -215,7 +212,6 @@ export class LockedPageReader {
   /**
    * @param some whether the machine has locked pages: if so, the mappings of every process are read, even if
    * its counter is 0
-   * @throws {ReadError}; {@link KernelError} `damaged`
    */
   read({ mm, running }: AddressSpace, some: boolean): number {
     const view = this.#memory.read(mm);

@@ -38,10 +38,7 @@ export class AreaNames {
   readonly #systems: FileSystems;
   readonly #known = new Map<bigint, { name: string; fsType: string | undefined }>();
 
-  /**
-   * @param onName receives each name that is read
-   * @throws {KernelError} `unsupported-layout`
-   */
+  /** @param onName receives each name that is read */
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
     this.#kernel = kernel;
     this.#file = new StructReader(kernel, 'file', ['f_path.mnt', 'f_path.dentry', 'f_inode']);
@@ -61,7 +58,6 @@ export class AreaNames {
     this.#systems = new FileSystems(kernel);
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   of(area: ProcessArea, { heap, stack }: ProcessAreas, mm: bigint): AreaName {
     const { name, fsType } =
       area.file === 0n

@@ -43,7 +43,6 @@ export class MapleTreeReader {
   readonly #gaps: NodeShape;
   readonly #types: Readonly<Record<keyof typeof TYPES, bigint>>;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#tree = new StructReader(kernel, 'maple_tree', ['ma_root']);

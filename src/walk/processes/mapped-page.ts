@@ -43,7 +43,6 @@ export class MappedPageReader {
   readonly #indexAt: number;
   readonly #at = new Pointer();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
@@ -58,7 +57,6 @@ export class MappedPageReader {
     this.#indexAt = (page.member('index') ?? memberOf(page, '__folio_index')).offset;
   }
 
-  /** @throws {ReadError} */
   read(frame: number): void {
     const page = this.#kernel.pages.pageOfFrame(frame);
     const own = this.#page.to(page).look(0, this.#size);
@@ -79,8 +77,6 @@ export class MappedPageReader {
  * Returns the first frame of the huge zero page, which is mapped where memory was only read
  * (mm/huge_memory.c) and has no owner; -1 if there is none, or the kernel lacks the symbol. Its page table
  * entries are marked special only since 6.16.
- *
- * @throws {ReadError}
  */
 export function hugeZeroFrame(kernel: Kernel): number {
   const at = kernel.symbol('huge_zero_pfn');
@@ -133,7 +129,6 @@ export class FolioMapcounts {
   /**
    * @param isAnonymous whether its pages are anonymous
    * @returns undefined if the frame does not begin a compound page, or if the layout is unknown
-   * @throws {ReadError}
    */
   of(frame: number, isAnonymous: boolean): FolioMapcount | undefined {
     const stride = this.#stride;
@@ -187,7 +182,6 @@ export class ReverseMapReader {
   readonly #stable: StructReader<'hlist'> | undefined;
   readonly #merged: StructReader<'hlist' | 'anon_vma'> | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#area = new StructReader(kernel, 'vm_area_struct', ['vm_mm', 'shared.rb']);
     this.#chain = new StructReader(kernel, 'anon_vma_chain', ['vma', 'rb']);

@@ -65,7 +65,6 @@ export class ProcessAreaReader {
   readonly #filesHaveNames: boolean;
   readonly #tree: { readonly reader: MapleTreeReader; readonly at: bigint } | undefined;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', [
@@ -235,7 +234,6 @@ export class ShmemSwapReader {
   readonly #operations: bigint | undefined;
   readonly #systems: FileSystems;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#file = new StructReader(kernel, 'file', ['f_inode']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_size', 'i_data.a_ops']);
@@ -248,8 +246,6 @@ export class ShmemSwapReader {
   /**
    * Returns the base pages of a mapping's file that are in swap; undefined: the file has some, but it is
    * unknown which of them belong to this mapping.
-   *
-   * @throws {ReadError}
    */
   of(
     { file, start, end, pageOffset, flags }: ProcessArea,

@@ -45,10 +45,7 @@ export class ProcessFactReader {
   readonly #clock: ClockFacts | undefined;
   readonly #tasks;
 
-  /**
-   * @param clock undefined: unreadable, and process ages are unknown
-   * @throws {KernelError} `unsupported-layout`
-   */
+  /** @param clock undefined: unreadable, and process ages are unknown */
   constructor(kernel: Kernel, clock: ClockFacts | undefined) {
     this.#kernel = kernel;
     this.#clock = clock;
@@ -63,7 +60,6 @@ export class ProcessFactReader {
     this.#pids = new PidNumberReader(kernel);
   }
 
-  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(process: Task): ProcessFacts {
     const view = this.#task.read(process.address);
     const [cred, began] = [view.pointer('real_cred'), view.pointer('start_time')];
@@ -136,7 +132,6 @@ export class PidNumberReader {
   readonly #number;
   readonly #namespace;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#own = pidMemberOf(kernel);
@@ -146,11 +141,7 @@ export class PidNumberReader {
     this.#namespace = new StructReader(kernel, 'pid_namespace', ['ns.inum', 'level']);
   }
 
-  /**
-   * One for each namespace, from the machine's first on. Each namespace records its own depth.
-   *
-   * @throws {ReadError}; {@link KernelError} `damaged`
-   */
+  /** One for each namespace, from the machine's first on. Each namespace records its own depth. */
   read({ address, pid: expected }: Task): NamespacedPid[] {
     const pid = this.#task.read(address).pointer(this.#own);
     const level = this.#pid.read(pid).number('level');

@@ -122,13 +122,11 @@ export class SkMsgReader {
   readonly #msg;
   readonly #entry;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#msg = new StructReader(kernel, 'sk_msg', ['sg.start', 'sg.end', 'sg.data', 'skb']);
     this.#entry = new StructReader(kernel, 'scatterlist', ['page_link', 'length']);
   }
 
-  /** @throws {ReadError} */
   *entries(address: bigint): Generator<Entry> {
     const msg = this.#msg.read(address);
     const skb = msg.pointer('skb');

@@ -22,7 +22,6 @@ export class SkbLists {
   readonly #head;
   readonly #skb;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#head = new StructReader(kernel, 'sk_buff_head', ['next', 'prev', 'qlen']);

@@ -38,7 +38,6 @@ export class SkbFrags {
   readonly #info: Cursor;
   readonly #page = new Pointer();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, pages: PageReader) {
     this.#kernel = kernel;
     this.#pages = pages;

@@ -67,7 +67,6 @@ export class SkbReader {
   readonly #data = new Pointer();
   readonly #info = new Pointer();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, pages: PageReader) {
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true).cursor();
     this.#next = new StructReader(kernel, 'sk_buff', ['next']);
@@ -249,14 +248,12 @@ export class SharedInfo {
   /** `skb_shared_info.flags`, since 5.13. */
   readonly #hasFlags: boolean;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#hasFlags = kernel.struct('skb_shared_info')?.member('flags') !== undefined;
     const flags = this.#hasFlags ? (['flags'] as const) : [];
     this.#shared = new StructReader(kernel, 'skb_shared_info', [...FIELDS, ...flags]).cursor();
   }
 
-  /** @throws {ReadError} */
   read(at: Pointer): Shared {
     const shared = this.#shared.follow(at);
     return {

@@ -132,7 +132,6 @@ class SocketBackPointers {
     this.#fixedSocketProtocols = new Set(keeping.map(({ address }) => address));
   }
 
-  /** @throws {ReadError} */
   of(sock: bigint): bigint {
     return this.#sock.read(sock).pointer('sk_socket');
   }

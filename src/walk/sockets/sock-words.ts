@@ -184,11 +184,7 @@ export interface Protocol {
   readonly cache: bigint;
 }
 
-/**
- * Returns every registered protocol (net/core/sock.c, `proto_list`).
- *
- * @throws {KernelError} `no-symbols`; {@link TornList}, {@link ReadError}
- */
+/** Returns every registered protocol (net/core/sock.c, `proto_list`). */
 export function protocols(kernel: Kernel): Protocol[] {
   const head = kernel.symbol('proto_list');
   if (head === undefined) {

@@ -194,7 +194,6 @@ export class SocketStructs {
     this.#toInode = toInode(kernel);
   }
 
-  /** @throws {ReadError} */
   read(socket: bigint): SocketFields {
     const view = this.#socket.read(socket);
     const number = this.#toInode === undefined ? null : this.#inode.read(socket + this.#toInode).number('i_ino');

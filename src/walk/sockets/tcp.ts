@@ -116,14 +116,12 @@ export class TcpWaitingReader {
   readonly #connection;
   readonly #tcp;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const members = ['icsk_ack.lrcvtime', 'icsk_ack.rcv_mss'] as const;
     this.#connection = new StructReader<(typeof members)[number]>(kernel, 'inet_connection_sock', members);
     this.#tcp = new StructReader(kernel, 'tcp_sock', ['rcv_nxt', 'rcv_wup', 'rcv_wnd']);
   }
 
-  /** @throws {ReadError} */
   read(sock: bigint, ticks: Ticks): TcpWaiting {
     const ack = this.#connection.read(sock);
     // Both are the low 32 bits of jiffies, which wrap.

@@ -36,7 +36,6 @@ export class OrcTables {
   readonly #known = new Map<bigint, OrcEntry | undefined>();
   #modules: ReadonlyMap<string, Table> | undefined;
 
-  /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#version = orcVersion(kernel);
@@ -262,11 +261,7 @@ const HASHES: Readonly<Record<string, OrcVersion>> = {
 
 const HASH_BYTES = 20;
 
-/**
- * The version of a kernel's tables: by their hash, or without one by their type.
- *
- * @throws {KernelError} `unsupported-layout`; {@link ReadError}
- */
+/** The version of a kernel's tables: by their hash, or without one by their type. */
 function orcVersion(kernel: Kernel): OrcVersion {
   const header = kernel.symbol('__start_orc_header');
   if (header !== undefined) {

@@ -235,8 +235,6 @@ export class RunningTasks {
   /**
    * Compares `on_cpu` with the CPU: it is set before the CPU switches to the task, and cleared after it has
    * switched away.
-   *
-   * @throws {ReadError}
    */
   check({ address, pid }: Task, cpu: number | undefined): void {
     if (this.#kernel.facts.live || this.#says(address) === (cpu !== undefined)) return;

@@ -52,10 +52,7 @@ export class TaskStacks {
   readonly #pids: PidNumberReader;
   readonly #whoRan: RunningTasks;
 
-  /**
-   * @throws {KernelError} if the kernel has unknown structs
-   * @throws {ReadError}
-   */
+  /** @throws {KernelError} if the kernel has unknown structs */
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;

@@ -44,7 +44,6 @@ export class TracedReturns {
    * @param place identifies a call to tracers. x86_64: address of the return address; arm64: frame record of
    * the caller (`ftrace_graph_ret_addr`, `rethook_find_ret_addr`)
    * @returns undefined: no tracer replaced it
-   * @throws {ReadError}, {@link KernelError} `damaged`
    */
   original(task: bigint, place: bigint): bigint | undefined {
     const noted = this.#ofGraph(task, place);
@@ -158,8 +157,6 @@ const MAX_PADDING = 32n;
 /**
  * Checks the address at which a task that was switched out continues: only __schedule calls __switch_to_asm, and a new
  * task begins at ret_from_fork (arch/x86/entry/entry_64.S). Code that cannot be read is not checked.
- *
- * @throws {KernelError} `damaged`
  */
 export function checkSwitch(kernel: Kernel, address: bigint): void {
   const to = kernel.symbol('__switch_to_asm');

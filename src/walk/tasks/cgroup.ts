@@ -41,8 +41,6 @@ export class CgroupReader {
   /**
    * Returns the path in the unified hierarchy; for a task in its root, the longest path in any version 1
    * hierarchy. Untrusted.
-   *
-   * @throws {ReadError}; {@link KernelError} `damaged`
    */
   path(task: bigint): string {
     const set = this.#task.read(task).pointer('cgroups');
@@ -106,7 +104,6 @@ class Backlinks {
   readonly #cgroup;
   readonly #linked = new Map<bigint, ReadonlySet<bigint> | undefined>();
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#task = new StructReader(kernel, 'task_struct', ['cgroups', 'cg_list']);
@@ -157,7 +154,6 @@ class Backlinks {
    *
    * @param name undefined for the root of a hierarchy
    * @returns the parent cgroup; undefined: unknown
-   * @throws {KernelError} `damaged`
    */
   checkNode(node: bigint, cgroup: bigint | undefined, name: Uint8Array | undefined): bigint | undefined {
     const back = readOrNot(() => this.#node.read(node));
@@ -177,7 +173,6 @@ class Backlinks {
     return this.#cgroup.containerOf(parent, 'self');
   }
 
-  /** @throws {TornList}, {@link ReadError} */
   #cgroupsOf(set: bigint): ReadonlySet<bigint> {
     const linked = new Set<bigint>();
     const head = this.#set.addressOf(set, 'cgrp_links');

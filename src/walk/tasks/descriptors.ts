@@ -227,7 +227,6 @@ export class MappingReader {
   readonly #node;
   readonly #root;
 
-  /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#file = new StructReader(kernel, 'file', ['f_mapping']);

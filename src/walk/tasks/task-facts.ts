@@ -13,7 +13,6 @@ export interface CheckedTasks {
   readonly faults: readonly string[];
   /** A task, corrected by the majority of facts. */
   corrected(task: ListedTask): Task;
-  /** @throws {ReadError} */
   memory(task: Task): bigint;
 }
 

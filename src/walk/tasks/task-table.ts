@@ -19,11 +19,7 @@ export interface TaskTable {
   threads(process: Task): readonly Task[];
   /** @throws {ReadError}, {@link KernelError} the reason why threads of a process may be missing */
   checkThreads(process: Task): void;
-  /**
-   * Returns the `struct mm_struct` of a thread; 0n if it has none.
-   *
-   * @throws {ReadError}
-   */
+  /** Returns the `struct mm_struct` of a thread; 0n if it has none. */
   memory(thread: Task): bigint;
   /** Inconsistent facts about tasks, and unreadable tasks. */
   readonly faults: readonly Warning[];
@@ -36,11 +32,7 @@ export interface TaskTable {
 /** Maximum number of reads of a live kernel's tasks: an inconsistency that disappears was a race. */
 const LIVE_READS = 3;
 
-/**
- * The task table of a kernel. On a live kernel only persistent contradictions count.
- *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`
- */
+/** The task table of a kernel. On a live kernel only persistent contradictions count. */
 export function taskTable(kernel: Kernel): TaskTable {
   return oncePerDump(kernel, kernel.facts.live ? readLive : readTable);
 }

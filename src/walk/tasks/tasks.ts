@@ -103,10 +103,7 @@ export class TaskReader {
     }
   }
 
-  /**
-   * @param leads whether it is the thread group leader, whose pid is that of the process
-   * @throws {ReadError}
-   */
+  /** @param leads whether it is the thread group leader, whose pid is that of the process */
   at(address: bigint, leads: boolean): ListedTask {
     const view = this.#task.read(address);
     const [pid, group] = [view.number('pid') | 0, view.number('tgid') | 0];

@@ -30,7 +30,6 @@ const [WATCHING, DYNTICKS] = [4, 3] as const;
  *
  * @param isIdle whether a CPU ran its idle task
  * @returns undefined: no grace period runs
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => boolean): GracePeriodReaders | undefined {
   const address = needSymbol(kernel, 'rcu_state');

@@ -37,7 +37,6 @@ export class LockStates {
     this.#kernel = kernel;
   }
 
-  /** @throws {KernelError} `unsupported-layout`; {@link ReadError} */
   read(kind: OwnedKind, address: bigint): LockState {
     switch (kind) {
       case 'mutex':

@@ -20,10 +20,7 @@ export class SavedStacks {
   readonly #sp: 'thread.sp' | 'thread.cpu_context.sp';
   readonly #task: StructReader<'stack' | 'thread.sp' | 'thread.cpu_context.sp'>;
 
-  /**
-   * @param read reads the contents of a stack (default: as everything)
-   * @throws {KernelError} `unsupported-layout`; {@link ReadError}
-   */
+  /** @param read reads the contents of a stack (default: as everything) */
   constructor(kernel: Kernel, read?: Kernel['read']) {
     this.#kernel = kernel;
     this.#read = read;
@@ -62,8 +59,6 @@ export class SavedStacks {
   /**
    * An extract keeps the words that are addresses of the kernel: the others are 0 here. It has the first word of such a
    * stack, too, which is the same for all (STACK_END_MAGIC); earlier releases kept return addresses alone.
-   *
-   * @throws {ReadError}
    */
   #words(start: bigint, at: bigint, length: number): DataView {
     const kernel = this.#kernel;

@@ -41,7 +41,6 @@ export function registerWords(kernel: Kernel, cpu: number): bigint[] {
  *
  * @param spinning words in the registers of the CPUs that spin; in an interrupt, also those on the stack
  * @param odd receives contradictions
- * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
  */
 export function spinLocks(
   kernel: Kernel,

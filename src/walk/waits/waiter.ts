@@ -94,8 +94,6 @@ export class Waiters {
   /**
    * Returns all nodes of the ring that a waiter is linked into, beginning with its own: other waiters, and the head of
    * the list if there is one.
-   *
-   * @throws {TornList}, {@link ReadError}
    */
   ring({ node }: Waiter): bigint[] {
     const ring = [node, ...listNodes(this.#kernel, node)];

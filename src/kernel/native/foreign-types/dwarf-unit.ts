@@ -127,7 +127,6 @@ export type Abbreviations = readonly (Abbreviation | undefined)[];
  * so that most entries are skipped in a single step.
  *
  * @returns the abbreviations, and their end offset
- * @throws {KernelError} `damaged`
  */
 export function readAbbreviations(
   bytes: Uint8Array,
@@ -332,11 +331,7 @@ export class DwarfUnit {
     this.#stringsBase = header.offsetBytes * 2;
   }
 
-  /**
-   * Reads the entry at an offset. Returns false for the end of a list of children.
-   *
-   * @throws {KernelError} `damaged`
-   */
+  /** Reads the entry at an offset. Returns false for the end of a list of children. */
   read(place: number): boolean {
     const { header } = this;
     const cursor = this.#cursor;

@@ -108,7 +108,6 @@ class IsfTypes {
     return types;
   }
 
-  /** @throws {KernelError} `damaged` */
   #type(value: unknown, depth: number, pointee = false): number {
     if (depth > MAX_DEPTH) throw malformed('types nested too deeply');
     const type = fields(value, 'type');

@@ -11,7 +11,6 @@ const MAX_ENTRIES = 64;
  *
  * @param kmalloc address of `kmalloc_caches`: one of its entries leads into the list
  * @param isObject whether an address can be that of a cache
- * @throws {ReadError}
  */
 function slabCachesNamed(
   memory: Memory,
