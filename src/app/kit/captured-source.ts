@@ -1,6 +1,7 @@
 import { pastedWords } from '../../answers/origin.js';
 import { captureWarnings } from '../../answers/skcheck/warnings.js';
-import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import type { CapturedFiles } from '../../capture/read/captured-files.js';
+import { readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { WantedParts } from '../../capture/read/manifest.js';
 import { optionalText } from '../../host/proc/process.js';

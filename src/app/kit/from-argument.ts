@@ -46,7 +46,7 @@ async function takeSnapshot(invoked: Command, excluded: readonly string[]): Prom
 /** Whether a file is pasted text. Commands with `--boot` read texts themselves. @throws {HostError} no part is used */
 async function isPasted(file: string, { options }: Command): Promise<boolean> {
   if (options.some(({ long }) => long === '--boot')) return false;
-  const { pastedFiles } = await import('../../capture/read/files.js');
+  const { pastedFiles } = await import('../../capture/read/saved-texts.js');
   return (await pastedFiles([file])) !== undefined;
 }
 

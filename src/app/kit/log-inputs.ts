@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs';
 import { HostError, isHostError, KernelError, ReadError } from '../../base/errors.js';
-import { type CapturedFiles, pastedFiles, readCapture } from '../../capture/read/files.js';
+import type { CapturedFiles } from '../../capture/read/captured-files.js';
+import { readCapture } from '../../capture/read/files.js';
 import type { WantedParts } from '../../capture/read/manifest.js';
 import { PASTED } from '../../capture/read/pasted.js';
+import { pastedFiles } from '../../capture/read/saved-texts.js';
 import { findLogs, groupLogs, type LogSource, logsBeside, openLog } from '../../host/logs.js';
 import { heldInput, isText, STDIN } from '../../host/text-input.js';
 import { type MessageSink, TextLogReader, type TextLogSummary } from '../../log/reader.js';

@@ -3,7 +3,7 @@ import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { recordedAnswer } from '../../answers/triage/recorded.js';
 import { HostError, KernelError } from '../../base/errors.js';
-import type { CapturedFiles } from '../../capture/read/files.js';
+import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { RECORDED, RING } from '../../capture/read/manifest.js';
 import { groupLogs } from '../../host/logs.js';

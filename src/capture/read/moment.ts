@@ -1,6 +1,6 @@
 import { parseNamespaceMounts } from '../../host/namespaces.js';
+import type { CapturedFiles } from './captured-files.js';
 import { MAX_PROCESS_FILES } from './contents.js';
-import type { CapturedFiles } from './files.js';
 import { type LinesOf, linesOf, PathLines } from './lines.js';
 
 /** A capture's data for one point in time. */

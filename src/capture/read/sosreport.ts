@@ -1,5 +1,5 @@
 import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
-import type { CapturedFiles } from './files.js';
+import type { CapturedFiles } from './captured-files.js';
 import { linesOf } from './lines.js';
 
 /** Data of a sosreport, in the format of a live host. */

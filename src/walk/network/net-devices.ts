@@ -1,4 +1,4 @@
-import { damaged, KernelError, ReadError, readOrNot, WalkError } from '../../base/errors.js';
+import { damaged, KernelError, readOrNot, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';

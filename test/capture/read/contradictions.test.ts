@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { capturedAt } from '../../../src/app/kit/captured-source.js';
-import { CapturedFiles } from '../../../src/capture/read/files.js';
+import { CapturedFiles } from '../../../src/capture/read/captured-files.js';
 import { snapshotFiles } from '../../support/snapshot.js';
 
 type Change = (files: Map<string, string>) => void;

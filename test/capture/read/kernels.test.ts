@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { memoryOfCapture } from '../../../src/app/memory/captured.js';
-import { CapturedFiles } from '../../../src/capture/read/files.js';
+import { CapturedFiles } from '../../../src/capture/read/captured-files.js';
 import { memoryFindings } from '../../../src/triage/kernel-findings.js';
 import {
   expectTruth,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CapturedFiles } from '../../../src/capture/read/files.js';
+import { CapturedFiles } from '../../../src/capture/read/captured-files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';

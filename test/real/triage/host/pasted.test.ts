@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { CapturedFiles } from '../../../../src/capture/read/files.js';
+import { CapturedFiles } from '../../../../src/capture/read/captured-files.js';
 import { readPasted } from '../../../../src/capture/read/pasted.js';
 import { processesOfPs, readSosreport } from '../../../../src/capture/read/sosreport.js';
 import { slabLines } from '../../../../src/host/proc/details.js';
