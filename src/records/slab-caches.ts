@@ -499,10 +499,10 @@ const TABLE: ReadonlyMap<string, SlabCache> = new Map([
     ebitmap_node: [
       'the policy of SELinux',
       'security/selinux/ss/ebitmap.c',
-      'a large policy: it is constant',
+      'a large policy, which does not grow',
       'seinfo',
     ],
-    avtab_node: ['rules of SELinux', 'security/selinux/ss/avtab.c', 'a large policy: it is constant', 'seinfo'],
+    avtab_node: ['rules of SELinux', 'security/selinux/ss/avtab.c', 'a large policy, which does not grow', 'seinfo'],
     lsm_file_cache: ['open files for security modules', 'security/security.c', OPEN, 'cat /proc/sys/fs/file-nr'],
     lsm_inode_cache: ['inodes for security modules', 'security/security.c', FILES, 'cat /proc/sys/fs/inode-nr'],
     iint_cache: [

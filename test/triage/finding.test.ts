@@ -41,7 +41,7 @@ test('a kill by hand is no shortage', () => {
   const figures = { outcome: 'killed', pid: 7, comm: 'sh', invokedBy: 'kworker/0:0', scope: 'machine' };
   const words = (reason: string) => findingWords({ code: 'oom-kill', figures: { ...figures, reason } });
   expect(words('sysrq')).toBe(
-    'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). Memory need not have been short.',
+    'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). A person or a program asked for it: memory need not have been short.',
   );
   expect(words('global')).toMatch(/^OOM killer killed pid 7 \(sh\)\. Invoked by kworker\/0:0, which requested memory/);
 });
@@ -64,7 +64,7 @@ test('more orphans than the limit are reset; at the limit none is', () => {
   const words = (used: number) =>
     findingWords({ code: 'limit-near', figures: { limit: 'tcp_max_orphans', used, most: 60, share: used / 60 } });
   expect(words(61)).toBe(
-    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). A process closed each before the peer acknowledged all data. The kernel resets further ones.',
+    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.',
   );
   expect(words(60)).toBe('Limit reached: 60 of 60 orphaned TCP sockets (tcp_max_orphans).');
 });

@@ -463,7 +463,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
         'dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 9 9 0\nleaky 9 9 4096 8 8 : tunables 0 0 0 : slabdata 99 99 0\n',
     },
     { caches: 'leaky, dentry', mostBytes: 99 * 8 * 4096 },
-    'Largest caches: leaky, dentry',
+    'Largest caches: leaky (3.09 MiB), dentry',
   ],
   [
     'kernel-stacks',

@@ -52,7 +52,7 @@ const KINDS: Record<WaitKind, string> = {
 export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbose = false }: BlockedChoice): Block[] {
   const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const least = complete ? '' : 'at least ';
-  const source = kernel === null ? sourceWords(captured) : [];
+  const source = kernel === null ? [sourceWords(captured)] : [];
   if (locks.length === 0 && kernel === null) {
     const none = complete
       ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
@@ -88,16 +88,14 @@ export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbo
   return [
     sentences.join('\n'),
     ...trees.map((lines) => ({ heading: '', lines })),
-    ...(source.length > 0 ? [source.join('\n')] : []),
+    // Whoever sees a wait may act on it.
+    ...source.map((words) => `${words}\nA wait of a few seconds can be normal: run the command again before you act.`),
   ];
 }
 
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
-function sourceWords(captured: BlockedAnswer['captured']): string[] {
-  return [
-    `Source: /proc${captured ? `, ${captureWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
-    'A wait of a few seconds can be normal: run the command again before you act.',
-  ];
+function sourceWords(captured: BlockedAnswer['captured']): string {
+  return `Source: /proc${captured ? `, ${captureWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names the others.`;
 }
 
 /**

@@ -28,8 +28,9 @@ export function taskStacksBlocks(
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
     tasks === 0 ? none : all,
-    ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
+    // Before the stacks: the first one looks like the culprit.
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
+    ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
     ...hiddenWords(read, limit),
     ...(isMany ? [unreadBlock(unread, stacks.length)] : []),
   ];
@@ -61,7 +62,7 @@ const MEANINGS: readonly (readonly [name: string, words: string])[] = [
   ['stop_this_cpu', 'another CPU stopped it, for a panic or a reboot.'],
   [
     'panic',
-    'the kernel stopped the machine here. The task is not necessarily the cause: kdump-mem triage of this dump reports that.',
+    'the kernel stopped the machine in this function. The task is not necessarily the cause, which kdump-mem triage of this dump reports.',
   ],
 ];
 

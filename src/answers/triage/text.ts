@@ -86,7 +86,7 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
   const words = module == null ? '' : escapeText(String(module));
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack: ${words}`];
+    : [`First module in its stack: [${words}]`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */

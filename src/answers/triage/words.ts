@@ -112,8 +112,9 @@ function bootWords(boot: Figures[string]): string {
 /** The name by which bug trackers know it, where the headline does not contain it. */
 export function titleWords(finding: Finding): string | undefined {
   if (finding.title === undefined) return undefined;
-  // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem.
-  if (/ in corrupted$|\bNUM\b/.test(finding.title)) return undefined;
+  // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem. Every module
+  // is loaded and removed by the same functions.
+  if (/ in (?:corrupted|\w*(?:init|delete)_module)$|\bNUM\b/.test(finding.title)) return undefined;
   const title = escapeText(finding.title);
   const known = findingSentences(finding)[0].toLowerCase();
   return known.includes(title.toLowerCase()) ? undefined : title;

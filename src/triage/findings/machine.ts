@@ -225,7 +225,7 @@ export const MACHINE = {
     ) => [
       `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${limited(of.limit)}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
       ...(of.limit === 'tcp_max_orphans' && Number(of.used) > Number(of.most)
-        ? ['A process closed each before the peer acknowledged all data. The kernel resets further ones.']
+        ? ['Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.']
         : []),
       ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),
     ],
@@ -530,9 +530,9 @@ const wholeWords = ({ counter }: Slab): string =>
   counter == null ? 'memory' : `the cgroup’s memory, ${text(counter)} of memory.stat`;
 
 function cachesWords(of: Slab): string {
-  return of.caches == null
-    ? 'The largest caches are unknown (on that machine, as root: slabtop -o -s c).'
-    : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
+  if (of.caches == null) return 'The largest caches are unknown (on that machine, as root: slabtop -o -s c).';
+  const [first, ...others] = text(of.caches).split(', ');
+  return `Largest caches: ${[`${first} (${size(of.mostBytes)})`, ...others].join(', ')}.`;
 }
 
 /** What the first of the largest caches has, by its name. */
