@@ -20,7 +20,7 @@ import { stealSinceNow } from './hypervisor.js';
 
 export const SOCKETS_HIDE = 'unread sockets';
 /** Of processes whose descriptors are denied: those of others were checked. */
-export const DENIED_SOCKETS_HIDE = 'unread sockets of these processes';
+export const DENIED_SOCKETS_HIDE = 'unread sockets of some processes';
 const CGROUPS_HIDE = 'cgroups at their limits and OOM kills in cgroups';
 const PROCESSES_HIDE = 'zombies, blocked tasks, large page tables and descriptor limits';
 

@@ -33,7 +33,7 @@ const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
 const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
 /** A smaller process is not named as the largest. */
 const LARGE_SHARE = 0.05;
-const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
+const HIDES = 'zombies, blocked tasks and descriptor limits of some processes';
 /** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
 const MIN_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';

@@ -88,7 +88,7 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
   test('stands below what is true now, with its age, and its cgroup is gone', () => {
     const { lines, text, json } = triaged(KILL(700), { found: [LOW] });
     expect(lines[0]).toContain(
-      'No critical findings or warnings, 1 note, but 1 of 2 checks could not be completed. Completed: log. Earlier: 1 warning.',
+      'No critical findings or warnings, 1 note, but 1 of 2 checks could not be completed. Completed: log. Earlier: 1 warning (oom-kill, about 5 min ago).',
     );
     expect(text).not.toContain('Probable cause');
     const [low, earlier] = ['[fragmentation]', '\nEarlier:\n'].map((part) => text.indexOf(part));

@@ -23,7 +23,7 @@ import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { oomLines } from './oom.js';
-import { adviceWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
+import { adviceWords, ageWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: no terminal. */
@@ -290,7 +290,11 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 function foundWords(answer: TriageAnswer): string {
   const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
   const counts = countWords(then ?? []);
-  const earlier = counts === '' ? '' : ` Earlier: ${counts}.`;
+  // What is over may be why someone looks: its code and age, not its number alone.
+  const [worst] = then ?? [];
+  const secondsAgo = worst?.figures.secondsAgo;
+  const age = typeof secondsAgo === 'number' ? `, about ${ageWords(secondsAgo)} ago` : '';
+  const earlier = counts === '' ? '' : ` Earlier: ${counts} (${worst?.code}${age}).`;
   return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
 }
 

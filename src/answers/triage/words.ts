@@ -56,7 +56,7 @@ function figureWords(name: string, figure: Figure | undefined): string {
   return text(figure);
 }
 
-const ageWords = (seconds: number): string => {
+export const ageWords = (seconds: number): string => {
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;

@@ -225,7 +225,9 @@ export const MACHINE = {
     ) => [
       `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${limited(of.limit)}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
       ...(of.limit === 'tcp_max_orphans' && Number(of.used) > Number(of.most)
-        ? ['Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.']
+        ? [
+            'Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.',
+          ]
         : []),
       ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),
     ],
@@ -539,5 +541,9 @@ function cachesWords(of: Slab): string {
 function causeWords({ caches }: Slab): string[] {
   const [name = ''] = String(caches ?? '').split(', ');
   const cache = SLAB_CACHES[slabCacheKey(name) ?? ''];
-  return cache ? [`${text(name)}: ${cache.objects}. Usual cause when large: ${cache.cause} (${cache.command}).`] : [];
+  return cache
+    ? [
+        `${text(name)}: ${cache.objects}. Usual cause when large: ${cache.cause} (${cache.command}); if it only grows, a leak in the kernel.`,
+      ]
+    : [];
 }

@@ -287,7 +287,9 @@ function cause(of: Kill): string[] {
       'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
     ];
   if (of.reason === 'sysrq')
-    return [`${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}A person or a program asked for it: memory need not have been short.`];
+    return [
+      `${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}A person or a program asked for it: memory need not have been short.`,
+    ];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   if (of.scope !== 'machine') return [];
   const isUnusable = Number(of.zoneCmaFreeBytes ?? 0) > Number(of.zoneMinBytes);

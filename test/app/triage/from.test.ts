@@ -149,7 +149,7 @@ describe('triage --from', () => {
   });
 
   test.each([
-    ['/proc/1/fd', 'sockets', 'denied', 'descriptors of pid 1: permission denied', 'unread sockets of these processes'],
+    ['/proc/1/fd', 'sockets', 'denied', 'descriptors of pid 1: permission denied', 'unread sockets of some processes'],
     ['/proc/1/limits', 'processes', 'unreadable', '/proc/1/limits: read failed', expect.any(String)],
   ])('without %s, no findings is no all-clear, although no check needed it', async (path, check, code, why, hides) => {
     const queried = async (errors: string) => {

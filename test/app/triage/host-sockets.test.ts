@@ -119,7 +119,7 @@ test('lists unreadable data, and does not count the check as made', async () => 
   expect(reader.unread.map(({ check, hides, why }) => [check, hides, why])).toContainEqual([
     'sockets',
     // Those of others were checked, and may be findings.
-    'unread sockets of these processes',
+    'unread sockets of some processes',
     'descriptors of pid 7: permission denied',
   ]);
   expect(reader.checked).not.toContain('sockets');
