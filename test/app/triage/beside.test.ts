@@ -456,9 +456,9 @@ describe('triage --beside', () => {
       new RegExp(`^ExecStart=${program} (.+)$`, 'm').exec(readFileSync(path, 'utf8'))?.[1];
     const unit = commandOf('deploy/systemd/kdump-mem-triage.service', '/usr/local/bin/kdump-mem');
     expect(unit).toBeDefined();
-    expect(commandOf('docs/many-dumps.md', '/usr/bin/kdump-mem')?.replace('--notify /usr/local/bin/send-answer ', '')).toBe(
-      unit,
-    );
+    expect(
+      commandOf('docs/many-dumps.md', '/usr/bin/kdump-mem')?.replace('--notify /usr/local/bin/send-answer ', ''),
+    ).toBe(unit);
   });
 
   test.each([

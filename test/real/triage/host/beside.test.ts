@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -53,7 +62,13 @@ describe.skipIf(cgroup === undefined)('triage --beside in a cgroup (needs root a
       const words = ['triage', '--beside', '--jobs', '1', '--worker-memory', '4G', crash];
       const { exitCode, stdout, stderr } = await execa(
         'sh',
-        ['-c', `echo $$ > ${cgroup}/cgroup.procs; exec "$0" "$@"`, process.execPath, commandPath('kdump-mem'), ...words],
+        [
+          '-c',
+          `echo $$ > ${cgroup}/cgroup.procs; exec "$0" "$@"`,
+          process.execPath,
+          commandPath('kdump-mem'),
+          ...words,
+        ],
         { reject: false, env: { NODE_OPTIONS: `--require ${preload}` } },
       );
       return { exitCode, lines: stdout.split('\n'), stderr, kills: kills() };
