@@ -1,6 +1,6 @@
 # Plugin of sos: what kdump-mem reports of this machine, and its answers for the newest kernel dumps.
 #
-#   cp kdump_mem.py "$(python3 -c 'import sos.report.plugins as p; print(p.__path__[0])')"
+#   cp /usr/share/doc/kdump-mem/deploy/sos/kdump_mem.py "$(python3 -c 'import sos.report.plugins as p; print(p.__path__[0])')"
 #   sos report -o kdump_mem
 #
 # sos runs it if kdump-mem is installed. Each command ends at the time limit of sos, and none is needed by another plugin.

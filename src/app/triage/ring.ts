@@ -98,10 +98,13 @@ export function withRing<A extends TriageAnswer>(
   const of = boot(all, moment);
   const last = of?.samples.at(-1)?.look.machine;
   const isOther = isOwn && moment.host !== undefined && last?.host !== moment.host;
-  if (!of || !last || isOther)
-    return ring === undefined
-      ? answer
-      : withWarning(answer, `${ring}: no samples of that boot in the ten minutes before`);
+  if (!of || !last || isOther) {
+    if (ring === undefined) return answer;
+    const { notBootId } = moment;
+    const isOfNow = notBootId != null && all.samples.some(({ look }) => look.machine.bootId === notBootId);
+    const hint = isOfNow ? ' (for this boot, run kdump-mem triage without a log)' : '';
+    return withWarning(answer, `${ring}: no samples of that boot in the ten minutes before${hint}`);
+  }
   const findings = [...answer.findings, ...growthFindings(of, last.total ?? 0)];
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.

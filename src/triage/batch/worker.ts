@@ -74,6 +74,7 @@ class Run {
   readonly #timers: NodeJS.Timeout[];
   #length = 0;
   #words = '';
+  readonly #killsBefore = oomKills();
   /** Why this process killed it. */
   #why: Omit<WorkerFailure, 'signal'> | undefined;
 
@@ -142,7 +143,9 @@ class Run {
     // V8 aborts the process.
     if (/heap out of memory|Fatal process out of memory/.test(this.#words))
       return failed('out-of-memory', `the heap of the worker reached its limit of ${this.#limits.bytes} bytes`);
-    if (signal) return failed('killed', `the worker was killed by ${signal}`);
+    // Another process may have been the victim.
+    const by = signal === 'SIGKILL' && oomKills() > this.#killsBefore ? ', probably by the OOM killer' : '';
+    if (signal) return failed('killed', `the worker was killed by ${signal}${by}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
     const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
     return failed('worker-failed', `the worker exited with status ${status}: ${said}`);
@@ -191,6 +194,15 @@ function residentBytes(pid: number | undefined): number | undefined {
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
   } catch {
     return undefined;
+  }
+}
+
+/** OOM kills since boot, including those of memcgs (OOM_KILL of mm/vmstat.c; since 4.13). NaN: unknown. */
+function oomKills(): number {
+  try {
+    return Number(/^oom_kill (\d{1,15})$/m.exec(readFileSync('/proc/vmstat', 'latin1'))?.[1]);
+  } catch {
+    return Number.NaN;
   }
 }
 

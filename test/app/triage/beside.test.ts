@@ -451,6 +451,16 @@ describe('triage --beside', () => {
     expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
   });
 
+  test('the command that docs have for --notify is that of the unit', () => {
+    const commandOf = (path: string, program: string) =>
+      new RegExp(`^ExecStart=${program} (.+)$`, 'm').exec(readFileSync(path, 'utf8'))?.[1];
+    const unit = commandOf('deploy/systemd/kdump-mem-triage.service', '/usr/local/bin/kdump-mem');
+    expect(unit).toBeDefined();
+    expect(
+      commandOf('docs/many-dumps.md', '/usr/bin/kdump-mem')?.replace('--notify /usr/local/bin/send-answer ', ''),
+    ).toBe(unit);
+  });
+
   test.each([
     [['--keep', '3'], /--keep needs --beside/],
     [['--beside', '--json'], /'--beside' cannot be used with option '--json'/],

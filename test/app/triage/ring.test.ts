@@ -204,6 +204,14 @@ describe('triage --ring', () => {
     expect(await without(2, 0)).toEqual([false, true]);
   });
 
+  test('a log is not one of this boot, which is read without a log', async () => {
+    recorded(join(at, 'ring'), new Date(), readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+    writeFileSync(join(at, 'dmesg.txt'), OOM);
+    const { stdout } = await kdumpMem('triage', '--json', '--ring', join(at, 'ring'), join(at, 'dmesg.txt'));
+    expect(grown({ stdout })).toEqual([]);
+    expect(stdout).toContain('no samples of that boot in the ten minutes before (for this boot, run kdump-mem triage');
+  });
+
   test('a file that is no ring is an error, beside a dump a warning', async () => {
     writeFileSync(join(at, 'dmesg.txt'), OOM);
     writeFileSync(join(at, 'kdump-mem.ring'), 'a text');

@@ -32,8 +32,8 @@ mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 exec chroot "$root" "$@"`;
 
-// sos 4.9 and 4.12.
-describe.each(['trixie', 'sid'])('sos of %s', (suite) => {
+// sos 4.0, 4.9 and 4.12.
+describe.each(['bookworm', 'trixie', 'sid'])('sos of %s', (suite) => {
   const folder = scratchFolder('sos-');
   const root = join(folder, 'root');
   const program = join(root, 'usr/bin/kdump-mem');
@@ -48,11 +48,14 @@ describe.each(['trixie', 'sid'])('sos of %s', (suite) => {
 
   /** Makes a report with the plugin alone, and unpacks it. */
   function report() {
-    expect(inside('sos', 'report', '--batch', '--tmp-dir', '/root', '-o', 'kdump_mem')).toContain(
-      'Your sos report has been generated',
+    expect(inside('sos', 'report', '--batch', '--tmp-dir', '/root', '-o', 'kdump_mem')).toMatch(
+      /Your sos ?report has been generated/,
     );
-    const name = readdirSync(join(root, 'root')).find((file) => file.endsWith('.tar.xz'))!;
-    const [archive, into] = [join(folder, `${++made}.tar.xz`), join(folder, `${made}`)];
+    // 4.0 uses gzip.
+    const [name, suffix] = readdirSync(join(root, 'root'))
+      .map((file) => /^sosreport-.*(\.tar\.[gx]z)$/.exec(file))
+      .find((found) => found !== null)!;
+    const [archive, into] = [join(folder, `${++made}${suffix}`), join(folder, `${made}`)];
     copyFileSync(join(root, 'root', name), archive);
     rmSync(join(root, 'root', name));
     mkdirSync(into);

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RING_BYTES } from '../../../../src/base/ring.js';
 import { triageSchema } from '../../../../src/contracts/triage.js';
@@ -20,11 +21,12 @@ const EATS = {
   'eats.pl': 'my $x = "x" x (200 << 20); sleep;\n',
   'etc/systemd/system/eats.service': '[Service]\nMemoryMax=40M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /eats.pl\n',
 };
-/** Sends 4 MiB to sockets that are not read, again and again. */
+/** Sends 4 MiB to sockets that are not read, again and again: few sockets, since a scan of many takes an emulated guest minutes. */
 const GROWS = {
   'grows.pl':
     "use Socket; $0 = 'grows'; my @all;\n" +
-    "for (;;) { for (1 .. 64) { socketpair(my $to, my $from, AF_UNIX, SOCK_STREAM, 0) or die; syswrite $from, 'x' x 65536; push @all, $to, $from } select undef, undef, undef, 1.5 }\n",
+    'for (;;) { for (1 .. 16) { socketpair(my $to, my $from, AF_UNIX, SOCK_STREAM, 0) or die; setsockopt $from, SOL_SOCKET, SO_SNDBUF, 1 << 20;\n' +
+    "$from->blocking(0); syswrite $from, 'x' x (256 << 10); push @all, $to, $from } select undef, undef, undef, 1.5 }\n",
   'etc/systemd/system/grows.service': '[Service]\nUser=nobody\nLimitNOFILE=100000\nExecStart=/usr/bin/perl /grows.pl\n',
 };
 /** The sockets grow until two lists exist: minutes where a list takes seconds. */
@@ -192,9 +194,15 @@ test(
     // Two lists show what grew.
     await machine.until(`[ $(${count('"scans":["sockets"]')}) -ge 2 ]`);
     await machine.inside('systemctl stop grows');
-    await machine.inside('dmesg > /tmp/dmesg.txt');
-    const answer = await machine.inside(`kdump-mem triage --json --ring ${RING} /tmp/dmesg.txt`, true);
-    const { findings } = triageSchema.parse(JSON.parse(answer));
+    // There it would be a log of this boot, to which the ring does not belong.
+    await machine.inside(`dmesg > /tmp/dmesg.txt; gzip -c ${RING} > /tmp/ring.gz`);
+    const folder = mkdtempSync(join(tmpdir(), 'units-'));
+    for (const name of ['dmesg.txt', 'ring.gz'])
+      await bring(machine.guest, `/proc/1/root/tmp/${name}`, join(folder, name));
+    writeFileSync(join(folder, 'ring'), gunzipSync(readFileSync(join(folder, 'ring.gz'))), { mode: 0o600 });
+    const answer = await kdumpMem('triage', '--json', '--ring', join(folder, 'ring'), join(folder, 'dmesg.txt'));
+    rmSync(folder, { recursive: true });
+    const { findings } = triageSchema.parse(JSON.parse(answer.stdout));
     const owners = findings.filter(({ code }) => code === 'recorded-growth').map(({ figures }) => figures.owner);
     expect(owners).toContainEqual(expect.stringMatching(/^grows \(\d+ sockets\)$/));
     const samples = count('watch-sample/1');
