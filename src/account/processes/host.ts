@@ -5,6 +5,7 @@ import { cgroupFields } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,
   type ProcessRecords,
+  pinnedOrLocked,
   refusalWords,
   type SmapsSums,
 } from '../../records/processes.js';
@@ -174,12 +175,12 @@ function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | nu
 }
 
 /**
- * VmPin counts pages of io_uring, RDMA and vdpa. VFIO counts its pages in VmLck instead: what smaps shows none of is not
- * mlocked. iommufd counts in either, AF_XDP in neither.
+ * VmPin counts pages of io_uring, RDMA, vdpa and iommufd. VFIO counts its pages in VmLck instead: what smaps shows none of is
+ * not mlocked. AF_XDP counts in neither.
  */
 function pinnedOf({ status, sums }: ProcessMemoryRecord): number | null {
   const pinned = status?.pinned ?? null;
-  return pinned === null || sums?.locked !== 0 ? pinned : pinned + (status?.locked ?? 0);
+  return pinned === null || sums?.locked !== 0 ? pinned : pinnedOrLocked(pinned, status?.locked ?? 0);
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {

@@ -48,8 +48,8 @@ export function rdmaRows(
 }
 
 /**
- * Least memory that RDMA pins, in bytes. Some of the regions are in VmPin, and buffers of queues, which share no page, are what
- * is left of it: whichever regions these are, the largest of them and the buffers are pages of their own.
+ * Least memory that RDMA pins, in bytes. VmPin consists of some of the regions, and of buffers of queues, which share no page
+ * (providers of rdma-core align them to pages). Whichever regions these are, the largest of them and the buffers differ.
  */
 function leastOf(regions: readonly Region[], pinned: number): number {
   let [least, left] = [pinned, pinned];
