@@ -28,7 +28,7 @@ export const rowBytes = ({ memory }: MemoryJson, isOf: (category: string) => boo
 
 /**
  * Checks row, amount and owner of known memory; and, without kernel memory, that other rows than unattributed memory have
- * what was lost. Prints the figures of docs/internals/live-answers.md.
+ * what was lost. Prints the figures of docs/internals/memory-experiments.md.
  */
 export function expectNamed({ scene, before, after, bytes, row, decoy, owner }: Taken): void {
   const grown = (isOf: (category: string) => boolean) => rowBytes(after, isOf) - rowBytes(before, isOf);
