@@ -8,7 +8,7 @@ import { jsonInGuest, testGuest } from '../../../support/guest.js';
 import { expectNamed, rowBytes } from '../../../support/named-growth.js';
 
 const MAX_MS = 900_000;
-const [SOCKETS, MESSAGES, MARKS, CGROUPS, DESCRIPTORS] = [20_000, 20_000, 70_000, 1_200, 4_096];
+const [SOCKETS, MESSAGES, MARKS, CGROUPS, DESCRIPTORS] = [10_000, 20_000, 70_000, 1_200, 4_096];
 const MIB = 2 ** 20;
 
 const PROGRAMS = ['/usr/bin/perl', '/usr/bin/ss'].flatMap(machineProgram);

@@ -36,9 +36,9 @@ else {
         my $path = "$folder/$_";
         open my $file, '>', $path or die "$path: $!";
         next if $kind ne 'marks';
-        # fanotify_mark with FAN_MARK_ADD, FAN_MODIFY.
-        syscall(301, $group, 1, 2, -100, $path) == 0 or die "fanotify_mark: $!";
-        syswrite $file, 'x' or die "write: $!";
+        # fanotify_mark with FAN_MARK_ADD, FAN_CLOSE_WRITE.
+        syscall(301, $group, 1, 8, -100, $path) == 0 or die "fanotify_mark: $!";
+        close $file;
     }
 }
 $| = 1;
