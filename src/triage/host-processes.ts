@@ -641,7 +641,9 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
   });
   for (const figures of pins.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
     const severity = severityOf(figures.pinnedBytes, total) === 'critical' ? 'warning' : 'note';
-    yield found('pinned-pages', severity, figures, 'procs --sort pinned');
+    // Of a large process, only smaps tells mlocked pages from those of VFIO.
+    const next = 'lockedBytes' in figures ? 'procs --sort pinned --pss all' : 'procs --sort pinned';
+    yield found('pinned-pages', severity, figures, next);
   }
   // VmPin contains rings of perf, which are allocated, not pinned (FOLL_PIN).
   const perf = host.memory?.named?.find(({ name, kind }) => kind === 'trace-rings' && name === 'perf');
