@@ -21,6 +21,8 @@ export interface GuestOptions {
   modules?: string[];
   /** It has a balloon of virtio; MemTotal excludes what is in it. */
   balloon?: boolean;
+  /** More arguments of QEMU. */
+  qemu?: string[];
   /** Raw images: /dev/vda, /dev/vdb, … */
   disks?: { path: string; readonly?: boolean }[];
   /** Guest ports that this machine reaches on 127.0.0.1. */

@@ -26,6 +26,7 @@ import { GuestShell } from './shell.mjs';
  *   more of the initramfs: a file of this machine (`from`) or bytes; executable unless told
  * @property {string[]} [modules] more kernel modules than the lab's own
  * @property {boolean} [balloon] it has a balloon of virtio; MemTotal excludes what is in it
+ * @property {string[]} [qemu] more arguments of QEMU
  * @property {{ path: string, readonly?: boolean }[]} [disks] raw images: /dev/vda, /dev/vdb, …
  * @property {number[]} [tcpPorts] guest ports that this machine reaches on 127.0.0.1
  * @property {number[]} [udpPorts] the same for UDP
@@ -110,6 +111,7 @@ export class Guest {
     ];
     const args = [
       ...machine.args,
+      ...(options.qemu ?? []),
       // All CPUs in one thread: with a thread each, one CPU may run code that another has just patched
       // (jump labels), which the kernel takes for a breakpoint of nobody's and panics. It takes no longer.
       '-accel',

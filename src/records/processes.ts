@@ -68,6 +68,10 @@ export const PROCESS_SIZES = [
 ] as const;
 export type ProcessSize = (typeof PROCESS_SIZES)[number];
 
+/** VmPin and VmLck: iommufd adds the pages of a container of VFIO to both (do_update_pinned, drivers/iommu/iommufd/pages.c). */
+export const pinnedOrLocked = (pinned: number, locked: number): number =>
+  pinned === locked ? pinned : pinned + locked;
+
 /** A process and its memory according to /proc, in bytes. */
 export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and its parts, which every user can read in /proc/PID/status. */

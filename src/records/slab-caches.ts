@@ -132,6 +132,18 @@ const TABLE: ReadonlyMap<string, SlabCache> = new Map([
       'a scanner that does not answer',
       'kdump-mem blocked --live',
     ],
+    fanotify_path_event: [
+      'events of fanotify that are not read',
+      'fs/notify/fanotify/fanotify_user.c',
+      'a virus scanner that does not read its queue',
+      'grep -l ^fanotify /proc/[0-9]*/fdinfo/*',
+    ],
+    fanotify_fid_event: [
+      'events of fanotify that are not read, with file handles',
+      'fs/notify/fanotify/fanotify_user.c',
+      'a program that watches a file system and does not read its queue',
+      'grep -l ^fanotify /proc/[0-9]*/fdinfo/*',
+    ],
     fanotify_mark: [
       'marks of fanotify',
       'fs/notify/fanotify/fanotify_user.c',

@@ -10,6 +10,7 @@ import { attempted, DELETED, mountsOf, sharedFiles } from '../host/proc/shared-f
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
+import { pinnedOrLocked } from '../records/processes.js';
 import type { HostCheckName } from '../records/triage-codes.js';
 import { type Finding, found, severityOf } from './finding.js';
 import type { Amount } from './findings/declared.js';
@@ -601,12 +602,13 @@ const PINS: readonly (readonly [link: RegExp, kind: string])[] = [
   [/^\/dev\/infiniband\/uverbs\d+$/, 'RDMA'],
   [/^\/dev\/vhost-vdpa-\d+$/, 'vdpa'],
   [/^anon_inode:\[perf_event\]$/, 'perf'],
-  [/^(?:\/dev\/vfio\/(?:\d+|vfio|devices\/vfio\d+)|anon_inode:\[?vfio-device\]?)$/, 'VFIO'],
-  [/^\/dev\/iommu$/, 'iommufd'],
+  [/^(?:\/dev\/vfio\/(?:\d+|vfio)|anon_inode:\[?vfio-device\]?)$/, 'VFIO'],
+  // A device of VFIO without a group needs an iommufd (drivers/vfio/device_cdev.c).
+  [/^\/dev\/(?:iommu|vfio\/devices\/vfio\d+)$/, 'iommufd'],
   [/^\/dev\/udmabuf$|^\/dmabuf:/, 'dma-buf'],
 ];
-/** Of these, what counts in VmLck, as mlocked mappings do (vfio_lock_acct; iommufd by its mode). */
-const COUNTED_AS_LOCKED: readonly string[] = ['VFIO', 'iommufd'];
+/** Of these, what counts in VmLck, as mlocked mappings do (vfio_lock_acct). */
+const COUNTED_AS_LOCKED: readonly string[] = ['VFIO'];
 
 /** Kinds of pins that a process has open; empty: none, or a snapshot. */
 function pinsOf({ source }: HostReader, pid: number): string[] {
@@ -630,7 +632,7 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
     if (severityOf(pinnedBytes + lockedBytes, total) === undefined) return [];
     const kinds = pinsOf(host, pid);
     const isLocked = kinds.some((kind) => COUNTED_AS_LOCKED.includes(kind));
-    const bytes = pinnedBytes + (isLocked ? lockedBytes : 0);
+    const bytes = isLocked ? pinnedOrLocked(pinnedBytes, lockedBytes) : pinnedBytes;
     if (severityOf(bytes, total) === undefined) return [];
     const figures = { pid, comm: comm(pid), pinnedBytes: bytes, share: bytes / total };
     return [
@@ -639,7 +641,9 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
   });
   for (const figures of pins.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
     const severity = severityOf(figures.pinnedBytes, total) === 'critical' ? 'warning' : 'note';
-    yield found('pinned-pages', severity, figures, 'procs --sort pinned');
+    // Of a large process, only smaps tells mlocked pages from those of VFIO.
+    const next = 'lockedBytes' in figures ? 'procs --sort pinned --pss all' : 'procs --sort pinned';
+    yield found('pinned-pages', severity, figures, next);
   }
   // VmPin contains rings of perf, which are allocated, not pinned (FOLL_PIN).
   const perf = host.memory?.named?.find(({ name, kind }) => kind === 'trace-rings' && name === 'perf');
@@ -649,7 +653,10 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
   const locked = all.filter(
     ({ pid, lockedBytes }) => lockedBytes > 0 && pinsOf(host, pid).some((kind) => COUNTED_AS_LOCKED.includes(kind)),
   );
-  const rest = locked.reduce((left, { lockedBytes }) => left - lockedBytes, outstanding);
+  const rest = locked.reduce(
+    (left, { pinnedBytes, lockedBytes }) => left + pinnedBytes - pinnedOrLocked(pinnedBytes, lockedBytes),
+    outstanding,
+  );
   if (severityOf(rest, total) === undefined) return;
   const [holder] = all
     .flatMap(({ pid, anonBytes }) => pinsOf(host, pid).map((kind) => ({ pid, kind, anonBytes })))

@@ -1217,6 +1217,16 @@ describe('pinned pages', () => {
     expect(pinsOf(locked, { '/proc/7/fd/9': '/srv/dev/vfio/12' }).findings).toEqual([]);
   });
 
+  // do_update_pinned of drivers/iommu/iommufd/pages.c: in VmPin, and for a container of VFIO in VmLck too.
+  test.each([
+    ['a container', '/dev/vfio/vfio', 'VFIO', locked],
+    ['a device without a group', '/dev/vfio/devices/vfio0', 'iommufd', ''],
+    ['its own file, beside mlocked memory', '/dev/iommu', 'iommufd', 'VmLck:\t99 kB\n'],
+  ])('of an iommufd count once: by %s', (_, link, kinds, more) => {
+    const { findings } = pinsOf(`${locked.replace('Lck', 'Pin')}${more}`, { '/proc/7/fd/9': link });
+    expect(findings).toMatchObject([{ figures: { pid: 7, pinnedBytes: 2 * GIB, kinds } }]);
+  });
+
   test.each([
     ['no process counts', 'nr_foll_pin_acquired 1000000\nnr_foll_pin_released 400000\n', '', 600_000 * 4096],
     [

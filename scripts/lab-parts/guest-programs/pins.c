@@ -1,14 +1,17 @@
 /*
- * Registered buffers of known sizes: `pins rdma|uring MIB [TIMES]` registers as much memory as often, and has as much beside it
- * that is not registered. RDMA: ibv_reg_mr by the write() commands of /dev/infiniband/uverbs0 (rdma/ib_user_verbs.h). Prints
- * its pid.
+ * Registered buffers of known sizes: `pins rdma|uring|vfio MIB [TIMES]` registers as much memory as often, and has as much
+ * beside it that is not registered. RDMA: ibv_reg_mr by the write() commands of /dev/infiniband/uverbs0 (rdma/ib_user_verbs.h).
+ * VFIO: the first group whose device has the driver vfio-pci. Prints its pid.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/io_uring.h>
+#include <linux/vfio.h>
 #include <rdma/ib_user_verbs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -77,6 +80,29 @@ static void by_uring(char *at, size_t bytes, int times)
 	}
 }
 
+static void by_vfio(char *at, size_t bytes, int times)
+{
+	glob_t groups;
+	int container = open("/dev/vfio/vfio", O_RDWR);
+	int group = glob("/dev/vfio/[0-9]*", 0, NULL, &groups) == 0 ? open(groups.gl_pathv[0], O_RDWR) : -1;
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (__u64)(unsigned long)at,
+		.iova = 1ULL << 36,
+		.size = bytes,
+	};
+	int failed = group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) != 0 ||
+		     ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU) != 0;
+
+	for (; !failed && times-- > 0; map.iova += bytes)
+		failed = ioctl(container, VFIO_IOMMU_MAP_DMA, &map) != 0;
+	if (failed) {
+		perror("vfio");
+		exit(1);
+	}
+}
+
 int main(int count, char **words)
 {
 	size_t bytes;
@@ -86,7 +112,10 @@ int main(int count, char **words)
 		return 2;
 	bytes = strtoul(words[2], NULL, 10) << 20;
 	times = count > 3 ? atoi(words[3]) : 1;
-	(strcmp(words[1], "rdma") == 0 ? by_rdma : by_uring)(memory(bytes), bytes, times);
+	if (strcmp(words[1], "vfio") == 0)
+		by_vfio(memory(bytes), bytes, times);
+	else
+		(strcmp(words[1], "rdma") == 0 ? by_rdma : by_uring)(memory(bytes), bytes, times);
 	memory(bytes);
 	printf("%d\n", getpid());
 	fflush(stdout);

@@ -5,6 +5,7 @@ import { cgroupFields } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,
   type ProcessRecords,
+  pinnedOrLocked,
   refusalWords,
   type SmapsSums,
 } from '../../records/processes.js';
@@ -174,12 +175,14 @@ function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | nu
 }
 
 /**
- * VmPin counts pages of io_uring, RDMA and vdpa. VFIO counts its pages in VmLck instead: what smaps shows none of is not
- * mlocked. iommufd counts in either, AF_XDP in neither.
+ * VmPin counts pages of io_uring, RDMA, vdpa and iommufd. VFIO counts its pages in VmLck instead: what smaps shows none of is
+ * not mlocked. AF_XDP counts in neither. Null: smaps of a process with locked pages was not read.
  */
 function pinnedOf({ status, sums }: ProcessMemoryRecord): number | null {
-  const pinned = status?.pinned ?? null;
-  return pinned === null || sums?.locked !== 0 ? pinned : pinned + (status?.locked ?? 0);
+  const [pinned, locked] = [status?.pinned ?? null, status?.locked ?? 0];
+  if (pinned === null || locked === 0) return pinned;
+  if (sums === null) return pinned === locked ? pinned : null;
+  return sums.locked === 0 ? pinnedOrLocked(pinned, locked) : pinned;
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {

@@ -136,7 +136,7 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     const { mostBytes, busyRings, regions } = figures;
     const users = processes.map(usedBy);
     return [
-      `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in ${regions ? `${formatCount(regions)} ${regions === 1 ? 'memory region' : 'memory regions'}` : 'registered buffers'}, a part of VmPin.`,
+      `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in ${regions ? `${formatCount(regions)} ${regions === 1 ? 'memory region' : 'memory regions'} and buffers of queues` : 'registered buffers'}, a part of VmPin.`,
       ...(busyRings ? [`${formatCount(busyRings)} busy rings did not report their buffers.`] : []),
       ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');

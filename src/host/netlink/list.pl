@@ -10,8 +10,10 @@ sub messages {
     for (my $at = 0; $at + 16 <= length $bytes;) {
       my ($length, $kind, $multi) = unpack('LSS', substr($bytes, $at, 8));
       return if $kind == 2 || $length < 16 || $at + $length > length $bytes;
-      # NLMSG_DONE: 0, or why the list ended early.
-      return if $kind == 3 && $length >= 20 && unpack('l', substr($bytes, $at + 16, 4)) < 0;
+      # NLMSG_DONE: 0, or why the list ended early. Before 6.7 a whole list of ethtool ends with EOPNOTSUPP if its last
+      # interface lacks the operation (ethnl_default_dumpit, net/ethtool/netlink.c).
+      my $error = $kind == 3 && $length >= 20 ? unpack('l', substr($bytes, $at + 16, 4)) : 0;
+      return if $error < 0 && !($protocol == 16 && $error == -95);
       return \@found if $kind == 3;
       push @found, substr($bytes, $at + 16, $length - 16);
       return \@found if !($multi & 2) || @found > __MAX_MESSAGES__;
@@ -60,7 +62,9 @@ for my $place (0 .. $#paths) {
       my $reply = messages(16, 16, 1, pack('CCS', 3, 1, 0) . $name);
       my ($id) = grep { $_->[0] == 1 } $reply && @$reply ? attributes($reply->[0], 4) : ();
       if (!$id) { print "lacks $place $kind\n"; next }
-      ($protocol, $type, @bodies) = (16, number($id->[1]), pack('CCS', $command, 1, 0));
+      # 6.1 requires the header of ethtool, an empty ETHTOOL_A_RINGS_HEADER (ethnl_parse_header_dev_get, net/ethtool/netlink.c).
+      my $header = $family eq 'ethtool' ? pack('SS', 4, 0x8001) : '';
+      ($protocol, $type, @bodies) = (16, number($id->[1]), pack('CCS', $command, 1, 0) . $header);
     }
     my @answers = map { scalar messages($protocol, $type, 0x301, $_) } @bodies;
     print "lacks $place $kind\n" if grep { !defined } @answers;

@@ -12,8 +12,9 @@ def messages(protocol, kind, flags, body):
             length, kind, multi = struct.unpack_from('=LHH', data, at)
             if kind == 2 or length < 16 or at + length > len(data):
                 return None
-            # NLMSG_DONE: 0, or why the list ended early.
-            if kind == 3 and length >= 20 and struct.unpack_from('=l', data, at + 16)[0] < 0:
+            # NLMSG_DONE: see list.pl.
+            error = struct.unpack_from('=l', data, at + 16)[0] if kind == 3 and length >= 20 else 0
+            if error < 0 and not (protocol == 16 and error == -95):
                 return None
             if kind == 3:
                 return found
@@ -68,7 +69,8 @@ for place, path in enumerate(sys.argv[2:]):
             if not ids:
                 print('lacks', place, kind)
                 continue
-            requests = [(16, number(ids[0]), 0x301, struct.pack('=BBH', int(command), 1, 0))]
+            header = struct.pack('=HH', 4, 0x8001) if family == 'ethtool' else b''
+            requests = [(16, number(ids[0]), 0x301, struct.pack('=BBH', int(command), 1, 0) + header)]
         answers = [asked(*request) for request in requests]
         if None in answers:
             print('lacks', place, kind)

@@ -2,6 +2,7 @@ import { grouped } from '../../base/util.js';
 import type { NamedMemory } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
+import { pinnedBytes } from './rings.js';
 
 /** Maximum number of processes that are listed. */
 const MAX_LISTED = 10;
@@ -13,10 +14,10 @@ export interface Region {
 }
 
 /**
- * Memory regions of RDMA (fill_res_mr_entry of drivers/infiniband/core/nldev.c). The kernel pins their pages, and adds them to
- * VmPin once for each region (ib_umem_get of drivers/infiniband/core/umem.c). Regions have no addresses: several may be of the
- * same pages, on one device or on many, and one with on-demand paging pins nothing. So the sum is an upper bound, and the
- * largest region of each process that its VmPin contains a lower one.
+ * Memory that RDMA pins for processes with memory regions (fill_res_mr_entry of drivers/infiniband/core/nldev.c): regions, and
+ * buffers of queues, whose sizes no file reports. The kernel adds each of them to VmPin (ib_umem_get of
+ * drivers/infiniband/core/umem.c). Regions have no addresses: several may be of the same pages, on one device or on many, and one
+ * with on-demand paging pins nothing. So the sum is an upper bound, unless VmPin is larger; and {@link leastOf} a lower one.
  *
  * @param pinnedOf VmPin of a process less what other kinds may have in it, in bytes
  */
@@ -26,12 +27,14 @@ export function rdmaRows(
   pinnedOf: (pid: number) => number,
 ): NamedMemory[] {
   const sum = (some: readonly { readonly bytes: number }[]) => some.reduce((all, { bytes }) => all + bytes, 0);
-  const mostBytes = sum(regions);
-  if (mostBytes === 0) return [];
+  const regionBytes = sum(regions);
+  if (regionBytes === 0) return [];
   const owners = [...grouped(regions, ({ pid }) => pid)].flatMap(([pid, own]) =>
-    pid === null ? [] : [{ pid, bytes: sum(own), largest: own.reduce((most, { bytes }) => Math.max(most, bytes), 0) }],
+    pid === null ? [] : [{ pid, bytes: sum(own), least: leastOf(own, pinnedOf(pid)) }],
   );
-  const bytes = owners.reduce((all, one) => all + Math.min(one.largest, pinnedOf(one.pid)), 0);
+  const bytes = owners.reduce((all, one) => all + one.least, 0);
+  const queueBytes = owners.reduce((all, one) => all + Math.max(0, (pinnedBytes(source, one.pid) ?? 0) - one.bytes), 0);
+  const mostBytes = regionBytes + queueBytes;
   const figures = { regions: regions.length, leastBytes: bytes, mostBytes };
   const processes = owners
     .toSorted((a, b) => b.bytes - a.bytes)
@@ -42,4 +45,17 @@ export function rdmaRows(
       bytes: one.bytes,
     }));
   return [{ kind: 'pinned', name: 'RDMA', category: null, bytes, source: 'nldev (netlink)', figures, processes }];
+}
+
+/**
+ * Least memory that RDMA pins, in bytes. VmPin consists of some of the regions, and of buffers of queues, which share no page
+ * (providers of rdma-core align them to pages). Whichever regions these are, the largest of them and the buffers differ.
+ */
+function leastOf(regions: readonly Region[], pinned: number): number {
+  let [least, left] = [pinned, pinned];
+  for (const { bytes } of regions.toSorted((a, b) => a.bytes - b.bytes)) {
+    left -= bytes;
+    least = Math.min(least, Math.max(bytes, left));
+  }
+  return least;
 }

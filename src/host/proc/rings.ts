@@ -56,7 +56,7 @@ const MAX_MS = 1000;
 /** Sizes of mappings of perf's rings in bytes, and whether a ring of io_uring is mapped; by process. */
 type PerfMappings = Map<number, { readonly sizes: readonly number[]; readonly hasUring: boolean }>;
 
-/** Name of the driver of RDMA in /proc/devices (ib_uverbs): its regions are known, other buffers of its queues are not. */
+/** Name of the driver of RDMA in /proc/devices (ib_uverbs): the sizes of its regions are known, those of its queues' buffers are not. */
 export const RDMA_DRIVER = 'infiniband_verbs';
 
 /**

@@ -46,13 +46,32 @@ test('a region that VmPin does not contain may be paged on demand: no lower boun
   expect(of([[null, 64]], {}).rows()).toEqual([[0, 64]]);
 });
 
+test('pages that several regions pin count once, beside one that is paged on demand', () => {
+  const ten = Array.from({ length: 10 }, () => [7, 50] as const);
+  expect(of([...ten, [7, 1024]], { 7: 500 }).rows()).toEqual([[50, 1524, '7: 1524']]);
+});
+
+test('buffers of queues are in VmPin too, and no region reports them', () => {
+  // The region, or buffers of queues beside one that is paged on demand.
+  expect(of([[7, 64]], { 7: 74 }).rows()).toEqual([[64, 74, '7: 64']]);
+  expect(of([[7, 64]], { 7: 60 }).rows()).toEqual([[60, 64, '7: 64']]);
+  expect(of([[7, 10]], { 7: 74 }).rows()).toEqual([[64, 74, '7: 10']]);
+  const two = [
+    [7, 24],
+    [7, 24],
+  ] as const;
+  expect(of(two, { 7: 58 }).rows()).toEqual([[24, 58, '7: 48']]);
+  // The second is paged on demand.
+  expect(of([two[0], [7, 100]], { 7: 64 }).rows()).toEqual([[40, 124, '7: 124']]);
+});
+
 test('memory that other kinds may have in VmPin is no lower bound', () => {
   const { host, rows } = of([[7, 64]], { 7: 100 });
   host.links.set('/proc/7/fd/3', 'anon_inode:[io_uring]');
   host.files.set('/proc/7/fdinfo/3', `ino:\t1\nUserBufs:\t1\n    0: 0x7f0000000000/${60 * MIB}\n`);
-  expect(rows()).toEqual([[40, 64, '7: 64']]);
+  expect(rows()).toEqual([[40, 100, '7: 64']]);
   host.links.set('/proc/7/fd/4', 'anon_inode:[perf_event]');
-  expect(rows()).toEqual([[0, 64, '7: 64']]);
+  expect(rows()).toEqual([[0, 100, '7: 64']]);
 });
 
 test.each(['vhost-vdpa', 'iommu', 'hfi1'])('memory that %s may have pinned is no lower bound', (driver) => {

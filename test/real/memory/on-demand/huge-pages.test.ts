@@ -6,6 +6,7 @@ import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.
 import { openNative } from '../../../../src/kernel/native/open.js';
 import { drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
+import { expectNamed } from '../../../support/named-growth.js';
 
 const HUGE = 2 * 2 ** 20;
 const PAGE = 4096;
@@ -23,14 +24,24 @@ describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) =>
     ]);
   };
 
+  const counted = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters', 600_000));
+  let before: MemoryJson;
+
   beforeAll(async () => {
     await guest.boot({ kdumpMem: true, tools: ['sparse'] });
+    before = await counted();
     await guest.run(`(sparse ${MANY} ${TOUCHED} & sparse ${MANY} ${ALL} &) > /tmp/pids`);
     await guest.run('until [ $(wc -l < /tmp/pids) = 2 ]; do usleep 100000; done');
   });
 
   test('are counted on the running kernel', async () => {
     expected(memorySchema.parse(await jsonInGuest(guest, 'memory --live --huge', 600_000)));
+  });
+
+  test('are anonymous memory, without kernel memory too', async () => {
+    const bytes = MANY * HUGE;
+    const decoy = { row: 'anonymous', bytes };
+    expectNamed({ scene: `${kernel} huge pages`, before, after: await counted(), bytes, row: 'anonymous', decoy });
   });
 
   test('are counted in its dump, and no other process has them', async () => {

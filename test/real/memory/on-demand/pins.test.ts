@@ -2,7 +2,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { CAPTURE_SCRIPT } from '../../../../src/capture/read/script.js';
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
+import { triageSchema } from '../../../../src/contracts/triage.js';
 import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
+import { expectNamed } from '../../../support/named-growth.js';
 
 const MIB = 2 ** 20;
 const MAX_MS = 900_000;
@@ -18,6 +21,7 @@ describe.each([
 ] as const)('pinned buffers: $kernel', ({ kernel, kinds }) => {
   const guest = testGuest(kernel, MAX_MS);
   const pids = new Map<string, number>();
+  const before = new Map<string, MemoryJson>();
 
   beforeAll(async () => {
     await guest.boot({
@@ -28,6 +32,7 @@ describe.each([
       files: [...PROGRAMS, { path: 'snapshot.sh', data: CAPTURE_SCRIPT }],
     });
     if (kinds.some((kind) => kind === 'rdma')) await guest.run('/usr/bin/rdma link add rxe0 type rxe netdev eth0');
+    for (const [, source] of LIVE) before.set(source, await answerOf(source));
     for (const kind of kinds)
       for (const [mib, times] of [
         [ONCE, 1],
@@ -58,14 +63,18 @@ describe.each([
     }
   };
 
-  const SOURCES = [
+  const LIVE = [
     ['with /proc/kcore', '--live'],
     ['without', '--live --source counters'],
+  ] as const;
+  const SOURCES = [
+    ...LIVE,
     ['in a snapshot', '--from /native.tar.gz'],
     ['in a snapshot of the script', '--from /shell.tar.gz'],
   ] as const;
   test.each(SOURCES)('are those of their processes, each once: %s', async (_, source) => {
-    const { named, notRead } = await answerOf(source);
+    const after = await answerOf(source);
+    const { named, notRead } = after;
     expect(notRead).toEqual([]);
     const pinned = named?.filter(({ kind }) => kind === 'pinned') ?? [];
     const processes = (kind: string, ofTwice: number) => [
@@ -85,6 +94,21 @@ describe.each([
         processes: processes('rdma', 2 * TWICE),
       });
     expect(pinned).toHaveLength(kinds.length);
+    const first = before.get(source);
+    if (!first) return;
+    const bytes = (ONCE + TWICE) * MIB;
+    for (const kind of kinds) {
+      const owner = { kind: 'pinned', name: { rdma: 'RDMA', uring: 'io_uring' }[kind] } as const;
+      const own = [1, 2].map((times) => pids.get(`${kind} ${times}`) ?? Number.NaN);
+      expectNamed({ scene: `${kernel} ${kind}`, before: first, after, bytes, owner: { ...owner, pids: own } });
+    }
+    // Each program has as much memory that is not pinned.
+    const all = {
+      bytes: kinds.length * bytes,
+      row: 'anonymous',
+      decoy: { row: 'anonymous', bytes: kinds.length * bytes },
+    };
+    expectNamed({ scene: `${kernel} pins`, before: first, after, ...all });
   });
 
   test('the rdma command lists the same regions', async () => {
@@ -97,5 +121,58 @@ describe.each([
         [pids.get('rdma 2'), TWICE * MIB],
       ].toSorted(),
     );
+  });
+});
+
+// The kernels of the lab lack CONFIG_IOMMUFD.
+describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel) => {
+  const AMOUNT = 256;
+  const guest = testGuest(kernel, MAX_MS);
+  const pids = new Map<string, number>();
+  let before: MemoryJson;
+  const answerOf = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters', MAX_MS));
+
+  beforeAll(async () => {
+    await guest.boot({
+      kdumpMem: true,
+      memoryMiB: 2048,
+      tools: ['pins', 'takeuser'],
+      modules: ['vfio_iommu_type1', 'vfio_pci'],
+      append: 'intel_iommu=on',
+      qemu: ['-machine', 'q35', '-device', 'intel-iommu', '-device', 'edu'],
+    });
+    before = await answerOf();
+    await guest.run(`cd /sys/bus/pci/devices; device=$(grep -l 0x11e8 */device | cut -d/ -f1)
+      echo vfio-pci > $device/driver_override; echo $device > /sys/bus/pci/drivers_probe`);
+    for (const [name, command] of [
+      ['vfio', `pins vfio ${AMOUNT}`],
+      // A decoy as large, whose memory is locked.
+      ['locked', `takeuser locked ${AMOUNT * MIB}`],
+    ] as const) {
+      await guest.run(`(${command} > /tmp/${name} 2>&1 & echo $! > /tmp/${name}-pid)
+        until [ -s /tmp/${name} ]; do usleep 100000; done`);
+      pids.set(name, Number(await guest.output(`cat /tmp/${name}-pid`)));
+    }
+    expect(await guest.output('cat /tmp/vfio')).toBe(`${pids.get('vfio')}\n`);
+    expect(await guest.output('cat /tmp/locked')).toBe(`ready ${AMOUNT * MIB}\n`);
+  }, MAX_MS);
+
+  test('are of their process, and mlocked ones of another are none', async () => {
+    const bytes = AMOUNT * MIB;
+    // The program has as much memory beside it.
+    const taken = { bytes, row: 'anonymous', decoy: { row: 'anonymous', bytes: 2 * bytes } };
+    expectNamed({ scene: `${kernel} VFIO`, before, after: await answerOf(), ...taken });
+    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+    const pinned = findings.filter(({ code }) => code === 'pinned-pages');
+    expect(pinned).toMatchObject([
+      { figures: { pid: pids.get('vfio'), comm: 'pins', kinds: 'VFIO', pinnedBytes: bytes } },
+    ]);
+    const pinnedOf = async (command: string) => {
+      const { processes } = procsSchema.parse(await jsonInGuest(guest, command, MAX_MS));
+      return ['vfio', 'locked'].map((name) => processes.find(({ pid }) => pid === pids.get(name))?.pinnedBytes);
+    };
+    expect(await pinnedOf(pinned[0]?.next ?? '')).toEqual([bytes, 0]);
+    // The smaps of a large process are not read then.
+    expect(await pinnedOf('procs --sort pinned')).toEqual([null, 0]);
   });
 });
