@@ -190,8 +190,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   const pointsOf = (mounts: Mounts) => new Set([...mounts.values()].flatMap((one) => (one.isTmpfs ? [one.point] : [])));
   const ownPoints = pointsOf(own);
   const points = new Map<Mounts, ReadonlySet<string>>([[own, ownPoints]]);
-  const pointsIn = (pid: string) => {
-    const mounts = mountsIn(pid);
+  const pointsIn = (mounts: Mounts) => {
     const known = points.get(mounts) ?? pointsOf(mounts);
     points.set(mounts, known);
     return known;
@@ -199,7 +198,8 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   for (const pid of pids) {
     if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
-    if (namespaces.size < MAX_NAMESPACES) mountsIn(pid);
+    // The namespace of a process is read once, not for each descriptor.
+    let mounts = namespaces.size < MAX_NAMESPACES ? mountsIn(pid) : undefined;
     for (const fd of readOf('processes', pid, () => host.list(descriptors)) ?? []) {
       if (isOver()) break;
       const path = `${descriptors}/${fd}`;
@@ -212,10 +212,12 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
             memfdName(link),
             Number(pid),
           );
-      } else if (link.endsWith(DELETED) || isBelow(link, pointsIn(pid)) || isBelow(link, ownPoints)) {
+      } else if (link.startsWith('/') || link.endsWith(DELETED)) {
+        mounts ??= mountsIn(pid);
+        if (!(link.endsWith(DELETED) || isBelow(link, pointsIn(mounts)) || isBelow(link, ownPoints))) continue;
         // Not by stat: it would block on an unresponsive file system.
         const info = attempted(() => host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '';
-        const mount = mountsIn(pid).get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '');
+        const mount = mounts.get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '');
         if (!mount?.isTmpfs) continue;
         const of = tmpfs.get(mount.device);
         // A process in another root has the path within that root: ours may have the same tmpfs elsewhere.
