@@ -50,17 +50,20 @@ const ON_ALL_KERNELS = [
   'test/real/arm64/blocked.test.ts',
   'test/real/crash/{elsewhere,layouts}.test.ts',
   'test/real/damage/filtered.test.ts',
-  'test/real/extract/answers.test.ts',
+  'test/real/extract/{answers,triage}.test.ts',
   'test/real/live/kill.test.ts',
   'test/real/{lists,memory}/page.test.ts',
   'test/real/{memory,processes,stacks,tasks}/damage.test.ts',
-  'test/real/memory/{cgroups,experiments,extract,lockdown,pageflags}.test.ts',
+  'test/real/memory/{cgroups,experiments,extract,lockdown,pageflags,unreachable}.test.ts',
   'test/real/native/types-files.test.ts',
+  'test/real/panics/panics.test.ts',
   'test/real/processes/{extract,mappings-damage}.test.ts',
+  'test/real/refs.test.ts',
   'test/real/skb/refusals.test.ts',
   'test/real/skcheck/guest.test.ts',
   'test/real/stacks/{blocked-6.1,preempt-rt,traced}.test.ts',
-  'test/real/triage/{many,troubles}.test.ts',
+  'test/real/terminal/completion.test.ts',
+  'test/real/triage/{many,page,troubles}.test.ts',
 ];
 
 /** What `scripts/lab up` makes for `npm test`, and what it makes for all kernels. */
@@ -90,6 +93,7 @@ export const SUITES = [
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
     first: ['test/app/triage/beside.test.ts', 'test/app/mcp/server.test.ts', 'test/app/triage/many.test.ts'],
     workers: 2,
+    shared: true,
     folders: ['test/nodes', 'test/browser'],
   },
   {
@@ -102,6 +106,7 @@ export const SUITES = [
     first: ['test/real/live/skb.test.ts', 'test/real/stacks/blocked.test.ts', 'test/real/extract/command.test.ts'],
     // One is a guest for minutes, others wait for drgn or crash.
     workers: 3,
+    shared: true,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
