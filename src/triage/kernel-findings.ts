@@ -7,14 +7,14 @@ import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, found, type StackEvidence, severityOf } from './finding.js';
 import { lockFindings } from './locks.js';
-import { queuedData } from './queued-data.js';
+import { censusFindings } from './queued-data.js';
 import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** Findings of the memory breakdown and the sockets. */
 export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;
-  const waiting = census ? queuedData(census, memory.bytes) : [];
+  const waiting = census ? censusFindings(census, memory.bytes) : [];
   const ofZones = [...shortZones(answer, pageSize), ...contradicted(answer)];
   return [...waiting, ...unattributed(answer), ...perCpu(answer), ...ofZones];
 }

@@ -1,8 +1,18 @@
 import { type CensusEntry, ownersOf } from '../account/owners.js';
+import { countByProgram } from '../account/processes/groups.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../base/util.js';
 import type { Figures, Group } from '../contracts/sockets.js';
 import { type Finding, found, severityOf } from './finding.js';
+import { THRESHOLDS } from './thresholds.js';
+
+type Census = Pick<CensusAnswer, 'sockets' | 'processes' | 'totals'>;
+
+/** Findings of the census. @param memory bytes of the machine */
+export const censusFindings = (census: Census, memory: number): Finding[] => [
+  ...queuedData(census, memory),
+  ...unlistedSockets(census, memory),
+];
 
 /**
  * Owners of a large part of the memory in socket queues: a single socket, otherwise a process with many,
@@ -10,10 +20,7 @@ import { type Finding, found, severityOf } from './finding.js';
  *
  * @param memory bytes of the machine
  */
-export function queuedData(
-  { sockets, processes, totals }: Pick<CensusAnswer, 'sockets' | 'processes' | 'totals'>,
-  memory: number,
-): Finding[] {
+export function queuedData({ sockets, processes, totals }: Census, memory: number): Finding[] {
   const isMuch = (bytes: number) => severityOf(bytes, memory) !== undefined;
   const [single, small] = [true, false].map((wanted) =>
     sockets.filter(({ total }) => isMuch(total.pinnedBytes) === wanted),
@@ -88,4 +95,45 @@ function ofMachine({ processes, totals }: Pick<CensusAnswer, 'processes' | 'tota
   };
   const severity = severityOf(totals.pinnedBytes, memory) ?? 'note';
   return found('queued-data-of-machine', severity, figures, 'sockets --by process');
+}
+
+/** Programs with many sockets that no table of the kernel has: `ss -a` does not list them. */
+function unlistedSockets({ sockets, processes, totals }: Census, memory: number): Finding[] {
+  const unlisted = sockets.filter(isUnlisted);
+  const programs = new Map<number, { comm: string | null; entries: Set<CensusEntry> }>();
+  for (const entry of unlisted)
+    for (const { pid, comm } of entry.holders) {
+      const program = programs.get(pid) ?? { comm, entries: new Set() };
+      programs.set(pid, program);
+      program.entries.add(entry);
+    }
+  const commOf = (pid: number) => programs.get(pid)?.comm ?? null;
+  return countByProgram(
+    [...programs].map(([pid, { entries }]) => [pid, entries]),
+    commOf,
+  )
+    .filter(({ count }) => count >= THRESHOLDS['unlisted-sockets'].note)
+    .map(({ count, ...program }) => {
+      const { pid, comm } = program;
+      const own = unlisted.filter(({ holders }) =>
+        holders.some((one) => one.pid === pid || (comm !== null && one.comm === comm)),
+      );
+      const pinnedBytes = together(own, totals);
+      const openSockets = processes.find((group) => group.pid === pid)?.sockets ?? null;
+      const ofAll = { openSockets: program.processes === undefined ? openSockets : null, allSockets: unlisted.length };
+      const severity = severityOf(pinnedBytes, memory) === undefined ? 'note' : 'warning';
+      const figures = { ...program, sockets: count, ...ofAll, pinnedBytes };
+      return found('unlisted-sockets', severity, figures, `sockets --pid ${pid} --state UNCONN --all`);
+    });
+}
+
+/**
+ * TCP sockets are in a table from bind or connect until they are closed or reset, UDP sockets while they have a port
+ * (inet_hash, net/ipv4/inet_hashtables.c; udp_lib_get_port, net/ipv4/udp.c). `ss -a` leaves out those of TCP that
+ * are only bound.
+ */
+function isUnlisted({ socket }: CensusEntry): boolean {
+  const { protocol, state, localPort } = socket;
+  if (protocol === 'TCP' || protocol === 'MPTCP') return state === 'CLOSE';
+  return protocol === 'UDP' && (localPort ?? 0) === 0;
 }

@@ -24,7 +24,7 @@ import { steal, withHypervisor } from './hypervisor.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './kernel-findings.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
-import { queuedData } from './queued-data.js';
+import { censusFindings } from './queued-data.js';
 import { THRESHOLDS } from './thresholds.js';
 
 /** Whether the dump contains its log, and all of it could be read. */
@@ -122,7 +122,7 @@ function lostOf(log: LogAnswer | undefined): TriageAnswer['lost'] {
 }
 
 function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined): Finding[] {
-  return ram === undefined || census === undefined ? [] : queuedData(census, ram);
+  return ram === undefined || census === undefined ? [] : censusFindings(census, ram);
 }
 
 /** Merges the panic into one finding: facts from the log, and the CPU and task from kernel variables. */

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CensusEntry } from '../../src/account/owners.js';
+import { findingWords } from '../../src/answers/triage/words.js';
 import type { Group } from '../../src/contracts/sockets.js';
-import { queuedData } from '../../src/triage/queued-data.js';
+import { censusFindings, queuedData } from '../../src/triage/queued-data.js';
 
 const MIB = 2 ** 20;
 const MEMORY = 1000 * MIB;
@@ -125,4 +126,83 @@ test('hides no other sockets behind those that two processes share', () => {
 
 test('ignores a small amount on a small machine', () => {
   expect(queuedData(census([20, 1]), 100 * MIB)).toEqual([]);
+});
+
+describe('sockets that ss does not list', () => {
+  /** Each holder has so many sockets of a kind, each of which pins so many bytes. */
+  const unlistedOf = (
+    each: readonly { pid: number; comm: string; sockets: number; socket: object; bytes?: number }[],
+    memory = MEMORY,
+  ) => {
+    const sockets = each.flatMap(({ pid, comm, sockets: count, socket, bytes = 0 }) =>
+      Array.from({ length: count }, (_, fd) => ({
+        socket: { sock: BigInt(fd), family: 'AF_INET', localPort: null, ...socket },
+        holders: [{ pid, comm, cgroup: null, fd }],
+        mappedBy: [],
+        connectionHolders: [],
+        total: figures(bytes),
+        queues: {},
+      })),
+    );
+    const processes = each.map(({ pid, comm, sockets: count, bytes = 0 }) => ({
+      key: `${pid} ${comm}`,
+      pid,
+      comm,
+      sockets: count,
+      total: figures(bytes * count),
+      freedIfKilled: null,
+    }));
+    const totals = {
+      sockets: sockets.length,
+      ...figures(sockets.reduce((sum, { total }) => sum + total.pinnedBytes, 0)),
+    };
+    return censusFindings(
+      { sockets, processes, totals } as unknown as Parameters<typeof censusFindings>[0],
+      memory,
+    ).filter(({ code }) => code === 'unlisted-sockets');
+  };
+  const CLOSED = { protocol: 'TCP', state: 'CLOSE' };
+
+  test.each([
+    ['TCP in CLOSE', CLOSED, 1],
+    ['TCP in CLOSE that is bound', { ...CLOSED, localPort: 80 }, 1],
+    ['MPTCP in CLOSE', { ...CLOSED, protocol: 'MPTCP' }, 1],
+    ['UDP without a port', { protocol: 'UDP', state: 'CLOSE' }, 1],
+    ['UDP with port 0', { protocol: 'UDP', state: 'CLOSE', localPort: 0 }, 1],
+    ['UDP that is bound', { protocol: 'UDP', state: 'CLOSE', localPort: 53 }, 0],
+    ['TCP that listens', { protocol: 'TCP', state: 'LISTEN', localPort: 80 }, 0],
+    ['unix', { family: 'AF_UNIX', protocol: 'UNIX', state: 'CLOSE' }, 0],
+  ])('%s', (_, socket, count) => {
+    expect(unlistedOf([{ pid: 7, comm: 'leaky', sockets: 500, socket }])).toHaveLength(count);
+  });
+
+  test('from 500 of a program on, with the command that lists them', () => {
+    expect(unlistedOf([{ pid: 7, comm: 'leaky', sockets: 499, socket: CLOSED }])).toEqual([]);
+    const [found] = unlistedOf([
+      { pid: 7, comm: 'leaky', sockets: 300, socket: CLOSED },
+      { pid: 8, comm: 'leaky', sockets: 200, socket: CLOSED },
+      { pid: 9, comm: 'other', sockets: 499, socket: CLOSED },
+    ]);
+    expect(found).toMatchObject({
+      severity: 'note',
+      figures: {
+        pid: 7,
+        comm: 'leaky',
+        processes: 2,
+        sockets: 500,
+        openSockets: null,
+        allSockets: 999,
+        pinnedBytes: 0,
+      },
+      next: 'sockets --pid 7 --state UNCONN --all',
+    });
+  });
+
+  test('a warning from 5 % of memory on, with what their queues pin', () => {
+    const made = [{ pid: 7, comm: 'leaky', sockets: 800, socket: CLOSED, bytes: MIB / 16 }];
+    const [found] = unlistedOf(made);
+    expect(found).toMatchObject({ severity: 'warning', figures: { pinnedBytes: 50 * MIB, openSockets: 800 } });
+    expect(findingWords(found!)).toContain('The queues of these sockets pin 50.0 MiB.');
+    expect(unlistedOf(made, 1001 * MIB)).toMatchObject([{ severity: 'note' }]);
+  });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
+import { socketsSchema } from '../../../../src/contracts/sockets.js';
 import { triageSchema } from '../../../../src/contracts/triage.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 import { expectNamed, rowBytes } from '../../../support/named-growth.js';
@@ -63,12 +64,13 @@ describe.each([
     expect(pid).toMatch(/^\d+\n$/);
     return Number(pid);
   };
-  const findings = async (wanted: string) => {
+  const findingOf = async (wanted: string) => {
     const { findings: all, unread } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
     const own = all.filter(({ code }) => code === wanted);
     expect(own, JSON.stringify([all, unread])).toHaveLength(1);
-    return own[0]!.figures;
+    return own[0]!;
   };
+  const findings = async (wanted: string) => (await findingOf(wanted)).figures;
 
   test('receive rings: the bounds of an interface contain what its driver allocates', async () => {
     await guest.run(`${setRing('eth1', DESCRIPTORS)}; mkdir /run/decoy; mount -t tmpfs none /run/decoy`);
@@ -114,7 +116,13 @@ describe.each([
     await compared('sockets that ss does not list', async () => {
       pid = await start('sockets', SOCKETS);
     });
-    expect(await findings('unlisted-sockets')).toMatchObject({ pid, comm: 'sockets', openSockets: SOCKETS });
+    const { figures, next } = await findingOf('unlisted-sockets');
+    expect(figures).toMatchObject({ pid, comm: 'sockets', openSockets: SOCKETS });
+    if (next?.startsWith('sockets ')) {
+      const answer = await jsonInGuest(guest, `${next} --live`, MAX_MS);
+      const { sockets } = socketsSchema.parse(answer);
+      expect(sockets.map(({ socket }) => socket.state)).toEqual(new Array(SOCKETS).fill('CLOSE'));
+    } else expect(next).toBe(`procs --pid ${pid} --fds`);
     await guest.run(`kill ${decoy} ${pid}; while [ -e /proc/${pid} ] || [ -e /proc/${decoy} ]; do usleep 100000; done`);
   });
 
