@@ -7,7 +7,7 @@ interface MeminfoLine {
   readonly isAlways?: true;
   /** Kernels without further features end here. */
   readonly isEnd?: true;
-  /** The same counter in /proc/vmstat, in base pages. */
+  /** The same counter in /proc/vmstat, in base pages; only where an answer uses the line. */
   readonly vmstat?: string;
 }
 
@@ -38,7 +38,7 @@ const LINES: readonly MeminfoLine[] = [
   { name: 'Zswap', since: '5.19' },
   { name: 'Dirty' },
   { name: 'AnonPages' },
-  { name: 'Mapped', vmstat: 'nr_mapped' },
+  { name: 'Mapped' },
   { name: 'Shmem', vmstat: 'nr_shmem' },
   { name: 'KReclaimable', since: '4.20', isAlways: true },
   { name: 'Slab' },

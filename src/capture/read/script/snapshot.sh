@@ -130,10 +130,12 @@ host_files() {
   done
   ! asked arguments || take __WITH_ARGUMENTS__
 }
+# All by one program: their counters are compared, and a program that waits for a CPU between two of them is late.
 moving_files() {
   mkdir -p "$at/proc/pressure" 2>/dev/null || full
+  keep "$dir/moving" grep -sH ^ __SAMPLED_FILES__
   for file in __SAMPLED_FILES__; do
-    [ -r "$file" ] && keep "$at$file" cat "$file"
+    [ -r "$file" ] && keep "$at$file" sed -n "s|^$file:||p" "$dir/moving"
   done
 }
 # xargs says 123 where a file or directory has gone meanwhile, which is no failure.
