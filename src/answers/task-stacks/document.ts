@@ -21,22 +21,55 @@ export function taskStacksBlocks(
 ): Block[] {
   const unread = verbose ? [] : stacks.filter(isUnread);
   const isMany = unread.length > 1;
-  const read = isMany ? stacks.filter((group) => !isUnread(group)) : stacks;
+  const idle = verbose ? [] : stacks.filter(isIdle);
+  const isBeside = idle.length > 0 && idle.length + unread.length < stacks.length;
+  const read = stacks.filter((group) => !(isMany && isUnread(group)) && !(isBeside && isIdle(group)));
   const shown = read.slice(0, limit);
   const none = complete ? 'No thread matches.' : 'No matching thread was found, but some threads could not be read.';
-  const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(read.length, 'distinct stack')}.`;
+  const distinct = stacks.length - (isMany ? unread.length : 0);
+  const all = `${processText(stacks)}${complete ? '' : 'at least '}${count(tasks, 'thread')}, ${count(distinct, 'distinct stack')}.`;
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
-    tasks === 0 ? none : all,
+    tasks === 0 ? none : all.replace(/^a/, 'A'),
     // Before the stacks: the first one looks like the culprit.
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
     ...hiddenWords(read, limit),
+    ...(isBeside ? [idleBlock(idle)] : []),
     ...(isMany ? [unreadBlock(unread, stacks.length)] : []),
   ];
 }
 
 const isUnread = ({ frames, end }: StackGroup): boolean => frames.length === 0 && end === 'stopped';
+
+/**
+ * A kernel thread that waits for work: in the state that exists for it (TASK_IDLE, include/linux/sched.h) outside of a
+ * work item, or in the loop of a thread of each CPU (kernel/smpboot.c).
+ */
+function isIdle({ tasks, frames, end }: StackGroup): boolean {
+  if (end !== 'first' || tasks.some(({ cpu }) => cpu !== null)) return false;
+  const symbols = frames.map(({ symbol }) => symbol);
+  if (symbols[symbols.indexOf('schedule') + 1] === 'smpboot_thread_fn') return true;
+  return tasks.every(({ state }) => state === 'I') && !symbols.includes('process_one_work');
+}
+
+function idleBlock(stacks: readonly StackGroup[]): Block {
+  const tasks = stacks.flatMap((group) => group.tasks).toSorted((a, b) => a.pid - b.pid);
+  return {
+    heading: `Kernel threads that wait for work: ${ownersText(tasks, false)}`,
+    lines: [`    (${count(stacks.length, 'stack')}: -v lists ${stacks.length === 1 ? 'it' : 'them'})`],
+  };
+}
+
+/** `pid 177 (report-worker): ` if several threads are all of one process. */
+function processText(stacks: readonly StackGroup[]): string {
+  const tasks = stacks.flatMap((group) => group.tasks);
+  const [first, second] = tasks;
+  if (first === undefined || second === undefined || first.process === 0) return '';
+  if (tasks.some(({ process }) => process !== first.process)) return '';
+  const { comm } = tasks.find(({ pid }) => pid === first.process) ?? first;
+  return `pid ${first.process} (${escapeText(comm)}): `;
+}
 
 /** Threads without a single frame: each has an address of its own in its reason. @param all stacks, for --limit */
 function unreadBlock(stacks: readonly StackGroup[], all: number): Block {

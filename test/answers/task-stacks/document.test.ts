@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { taskStacksBlocks } from '../../../src/answers/task-stacks/document.js';
 import { blockTexts } from '../../../src/answers/text/blocks.js';
 import type { StackGroup, StacksAnswer } from '../../../src/contracts/task-stacks.js';
@@ -35,7 +35,7 @@ test('a stack shows its threads, guesses, interrupts and why it is incomplete', 
   const answer = { ...ANSWER, stacks: [GROUP], tasks: 2 };
   expect(textOf(answer, 20)).toBe(
     [
-      'At least 2 threads, 1 distinct stack.',
+      'pid 7 (a\\x0ab): at least 2 threads, 1 distinct stack.',
       '',
       '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
       '    one+0x10',
@@ -72,4 +72,57 @@ test.each([
   [false, 'No matching thread was found, but some threads could not be read.'],
 ])('without threads, complete is %s', (complete, words) => {
   expect(textOf({ ...ANSWER, complete }, 20)).toBe(words);
+});
+
+describe('kernel threads that wait for work', () => {
+  const stackOf = (
+    symbols: string,
+    state: 'I' | 'S',
+    pids: readonly number[],
+    cpu: number | null = null,
+  ): StackGroup => ({
+    frames: symbols
+      .split(' ')
+      .map((symbol) => ({ address: 1n, interrupted: false, guess: false, symbol, offset: 1, module: null })),
+    end: 'first',
+    why: null,
+    code: null,
+    at: null,
+    tasks: pids.map((pid) => ({ pid, process: pid, comm: 'k', state, cpu, registers: null })),
+  });
+  const WORKER = '__schedule schedule worker_thread kthread';
+  const headings = (...stacks: StackGroup[]) => {
+    const tasks = stacks.reduce((sum, each) => sum + each.tasks.length, 0);
+    return textOf({ ...ANSWER, complete: true, stacks, tasks }, 20)
+      .split('\n')
+      .filter((line) => /^\S/.test(line));
+  };
+
+  test('are one entry behind the others', () => {
+    const percpu = stackOf('__schedule schedule smpboot_thread_fn kthread', 'S', [20, 30]);
+    expect(headings(stackOf(WORKER, 'I', [4, 5, 6]), percpu, GROUP)).toEqual([
+      '7 threads, 3 distinct stacks.',
+      '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
+      'Kernel threads that wait for work: 5 threads: pid 4 (k) I, pid 5 (k) I, pid 6 (k) I, pid 20 (k) S, pid 30 (k) S',
+    ]);
+  });
+
+  test.each([
+    ['in a work item', stackOf('schedule msleep do_work process_one_work worker_thread', 'I', [4])],
+    ['in another state', stackOf(WORKER, 'S', [4])],
+    ['on a CPU', stackOf(WORKER, 'I', [4], 0)],
+    ['in a callback of a CPU', stackOf('schedule do_callback smpboot_thread_fn', 'S', [4])],
+    ['of a process', { ...stackOf(WORKER, 'I', [4]), end: 'user' } as const],
+  ])('do not include one %s', (_, stack) => {
+    expect(headings(stack, GROUP)).toContain(
+      `pid 4 (k) ${stack.tasks[0]?.state}${stack.tasks[0]?.cpu === 0 ? ' on CPU 0' : ''}`,
+    );
+  });
+
+  test('are listed if only they match, and with -v', () => {
+    expect(headings(stackOf(WORKER, 'I', [4]))).toEqual(['1 thread, 1 distinct stack.', 'pid 4 (k) I']);
+    const answer = { ...ANSWER, stacks: [stackOf(WORKER, 'I', [4]), GROUP], tasks: 3 };
+    const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true }), null).join('\n');
+    expect(all).not.toContain('that wait for work');
+  });
 });
