@@ -238,7 +238,7 @@ function freeWords(answer: MemoryAnswer): string {
   if (bytes >= note * memory.bytes) return `${NOT_SHORT}: ${amount}.`;
   const more = `${formatSize(reclaimable)} of page cache and slab`;
   if (isKnown && memory.complete && bytes + reclaimable < note * memory.bytes)
-    return `Memory is short: ${amount}, and at most ${more} can be reclaimed.`;
+    return `${SHORT}: ${amount}, and at most ${more} can be reclaimed.`;
   return `${amount.charAt(0).toUpperCase()}${amount.slice(1)}; up to ${more} can be reclaimed.`;
 }
 /** Returns the size of a category, as a bound if it is incomplete. */
@@ -283,7 +283,15 @@ const UNUSUAL = {
   percpu: 'per-cpu-memory',
 } as const;
 
+const SHORT = 'Memory is short';
 const NOT_SHORT = 'Memory is not short';
+
+/** Whether memory is short, before its amounts; null: only the amounts tell. */
+export function shortWords(answer: MemoryAnswer): typeof SHORT | typeof NOT_SHORT | null {
+  const words = freeWords(answer);
+  if (words.startsWith(NOT_SHORT)) return NOT_SHORT;
+  return words.startsWith(SHORT) ? SHORT : null;
+}
 
 /** Reports what is larger than on a healthy machine. */
 function unusualWords(answer: MemoryAnswer): string[] {

@@ -52,6 +52,7 @@ export function procsParts(chosen: ChosenProcs, { limit, verbose = false, by = '
     ...cgroupBlocks(answer, limit),
     ...(more > 0 ? [`${formatCount(more)} more rows: --limit N lists them.`] : []),
     ...heldWords(answer, verbose),
+    ...(groups ? [groupWords(groups)] : []),
     ...(verbose ? [totalWords(chosen), ...othersWords(answer)] : []),
     ...unmappedWords(answer, verbose),
   ];
@@ -216,7 +217,7 @@ function unmappedWords({ pages, total }: ProcsAnswer, verbose: boolean): string[
 }
 
 /** Says what the first figure consists of, and what no figure of a live process does. */
-function heldWords({ total, pages, captured, processes }: ProcsAnswer, verbose: boolean): string[] {
+function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, verbose: boolean): string[] {
   if (total.freedIfKilledBytes === null) return [];
   const network = total.networkPinnedBytes;
   const lists = captured ? '' : ' (memory --live lists them)';
@@ -230,7 +231,7 @@ function heldWords({ total, pages, captured, processes }: ProcsAnswer, verbose: 
     : network === null
       ? '; sockets are not included (--sockets estimates them)'
       : '; SOCKETS are not included';
-  return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
+  return [`OWN MEMORY: the sum of USS, swap, page tables${groups ? '' : ' (TABLES)'}${sockets}.${kill}`];
 }
 
 /** Whether a kill frees more than the columns show. */
@@ -351,8 +352,16 @@ function groupColumns(by: string, groups: readonly ProcessGroup[]): readonly Col
     sumColumn('PSS', 'pssBytes'),
     ...(hasUnknown ? [sumColumn('RSS', 'rssBytes')] : []),
     sumColumn('SWAP', 'swapBytes', 1),
-    sumColumn('SOCKETS', 'networkPinnedBytes', 2),
+    ...(groups.some(({ networkPinnedBytes }) => networkPinnedBytes !== null)
+      ? [sumColumn('SOCKETS', 'networkPinnedBytes', 2)]
+      : []),
   ];
+}
+
+/** What the signs in a table of groups mean. */
+function groupWords(groups: readonly ProcessGroup[]): string {
+  const isPartial = groups.some(({ complete }) => !complete);
+  return `AT MOST: the most that the end of the whole group frees.${isPartial ? ' ≥: at least, and ?: unknown, because a size of one of its processes was not read.' : ''}`;
 }
 
 interface CgroupRow extends CgroupFigures {

@@ -290,7 +290,7 @@ function sizeOrNone(bytes: number): string {
  */
 function fdWords({ fds, via }: SkcheckSocket): string {
   if (fds.length === 0) return '-';
-  const words = `${fds[0]}${fds.length > 1 ? `+${fds.length - 1}` : ''}`;
+  const words = `${Math.min(...fds)}${fds.length > 1 ? `+${fds.length - 1}` : ''}`;
   return via === 'accept-queue' ? `(${words})` : words;
 }
 

@@ -15,7 +15,7 @@ import type { Unread } from '../../triage/host-reader.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
-import { groupsWords } from '../memory/sentences.js';
+import { groupsWords, shortWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { capturedJson, captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
@@ -67,7 +67,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     lines.push(...shown, '');
   }
   if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
-  const breakdown = memory ? memoryWords(memory, verbose) : noMemoryWords(answer);
+  const breakdown = memory ? memoryWords(memory, verbose, findings) : noMemoryWords(answer);
   if (breakdown !== undefined) lines.push(...wrap(breakdown, width));
   const held = holdersWords(answer);
   if (held !== undefined) lines.push(...wrap(held, width));
@@ -75,7 +75,8 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
-  if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
+  if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
+  else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   if (logs) lines.push(...thereLines(trees[0]?.finding));
   return lines.join('\n').trimEnd();
 }
@@ -112,10 +113,15 @@ function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | unde
   return failed.length > 1 ? undefined : 'log';
 }
 
+const PASTED_CACHES = 'memory --caches';
+/** The command would list what the text has. */
+const AGAIN =
+  'Next: on that machine, run slabtop again some minutes later: a cache that only grows is a leak in the kernel.';
+
 /** Commands that answer from a text without /proc/meminfo. */
 const PASTED_COMMANDS: readonly (readonly [file: RegExp, command: string])[] = [
   [/ss_-\w+$/, 'skcheck'],
-  [/^proc\/slabinfo$/, 'memory --caches'],
+  [/^proc\/slabinfo$/, PASTED_CACHES],
   [/ps_aux$|smaps_rollup$|status$/, 'procs'],
 ];
 
@@ -157,8 +163,12 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
   };
 }
 
-/** The groups of the memory breakdown. */
-export const memoryWords = (memory: MemoryAnswer, verbose = false): string => `Memory: ${groupsWords(memory, verbose)}`;
+/** The groups of the memory breakdown. Beside a problem, a zone or a cgroup can be short of memory. */
+export function memoryWords(memory: MemoryAnswer, verbose = false, findings: readonly Finding[] = []): string {
+  const isProblem = findings.some(({ severity }) => severity !== 'note');
+  const short = shortWords(memory);
+  return `${short === 'Memory is not short' && isProblem ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
+}
 
 /** Why there is no memory breakdown; undefined: an OOM report of a log has holders. */
 function noMemoryWords({ logs, holders }: TriageAnswer): string | undefined {

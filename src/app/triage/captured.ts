@@ -153,11 +153,12 @@ async function triageOf(
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
+    // Who names a baseline asks for growth.
+    ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
     ...hostFindings(reader),
     ...(parts.of.pasted ? pastedFindings(parts.of.pasted) : []),
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),
-    ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
     ...recorded,
   ];
   const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { MemoryAnswer, SocketEstimate } from '../../../src/account/memory/answer.js';
-import { hugePagesTable } from '../../../src/answers/memory/depths/tables.js';
+import { cachesTable, hugePagesTable } from '../../../src/answers/memory/depths/tables.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { groupsWords } from '../../../src/answers/memory/sentences.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
@@ -18,6 +18,20 @@ test('the first line reports whether memory is short, and the largest category',
   expect(text.split('\n')[0]).toBe(
     'Memory is not short: 1.00 MiB of 6.00 MiB is free (17 %). Largest use: vmalloc, 3.00 MiB (50 %).',
   );
+});
+
+test('a cache of 1 % of memory is described, with where its owner can be seen', () => {
+  const cache = { name: 'nf_conntrack', slabs: 1, used: 1, slots: 1, objectSize: 256, reclaimable: false };
+  const described = (bytes: number, live: boolean) => {
+    const answer = answerOf({ anonymous: 1000 });
+    const kernel = { ...answer.kernel!, live };
+    return cachesTable({ ...answer, kernel, caches: [{ ...cache, bytes }] }, { limit: 20, width: null })
+      .split('\n')
+      .at(-1);
+  };
+  expect(described(10 * PAGE, true)).toMatch(/^nf_conntrack .*Owner: conntrack -C/);
+  expect(described(10 * PAGE, false)).toMatch(/^nf_conntrack .*On that machine: conntrack -C/);
+  expect(described(9 * PAGE, true)).toMatch(/^WASTE: /);
 });
 
 test('the largest use is not what every kernel has', () => {

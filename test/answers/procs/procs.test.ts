@@ -171,6 +171,11 @@ test('reports sums with unknown parts as lower bounds', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
   expect(procsText(part, TEXT)).toMatch(/ the other 2 processes use 124 KiB of memory \(PSS\)\. Together they have /);
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
+  expect(procsText(part, TEXT)).toContain(
+    'AT MOST: the most that the end of the whole group frees. ≥: at least, and ?:',
+  );
+  // All of it would be unknown.
+  expect(procsText(part, TEXT)).not.toContain('SOCKETS');
   const whole = chosen(answer(ROWS.slice(0, 2)), { by: 'cgroup' }, named);
   expect(procsText(whole, TEXT)).not.toMatch(/≥|use at least/);
 });

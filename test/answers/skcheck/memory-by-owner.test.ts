@@ -65,7 +65,7 @@ test('sockets that are alike are one row with sums, below rows that pin more; -v
     pinned: { low: 1, likely: 6144, high: 9e6, atMost: 9e6 },
   });
   const rows = (verbose: boolean) =>
-    formatSkcheckText(report([small, ...equal]), { verbose })
+    formatSkcheckText(report([small, ...equal.toReversed()]), { verbose })
       .split('\n')
       .filter((line) => /^ *1[01] {2}/.test(line));
   expect(rows(false)).toEqual([
@@ -73,6 +73,8 @@ test('sockets that are alike are one row with sums, below rows that pin more; -v
     // Its bounds differ by more than four times.
     expect.stringMatching(/ 6\.00 KiB$/),
   ]);
+  expect(formatSkcheckText(report(equal), {})).toContain(' FD 4+2: fd 4 and 2 more.');
+  expect(formatSkcheckText(report([small]), {})).not.toContain('FD 4+2');
   expect(rows(true)).toHaveLength(61);
   expect(rows(true).at(-1)).toMatch(/ 1 B?-8\.58 MiB$/);
 });

@@ -8,6 +8,7 @@ import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { triageText as triageLogs } from '../../../src/triage/text.js';
+import { answerOf } from '../memory/answer.js';
 
 const HOSTILE = 'a\u001b[31m\nb';
 
@@ -127,6 +128,19 @@ test('reports missing data', () => {
   expect(gone).toContain('its oldest 12 messages were overwritten');
   expect(gone).toContain('The kernel log is incomplete: it had no room for 3 messages.');
   expect(gone).not.toContain('No problems found.');
+});
+
+test('memory is not called enough beside a problem', () => {
+  const [enough, little] = [
+    { 'free-buddy': 500, anonymous: 500 },
+    { 'free-buddy': 1, anonymous: 999 },
+  ].map((frames) => answerOf(frames));
+  const [problem, note] = [FINDINGS.slice(0, 1), FINDINGS.slice(2)];
+  const first = (memory: typeof enough, findings: readonly Finding[]) =>
+    /^Memory[^:]*:/m.exec(text({ width: null }, { memory, findings }))?.[0];
+  expect([first(enough, note), first(enough, [])]).toEqual(['Memory is not short:', 'Memory is not short:']);
+  expect(first(enough, problem)).toBe('Memory:');
+  expect([first(little, note), first(little, problem)]).toEqual(['Memory is short:', 'Memory is short:']);
 });
 
 test('one process that could not be read is a dim line, two are not', () => {

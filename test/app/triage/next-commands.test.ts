@@ -335,6 +335,8 @@ describe('the next command shows what has changed since a baseline', () => {
     const found = await findingsIn('--from', after, '--baseline', before);
     const finding = found.find((one) => one.code === code);
     expect(finding, JSON.stringify(found)).toBeDefined();
+    // Who names a baseline asks for it.
+    expect(found.find(({ severity }) => severity === finding?.severity)).toBe(finding);
     const amount = Number(finding?.figures[figure]);
     await expect(shows(finding?.next ?? '', owner, amount, ['--from', after])).resolves.toBe('owner and amount');
   });

@@ -46,6 +46,8 @@ test('slabtop alone: its largest cache is a finding, and its list an answer', as
     code: 'unreclaimable-slab',
     figures: { bytes: 437_500 * 1024, share: null, caches: 'ebitmap_node' },
   });
+  const text = await kdumpMem('triage', path);
+  expect(text.stdout).toContain('\nNext: on that machine, run slabtop again some minutes later: ');
   const { stdout, status } = await kdumpMem('memory', '--caches', '--from', path);
   expect([status, stdout]).toEqual([0, expect.stringContaining('Largest cache: ebitmap_node, 427 MiB.')]);
 });

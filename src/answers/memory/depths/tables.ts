@@ -36,24 +36,27 @@ function more(table: string, left: number): string {
 }
 
 /** Formats slab caches, largest first. */
-export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
+export function cachesTable(answer: MemoryAnswer, { limit, width }: ListOptions): string {
+  const { caches, memory, kernel, captured } = answer;
+  const where = captured || kernel?.live === false ? 'On that machine' : 'Owner';
+  const large = caches.slice(0, ABOUT).filter(({ bytes }) => bytes >= LARGE * memory.bytes);
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
   const legend = 'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
-  const about = [legend, ...caches.slice(0, ABOUT).flatMap(({ name }) => cacheWords(name) ?? [])];
+  const about = [legend, ...large.flatMap(({ name }) => cacheWords(name, where) ?? [])];
   const words = about.map((paragraph) => wrap(paragraph, width).join('\n'));
   return [largest('cache', caches, width) + more(table, caches.length - limit), ...words].join('\n\n');
 }
 
-/** The largest caches are described, if they are known. */
-const ABOUT = 3;
+/** The largest caches are described, if they are known and have that share of memory. */
+const [ABOUT, LARGE] = [3, 0.01];
 
-/** Describes a cache by its name; undefined: it is unknown. */
-export function cacheWords(name: string): string | undefined {
+/** Describes a cache by its name; undefined: it is unknown. @param where where the command shows its owner */
+export function cacheWords(name: string, where = 'Owner'): string | undefined {
   const key = slabCacheKey(name);
   const cache = key === undefined ? undefined : SLAB_CACHES[key];
   if (!cache) return undefined;
   const { subsystem, objects, cause, command } = cache;
-  return `${escapeText(name)} (${subsystem}): ${objects}. Usual cause when large: ${cause}. Owner: ${command}`;
+  return `${escapeText(name)} (${subsystem}): ${objects}. Usual cause when large: ${cause}. ${where}: ${command}`;
 }
 
 /** Columns of a slab cache. */
