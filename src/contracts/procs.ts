@@ -122,6 +122,8 @@ export const procsSchema = z.strictObject({
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
   origin: originSchema,
+  /** MemTotal and MemAvailable of the machine; not of a dump. Null: not readable. */
+  machine: z.strictObject({ totalBytes: count.nullable(), availableBytes: count.nullable() }).optional(),
   /** Whether all processes with memory are listed: none was omitted (`--container`), and /proc hides none. */
   allListed: z.boolean(),
   /** Ordered by memory freed if killed, largest first, or by --sort. */

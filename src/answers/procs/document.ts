@@ -63,7 +63,8 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const { processes, captured, total } = answer;
   const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
   const from = captured ? ` As ${captureWords(captured)}.` : '';
-  if (pssBytes === null && rssBytes !== null) return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${from}`;
+  if (pssBytes === null && rssBytes !== null)
+    return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${availableWords(answer)}${from}`;
   const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
   const isPartial = processes.some((one) => one.pssBytes !== null && !one.complete);
   const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
@@ -76,7 +77,14 @@ export function procsHeadline(chosen: ChosenProcs): string {
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
       : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. Together they have ${tables}${swapped}.`;
-  return `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${from}`.trim();
+  return `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${availableWords(answer)}${from}`.trim();
+}
+
+/** The largest process is no problem where enough is available. */
+function availableWords({ machine }: ProcsAnswer): string {
+  const { totalBytes = null, availableBytes = null } = machine ?? {};
+  if (totalBytes === null || availableBytes === null) return '';
+  return ` The machine has ${formatSize(totalBytes)}, of which ${formatSize(availableBytes)} is available (MemAvailable).`;
 }
 
 const countWords = (count: number): string => (count === 1 ? '1 process' : `${formatCount(count)} processes`);

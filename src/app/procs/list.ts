@@ -82,11 +82,18 @@ function fail(picked: ChosenProcs, { failOn }: ProcsOptions): void {
  */
 async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundProcesses> {
   const { source, captured, warnings, psText } = host;
-  const [{ hostOrigin }, { hostProcesses }] = await Promise.all([
+  const [{ hostOrigin }, { hostProcesses }, { kilobytesOf }, { optionalText }] = await Promise.all([
     import('../../host/proc/machine-sample.js'),
     import('../../account/processes/host.js'),
+    import('../../host/proc/memory.js'),
+    import('../../host/proc/process.js'),
   ]);
   const origin = hostOrigin(source, captured ? captured.taken : new Date());
+  const meminfo = `\n${optionalText(source, '/proc/meminfo')}`;
+  const machine = {
+    totalBytes: kilobytesOf(meminfo, 'MemTotal'),
+    availableBytes: kilobytesOf(meminfo, 'MemAvailable'),
+  };
   const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options), pss: options.pss });
   // A text has the processes that were copied into it.
   const isPasted = 'kind' in source && source.kind === 'pasted';
@@ -101,6 +108,7 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundPr
       ...lacks,
     }),
     origin: originJson(origin),
+    machine,
   };
 }
 

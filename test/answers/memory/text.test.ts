@@ -21,7 +21,15 @@ test('the first line reports whether memory is short, and the largest category',
 });
 
 test('a cache of 1 % of memory is described, with where its owner can be seen', () => {
-  const cache = { name: 'nf_conntrack', slabs: 1, used: 1, slots: 1, objectSize: 256, reclaimable: false };
+  const cache = {
+    name: 'nf_conntrack',
+    slabs: 1,
+    used: 1,
+    slots: 1,
+    objectSize: 256,
+    slotSize: 256,
+    reclaimable: false,
+  };
   const described = (bytes: number, live: boolean) => {
     const answer = answerOf({ anonymous: 1000 });
     const kernel = { ...answer.kernel!, live };

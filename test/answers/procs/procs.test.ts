@@ -127,6 +127,21 @@ test('the next command shows the process that has most, or what processes do not
   expect(next(captured)).toBe('Next: kdump-mem memory --live');
 });
 
+test('the headline has what the machine has left, if /proc/meminfo has both figures', () => {
+  const of = (machine?: { totalBytes: number | null; availableBytes: number | null }) =>
+    procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);
+  expect(of({ totalBytes: 2 ** 34, availableBytes: 2 ** 33 })).toContain(
+    ' The machine has 16.0 GiB, of which 8.00 GiB is available (MemAvailable).',
+  );
+  expect(of({ totalBytes: 2 ** 34, availableBytes: 0 })).toContain(' of which 0 is available');
+  for (const machine of [
+    undefined,
+    { totalBytes: 2 ** 34, availableBytes: null },
+    { totalBytes: null, availableBytes: 1 },
+  ])
+    expect(of(machine)).not.toContain('The machine has');
+});
+
 test('an unreadable process makes the answer incomplete, and is not zero', () => {
   const found = chosen(answer(), {}, named);
   expect(found.answer.complete).toBe(false);
