@@ -50,6 +50,17 @@ describe('procs --from', () => {
     ]);
   });
 
+  test('has MemTotal and MemAvailable of the captured machine; null: its text lacks one', async () => {
+    const machineIn = async (meminfo: string) =>
+      (await answerOf(snapshot([INIT], (files) => files.set('proc/meminfo', meminfo)))).machine;
+    const total = 'MemTotal: 1024000 kB\n';
+    expect(await machineIn(`${total}MemFree: 512000 kB\nMemAvailable: 600000 kB\n`)).toEqual({
+      totalBytes: 1_024_000 * 1024,
+      availableBytes: 600_000 * 1024,
+    });
+    expect(await machineIn(`${total}MemFree: 512000 kB\n`)).toMatchObject({ availableBytes: null });
+  });
+
   test('rejects --pss, since a capture contains what it contains', async () => {
     const { status, stderr } = await kdumpMem('procs', '--pss', 'all', '--from', snapshot([INIT]));
     expect([status, stderr]).toEqual([2, expect.stringContaining('--pss requires --live')]);
