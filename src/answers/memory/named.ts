@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { NamedKind, NamedMemory } from '../../records/named-memory.js';
 
 /** A smaller share of memory is only mentioned with -v. */
@@ -136,7 +136,7 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     const { mostBytes, busyRings, regions } = figures;
     const users = processes.map(usedBy);
     return [
-      `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in ${regions ? `${formatCount(regions)} ${regions === 1 ? 'memory region' : 'memory regions'} and buffers of queues` : 'registered buffers'}, a part of VmPin.`,
+      `Pinned by ${escapeText(name)}: ${mostBytes != null && mostBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mostBytes)}` : size(bytes)} in ${regions ? `${count(regions, 'memory region')} and buffers of queues` : 'registered buffers'}, a part of VmPin.`,
       ...(busyRings ? [`${formatCount(busyRings)} busy rings did not report their buffers.`] : []),
       ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');

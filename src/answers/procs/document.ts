@@ -1,6 +1,6 @@
 import { type ChosenProcs, largestProgram, type ProcessSort } from '../../account/processes/groups.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import type { ProcessSize } from '../../records/processes.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
@@ -177,7 +177,7 @@ function largestBy(
 function residentWords(processes: readonly ProcessFigures[], rss: number): string {
   const first = largestBy(processes, ({ rssBytes }) => rssBytes);
   const largest = first ? ` The largest is ${processName(first)}, ${known(first.rssBytes)}.` : '';
-  return `${formatCount(processes.length)} ${processes.length === 1 ? 'process' : 'processes'}: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
+  return `${count(processes.length, 'process', 'processes')}: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
 }
 
 function totalWords({ answer: { total }, hidden }: ChosenProcs): string {
@@ -194,13 +194,9 @@ function totalWords({ answer: { total }, hidden }: ChosenProcs): string {
 
 function othersWords({ kernelThreads, zombies, exited }: ProcsAnswer): string[] {
   const others = [
-    ...(kernelThreads > 0
-      ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
-      : []),
-    ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
-    ...(exited > 0
-      ? [`${formatCount(exited)} ${exited === 1 ? 'process' : 'processes'} that exited during the scan`]
-      : []),
+    ...(kernelThreads > 0 ? [count(kernelThreads, 'kernel thread')] : []),
+    ...(zombies > 0 ? [count(zombies, 'zombie')] : []),
+    ...(exited > 0 ? [`${count(exited, 'process', 'processes')} that exited during the scan`] : []),
   ];
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }

@@ -3,7 +3,7 @@ import { placeOf } from '../../account/references/holders.js';
 import type { ReferenceGroup } from '../../account/references/references.js';
 import type { RefsFound } from '../../account/references/search.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Place, RefsAnswer } from '../../contracts/refs.js';
 import { kernelIdentity } from '../../kernel/identity.js';
@@ -107,7 +107,7 @@ function headline(answer: RefsFound): string {
   const sentences = [
     kernel === 0
       ? `No stored pointer to ${targetCount === 1 ? 'the target' : `the ${targets}`} was found in the kernel’s memory. Addresses in machine code, frame numbers and physical addresses are not searched for: the target may be in use.`
-      : `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
+      : `${count(kernel, 'reference')} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
     ...(more.length > 0 ? [`Not in this number: ${more.join(', ')}.`] : []),
     ...(kernel > 0 ? ['A stored pointer can be stale: this is not a reference count.'] : []),

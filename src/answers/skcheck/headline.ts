@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { comesBack } from './owners.js';
@@ -83,12 +83,12 @@ function unknownWords({ sockets, pinned, inFlight }: Owner): string {
   if (inFlight === null)
     return `${held} ${isOne ? 'It is' : 'They are'} in a message (SCM_RIGHTS), of the kernel, or of a process that is not readable.`;
   const { pid, comm, fd, descriptors } = inFlight;
-  return `${held} ${processWords(pid, comm)} has not received ${formatCount(descriptors)} passed ${descriptors === 1 ? 'descriptor' : 'descriptors'} (SCM_RIGHTS) from its unix socket fd ${fd}: these sockets are probably in flight there.`;
+  return `${held} ${processWords(pid, comm)} has not received ${count(descriptors, 'passed descriptor')} (SCM_RIGHTS) from its unix socket fd ${fd}: these sockets are probably in flight there.`;
 }
 
 function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport): string {
   const { stalled, sockets } = totals;
-  const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+  const of = count(sockets, 'socket');
   if (stalled === 0) {
     const doubts = [
       ...(totals.undecided === 0 ? [] : [`${formatCount(totals.undecided)} undecided`]),
@@ -205,7 +205,7 @@ function captureWords({ name, takenAt, takenAtKnown }: SkcheckReport['host']): s
 }
 
 function mptcpWords({ mptcp, countedBy }: SkcheckReport['totals']): string {
-  const all = `${formatCount(mptcp)} ${mptcp === 1 ? 'is MPTCP' : 'are MPTCP'}`;
+  const all = count(mptcp, 'is MPTCP', 'are MPTCP');
   const counted = countedBy === 'descriptor' ? 'with --pid each descriptor counts once' : 'both are counted';
   return `(${all}: ss also lists their TCP subflows; ${counted})`;
 }

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
+import { count, formatCount } from '../../base/size.js';
 import type { CapturedKind } from '../../capture/read/host.js';
 import type { Namespace } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
@@ -82,11 +82,7 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   );
   const lost = losses.unreadable;
   const of = observation.reader === 'ss' ? 'ss' : '/proc/net';
-  warn(
-    'row-unreadable',
-    lost,
-    `${formatCount(lost)} malformed ${lost === 1 ? 'line' : 'lines'} of ${of}${often} skipped`,
-  );
+  warn('row-unreadable', lost, `${count(lost, 'malformed line')} of ${of}${often} skipped`);
   warn(
     'row-unreadable',
     losses.failed,
@@ -107,7 +103,7 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   warn(
     'netns-closed',
     closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore(access)}. Not scanned: ${namespacesWords(losses.closed)}. Sockets there, and peers there of sockets listed here, are neither counted nor named`,
+    `${count(closed, 'network namespace')} could not be entered. ${enterMore(access)}. Not scanned: ${namespacesWords(losses.closed)}. Sockets there, and peers there of sockets listed here, are neither counted nor named`,
   );
   const { hidden: unseen } = losses;
   warn(

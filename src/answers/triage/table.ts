@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { EarlierLine, TriageEndJson } from '../../contracts/triage-line.js';
 import { wrap } from '../text/cut.js';
@@ -134,7 +134,7 @@ export function similarText(rows: readonly DumpRow[], end: TriageEndJson, width:
     nothingWords,
   );
   const parts = [
-    [`${countWords(end)}, ${formatCount(alike.length)} distinct ${alike.length === 1 ? 'problem' : 'problems'}`],
+    [`${countWords(end)}, ${count(alike.length, 'distinct problem')}`],
     ...alike.map(kindLines),
     ...[...unlike].map(([what, dumps]) => [`${formatCount(dumps.length)} × ${what}`, ...named(dumps)]),
     ...wholeNotes(rows, end).map((line) => [line]),

@@ -3,7 +3,7 @@ import { categoryWords } from '../../../account/memory/category-names.js';
 import type { CgroupFigures, ChargedPart, UnnamedCharges } from '../../../account/memory/cgroups.js';
 import { chargedBytes, fileName } from '../../../account/memory/files.js';
 import { escapeText } from '../../../base/escape.js';
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize } from '../../../base/size.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 
@@ -94,5 +94,5 @@ function dyingWords(dying: readonly CgroupFigures[]): string {
   const objects = dying.reduce((sum, one) => sum + one.slabObjects, 0);
   const byNothing = dying.filter((one) => one.bytes === 0 && one.slabObjects === 0).length;
   const others = byNothing > 0 ? ` Kept by swap or a reference only: ${formatCount(byNothing)}.` : '';
-  return `${formatCount(dying.length)} dying ${dying.length === 1 ? 'cgroup' : 'cgroups'} (removed, still charged): ${formatSize(bytes)} of pages and ${formatCount(objects)} slab objects.${others}`;
+  return `${count(dying.length, 'dying cgroup')} (removed, still charged): ${formatSize(bytes)} of pages and ${formatCount(objects)} slab objects.${others}`;
 }

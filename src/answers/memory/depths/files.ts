@@ -8,7 +8,7 @@ import {
   type UnnamedFiles,
 } from '../../../account/memory/files.js';
 import { escapeText } from '../../../base/escape.js';
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize } from '../../../base/size.js';
 import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/files.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
@@ -136,7 +136,7 @@ const REASONS: Readonly<Record<UnnamedFiles['reason'], string>> = {
 };
 
 function unnamedWords({ reason, files, bytes, why }: UnnamedFiles): string {
-  const words = `${formatSize(bytes)} in ${formatCount(files)} ${files === 1 ? 'inode' : 'inodes'}: ${REASONS[reason]}`;
+  const words = `${formatSize(bytes)} in ${count(files, 'inode')}: ${REASONS[reason]}`;
   return why === null ? `${words}.` : `${words} (${escapeText(why)}).`;
 }
 
