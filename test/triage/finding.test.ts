@@ -43,6 +43,10 @@ test('a kill by hand is no shortage', () => {
   expect(words('sysrq')).toBe(
     'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). A person or a program asked for it: memory need not have been short.',
   );
+  const unnamed = { ...figures, outcome: 'unknown', invokedBy: null, reason: 'sysrq' };
+  expect(findingWords({ code: 'oom-kill', figures: unnamed })).toBe(
+    'OOM killer; the log does not name the victim. A person or a program requested it (SysRq-f): memory need not have been short.',
+  );
   expect(words('global')).toMatch(/^OOM killer killed pid 7 \(sh\)\. Invoked by kworker\/0:0, which requested memory/);
 });
 
