@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { Command } from 'commander';
+import type { CommandUnknownOpts } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { registerCompletion } from '../src/app/completion/command.js';
 import { ALL_COMMANDS } from '../src/app/completion/generated.js';
@@ -44,7 +44,7 @@ const commands = new Map(
 );
 
 /** Options in a command line that the command does not declare. */
-function unknownOptions(command: Command, words: readonly string[]): string[] {
+function unknownOptions(command: CommandUnknownOpts, words: readonly string[]): string[] {
   const known = new Set(command.options.flatMap(({ long, short }) => [long ?? '', short ?? '']));
   for (const own of ['--help', '-h', '--version', '-V']) known.add(own);
   return words

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     if (error.exitCode !== 0) complain(`${usageWords(error, program.args)} Try skcheck --help.`);
     return;
   }
-  const options = program.opts<SkcheckOptions>();
+  const options = program.opts();
   try {
     process.exitCode = await run(options);
   } catch (error) {

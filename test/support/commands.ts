@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, type CommandUnknownOpts } from 'commander';
 
 const APP = new URL('../../src/app/', import.meta.url);
 const fileOf = (name: string) => new URL(`${name}/command.ts`, APP);
@@ -20,7 +20,7 @@ export async function registrars(names: readonly string[] = COMMAND_NAMES): Prom
 }
 
 /** Declarations of the commands, with their options. */
-export async function commands(): Promise<readonly Command[]> {
+export async function commands(): Promise<readonly CommandUnknownOpts[]> {
   const program = new Command();
   for (const register of await registrars()) register(program);
   return program.commands;

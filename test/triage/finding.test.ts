@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findingWords } from '../../src/answers/triage/words.js';
+import { findingWords, titleWords } from '../../src/answers/triage/words.js';
 import { type Finding, failOn, isFailing } from '../../src/triage/finding.js';
 
 test.each([
@@ -43,6 +43,10 @@ test('a kill by hand is no shortage', () => {
   expect(words('sysrq')).toBe(
     'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). A person or a program asked for it: memory need not have been short.',
   );
+  const unnamed = { ...figures, outcome: 'unknown', invokedBy: null, reason: 'sysrq' };
+  expect(findingWords({ code: 'oom-kill', figures: unnamed })).toBe(
+    'OOM killer; the log does not name the victim. A person or a program requested it (SysRq-f): memory need not have been short.',
+  );
   expect(words('global')).toMatch(/^OOM killer killed pid 7 \(sh\)\. Invoked by kworker\/0:0, which requested memory/);
 });
 
@@ -58,6 +62,25 @@ test.each([
 ])('an oops with %j, %s', (figures, title, words) => {
   const all = { pid: null, comm: null, cpu: null, symbol: 'f', module: null, ...figures };
   expect(findingWords({ code: 'oops', figures: all, title })).toBe(`Kernel oops${words}.`);
+});
+
+test.each([
+  ['do_init_module', false],
+  ['idempotent_init_module', false],
+  ['__do_sys_init_module', false],
+  ['__x64_sys_finit_module', false],
+  ['__arm64_sys_delete_module', false],
+  ['SyS_finit_module', false],
+  ['SYSC_delete_module', false],
+  ['sys_init_module', false],
+  ['corrupted', false],
+  ['nvidia_init_module', true],
+  ['xx_sys_init_module', true],
+  ['corrupted_list', true],
+])('the title of a bug in %s identifies it: %s', (symbol, identifies) => {
+  const title = `general protection fault in ${symbol}`;
+  const figures = { address: null, pid: null, comm: null, cpu: null, symbol, module: null };
+  expect(titleWords({ code: 'oops', figures, title })).toBe(identifies ? title : undefined);
 });
 
 test('more orphans than the limit are reset; at the limit none is', () => {

@@ -109,12 +109,15 @@ function bootWords(boot: Figures[string]): string {
   return `Boot ${text(boot)}: ${before === 1 ? 'the one' : text(before)} before the last`;
 }
 
+/** The system calls that load or remove any module, by all their names; not a driver's `nvidia_init_module`. */
+const LOADS_MODULES =
+  / in (?:(?:do_|idempotent_)?init_module|(?:__[a-z0-9_]+_)?(?:sys|SyS|SYSC)_(?:f?init|delete)_module)$/;
+
 /** The name by which bug trackers know it, where the headline does not contain it. */
-export function titleWords(finding: Finding): string | undefined {
+export function titleWords(finding: Parameters<typeof findingSentences>[0]): string | undefined {
   if (finding.title === undefined) return undefined;
-  // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem. Every module
-  // is loaded and removed by the same functions.
-  if (/ in (?:corrupted|\w*(?:init|delete)_module)$|\bNUM\b/.test(finding.title)) return undefined;
+  // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem.
+  if (/ in corrupted$|\bNUM\b/.test(finding.title) || LOADS_MODULES.test(finding.title)) return undefined;
   const title = escapeText(finding.title);
   const known = findingSentences(finding)[0].toLowerCase();
   return known.includes(title.toLowerCase()) ? undefined : title;

@@ -6,14 +6,6 @@ import { parseNumber } from '../kit/arguments.js';
 import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { addSourceOptions, aids, liveByDefault, withNativeSource } from '../kit/kernel-source.js';
 
-interface BlockedOptions extends FromOptions {
-  readonly all?: true;
-  readonly limit?: number;
-  readonly verbose?: true;
-  readonly json?: true;
-  readonly strict?: true;
-}
-
 const EXAMPLES = `
 Examples:
   kdump-mem blocked --vmcore vmcore        print which tasks wait for which locks, and their owners
@@ -41,21 +33,20 @@ export function registerBlocked(program: Command): void {
     .option('-v, --verbose', 'print stacks of owners and of the longest waiters')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
-    .addHelpText('after', EXAMPLES)
-    .action(async (options: BlockedOptions) => {
-      const { all, limit = 6, verbose } = options;
-      checkFrom(options);
-      const [answer, { blockedBlocks }] = await Promise.all([
-        blocked(options),
-        import('../../answers/blocked/document.js'),
-      ]);
-      present(answer, options, { toBlocks: (found) => blockedBlocks(found, { limit, all, verbose }) });
-    });
-  addFromOption(command, ['all']);
+    .addHelpText('after', EXAMPLES);
+  addFromOption(command, ['all']).action(async (options) => {
+    const { all, limit = 6, verbose } = options;
+    checkFrom(options);
+    const [answer, { blockedBlocks }] = await Promise.all([
+      blocked(options, all),
+      import('../../answers/blocked/document.js'),
+    ]);
+    present(answer, options, { toBlocks: (found) => blockedBlocks(found, { limit, all, verbose }) });
+  });
 }
 
-async function blocked(options: BlockedOptions): Promise<BlockedAnswer> {
-  const { from, live, all } = options;
+async function blocked(options: FromOptions, all: true | undefined): Promise<BlockedAnswer> {
+  const { from, live } = options;
   const needsKernel = all || Object.keys(aids(options)).length > 0;
   if (from !== undefined) return (await import('./host.js')).blockedIn(from);
   if (live && !needsKernel && !statSync('/proc/kcore', { throwIfNoEntry: false })?.isFile())

@@ -14,11 +14,6 @@ line, or else from this machine. Completes both kdump-mem and skcheck.
 
 Exit status: 0 success, 2 usage error.`;
 
-interface CompletionOptions {
-  readonly of?: string;
-  readonly line?: string;
-}
-
 /** Registers `kdump-mem completion`, which prints shell completions. */
 export function registerCompletion(program: Command): void {
   program
@@ -29,7 +24,7 @@ export function registerCompletion(program: Command): void {
     .addOption(new Option('--of <program>').hideHelp())
     .addOption(new Option('--line <line>').hideHelp())
     .addHelpText('after', EXAMPLES)
-    .action(async (words: readonly string[], { of, line }: CompletionOptions) => {
+    .action(async (words, { of, line }) => {
       if (of !== undefined) return suggestWords(of, words, line);
       const shell = SHELLS.find((each): each is Shell => each === words[0]);
       if (!shell || words.length > 1)

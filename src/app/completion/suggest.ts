@@ -1,4 +1,4 @@
-import type { Argument, Command, Option } from 'commander';
+import type { Argument, Command, CommandUnknownOpts, Option } from 'commander';
 import { KdumpMemError } from '../../base/errors.js';
 import { isPacked } from '../../host/recognise.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
@@ -76,7 +76,7 @@ function ofOption(option: Option, typed: string, prefix: string): Suggestion {
   return TAKES_FILES.test(option.flags) ? FILES : NOTHING;
 }
 
-function ofArgument(command: Command, before: readonly string[], typed: string): Suggestion {
+function ofArgument(command: CommandUnknownOpts, before: readonly string[], typed: string): Suggestion {
   const { registeredArguments } = command;
   // Commands without arguments of their own accept dumps.
   if (registeredArguments.length === 0) return FILES;
@@ -99,14 +99,14 @@ export function dumpsAmong(program: Command, words: readonly string[]): string[]
   return takes ? argumentsAmong(command, words) : [];
 }
 
-function commandAmong(program: Command, words: readonly string[]): Command {
+function commandAmong(program: Command, words: readonly string[]): CommandUnknownOpts {
   const name = words.find((word) => !word.startsWith('-'));
   const commands = program.createHelp().visibleCommands(program);
   return commands.find((each) => each.name() === name) ?? program;
 }
 
 /** Returns the arguments in a command line, without options, option values and the command's name. */
-function argumentsAmong(command: Command, words: readonly string[]): string[] {
+function argumentsAmong(command: CommandUnknownOpts, words: readonly string[]): string[] {
   const found: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
@@ -116,7 +116,7 @@ function argumentsAmong(command: Command, words: readonly string[]): string[] {
   return found.slice(1);
 }
 
-function optionsOf(command: Command, typed: string, before: readonly string[]): Candidate[] {
+function optionsOf(command: CommandUnknownOpts, typed: string, before: readonly string[]): Candidate[] {
   const named = command
     .createHelp()
     .visibleOptions(command)
@@ -130,7 +130,7 @@ function repeats({ description }: Option): boolean {
   return /\brepeat(able)?\b|again for/.test(description);
 }
 
-function optionOf(command: Command, word: string): Option | undefined {
+function optionOf(command: CommandUnknownOpts, word: string): Option | undefined {
   return word.startsWith('-') ? command.options.find((option) => isCalled(option, word)) : undefined;
 }
 

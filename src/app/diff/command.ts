@@ -1,18 +1,11 @@
 import { type Command, Option } from 'commander';
 import { shellWord } from '../../base/shell.js';
 import { formatJson } from '../../base/util.js';
-import { parseNumber } from '../kit/arguments.js';
+import { type OptionsOf, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
+import { checkPage, writePage } from '../kit/html-page.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
-
-interface DiffOptions extends PageOptions {
-  readonly limit?: number;
-  readonly verbose?: true;
-  readonly json?: true;
-  readonly strict?: true;
-}
 
 /** Maximum number of rows of each table of a page. */
 const PAGE_ROWS = 50;
@@ -41,9 +34,8 @@ The changes of categories sum to the change of their parent. Docs: docs/diff.md.
 Exit status: 0 answered, 2 wrong usage (a file given twice), 3 an input could not
 be read, 5 (with --strict) the answer is incomplete.`;
 
-/** Registers `kdump-mem diff`, which compares inputs from two or more points in time. */
-export function registerDiff(program: Command): void {
-  program
+function declareDiff(program: Command) {
+  return program
     .command('diff')
     .usage('[options] <before> <after> [more...]')
     .argument('<inputs...>', 'snapshots, dumps, or files with --json answers')
@@ -53,9 +45,14 @@ export function registerDiff(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .addOption(new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts('json'))
     .option('--force', 'replace an existing HTML file')
-    .option('--strict', 'exit with status 5 if the comparison is incomplete')
-    .addHelpText('after', EXAMPLES)
-    .action(diff);
+    .option('--strict', 'exit with status 5 if the comparison is incomplete');
+}
+
+type DiffOptions = OptionsOf<typeof declareDiff>;
+
+/** Registers `kdump-mem diff`, which compares inputs from two or more points in time. */
+export function registerDiff(program: Command): void {
+  declareDiff(program).addHelpText('after', EXAMPLES).action(diff);
 }
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {

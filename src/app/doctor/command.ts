@@ -24,7 +24,7 @@ export function registerDoctor(program: Command): void {
     .description('show which features work on this machine, and how to enable the others')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
-    .action((options: { readonly json?: true }) => printDoctor('kdump-mem', options));
+    .action((options) => printDoctor('kdump-mem', options));
 }
 
 /** Reports which features of this machine can be used. @param codes limits the report to these */

@@ -4,10 +4,6 @@ import { UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
-interface ExplainOptions {
-  readonly json?: true;
-}
-
 const EXAMPLES = `
 Examples:
   kdump-mem explain                 list all codes
@@ -30,10 +26,10 @@ export function registerExplain(program: Command): void {
     .description('explain a code, such as the one in brackets of a finding: its meaning, its source, and what to do')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
-    .action(explain);
+    .action((code, { json }) => explain(code, json));
 }
 
-async function explain(code: string | undefined, { json }: ExplainOptions): Promise<void> {
+async function explain(code: string | undefined, json: boolean | undefined): Promise<void> {
   const { allCodes, explained, explainJson, explainText, listText } = await import('../../answers/explain/codes.js');
   const found = explained(code);
   if (code !== undefined && found.length === 0) {

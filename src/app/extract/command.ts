@@ -1,32 +1,12 @@
 import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/util.js';
-import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
-import { parseNumber } from '../kit/arguments.js';
+import { COMPRESSIONS } from '../../extract/write/compress.js';
+import { type OptionsOf, parseNumber } from '../kit/arguments.js';
 import { takeDumpArguments } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addTypesOption, aids, collectFiles, openedAids, openSource } from '../kit/kernel-source.js';
 import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { Progress } from '../kit/terminal.js';
-
-interface ExtractOptions {
-  readonly vmcore?: readonly string[];
-  readonly output: string;
-  readonly pid?: number;
-  readonly fd?: number;
-  readonly compress: Compression;
-  readonly anonymize?: true;
-  readonly map?: string;
-  readonly json?: true;
-  readonly withLog?: true;
-  readonly withMemory?: true;
-  readonly withProcesses?: true;
-  readonly withStacks?: true;
-  readonly withTriage?: true;
-  readonly force?: true;
-  readonly vmlinux?: string;
-  readonly symbols?: string;
-  readonly types?: string;
-}
 
 const EXAMPLES = `
 Examples:
@@ -62,9 +42,8 @@ In crash, ps shows no memory sizes, files no paths, modules no symbols, and bt n
 Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file could not be written,
 4 no such pid or fd.`;
 
-/** Registers `kdump-mem extract`, which reduces a dump to the structures that the commands read. */
-export function registerExtract(program: Command): void {
-  addTypesOption(takeDumpArguments(program.command('extract')))
+function declareExtract(program: Command) {
+  return addTypesOption(takeDumpArguments(program.command('extract')))
     .usage('[options] -o <file> <dump...>')
     .description('save a small copy of a dump with only the kernel structures that kdump-mem reads')
     .option('--vmcore <file>', 'the dump to read (repeat for each part of a split dump)', collectFiles)
@@ -82,9 +61,14 @@ export function registerExtract(program: Command): void {
     .option('--force', 'overwrite existing files')
     .option('--json', 'print a summary of the extract as JSON')
     .option('--vmlinux <file>', 'symbols and types, if the dump lacks them')
-    .option('--symbols <file>', 'System.map to use instead of the symbols in the dump')
-    .addHelpText('after', EXAMPLES)
-    .action(run);
+    .option('--symbols <file>', 'System.map to use instead of the symbols in the dump');
+}
+
+type ExtractOptions = OptionsOf<typeof declareExtract>;
+
+/** Registers `kdump-mem extract`, which reduces a dump to the structures that the commands read. */
+export function registerExtract(program: Command): void {
+  declareExtract(program).addHelpText('after', EXAMPLES).action(run);
 }
 
 /** Options that require the complete machine, with the reason. */

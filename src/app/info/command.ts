@@ -9,9 +9,9 @@ import type { Files } from '../../kernel/native/open.js';
 
 import { Unknowns } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
-import { parseNumber } from '../kit/arguments.js';
+import { type OptionsOf, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { addSourceOptions, openedAids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, openedAids, openSourceImage } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
@@ -23,14 +23,7 @@ const LISTS = {
   sharedMemory: 'shared-memory',
   runQueues: 'run-queues',
 } as const satisfies Record<string, ListName>;
-type ListOption = keyof typeof LISTS;
-const LIST_OPTIONS = Object.keys(LISTS) as ListOption[];
-
-interface InfoOptions extends SourceOptions, Partial<Record<ListOption, true>> {
-  readonly pid?: number;
-  readonly json?: true;
-  readonly strict?: true;
-}
+const LIST_OPTIONS = Object.keys(LISTS) as (keyof typeof LISTS)[];
 
 const EXAMPLES = `
 Examples:
@@ -51,9 +44,8 @@ Docs: docs/info.md.
 Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no such pid, 5 (with
 --strict) something is unknown, or a list is incomplete.`;
 
-/** Registers `kdump-mem info`, which describes a dump, its kernel and its crash. */
-export function registerInfo(program: Command): void {
-  addSourceOptions(program.command('info'), [])
+function declareInfo(program: Command) {
+  return addSourceOptions(program.command('info'), [])
     .usage('[options] [dump...]')
     .description('show the format, kernel and crash of a dump, and what cannot be read from it')
     .addOption(list('--modules', 'loaded modules: sizes, users, taint (lsmod, crash mod)'))
@@ -63,9 +55,16 @@ export function registerInfo(program: Command): void {
     .addOption(list('--run-queues', 'tasks on the run queue of each CPU (crash runq)'))
     .option('--pid <pid>', 'namespace of this process, for --mounts and --shared-memory', parseNumber)
     .option('--json', 'print the answer as JSON')
-    .option('--strict', 'exit with status 5 if anything is unknown')
+    .option('--strict', 'exit with status 5 if anything is unknown');
+}
+
+type InfoOptions = OptionsOf<typeof declareInfo>;
+
+/** Registers `kdump-mem info`, which describes a dump, its kernel and its crash. */
+export function registerInfo(program: Command): void {
+  declareInfo(program)
     .addHelpText('after', EXAMPLES)
-    .action(async (options: InfoOptions) => {
+    .action(async (options) => {
       const chosen = LIST_OPTIONS.find((name) => options[name]);
       if (options.pid !== undefined && chosen !== 'mounts' && chosen !== 'sharedMemory')
         throw new UsageError('--pid requires --mounts or --shared-memory');
@@ -88,7 +87,7 @@ export function registerInfo(program: Command): void {
     });
 }
 
-function list(flag: string, words: string): Option {
+function list<Flag extends string>(flag: Flag, words: string): Option<Flag> {
   const option = new Option(flag, words);
   return option.conflicts(LIST_OPTIONS.filter((name) => name !== option.attributeName()));
 }

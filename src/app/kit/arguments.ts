@@ -2,6 +2,11 @@ import { InvalidArgumentError } from 'commander';
 import { bytesOf, DURATION_FORMS, SIZE_FORMS, secondsOf } from '../../base/quantity.js';
 import { parsePlace, type WrittenPlace } from '../../walk/values/place.js';
 
+/** Options of a command, from the function that declares them. */
+export type OptionsOf<Declare extends (...given: never[]) => { opts(): unknown }> = ReturnType<
+  ReturnType<Declare>['opts']
+>;
+
 /** Returns a parser for integers up to a maximum. */
 export function parseUpTo(most: number): (text: string) => number {
   return (text) => {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { Command } from 'commander';
+import type { Command, CommandUnknownOpts } from 'commander';
 import { shellPath, shellWord } from '../../base/shell.js';
 import { missingFile } from '../../base/util.js';
 import { UsageError } from './failure.js';
@@ -20,7 +20,7 @@ export function takeDumpArguments(command: Command): Command {
   return command.allowExcessArguments().hook('preAction', (_, invoked) => {
     if (invoked.registeredArguments.length > 0) return refuseDumpsAmong(invoked);
     if (invoked.args.length === 0) return;
-    const { vmcore = [], live, from } = invoked.opts<Named>();
+    const { vmcore = [], live, from } = invoked.opts() as Named;
     for (const word of invoked.args) {
       if (word !== '-' && !isThere(word))
         throw new UsageError(`${invoked.name()} accepts only options and a dump: ${missingFile(word)}`);
@@ -36,7 +36,7 @@ export function takeDumpArguments(command: Command): Command {
  *
  * @param command called when there is an argument to parse
  */
-export function besideDumps<T>(command: () => Command, parse: (text: string) => T): (text: string) => T {
+export function besideDumps<T>(command: () => CommandUnknownOpts, parse: (text: string) => T): (text: string) => T {
   return (text) => {
     refuseDumpsAmong(command());
     return parse(text);
@@ -44,10 +44,10 @@ export function besideDumps<T>(command: () => Command, parse: (text: string) => 
 }
 
 /** @throws {UsageError} if a dump is among a command's own arguments, or there is an extra argument */
-function refuseDumpsAmong(command: Command): void {
+function refuseDumpsAmong(command: CommandUnknownOpts): void {
   const { args, registeredArguments } = command;
   const own = registeredArguments.map((argument) => argument.name().toUpperCase());
-  const { vmcore, live } = command.opts<Named>();
+  const { vmcore, live } = command.opts() as Named;
   const extra = registeredArguments.at(-1)?.variadic ? undefined : args[own.length];
   if (vmcore === undefined && !live) {
     // The last match: an earlier argument may be a symbol that has the same name as a file.
@@ -59,7 +59,7 @@ function refuseDumpsAmong(command: Command): void {
     throw new UsageError(`unexpected argument ${extra} (${command.name()} accepts ${own.join(' and ')})`);
 }
 
-function withVmcore(command: Command, dump: string, own: readonly string[]): [string, string] {
+function withVmcore(command: CommandUnknownOpts, dump: string, own: readonly string[]): [string, string] {
   const others = process.argv.slice(2);
   others.splice(others.lastIndexOf(dump), 1);
   const missing = command.args.length > 1 ? [] : own.slice(0, 1);

@@ -1,19 +1,21 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, type CommandUnknownOpts, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { BootChoice } from '../../log/boots.js';
+import type { OptionsOf } from './arguments.js';
 import { IN_PLACE } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import type { SourceOptions } from './kernel-source.js';
 
 /** Options of a command that accepts a snapshot instead of a kernel. */
-export interface FromOptions extends SourceOptions {
-  readonly from?: string;
-}
+export type FromOptions = OptionsOf<typeof addFromOption<[], SourceOptions>>;
 
 /** Options that name a kernel, or files for reading one. */
 const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map'];
 
 /** @param others options of the command that cannot be combined with --from */
-export function addFromOption(command: Command, others: readonly string[] = []): Command {
+export function addFromOption<A extends unknown[], O extends OptionValues>(
+  command: Command<A, O>,
+  others: readonly string[] = [],
+) {
   const excluded = [...OF_KERNELS, ...others];
   return command
     .addOption(
@@ -29,8 +31,8 @@ export function addFromOption(command: Command, others: readonly string[] = []):
  *
  * @throws {UsageError} combined with an option that --from excludes
  */
-async function takeSnapshot(invoked: Command, excluded: readonly string[]): Promise<void> {
-  const [file, ...others] = invoked.opts<SourceOptions>().vmcore ?? [];
+async function takeSnapshot(invoked: CommandUnknownOpts, excluded: readonly string[]): Promise<void> {
+  const [file, ...others] = (invoked.opts() as Partial<SourceOptions>).vmcore ?? [];
   if (file === undefined || others.length > 0 || file !== invoked.args[0]) return;
   const { looksCaptured } = await import('../../host/recognise.js');
   if (!looksCaptured(file) && !(await isPasted(file, invoked))) return;
@@ -44,7 +46,7 @@ async function takeSnapshot(invoked: Command, excluded: readonly string[]): Prom
 }
 
 /** Whether a file is pasted text. Commands with `--boot` read texts themselves. @throws {HostError} no part is used */
-async function isPasted(file: string, { options }: Command): Promise<boolean> {
+async function isPasted(file: string, { options }: CommandUnknownOpts): Promise<boolean> {
   if (options.some(({ long }) => long === '--boot')) return false;
   const { pastedFiles } = await import('../../capture/read/saved-texts.js');
   return (await pastedFiles([file])) !== undefined;
@@ -57,7 +59,7 @@ function parseFrom(file: string): string {
 }
 
 /** Adds `--boot`, for commands that accept text logs. */
-export function addBootOption(command: Command): Command {
+export function addBootOption<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command.addOption(
     new Option('--boot <boot>', 'boot to read from a text log: 0 last, -1 previous, 1 first, or a boot ID').argParser(
       parseBoot,
@@ -105,7 +107,7 @@ export const LIVE_SOURCES = ['kcore', 'pageflags', 'counters'] as const;
 
 export type LiveSource = (typeof LIVE_SOURCES)[number];
 
-export interface LiveOptions extends FromOptions {
+export type LiveOptions = FromOptions & {
   /** The required source; by default the first that can be opened. */
   readonly source?: LiveSource;
-}
+};

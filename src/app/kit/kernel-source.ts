@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, type CommandUnknownOpts, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { ProgressOf } from '../../account/references/search.js';
 import { KernelError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
@@ -11,21 +11,13 @@ import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
 import type { TypesFile } from '../../kernel/native/provenance.js';
+import type { OptionsOf } from './arguments.js';
 import { snapshotNext, takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import { Progress } from './terminal.js';
 
 /** Options that select a command's kernel, and how to read it; the same for all commands. */
-export interface SourceOptions {
-  readonly vmcore?: readonly string[];
-  readonly live?: true;
-  readonly engine: 'auto' | 'native' | 'crash' | 'verify';
-  readonly vmlinux?: string;
-  readonly symbols?: string;
-  readonly types?: string;
-  readonly crash?: string;
-  readonly map?: string;
-}
+export type SourceOptions = OptionsOf<typeof addSourceOptions>;
 
 /** Readers that `--engine` names besides the native one. */
 const OTHER_ENGINES = ['crash', 'verify'] as const;
@@ -33,9 +25,9 @@ const OTHER_ENGINES = ['crash', 'verify'] as const;
 type OtherEngine = (typeof OTHER_ENGINES)[number];
 
 /** @param engines those that the command supports in addition to the native one; it refuses the others */
-export function addSourceOptions(command: Command, engines: readonly OtherEngine[] = OTHER_ENGINES): Command {
+export function addSourceOptions(command: Command, engines: readonly OtherEngine[] = OTHER_ENGINES) {
   const taking = takeDumpArguments(command)
-    .hook('preAction', (_, invoked) => checkEngine(invoked.name(), invoked.opts<SourceOptions>(), engines))
+    .hook('preAction', (_, invoked) => checkEngine(invoked.name(), invoked.opts(), engines))
     .option('--vmcore <file>', 'dump to read (repeat for each part of a split dump)', collectFiles)
     .option('--live', 'read the running kernel instead of a dump (as root)')
     .addOption(
@@ -57,7 +49,7 @@ export function addSourceOptions(command: Command, engines: readonly OtherEngine
  */
 export function checkEngine(
   name: string,
-  { engine }: Pick<SourceOptions, 'engine'>,
+  { engine }: { readonly engine?: unknown },
   engines: readonly OtherEngine[] = [],
 ): void {
   const refused = OTHER_ENGINES.filter((other) => !engines.includes(other));
@@ -70,7 +62,7 @@ export function checkEngine(
 const SOURCES = ['vmcore', 'from', 'fromSamples', 'live', 'map', 'vmlinux', 'symbols', 'types', 'btf', 'crash'];
 
 /** Makes this machine the source of a command that names no other, as `triage` does. */
-export function liveByDefault(command: Command): Command {
+export function liveByDefault<Declared extends CommandUnknownOpts>(command: Declared): Declared {
   const live = command.options.find(({ long }) => long === '--live');
   if (live) live.description = 'read this machine (default without a dump), its kernel memory as root';
   return command.hook('preAction', (_, invoked) => {
@@ -81,12 +73,12 @@ export function liveByDefault(command: Command): Command {
 }
 
 /** Adds `--types`, and `--btf`, its former name from when it supported only BTF. */
-export function addTypesOption(command: Command): Command {
+export function addTypesOption<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command
     .option('--types <file>', 'types to use instead of the dump’s: BTF, vmlinux or .debug file, Volatility ISF')
     .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
     .hook('preAction', (_, invoked) => {
-      const { btf } = invoked.opts<{ readonly btf?: string }>();
+      const btf = invoked.getOptionValue('btf');
       if (btf !== undefined) invoked.setOptionValueWithSource('types', btf, 'cli');
     });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addLeaksOptions, type LeaksOptions } from './options.js';
+import { addLeaksOptions } from './options.js';
 
 const EXAMPLES = `
 Examples:
@@ -37,7 +37,7 @@ export function registerLeaks(program: Command): void {
   addLeaksOptions(program.command('leaks'))
     .description('find kernel memory that is allocated and not freed, by stack trace')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: LeaksOptions) => {
+    .action(async (options) => {
       const { runLeaks } = await import('./run.js');
       await runLeaks(options);
     });

@@ -6,7 +6,7 @@ import { READING_METHODS } from '../../leaks/readings/take.js';
 import { MAX_ONE_IN, tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { MIN_WINDOWS } from '../../leaks/site-growth.js';
-import { parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';
+import { type OptionsOf, parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import { checkPrintedProfile, STDOUT } from '../kit/output.js';
@@ -18,30 +18,7 @@ export type LeakMethod = (typeof LEAK_METHODS)[number];
 /** Engines that trace allocation events. */
 const ENGINES = ['tracefs', 'bpftrace'] as const;
 
-export interface LeaksOptions {
-  readonly type?: AllocationType;
-  readonly interval?: number;
-  readonly windows?: number;
-  readonly order?: number;
-  /** Sampling rate: one in this many. */
-  readonly sample?: 'auto' | number;
-  /** Maximum CPU use, as a share of one core. */
-  readonly budget?: number;
-  readonly pid?: number;
-  readonly cgroup?: string;
-  readonly method?: LeakMethod;
-  readonly engine?: (typeof ENGINES)[number];
-  readonly methods?: true;
-  readonly from?: readonly string[];
-  readonly limit?: number;
-  readonly json?: true;
-  readonly folded?: true;
-  readonly html?: string;
-  readonly pprof?: string;
-  readonly speedscope?: string;
-  readonly force?: true;
-  readonly strict?: true;
-}
+export type LeaksOptions = OptionsOf<typeof addLeaksOptions>;
 
 /** The largest order of the buddy allocator in common kernels. */
 const MAX_ORDER = 10;
@@ -50,7 +27,7 @@ const MAX_WINDOWS = 1000;
 
 const parseLength = timeWithin(1, MAX_SECONDS, '1 second to 7 days');
 
-export function addLeaksOptions(command: Command): Command {
+export function addLeaksOptions(command: Command) {
   return command
     .addOption(
       new Option('--type <type>', 'kind of allocation: pages, slab objects or vmalloc areas (default page)').choices([
@@ -151,6 +128,7 @@ function parseWindows(text: string): number {
   return windows;
 }
 
+/** Parses a sampling rate: one in this many. */
 function parseSample(text: string): 'auto' | number {
   if (text === 'auto') return text;
   const parts = /^1\/([1-9]\d{0,6})$/.exec(text);
@@ -162,6 +140,7 @@ function parseSample(text: string): 'auto' | number {
   return oneIn;
 }
 
+/** Parses a maximum CPU use; returns a share of one core. */
 function parseBudget(text: string): number {
   const parts = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text);
   const share = Number(parts?.[1]) / 100;

@@ -2,24 +2,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { LogChoice, LogMoment } from '../../account/log.js';
 import { nanosecondsOf } from '../../base/quantity.js';
 import { formatJson } from '../../base/util.js';
-import type { BootChoice } from '../../log/boots.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
-import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
+import { answer, streamAnswer } from '../kit/answer.js';
+import type { OptionsOf } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
+import { addBootOption, addFromOption, checkBoot, checkFrom } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
 import { printWarnings } from '../kit/output.js';
-
-interface LogOptions extends AnswerOptions, FromOptions {
-  readonly level?: ReadonlySet<number>;
-  readonly facility?: ReadonlySet<number>;
-  readonly since?: LogMoment;
-  readonly until?: LogMoment;
-  readonly decode?: true;
-  readonly callers?: true;
-  readonly ndjson?: true;
-  readonly boot?: BootChoice;
-}
 
 const EXAMPLES = `
 Examples:
@@ -40,9 +29,8 @@ message. Control characters are printed as \\xNN. Docs: docs/log.md.
 Exit status: 0 answered, 1 crash and kdump-mem disagree (--engine verify), 2 wrong usage, 3 the dump
 or kernel could not be opened or read, 5 (with --strict) the answer is incomplete.`;
 
-/** Registers `kdump-mem log`, which prints the kernel log. */
-export function registerLog(program: Command): void {
-  addBootOption(addFromOption(addSourceOptions(program.command('log'))))
+function declareLog(program: Command) {
+  return addBootOption(addFromOption(addSourceOptions(program.command('log'))))
     .usage('[options] [dump...]')
     .description('print the kernel log, as dmesg does')
     .option('-l, --level <list>', 'only these levels, for example err,warn or err+', parseLevels)
@@ -53,9 +41,14 @@ export function registerLog(program: Command): void {
     .option('--callers', 'show the task or CPU that printed each message')
     .option('--json', 'print the answer as JSON')
     .addOption(new Option('--ndjson', 'print one JSON line per message').conflicts('json'))
-    .option('--strict', 'exit with status 5 if anything could not be read')
-    .addHelpText('after', EXAMPLES)
-    .action(answerLog);
+    .option('--strict', 'exit with status 5 if anything could not be read');
+}
+
+type LogOptions = OptionsOf<typeof declareLog>;
+
+/** Registers `kdump-mem log`, which prints the kernel log. */
+export function registerLog(program: Command): void {
+  declareLog(program).addHelpText('after', EXAMPLES).action(answerLog);
 }
 
 async function answerLog(options: LogOptions): Promise<void> {

@@ -18,7 +18,8 @@ import {
   shorten,
   sizeOf,
 } from './cut.js';
-import { LIVE, type McpOptions, nameOf, type OpenFile, type Sources, shortName } from './sources.js';
+import type { McpOptions } from './options.js';
+import { LIVE, nameOf, type OpenFile, type Sources, shortName } from './sources.js';
 import { callOf, type Given, type Tool, wordsFor } from './tools.js';
 
 type Arguments = ToolCall['arguments'];

@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { sizeFrom, timeWithin } from '../kit/arguments.js';
-import { collectFiles } from '../kit/kernel-source.js';
-import type { McpOptions } from './sources.js';
+import { addMcpOptions } from './options.js';
 
 const EXAMPLES = `
 Examples:
@@ -19,24 +17,12 @@ with a name, and opens no file that is not named here. Docs: docs/mcp.md.
 
 Exit status: 0 the client closed the connection, 2 usage error, 3 a file could not be opened.`;
 
-const parseBudget = sizeFrom(2048, 'at least 2k');
-const parseTimeout = timeWithin(1, 86_400, '1 second to 1 day');
-const parseMemory = sizeFrom(128 * 2 ** 20, 'at least 128M');
-
 /** Registers `kdump-mem mcp`, which serves answers to agents. */
 export function registerMcp(program: Command): void {
-  program
-    .command('mcp')
+  addMcpOptions(program.command('mcp'))
     .description('serve answers to an agent over the Model Context Protocol, read-only')
-    .option('--vmcore <file>', 'dump that may be read (repeatable)', collectFiles)
-    .option('--from <file>', 'snapshot, log or recording that may be read (repeatable)', collectFiles)
-    .option('--root <dir>', 'folder below which every file may be read')
-    .option('--live', 'allow reading the running kernel (as root)')
-    .option('--budget <size>', 'maximum size of an answer (default 8k)', parseBudget, 8192)
-    .option('--timeout <time>', 'time limit of a call (default 300 s)', parseTimeout, 300)
-    .option('--worker-memory <size>', 'memory limit of a call (default 2G)', parseMemory, 2 ** 31)
     .addHelpText('after', EXAMPLES)
-    .action(async (options: McpOptions) => {
+    .action(async (options) => {
       const { serve } = await import('./server.js');
       await serve(options);
     });

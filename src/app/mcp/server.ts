@@ -19,7 +19,8 @@ import { escapeText } from '../../base/escape.js';
 import type { WorkerProgress } from '../../triage/batch/worker.js';
 import { VERSION } from '../kit/version.js';
 import { Calls } from './call.js';
-import { type McpOptions, nameOf, Sources } from './sources.js';
+import type { McpOptions } from './options.js';
+import { nameOf, Sources } from './sources.js';
 import { type Tool, toolsFor } from './tools.js';
 
 const INSTRUCTIONS = `kdump-mem finds where the memory of a Linux machine is, and why it crashed or hangs: from dumps, snapshots, logs and pasted text. All tools only read.

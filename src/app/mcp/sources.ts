@@ -6,18 +6,8 @@ import { cutWords } from '../../answers/text/cut.js';
 import { KernelError, openError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { UsageError } from '../kit/failure.js';
+import type { McpOptions } from './options.js';
 import { type Given, MAX_FILES, MAX_TEXT, type Tool } from './tools.js';
-
-/** What the server may read, and its limits. */
-export interface McpOptions {
-  readonly vmcore?: readonly string[];
-  readonly from?: readonly string[];
-  readonly root?: string;
-  readonly live?: true;
-  readonly budget: number;
-  readonly timeout: number;
-  readonly workerMemory: number;
-}
 
 /** A file that a call reads: it stays this file, whatever its path leads to later. */
 export interface OpenFile {

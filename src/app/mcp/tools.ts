@@ -1,4 +1,4 @@
-import { type Argument, type Command, Option } from 'commander';
+import { type Argument, type CommandUnknownOpts, Option } from 'commander';
 import type { ToolCall } from '../../answers/mcp/schema.js';
 import { lineWords } from '../completion/command-line.js';
 import { ALL_COMMANDS } from '../completion/generated.js';
@@ -59,7 +59,7 @@ export function toolsFor(source: Schema): readonly Tool[] {
         return [names[at] ?? '', new Map(parameters.map((one) => [keyOf(one), one]))];
       }),
     );
-    const about = (one: Command) => (names.length > 1 ? `${one.name()}: ` : '') + one.description();
+    const about = (one: CommandUnknownOpts) => (names.length > 1 ? `${one.name()}: ` : '') + one.description();
     const parameters = [...commands.values()].flatMap((each) => [...each]);
     const properties: Record<string, Schema> = {
       ...(names.length > 1 ? { command: { type: 'string', enum: names } } : {}),

@@ -2,29 +2,16 @@ import { type Command, Option } from 'commander';
 import type { FigureFormat, MemoryAnswer } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
-import { type AnswerOptions, answer, present } from '../kit/answer.js';
-import { parseInterval, parseNumber } from '../kit/arguments.js';
+import { answer, present } from '../kit/answer.js';
+import { type OptionsOf, parseInterval, parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addFromOption, LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
-import { checkPage, type PageOptions } from '../kit/html-page.js';
+import { addFromOption, LIVE_SOURCES } from '../kit/from-argument.js';
+import { checkPage } from '../kit/html-page.js';
 import { addSourceOptions, liveByDefault, sourceWords } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 import { addDepthOptions, DEPTH_NAMES, requestedDepth } from './depths.js';
 import { liveSampler, refuseWithout } from './source.js';
-import { checkThresholds, parseThreshold, type Threshold } from './thresholds.js';
-import type { WatchOptions } from './watch.js';
-
-interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
-  readonly unattributed?: true;
-  readonly unreachable?: true;
-  readonly source?: LiveSource;
-  readonly as?: FigureFormat;
-  readonly cgroup?: string;
-  readonly limit?: number;
-  readonly verbose?: true;
-  readonly prometheus?: true;
-  readonly failOn?: readonly Threshold[];
-}
+import { checkThresholds, parseThreshold } from './thresholds.js';
 
 const EXAMPLES = `
 Examples:
@@ -67,13 +54,11 @@ incomplete, or (with --fail-on) too incomplete to compare.`;
 /** Options that an answer from a pass over all memory does not have. */
 const NOT_OF_A_PASS = [...DEPTH_NAMES, 'from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup'];
 
-/** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
-export function registerMemory(program: Command): void {
+function declareMemory(program: Command) {
   const command = liveByDefault(addSourceOptions(program.command('memory')))
     .usage('[options] [dump...]')
     .description('show where all memory is: free, applications and files, kernel, unattributed');
-  addFromOption(command, ['source', 'watch']);
-  addDepthOptions(command)
+  return addDepthOptions(addFromOption(command, ['source', 'watch']))
     .addOption(
       new Option('--source <source>', 'with --live: required source (default: the most detailed available)')
         .choices(LIVE_SOURCES)
@@ -126,7 +111,14 @@ export function registerMemory(program: Command): void {
         .argParser(parseThreshold)
         .conflicts('watch'),
     )
-    .option('--strict', 'exit with status 5 if the answer is incomplete')
+    .option('--strict', 'exit with status 5 if the answer is incomplete');
+}
+
+type MemoryOptions = OptionsOf<typeof declareMemory> & { readonly as?: FigureFormat };
+
+/** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
+export function registerMemory(program: Command): void {
+  declareMemory(program)
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
       if (options.unattributed || options.unreachable) {

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type CommandUnknownOpts, Option } from 'commander';
 import type { NoDetails } from '../../account/memory/answer.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
 import type { DepthText } from '../../answers/memory/depths/tables.js';
@@ -114,7 +114,7 @@ const OFFERED: readonly MemoryDepth[] = [...DEPTHS, ALL];
 export const DEPTH_NAMES: readonly string[] = OFFERED.map(({ name }) => name);
 
 /** Adds one option for each detail list; they exclude each other. */
-export function addDepthOptions(command: Command): Command {
+export function addDepthOptions<Declared extends CommandUnknownOpts>(command: Declared): Declared {
   for (const [index, { name, help, choices }] of OFFERED.entries()) {
     const flags = choices === undefined ? `--${name}` : `--${name} <${choices.join('|')}>`;
     const option = new Option(flags, help).conflicts(DEPTH_NAMES.slice(index + 1));

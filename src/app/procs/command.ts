@@ -1,16 +1,17 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { GROUPINGS } from '../../account/processes/groups.js';
+import type { Command } from 'commander';
 import { HostError } from '../../base/errors.js';
-import { PSS_CHOICES } from '../../records/pss.js';
 import type { NamespacedPid } from '../../walk/processes/process-facts.js';
-import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addFromOption } from '../kit/from-argument.js';
-import { addSourceOptions, liveByDefault } from '../kit/kernel-source.js';
 import { openProcessHost, readsHost } from './host.js';
-import { addGrowthOptions, checkProcsSource, isGrowthRequested, type ProcsOptions, SORT_WORDS } from './options.js';
+import {
+  addGrowthOptions,
+  addProcsOptions,
+  checkProcsSource,
+  type GivenProcsOptions,
+  isGrowthRequested,
+  type ProcsOptions,
+} from './options.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js';
-import { parseThreshold } from './thresholds.js';
 
 const EXAMPLES = `
 Examples:
@@ -70,75 +71,7 @@ compare.`;
 
 /** Registers `kdump-mem procs`, which lists the memory of each process. */
 export function registerProcs(program: Command): void {
-  const command = liveByDefault(addSourceOptions(program.command('procs')))
-    .usage('[options] [dump...]')
-    .description('list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets')
-    .addOption(
-      new Option('--pid <pid>', 'mappings of this process; NS:PID is a pid in a pid namespace')
-        .argParser(parsePid)
-        .conflicts('sort'),
-    )
-    .addOption(
-      new Option('--fds', 'with --pid: open descriptors by kind').conflicts([
-        'by',
-        'limit',
-        'sockets',
-        'stacks',
-        'watch',
-        'ndjson',
-        'prometheus',
-        'fromSamples',
-      ]),
-    )
-    .option('--container <id>', 'only processes of this container (id or its beginning)')
-    .addOption(new Option('--by <what>', 'group processes and show sums').choices(GROUPINGS))
-    .addOption(
-      new Option('--sort <column>', 'sort by this column, largest first')
-        .choices(Object.keys(SORT_WORDS))
-        .default('freed'),
-    )
-    .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
-    .addOption(
-      new Option(
-        '--pss <which>',
-        'with --live: read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
-      )
-        .choices(PSS_CHOICES)
-        .conflicts(['pid', 'fromSamples']),
-    )
-    .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
-    .addOption(
-      new Option(
-        '--huge',
-        'of a dump: count zeros in transparent huge pages; reads the content of all of them',
-      ).conflicts(['pid', 'fds', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
-    )
-    .option('-v, --verbose', 'show all columns; with --pid all mappings')
-    .option('--json', 'print the answer as JSON')
-    .addOption(
-      new Option(
-        '--fail-on <limit>',
-        'exit with status 1 if a process, or a group of --by, exceeds a size, such as anon=4G (repeatable)',
-      )
-        .argParser(parseThreshold)
-        .conflicts(['pid', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
-    )
-    .addOption(
-      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
-        'json',
-        'pid',
-        'fds',
-        'stacks',
-        'watch',
-        'ndjson',
-        'prometheus',
-        'fromSamples',
-      ]),
-    )
-    .option('--strict', 'exit with status 5 if the answer is incomplete')
-    .addHelpText('after', EXAMPLES)
-    .action(answerProcs);
-  addFromOption(command, ['stacks', 'speedscope', 'fromSamples', 'interval', 'count']);
+  const command = addProcsOptions(program.command('procs')).addHelpText('after', EXAMPLES).action(answerProcs);
   addGrowthOptions(command);
   addStacksOptions(command);
 }
@@ -170,20 +103,6 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   if (options.fds) throw new UsageError('--fds requires --pid: it lists one process');
   const { listProcesses } = await import('./list.js');
   await listProcesses(options);
-}
-
-/** A pid in the machine's initial pid namespace, or in another. */
-export type PidArgument = number | NamespacedPid;
-
-/** Options as given: --pid may be NS:PID. */
-type GivenProcsOptions = Omit<ProcsOptions, 'pid'> & { readonly pid?: PidArgument };
-
-/** Parses `4711` or `4026532201:7`. */
-function parsePid(text: string): PidArgument {
-  const [, namespace, inside] = /^(\d{1,15}):(\d{1,10})$/.exec(text) ?? [];
-  const pid = parseNumber(inside ?? text);
-  if (pid < 1) throw new InvalidArgumentError('It must be 1 or more.');
-  return namespace === undefined ? pid : { namespace: Number(namespace), pid };
 }
 
 /**

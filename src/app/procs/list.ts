@@ -11,8 +11,8 @@ import { answer, present } from '../kit/answer.js';
 import { checkPage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { openProcessHost, type ProcessHost, readSockets, readsHost, recordsOf } from './host.js';
-import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
-import { checkThresholds } from './thresholds.js';
+import { type ProcsOptions, selection } from './options.js';
+import { checkThresholds, SORT_WORDS } from './thresholds.js';
 
 /**
  * Lists processes, or totals of groups.

@@ -1,57 +1,108 @@
-import { type Command, Option } from 'commander';
-import type { ProcessGrouping } from '../../account/processes/groups.js';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GROUPINGS } from '../../account/processes/groups.js';
 import type { ProcessFigures } from '../../contracts/procs.js';
 import type { HostSource } from '../../host/host-source.js';
-import type { ProcessSize } from '../../records/processes.js';
-import type { PssChoice } from '../../records/pss.js';
+import { PSS_CHOICES } from '../../records/pss.js';
+import type { NamespacedPid } from '../../walk/processes/process-facts.js';
 import type { AnswerOptions } from '../kit/answer.js';
-import { parseNumber, parseShortInterval } from '../kit/arguments.js';
+import { type OptionsOf, parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { checkFrom, type FromOptions } from '../kit/from-argument.js';
-import type { PageOptions } from '../kit/html-page.js';
-import { collectFiles } from '../kit/kernel-source.js';
+import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
+import { addSourceOptions, collectFiles, liveByDefault } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
+import { parseThreshold, SORT_WORDS } from './thresholds.js';
 
-export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, PageOptions, StacksOptions {
-  readonly sort: keyof typeof SORT_WORDS;
-  readonly by?: ProcessGrouping;
+/** Options as given: --pid may be NS:PID. */
+export type GivenProcsOptions = OptionsOf<typeof addProcsOptions> & GrowthOptions & StacksOptions;
+
+export type ProcsOptions = Omit<GivenProcsOptions, 'pid' | 'container'> & {
   readonly pid?: number;
   readonly container?: string | undefined;
-  readonly limit?: number;
-  readonly verbose?: true;
-  readonly sockets?: true;
-  readonly pss?: PssChoice;
-  readonly fds?: true;
-  readonly huge?: true;
-  readonly failOn?: readonly ProcessThreshold[];
+};
+
+type GrowthOptions = OptionsOf<typeof addGrowthOptions>;
+
+/** Adds the options of `procs`, without those for growth and for stacks. */
+export function addProcsOptions(command: Command) {
+  const declared = liveByDefault(addSourceOptions(command))
+    .usage('[options] [dump...]')
+    .description('list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets')
+    .addOption(
+      new Option('--pid <pid>', 'mappings of this process; NS:PID is a pid in a pid namespace')
+        .argParser(parsePid)
+        .conflicts('sort'),
+    )
+    .addOption(
+      new Option('--fds', 'with --pid: open descriptors by kind').conflicts([
+        'by',
+        'limit',
+        'sockets',
+        'stacks',
+        'watch',
+        'ndjson',
+        'prometheus',
+        'fromSamples',
+      ]),
+    )
+    .option('--container <id>', 'only processes of this container (id or its beginning)')
+    .addOption(new Option('--by <what>', 'group processes and show sums').choices(GROUPINGS))
+    .addOption(
+      new Option('--sort <column>', 'sort by this column, largest first')
+        .choices(Object.keys(SORT_WORDS) as (keyof typeof SORT_WORDS)[])
+        .default('freed'),
+    )
+    .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
+    .addOption(
+      new Option(
+        '--pss <which>',
+        'with --live: read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
+      )
+        .choices(PSS_CHOICES)
+        .conflicts(['pid', 'fromSamples']),
+    )
+    .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
+    .addOption(
+      new Option(
+        '--huge',
+        'of a dump: count zeros in transparent huge pages; reads the content of all of them',
+      ).conflicts(['pid', 'fds', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
+    )
+    .option('-v, --verbose', 'show all columns; with --pid all mappings')
+    .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option(
+        '--fail-on <limit>',
+        'exit with status 1 if a process, or a group of --by, exceeds a size, such as anon=4G (repeatable)',
+      )
+        .argParser(parseThreshold)
+        .conflicts(['pid', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
+    )
+    .addOption(
+      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
+        'json',
+        'pid',
+        'fds',
+        'stacks',
+        'watch',
+        'ndjson',
+        'prometheus',
+        'fromSamples',
+      ]),
+    )
+    .option('--strict', 'exit with status 5 if the answer is incomplete');
+  return addFromOption(declared, ['stacks', 'speedscope', 'fromSamples', 'interval', 'count']);
 }
 
-/** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
-export interface ProcessThreshold {
-  readonly column: string;
-  readonly size: ProcessSize;
-  readonly bytes: number;
-}
+/** A pid in the machine's initial pid namespace, or in another. */
+type PidArgument = number | NamespacedPid;
 
-/** Columns by their names for --sort. */
-export const SORT_WORDS = {
-  freed: 'freedIfKilledBytes',
-  uss: 'ussBytes',
-  pss: 'pssBytes',
-  rss: 'rssBytes',
-  anon: 'anonBytes',
-  file: 'fileBytes',
-  shmem: 'shmemBytes',
-  swap: 'swapBytes',
-  hugetlb: 'hugetlbBytes',
-  'page-tables': 'pageTableBytes',
-  locked: 'lockedBytes',
-  pinned: 'pinnedBytes',
-  sockets: 'networkPinnedBytes',
-  threads: 'threads',
-  age: 'ageSeconds',
-  oom: 'oomScore',
-} as const;
+/** Parses `4711` or `4026532201:7`. */
+function parsePid(text: string): PidArgument {
+  const [, namespace, inside] = /^(\d{1,15}):(\d{1,10})$/.exec(text) ?? [];
+  const pid = parseNumber(inside ?? text);
+  if (pid < 1) throw new InvalidArgumentError('It must be 1 or more.');
+  return namespace === undefined ? pid : { namespace: Number(namespace), pid };
+}
 
 /** Options for dumps that do not apply to /proc. */
 const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
@@ -100,23 +151,12 @@ export function selection({ pid, container }: ProcsOptions): (process: ProcessFi
   };
 }
 
-interface GrowthOptions {
-  readonly watch?: true;
-  /** Seconds between the starts of two samples. */
-  readonly interval?: number;
-  readonly count?: number;
-  readonly ndjson?: true;
-  readonly fromSamples?: readonly string[];
-  /** Output file; true: stdout. */
-  readonly prometheus?: string | true;
-}
-
 /** Options of the process list that growth does not support. */
 const OF_LISTS = ['sort', 'by', 'sockets', 'stacks'];
 
 /** Adds the growth options of `procs`. */
-export function addGrowthOptions(command: Command): void {
-  command
+export function addGrowthOptions(command: Command) {
+  return command
     .addOption(
       new Option(
         '--watch',

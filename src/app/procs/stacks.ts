@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { WalkError } from '../../base/errors.js';
 import { OutputFile } from '../../base/output-file.js';
 import { formatJson } from '../../base/util.js';
-import { parseShortInterval, sizeFrom } from '../kit/arguments.js';
+import { type OptionsOf, parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import type { PageOptions } from '../kit/html-page.js';
 import { checkPrintedProfile, printAnswer, printWarnings, STDOUT } from '../kit/output.js';
@@ -10,13 +10,7 @@ import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 
 /** Options of `procs --stacks`. */
-export interface StacksOptions {
-  readonly stacks?: number;
-  readonly folded?: true;
-  readonly speedscope?: string;
-  readonly force?: true;
-  readonly maxSize?: number;
-}
+export type StacksOptions = OptionsOf<typeof addStacksOptions>;
 
 /** Default maximum size of perf.data, bytes. */
 const USUAL_SIZE = 256 * 2 ** 20;
@@ -25,7 +19,7 @@ const MIN_SIZE = 2 ** 20;
 /** Exit status after Ctrl-C, as shells report it. */
 const INTERRUPTED = 130;
 
-export function addStacksOptions(command: Command): Command {
+export function addStacksOptions(command: Command) {
   return command
     .addOption(
       new Option('--stacks <time>', 'record allocation sites with perf for this long (requires --live --pid)')

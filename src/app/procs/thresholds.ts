@@ -5,7 +5,33 @@ import { formatSize } from '../../base/size.js';
 import { PROCESS_SIZES, type ProcessSize } from '../../records/processes.js';
 import { parseSize } from '../kit/arguments.js';
 import { EXIT } from '../kit/failure.js';
-import { type ProcessThreshold, SORT_WORDS } from './options.js';
+
+/** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
+export interface ProcessThreshold {
+  readonly column: string;
+  readonly size: ProcessSize;
+  readonly bytes: number;
+}
+
+/** Columns by their names for --sort. */
+export const SORT_WORDS = {
+  freed: 'freedIfKilledBytes',
+  uss: 'ussBytes',
+  pss: 'pssBytes',
+  rss: 'rssBytes',
+  anon: 'anonBytes',
+  file: 'fileBytes',
+  shmem: 'shmemBytes',
+  swap: 'swapBytes',
+  hugetlb: 'hugetlbBytes',
+  'page-tables': 'pageTableBytes',
+  locked: 'lockedBytes',
+  pinned: 'pinnedBytes',
+  sockets: 'networkPinnedBytes',
+  threads: 'threads',
+  age: 'ageSeconds',
+  oom: 'oomScore',
+} as const;
 
 /** Columns in bytes. */
 const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => PROCESS_SIZES.includes(size as never));

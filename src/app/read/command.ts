@@ -9,26 +9,11 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
 import { findPlace, type Place, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
-import { parseWritten, sizeFrom } from '../kit/arguments.js';
+import { type OptionsOf, parseWritten, sizeFrom } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import {
-  addSourceOptions,
-  openNativeSource,
-  openSource,
-  openSourceImage,
-  type SourceOptions,
-} from '../kit/kernel-source.js';
+import { addSourceOptions, openNativeSource, openSource, openSourceImage } from '../kit/kernel-source.js';
 import { printStream, printWarnings } from '../kit/output.js';
-
-interface ReadOptions extends SourceOptions {
-  readonly phys?: true;
-  readonly length: number;
-  readonly raw?: true;
-  readonly zeroExcluded?: true;
-  readonly json?: true;
-  readonly strict?: true;
-}
 
 const EXAMPLES = `
 ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a
@@ -45,23 +30,30 @@ be read (with --raw: not all of it), 4 no such symbol, 5 (with --strict) somethi
 
 const parseLength = sizeFrom(1, '1 at least');
 
-/** Registers `kdump-mem read`, which prints memory as hex or raw bytes. */
-export function registerRead(program: Command): void {
-  const command: Command = addSourceOptions(program.command('read'), ['crash'])
+function declareRead(program: Command) {
+  return addSourceOptions(program.command('read'), ['crash'])
     .description('print memory at an address or symbol, in hex or raw')
-    .argument(
-      '<place>',
-      'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET',
-      besideDumps(() => command, parseWritten),
-    )
     .option('--phys', 'ADDR is physical (for any dump that opens)')
     .option('--length <size>', 'number of bytes; decimal or 0x hex, with k, M or G', parseLength, 256)
     .option('--raw', 'write raw bytes; fails if any is missing')
     .option('--zero-excluded', 'show memory that is not in the dump as zeros')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
-    .addHelpText('after', EXAMPLES)
-    .action(async (written: WrittenPlace, options: ReadOptions) => {
+    .addHelpText('after', EXAMPLES);
+}
+
+type ReadOptions = OptionsOf<typeof declareRead>;
+
+/** Registers `kdump-mem read`, which prints memory as hex or raw bytes. */
+export function registerRead(program: Command): void {
+  const command = declareRead(program);
+  command
+    .argument(
+      '<place>',
+      'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET',
+      besideDumps(() => command, parseWritten),
+    )
+    .action(async (written, options) => {
       if (options.raw && options.json) throw new UsageError('--raw and --json exclude each other');
       const source = await openRange(written, options);
       try {

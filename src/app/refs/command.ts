@@ -4,16 +4,8 @@ import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { addressOfPlace, type PlaceOrFrame, parsePlaceOrFrame } from '../kit/place-or-frame.js';
-
-interface RefsOptions extends SourceOptions {
-  readonly cache?: string;
-  readonly category?: string;
-  readonly limit?: number;
-  readonly json?: true;
-  readonly strict?: true;
-}
 
 const EXAMPLES = `
 ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a per-CPU
@@ -39,14 +31,14 @@ symbol, cache or page, 5 (with --strict) a part of the kernel’s memory could n
 
 /** Registers `kdump-mem refs`, which finds pointers to objects and pages. */
 export function registerRefs(program: Command): void {
-  const command: Command = addSourceOptions(program.command('refs'), []);
+  const command = addSourceOptions(program.command('refs'), []);
   const parse = besideDumps(() => command, parsePlaceOrFrame);
   command
     .description('find every place in memory that holds a pointer to an object or page')
     .argument(
       '[place...]',
       'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET, or pfn:N',
-      (text: string, before: readonly PlaceOrFrame[] = []) => [...before, parse(text)],
+      (text: string, before: readonly PlaceOrFrame[] = []): readonly PlaceOrFrame[] => [...before, parse(text)],
     )
     .option('--cache <name>', 'search for references to all objects of a slab cache')
     .addOption(
@@ -59,8 +51,10 @@ export function registerRefs(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if a part of memory could not be scanned')
     .addHelpText('after', EXAMPLES)
-    .action(async (places: readonly PlaceOrFrame[] = [], options: RefsOptions) => {
-      refuse(places, options);
+    .action(async (places = [], options) => {
+      if (options.live) throw new UsageError('refs needs a dump: the memory of a running kernel changes');
+      if (places.length === 0 && options.cache === undefined && options.category === undefined)
+        throw new UsageError('nothing to search for: name a place, --cache or --category');
       const [{ searchReferences }, refs, { CATEGORIES }] = await Promise.all([
         import('../../account/references/search.js'),
         import('../../answers/refs/document.js'),
@@ -83,14 +77,6 @@ export function registerRefs(program: Command): void {
       });
       present(found, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
     });
-}
-
-/** @throws {UsageError} */
-function refuse(places: readonly PlaceOrFrame[], options: RefsOptions): void {
-  const { live, cache, category } = options;
-  if (live) throw new UsageError('refs needs a dump: the memory of a running kernel changes');
-  if (places.length === 0 && cache === undefined && category === undefined)
-    throw new UsageError('nothing to search for: name a place, --cache or --category');
 }
 
 function unknownCategory(name: string, names: readonly CategoryName[]): UsageError {

@@ -1,16 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parsePlace } from '../../walk/values/place.js';
-import { type AnswerOptions, answer } from '../kit/answer.js';
+import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-
-interface SkbOptions extends AnswerOptions {
-  readonly pid?: number;
-  readonly fd?: number;
-  readonly sock?: bigint;
-  readonly verbose?: true;
-}
 
 const EXAMPLES = `
 Examples:
@@ -38,7 +31,7 @@ export function registerSkb(program: Command): void {
     .option('-v, --verbose', 'list every skb (with --fd or --sock)')
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: SkbOptions) => {
+    .action(async (options) => {
       const { pid, fd, sock, verbose } = options;
       if ((pid === undefined) === (sock === undefined) || (fd !== undefined && sock !== undefined)) {
         throw new UsageError('no socket selected: use --pid N, --pid N --fd N or --sock ADDRESS');

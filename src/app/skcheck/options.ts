@@ -1,19 +1,12 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, type CommandUnknownOpts, InvalidArgumentError, Option } from 'commander';
 import { HOST_ERROR } from '../../answers/explain/generated.js';
-import { SKCHECK_GROUPINGS, type SkcheckGrouping } from '../../answers/skcheck/schema.js';
+import { SKCHECK_GROUPINGS } from '../../answers/skcheck/schema.js';
 import type { HostErrorCode } from '../../base/errors.js';
 import type { OutputError } from '../../base/output-file.js';
 import { isAddressFilter, isState } from '../../skcheck/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../../skcheck/verdict.js';
-import {
-  decimal,
-  type ListenAddress,
-  parseIntervalOrNone,
-  parseListen,
-  parseSize,
-  parseTime,
-} from '../kit/arguments.js';
-import { LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
+import { decimal, type OptionsOf, parseIntervalOrNone, parseListen, parseSize, parseTime } from '../kit/arguments.js';
+import { LIVE_SOURCES } from '../kit/from-argument.js';
 import { VERSION } from '../kit/version.js';
 
 const EXAMPLES = `
@@ -39,7 +32,7 @@ Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage
 70 internal error (please report it).`;
 
 /** Returns the command with its options registered, without running it. */
-export function skcheckCommand(): Command {
+export function skcheckCommand() {
   const command = new Command('skcheck')
     .description('Find sockets whose owner has stopped reading, and the memory they pin.')
     .version(VERSION)
@@ -108,6 +101,9 @@ export function skcheckCommand(): Command {
   return command;
 }
 
+/** The parsed command line. Times are seconds. */
+export type SkcheckOptions = OptionsOf<typeof skcheckCommand>;
+
 /** The verdicts to list; null: all. */
 export function requestedVerdicts({ stale, verdict }: SkcheckOptions): readonly VerdictCode[] | null {
   return stale ? STALE_CODES : (verdict ?? null);
@@ -175,7 +171,7 @@ const ALONE: Partial<Record<Name, readonly Name[]>> = {
 };
 
 /** Makes commander reject options that cannot be combined. */
-function declareConflicts(command: Command): void {
+function declareConflicts(command: CommandUnknownOpts): void {
   const names = command.options.map((option) => option.attributeName());
   for (const option of command.options) {
     const name = option.attributeName() as Name;
@@ -186,8 +182,8 @@ function declareConflicts(command: Command): void {
 }
 
 /** Rejects option values that cannot be combined, with commander's errors. */
-export function refuseContradictions(command: Command): void {
-  const { capture, force, interval, samples, watch, memory, listen, prometheus } = command.opts<SkcheckOptions>();
+export function refuseContradictions(command: ReturnType<typeof skcheckCommand>): void {
+  const { capture, force, interval, samples, watch, memory, listen, prometheus } = command.opts();
   if (force && capture === undefined) command.error("option '--force' requires '--capture <file>'");
   if (memory !== undefined && !listen && !prometheus)
     command.error("option '--memory' requires '--listen <address>' or '--prometheus'");
@@ -198,41 +194,6 @@ export function refuseContradictions(command: Command): void {
     [capture !== undefined, '--capture <file>'],
   ] as const)
     if (given) command.error(`option '${words}' requires two samples: '--interval 0' takes one`);
-}
-
-/** The parsed command line. Times are seconds. */
-export interface SkcheckOptions {
-  readonly stale?: boolean;
-  readonly verdict?: readonly VerdictCode[];
-  readonly interval: number;
-  readonly samples?: number;
-  readonly watch?: boolean;
-  readonly minBytes: number;
-  readonly minAge: number;
-  readonly pid?: number;
-  readonly netns?: string;
-  readonly state?: readonly string[];
-  readonly sport?: number;
-  readonly dport?: number;
-  readonly address?: string;
-  readonly top?: number;
-  readonly by?: SkcheckGrouping;
-  readonly quiet?: boolean;
-  readonly verbose?: boolean;
-  readonly json?: boolean;
-  readonly procfs?: boolean;
-  readonly census?: boolean;
-  readonly exact?: boolean;
-  readonly from?: string;
-  readonly capture?: string;
-  readonly force?: boolean;
-  readonly captureScript?: boolean;
-  readonly doctor?: boolean;
-  /** Output file; true: stdout. */
-  readonly prometheus?: true | string;
-  readonly listen?: ListenAddress;
-  /** Source of the memory breakdown to include in the metrics. */
-  readonly memory?: LiveSource;
 }
 
 /** Exit statuses of skcheck (the README lists them next to those of kdump-mem). */

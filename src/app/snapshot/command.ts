@@ -1,11 +1,9 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { formatJson } from '../../base/util.js';
-import { PSS_CHOICES } from '../../records/pss.js';
 import { OPTIONAL_PARTS } from '../../records/snapshot-parts.js';
-import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
-import { addWhenOptions, checkWhen, parseParts, refuseParts, type SnapshotCommandOptions } from './options.js';
+import { addSnapshotOptions, addWhenOptions, checkWhen, refuseParts, type SnapshotCommandOptions } from './options.js';
 
 const EXAMPLES = `
 Examples:
@@ -33,55 +31,10 @@ cgroups, interfaces and the host, and excludes the log.
 Exit status: 0 written, or intact (--verify); 1 not intact (--verify); 2 wrong usage; 3 cannot write the
 file, or cannot read /proc or the archive; 5 (with --strict) the snapshot is incomplete.`;
 
-const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
-
 /** Registers `kdump-mem snapshot`, which saves the state of a running host in one file. */
 export function registerSnapshot(program: Command): void {
-  const command = program
-    .command('snapshot')
+  const command = addSnapshotOptions(program.command('snapshot'))
     .description('save figures of memory, sockets and processes of this host to a file, without memory contents')
-    .addOption(new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'))
-    .addOption(new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts('output'))
-    .addOption(
-      new Option(
-        '--pss <which>',
-        'read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
-      ).choices(PSS_CHOICES),
-    )
-    .addOption(
-      new Option('--verify <file>', 'check an archive against its manifest').conflicts([
-        'output',
-        'toStdout',
-        'script',
-        'with',
-        'pss',
-        'anonymize',
-        'force',
-        'tmpfs',
-        'strict',
-      ]),
-    )
-    .addOption(
-      new Option('--script', 'print a shell script that takes the same snapshot, for hosts without Node').conflicts([
-        'output',
-        'toStdout',
-        'with',
-        'pss',
-        'anonymize',
-        'force',
-        'tmpfs',
-        'json',
-        'strict',
-      ]),
-    )
-    .option('--interval <time>', 'time between the two samples', parseShortInterval, 1)
-    .option('--timeout <time>', 'stop collecting after this time', parseTimeout, 30)
-    .option('--with <parts>', 'optional parts, separated by commas', parseParts)
-    .option('--anonymize', 'replace addresses and names consistently')
-    .option('--force', 'overwrite an existing file')
-    .option('--tmpfs', 'allow an output file in memory (tmpfs)')
-    .option('--json', 'print the result as JSON')
-    .option('--strict', 'exit with status 5 if the snapshot is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(run);
   addWhenOptions(command);

@@ -1,27 +1,61 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CONDITION_FORMS, type Condition, parseConditions } from '../../capture/write/when/trigger.js';
-import type { PssChoice } from '../../records/pss.js';
+import { PSS_CHOICES } from '../../records/pss.js';
 import { OPTIONAL_PARTS, type OptionalPart } from '../../records/snapshot-parts.js';
-import { parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
+import { type OptionsOf, parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Options of `kdump-mem snapshot`. */
-export interface SnapshotCommandOptions extends WhenOptions {
-  readonly output?: string;
-  readonly toStdout?: true;
-  readonly verify?: string;
-  readonly script?: true;
-  /** Seconds. */
-  readonly interval: number;
-  /** Seconds. */
-  readonly timeout: number;
-  readonly with?: readonly OptionalPart[];
-  readonly anonymize?: true;
-  readonly pss?: PssChoice;
-  readonly force?: true;
-  readonly tmpfs?: true;
-  readonly json?: true;
-  readonly strict?: true;
+export type SnapshotCommandOptions = OptionsOf<typeof addSnapshotOptions> & WhenOptions;
+
+type WhenOptions = OptionsOf<typeof addWhenOptions>;
+
+const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
+
+export function addSnapshotOptions(command: Command) {
+  return command
+    .addOption(new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'))
+    .addOption(new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts('output'))
+    .addOption(
+      new Option(
+        '--pss <which>',
+        'read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
+      ).choices(PSS_CHOICES),
+    )
+    .addOption(
+      new Option('--verify <file>', 'check an archive against its manifest').conflicts([
+        'output',
+        'toStdout',
+        'script',
+        'with',
+        'pss',
+        'anonymize',
+        'force',
+        'tmpfs',
+        'strict',
+      ]),
+    )
+    .addOption(
+      new Option('--script', 'print a shell script that takes the same snapshot, for hosts without Node').conflicts([
+        'output',
+        'toStdout',
+        'with',
+        'pss',
+        'anonymize',
+        'force',
+        'tmpfs',
+        'json',
+        'strict',
+      ]),
+    )
+    .option('--interval <time>', 'time between the two samples', parseShortInterval, 1)
+    .option('--timeout <time>', 'stop collecting after this time', parseTimeout, 30)
+    .option('--with <parts>', 'optional parts, separated by commas', parseParts)
+    .option('--anonymize', 'replace addresses and names consistently')
+    .option('--force', 'overwrite an existing file')
+    .option('--tmpfs', 'allow an output file in memory (tmpfs)')
+    .option('--json', 'print the result as JSON')
+    .option('--strict', 'exit with status 5 if the snapshot is incomplete');
 }
 
 /** Parts with personal data. */
@@ -34,7 +68,7 @@ const NOT_TAKEN: Readonly<Partial<Record<OptionalPart, string>>> = {
 };
 
 /** Parses `--with smaps,stacks`. */
-export function parseParts(text: string, before: readonly OptionalPart[] = []): OptionalPart[] {
+function parseParts(text: string, before: readonly OptionalPart[] = []): OptionalPart[] {
   const parts = text.split(',').map((word) => word.trim());
   for (const part of parts)
     if (!isPart(part)) throw new InvalidArgumentError(`Parts are ${OPTIONAL_PARTS.join(', ')}.`);
@@ -55,23 +89,10 @@ export function refuseParts(parts: readonly OptionalPart[], anonymize: boolean):
   }
 }
 
-/** Options of `snapshot --when`. */
-interface WhenOptions {
-  readonly when?: readonly Condition[];
-  /** Directory for the snapshots. */
-  readonly into?: string;
-  readonly keep?: number;
-  /** Seconds. */
-  readonly apart?: number;
-  /** Seconds. */
-  readonly every?: number;
-  readonly count?: number;
-}
-
 /** Options that require --when. */
 const OF_WHEN = ['into', 'keep', 'apart', 'every', 'count'] as const;
 
-export function addWhenOptions(command: Command): Command {
+export function addWhenOptions(command: Command) {
   return command
     .addOption(
       new Option(

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CensusEntry, Grouping } from '../../account/owners.js';
+import type { CensusEntry } from '../../account/owners.js';
 import { portsOf } from '../../account/socket.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { formatJson } from '../../base/util.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
-import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
-import { parseNumber, parseSize } from '../kit/arguments.js';
+import { answer, streamAnswer } from '../kit/answer.js';
+import { type OptionsOf, parseNumber, parseSize } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addSourceOptions, liveByDefault, sourceWords } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
@@ -29,9 +29,8 @@ A socket with several holders counts in the group of each. --by adds up only soc
 Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 dump or kernel unreadable, 4 pid or
 network namespace not found, 5 (with --strict) incomplete answer.`;
 
-/** Registers `kdump-mem sockets`, which lists the sockets of the machine and the memory that they pin. */
-export function registerSockets(program: Command): void {
-  liveByDefault(addSourceOptions(program.command('sockets')))
+function declareSockets(program: Command) {
+  return liveByDefault(addSourceOptions(program.command('sockets')))
     .usage('[options] [dump...]')
     .description('list sockets by the memory that they pin, with the processes that hold them')
     .addOption(
@@ -61,9 +60,16 @@ export function registerSockets(program: Command): void {
     .addOption(
       new Option('--ndjson', 'print one line of JSON per socket as it is found, unsorted').conflicts(['json', 'by']),
     )
-    .option('--strict', 'exit with status 5 if the answer is incomplete')
+    .option('--strict', 'exit with status 5 if the answer is incomplete');
+}
+
+type SocketsOptions = OptionsOf<typeof declareSockets>;
+
+/** Registers `kdump-mem sockets`, which lists the sockets of the machine and the memory that they pin. */
+export function registerSockets(program: Command): void {
+  declareSockets(program)
     .addHelpText('after', EXAMPLES)
-    .action((options: SocketsOptions) => (options.ndjson ? streamSockets(options) : answerSockets(options)));
+    .action((options) => (options.ndjson ? streamSockets(options) : answerSockets(options)));
 }
 
 /** States that `ss` names differently. */
@@ -86,20 +92,6 @@ function parsePort(text: string): number {
   const port = parseNumber(text);
   if (port < 1 || port > 65535) throw new InvalidArgumentError('It must be 1 to 65535.');
   return port;
-}
-
-/** Options of `kdump-mem sockets`. */
-interface SocketsOptions extends AnswerOptions {
-  readonly by?: Grouping;
-  readonly minBytes: number;
-  readonly pid?: number;
-  readonly netns?: number;
-  readonly state?: string;
-  readonly port?: number;
-  readonly limit?: number;
-  readonly all?: true;
-  readonly verbose?: true;
-  readonly ndjson?: true;
 }
 
 /** Prints all sockets after the last one was found, largest first. */

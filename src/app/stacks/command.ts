@@ -1,16 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { TASK_STATES, type TaskState } from '../../records/waits.js';
-import { type AnswerOptions, answer } from '../kit/answer.js';
+import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-
-interface StacksOptions extends AnswerOptions {
-  readonly pid?: number;
-  readonly cpu?: number;
-  readonly state?: ReadonlySet<TaskState>;
-  readonly limit?: number;
-  readonly verbose?: true;
-}
 
 const EXAMPLES = `
 Examples:
@@ -39,7 +31,7 @@ export function registerStacks(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: StacksOptions) => {
+    .action(async (options) => {
       const { pid, cpu, state, limit = 20, verbose } = options;
       const [{ groupedStacks }, { taskStacksBlocks }] = await Promise.all([
         import('../../account/task-stacks.js'),

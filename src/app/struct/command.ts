@@ -7,18 +7,11 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { InstanceReader } from '../../walk/values/instance.js';
 import { didYouMean, findPlace, nearestNames, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
-import { parseUpTo, parseWritten } from '../kit/arguments.js';
+import { type OptionsOf, parseUpTo, parseWritten } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { EXIT } from '../kit/failure.js';
-import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-
-interface StructOptions extends SourceOptions {
-  readonly hex?: true;
-  readonly elements: number;
-  readonly json?: true;
-  readonly strict?: true;
-}
 
 const EXAMPLES = `
 TYPE is a struct, union, enum or typedef of the kernel or a module. TYPE.MEMBER,MEMBER selects
@@ -34,22 +27,29 @@ Examples:
 Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or the instance not be
 read, 4 no such type, member or symbol, 5 (with --strict) something is missing.`;
 
+function declareStruct(program: Command) {
+  return addSourceOptions(program.command('struct'), [])
+    .description('show the layout of a kernel type, or an instance with its values')
+    .option('-x, --hex', 'print all numbers in hex')
+    .option('--elements <n>', 'maximum number of array elements', parseUpTo(999_999), 200)
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES);
+}
+
+type StructOptions = OptionsOf<typeof declareStruct>;
+
 /** Registers `kdump-mem struct`, which prints the layout of a type, or an instance with its values. */
 export function registerStruct(program: Command): void {
-  const command: Command = addSourceOptions(program.command('struct'), [])
-    .description('show the layout of a kernel type, or an instance with its values')
+  const command = declareStruct(program);
+  command
     .argument(
       '<type>',
       'TYPE, or TYPE.MEMBER,MEMBER',
       besideDumps(() => command, parseType),
     )
     .argument('[place]', 'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET', parseWritten)
-    .option('-x, --hex', 'print all numbers in hex')
-    .option('--elements <n>', 'maximum number of array elements', parseUpTo(999_999), 200)
-    .option('--json', 'print the answer as JSON')
-    .option('--strict', 'exit with status 5 if anything could not be read')
-    .addHelpText('after', EXAMPLES)
-    .action(async (query: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
+    .action(async (query, written, options) => {
       await withNativeSource(options, (kernel) =>
         written ? printInstance(kernel, query, written, options) : printLayout(kernel, query, options),
       );

@@ -32,20 +32,10 @@ import { WORKER_FAILURE_CODES } from '../../triage/batch/worker.js';
 import type { TriageDetail } from '../../triage/finding.js';
 import { printText, warningLines } from '../kit/output.js';
 import { VERSION } from '../kit/version.js';
+import type { ManyTriageOptions } from './options.js';
 
 /** What to write beside dumps. */
-export interface BesideOptions {
-  /** Replaces names and addresses in extracts, and leaves the log out. */
-  readonly anonymize?: true;
-  /** Number of extracts to keep, the newest; all by default. */
-  readonly keep?: number;
-  /** Bytes of extracts to keep. */
-  readonly keepBytes?: number;
-  /** A program that receives the text of each new answer on stdin. */
-  readonly notify?: string;
-  /** Seconds to wait at most for dumps that are being written. */
-  readonly settle?: number;
-}
+export type BesideOptions = Pick<ManyTriageOptions, 'anonymize' | 'keep' | 'keepBytes' | 'notify' | 'settle'>;
 
 /** Why there is no extract. `mayFit`: a later run may be able to write one. */
 export interface NoExtract {

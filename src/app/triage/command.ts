@@ -1,34 +1,18 @@
 import { closeSync, openSync, statSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, type CommandUnknownOpts, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
 import type { KernelTriage } from '../../triage/answer.js';
 import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
-import { parseInterval, parseNumber } from '../kit/arguments.js';
+import { type OptionsOf, parseInterval, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
-import { checkPage, type PageOptions } from '../kit/html-page.js';
+import { checkPage } from '../kit/html-page.js';
 import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
 import { addManyOptions, checkFailOn, type ManyTriageOptions, manyOptions, parseFailOn } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
-
-type TriageOptions = ManyTriageOptions &
-  FromOptions &
-  PageOptions & {
-    readonly asWorker?: true;
-    readonly failOn?: readonly string[];
-    readonly verbose?: true;
-    readonly brief?: true;
-    readonly rules?: string;
-    readonly baseline?: string;
-    readonly ring?: string;
-    readonly boot?: BootChoice;
-    readonly watch?: true;
-    readonly interval?: number;
-    readonly count?: number;
-  };
 
 const EXAMPLES = `
 Examples:
@@ -86,9 +70,8 @@ const NOT_OF_CAPTURES = [
   'notify',
 ];
 
-/** Registers `kdump-mem triage`, which reports findings of a machine. */
-export function registerTriage(program: Command): void {
-  const triage = addSourceOptions(program.command('triage'))
+function declareTriage(program: Command) {
+  return addSourceOptions(program.command('triage'))
     .usage('[options] [dump...]')
     .description('find problems in a dump, a kernel log, a snapshot or the running kernel, the most severe first')
     .addOption(
@@ -129,13 +112,19 @@ export function registerTriage(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
     .addOption(new Option('--beside-prefix <path>').hideHelp())
-    .addOption(new Option('--beside-extract').hideHelp())
-    .addHelpText('after', EXAMPLES)
-    .action(answerTriage);
-  addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));
+    .addOption(new Option('--beside-extract').hideHelp());
 }
 
-async function answerTriage(options: TriageOptions, command: Command): Promise<void> {
+type TriageOptions = OptionsOf<typeof declareTriage> & ManyTriageOptions & FromOptions & { readonly boot?: BootChoice };
+
+/** Registers `kdump-mem triage`, which reports findings of a machine. */
+export function registerTriage(program: Command): void {
+  const triage = declareTriage(program).addHelpText('after', EXAMPLES);
+  addManyOptions(triage);
+  addBootOption(addFromOption(triage, NOT_OF_CAPTURES)).action(answerTriage);
+}
+
+async function answerTriage(options: TriageOptions, command: CommandUnknownOpts): Promise<void> {
   const { args } = command;
   if (options.asWorker) return (await import('./line.js')).printTriageLine(options);
   const { from } = options;

@@ -8,50 +8,26 @@ import { FOLDER_SECONDS } from '../../host/recognise.js';
 import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
-import { isOfShard, type Shard } from '../../triage/batch/shard.js';
+import { isOfShard } from '../../triage/batch/shard.js';
 import { inTurns, runWorker } from '../../triage/batch/worker.js';
 import type { FailOn } from '../../triage/finding.js';
 import { EXIT } from '../kit/failure.js';
 import { printText, printWarnings } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
-import {
-  BesideLines,
-  type BesideOptions,
-  isAnswered,
-  isFresh,
-  removeOldExtracts,
-  type WorkerSummary,
-  writeBeside,
-} from './beside.js';
+import { BesideLines, isAnswered, isFresh, removeOldExtracts, type WorkerSummary, writeBeside } from './beside.js';
 import { type Jobs, shareOut } from './jobs.js';
+import type { ManyTriageOptions } from './options.js';
 
 /** Options of a run over many dumps. */
-export interface ManyOptions extends BesideOptions {
-  readonly jobs?: number;
-  /** Seconds for each dump. */
-  readonly timeout?: number;
-  /** Bytes for each process. */
-  readonly workerMemory?: number;
-  readonly shard?: Shard;
-  readonly output?: string;
-  readonly resume?: readonly string[];
-  readonly retry?: true;
-  /** Prints JSON lines instead of a table. */
-  readonly ndjson?: true;
-  /** Groups the table by kind of problem. */
-  readonly similar?: true;
+export type ManyOptions = ManyTriageOptions & {
   readonly strict?: true;
-  /** Writes the answer beside each dump that has none. */
-  readonly beside?: true;
   /** File of custom rules, read by each process. */
   readonly rules?: string;
   /** File of a recorder, read by each process. */
   readonly ring?: string;
-  /** SHA-256 of that file. */
+  /** SHA-256 of the file of custom rules. */
   readonly rulesFile?: string;
-  /** Directory with symbols and types that dumps may lack. */
-  readonly symbolsDir?: string;
-}
+};
 
 /**
  * Reads each dump in a separate process, and writes a line for each dump and a final one, or a table. The

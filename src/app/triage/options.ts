@@ -8,18 +8,17 @@ import { parseShard, type Shard } from '../../triage/batch/shard.js';
 import { FINDING_CODES } from '../../triage/findings/all.js';
 import { didYouMean, nearestNames } from '../../walk/values/place.js';
 import type { AnswerOptions } from '../kit/answer.js';
-import { decimal, sizeFrom, timeWithin } from '../kit/arguments.js';
+import { decimal, type OptionsOf, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import { MIN_WORKER_BYTES } from './jobs.js';
-import type { ManyOptions } from './many.js';
 
 /** Options of triage for many dumps. */
-export type ManyTriageOptions = AnswerOptions & ManyOptions;
+export type ManyTriageOptions = OptionsOf<typeof addManyOptions>;
 
 const parseTimeout = timeWithin(1, 7 * 86_400, '1 second to 7 days');
 
-export function addManyOptions(command: Command): Command {
+export function addManyOptions(command: Command) {
   return command
     .option('--ndjson', 'print one JSON line per dump or log, and a summary line at the end')
     .option('--similar', 'group dumps or logs by the problem they share')
@@ -80,7 +79,7 @@ const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'types', 'crash', 'map', '
  * @throws {UsageError}
  */
 export function manyOptions(
-  options: ManyTriageOptions & { readonly verbose?: true; readonly html?: string },
+  options: ManyTriageOptions & AnswerOptions & { readonly verbose?: true; readonly html?: string },
   words: readonly string[],
 ): (() => Found) | undefined {
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { MAX_KEPT } from '../../base/store.js';
-import { PSS_CHOICES, type PssChoice } from '../../records/pss.js';
+import { PSS_CHOICES } from '../../records/pss.js';
 import {
-  type ListenAddress,
+  type OptionsOf,
   parseListen,
   parseNumber,
   parseShortInterval,
@@ -11,33 +11,14 @@ import {
   parseUpTo,
 } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
+import { LIVE_SOURCES } from '../kit/from-argument.js';
 
-export interface WatchOptions {
-  readonly interval: number;
-  /** Seconds. 0: reads the store without sampling. Undefined: runs until a signal. */
-  readonly for?: number;
-  readonly store?: string;
-  /** File of fixed size that keeps the last minutes. */
-  readonly ring?: string;
-  readonly rotate: number;
-  readonly keep: number;
-  readonly source: LiveSource;
-  readonly pss?: PssChoice;
-  readonly limit: number;
-  readonly json?: true;
-  readonly html?: string;
-  readonly force?: true;
-  /** Output file; true: stdout. */
-  readonly prometheus?: string | true;
-  readonly listen?: ListenAddress;
-  readonly strict?: true;
-}
+export type WatchOptions = OptionsOf<typeof addWatchOptions>;
 
 /** Minimum size for rotation: no sample's line is longer, so that each file holds at least some. */
 const MIN_ROTATE = 2 ** 20;
 
-export function addWatchOptions(command: Command): Command {
+export function addWatchOptions(command: Command) {
   return command
     .option('--interval <time>', 'time between samples, in seconds or as 5m', parseShortInterval, 60)
     .option(

@@ -4,13 +4,8 @@ import { kernelIdentity } from '../../kernel/identity.js';
 import { Warnings } from '../../walk/warnings.js';
 import { present } from '../kit/answer.js';
 import { besideDumps } from '../kit/dump-arguments.js';
-import { addSourceOptions, type SourceOptions, withNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, withNativeSource } from '../kit/kernel-source.js';
 import { addressOfPlace, type PlaceOrFrame, parsePlaceOrFrame } from '../kit/place-or-frame.js';
-
-interface WhatisOptions extends SourceOptions {
-  readonly json?: true;
-  readonly strict?: true;
-}
 
 const EXAMPLES = `
 ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a per-CPU
@@ -31,19 +26,19 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no suc
 
 /** Registers `kdump-mem whatis`, which identifies addresses. */
 export function registerWhatis(program: Command): void {
-  const command: Command = addSourceOptions(program.command('whatis'), []);
+  const command = addSourceOptions(program.command('whatis'), []);
   const parse = besideDumps(() => command, parsePlaceOrFrame);
   command
     .description('identify addresses: slab object, stack or symbol, or the file, process or socket that owns the page')
     .argument(
       '<place...>',
       'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET, or pfn:N',
-      (text: string, before: readonly PlaceOrFrame[] = []) => [...before, parse(text)],
+      (text: string, before: readonly PlaceOrFrame[] = []): readonly PlaceOrFrame[] => [...before, parse(text)],
     )
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
-    .action(async (places: readonly PlaceOrFrame[], options: WhatisOptions) => {
+    .action(async (places, options) => {
       const [{ AddressIdentifier }, { whatisBlocks }] = await Promise.all([
         import('../../account/whatis.js'),
         import('../../answers/whatis/document.js'),

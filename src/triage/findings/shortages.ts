@@ -288,7 +288,7 @@ function cause(of: Kill): string[] {
     ];
   if (of.reason === 'sysrq')
     return [
-      `${of.outcome === 'killed' ? '' : 'It was requested by hand (SysRq-f). '}A person or a program asked for it: memory need not have been short.`,
+      `A person or a program ${of.outcome === 'killed' ? 'asked for it' : 'requested it (SysRq-f)'}: memory need not have been short.`,
     ];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   if (of.scope !== 'machine') return [];

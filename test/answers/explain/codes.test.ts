@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import type { CommandUnknownOpts } from 'commander';
 import { expect, test } from 'vitest';
 import { explained, explainJson, explainText, KINDS, listText } from '../../../src/answers/explain/codes.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
@@ -39,7 +39,7 @@ test.each(explained())('$kind $code is explained in sentences', ({ means, known,
   expect(means.length).toBeGreaterThan(15);
 });
 
-const programs = new Map<string, Command>([['skcheck', skcheckCommand()]]);
+const programs = new Map<string, CommandUnknownOpts>([['skcheck', skcheckCommand()]]);
 for (const command of await commands()) programs.set(`kdump-mem ${command.name()}`, command);
 
 /** Options of a command line that the program does not have; undefined: unknown program. */

@@ -1,4 +1,4 @@
-import type { Command, Option } from 'commander';
+import type { CommandUnknownOpts, Option } from 'commander';
 import { expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../../../src/app/completion/generated.js';
 import { kdumpMemCommand } from '../../../src/app/kdump-mem.js';
@@ -9,7 +9,7 @@ import { bytesOf, nanosecondsOf } from '../../../src/base/quantity.js';
 /** Every option of both programs that takes a value. */
 const OPTIONS = [kdumpMemCommand(...ALL_COMMANDS, registerMcp), skcheckCommand()].flatMap(optionsOf);
 
-function optionsOf(command: Command): [string, Option][] {
+function optionsOf(command: CommandUnknownOpts): [string, Option][] {
   const own = command.options
     .filter(({ required, optional }) => required || optional)
     .map((option): [string, Option] => [`${command.name()} ${option.flags}`, option]);
