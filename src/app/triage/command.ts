@@ -3,7 +3,7 @@ import { type Command, type CommandUnknownOpts, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
 import type { KernelTriage } from '../../triage/answer.js';
-import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
+import { type FailOn, type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { type OptionsOf, parseInterval, parseNumber } from '../kit/arguments.js';
@@ -11,6 +11,7 @@ import { EXIT, UsageError } from '../kit/failure.js';
 import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { checkPage } from '../kit/html-page.js';
 import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
+import type { CaptureInputs, LogInputs } from '../kit/log-inputs.js';
 import { addManyOptions, checkFailOn, type ManyTriageOptions, manyOptions, parseFailOn } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
 
@@ -124,56 +125,72 @@ export function registerTriage(program: Command): void {
   addBootOption(addFromOption(triage, NOT_OF_CAPTURES)).action(answerTriage);
 }
 
-async function answerTriage(options: TriageOptions, command: CommandUnknownOpts): Promise<void> {
-  const { args } = command;
+/** What the answer is read from. */
+type Source =
+  | { readonly kind: 'watch' | 'host' }
+  | { readonly kind: 'kernel'; readonly isHere: boolean }
+  | { readonly kind: 'logs'; readonly inputs: LogInputs }
+  | { readonly kind: 'capture'; readonly inputs: CaptureInputs }
+  | { readonly kind: 'many'; readonly search: NonNullable<ReturnType<typeof manyOptions>> };
+
+async function answerTriage(options: TriageOptions, { args }: CommandUnknownOpts): Promise<void> {
   if (options.asWorker) return (await import('./line.js')).printTriageLine(options);
-  const { from } = options;
-  checkFrom(options);
-  if (checkWatch(options, args)) {
-    await checkFailOn(options.failOn, options.rules);
-    const severe = options.failOn === undefined ? null : failOn(options.failOn);
-    const [{ hostTriage }, { watchTriage }] = await Promise.all([import('./captured.js'), import('./watch.js')]);
-    return watchTriage(() => hostTriage(options), options, severe);
-  }
-  const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
-  const isOfMany = options.ndjson || options.similar || options.beside;
-  const inputs = await (from !== undefined
-    ? inputsFrom(from)
-    : isOfMany
-      ? undefined
-      : inputsAmong(options.vmcore, { pasted: true }));
-  if (inputs) {
-    await checkFailOn(options.failOn, options.rules);
-    const severe = options.failOn === undefined ? null : failOn(options.failOn);
-    if ('logs' in inputs) return (await import('./text-log.js')).triageTextLog(inputs, options, severe);
-    checkBoot(options);
-    if (options.rules !== undefined) throw new UsageError('--rules needs a dump or a log, not a snapshot');
-    const { printCapturedTriage: tellCaptured } = await import('./captured.js');
-    return tellCaptured(inputs.from, inputs.files, options, severe);
-  }
-  checkBoot(options);
-  if (options.baseline !== undefined && !readsThisHost(options, args))
-    throw new UsageError('--baseline compares this machine or a snapshot, not a dump');
-  const many = manyOptions(options, args);
+  const source = await sourceOf(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
-  if (many) {
-    // Checked once here: invalid rules would fail for each dump.
-    const rulesFile = options.rules && (await rulesSum(options.rules));
-    const { triageMany: tellMany } = await import('./many.js');
-    return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
-  }
-  const { rules: rulesName, ...withoutRules } = options;
-  if (rulesName !== undefined && readsThisHost(withoutRules, args)) {
-    if (!isKcoreReadable()) throw new UsageError('--rules needs a dump, a log, or a readable /proc/kcore');
-    if (!options.live) return answerTriage({ ...options, live: true }, command);
-  }
-  if (readsThisHost(options, args)) {
-    // A snapshot contains counters: those of now are compared with them.
-    if (options.baseline !== undefined || !isKcoreReadable())
+  switch (source.kind) {
+    case 'watch': {
+      const [{ hostTriage }, { watchTriage }] = await Promise.all([import('./captured.js'), import('./watch.js')]);
+      return watchTriage(() => hostTriage(options), options, failing);
+    }
+    case 'logs':
+      return (await import('./text-log.js')).triageTextLog(source.inputs, options, failing);
+    case 'capture': {
+      const { from, files } = source.inputs;
+      return (await import('./captured.js')).printCapturedTriage(from, files, options, failing);
+    }
+    case 'many': {
+      // Checked once here: invalid rules would fail for each dump.
+      const rulesFile = options.rules && (await rulesSum(options.rules));
+      const { triageMany } = await import('./many.js');
+      return triageMany(source.search, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
+    }
+    case 'host':
       return (await import('./captured.js')).printHostTriage(options, failing);
-    if (!options.live) return answerTriage({ ...options, live: true }, command);
+    case 'kernel':
+      return kernelTriage(source.isHere ? { ...options, live: true } : options, failing);
   }
+}
+
+/** @throws {UsageError} for options that this source does not have */
+async function sourceOf(options: TriageOptions, words: readonly string[]): Promise<Source> {
+  const { from, vmcore, ndjson, similar, beside, baseline, rules } = options;
+  checkFrom(options);
+  if (checkWatch(options, words)) return { kind: 'watch' };
+  const { inputsAmong, inputsFrom } = await import('../kit/log-inputs.js');
+  const inputs =
+    from !== undefined
+      ? await inputsFrom(from)
+      : ndjson || similar || beside
+        ? undefined
+        : await inputsAmong(vmcore, { pasted: true });
+  if (inputs && 'logs' in inputs) return { kind: 'logs', inputs };
+  checkBoot(options);
+  if (inputs && rules !== undefined) throw new UsageError('--rules needs a dump or a log, not a snapshot');
+  if (inputs) return { kind: 'capture', inputs };
+  if (baseline !== undefined && !readsThisHost(options, words))
+    throw new UsageError('--baseline compares this machine or a snapshot, not a dump');
+  const search = manyOptions(options, words);
+  if (search) return { kind: 'many', search };
+  const isHere = readsThisHost({ ...options, rules: undefined }, words);
+  if (isHere && rules !== undefined && !isKcoreReadable())
+    throw new UsageError('--rules needs a dump, a log, or a readable /proc/kcore');
+  // A snapshot contains counters: those of now are compared with them.
+  if (isHere && (baseline !== undefined || !isKcoreReadable())) return { kind: 'host' };
+  return { kind: 'kernel', isHere };
+}
+
+async function kernelTriage(options: TriageOptions, failing: FailOn | null): Promise<void> {
   const [{ hasWholeLog, triage }, { triageJson }, { earlyLines }, { printedTriage }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../answers/triage/json.js'),
@@ -205,6 +222,7 @@ async function answerTriage(options: TriageOptions, command: CommandUnknownOpts)
     await printed;
   } catch (error) {
     process.exitCode = EXIT.unreadable;
+    const { inputsBeside } = await import('../kit/log-inputs.js');
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
@@ -244,9 +262,8 @@ function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
 }
 
 /** Whether the command is about this machine, and does not need its kernel memory. */
-function readsThisHost(options: TriageOptions, words: readonly string[]): boolean {
-  const given: Readonly<Record<string, unknown>> = { ...options };
-  return words.length === 0 && options.engine === 'auto' && OF_KERNEL.every((name) => given[name] === undefined);
+function readsThisHost(options: Readonly<Record<string, unknown>>, words: readonly string[]): boolean {
+  return words.length === 0 && options.engine === 'auto' && OF_KERNEL.every((name) => options[name] === undefined);
 }
 
 /**
