@@ -1,4 +1,5 @@
 import { isHostError } from '../../base/errors.js';
+import { count } from '../../base/size.js';
 import type { HostSource } from '../host-source.js';
 import { descriptors } from './descriptor-tables.js';
 import { listedPids, optionalText } from './process.js';
@@ -92,7 +93,7 @@ export function eachNamespace(
       if (!isHostError(error)) throw error;
       if (error.code === 'denied') denied++;
     }
-  if (denied > 0) onMissing(`${kind} namespaces of ${denied} process${denied === 1 ? '' : 'es'}: permission denied`);
+  if (denied > 0) onMissing(`namespaces of ${count(denied, 'process', 'processes')}: permission denied`);
   if (left > 0) onMissing(`only ${seen.size} ${kind} namespaces were read in ${MAX_MS / 1000} s`);
   return seen.size;
 }

@@ -30,8 +30,8 @@ const answerOf = async (command: string) => memorySchema.parse(await jsonInGuest
 const rowOf = ({ memory }: Awaited<ReturnType<typeof answerOf>>, name: string) =>
   memory.children.flatMap(({ children }) => children).find(({ category }) => category === name);
 /** Other memory, in a row of its own. */
-const decoyOf = async (bytes: number) => {
-  await guest.run(`dd if=/dev/zero of=/decoys/${bytes} bs=4096 count=${Math.ceil(bytes / 4096)} 2>/dev/null`);
+const decoyOf = async (scene: string, bytes: number) => {
+  await guest.run(`dd if=/dev/zero of=/decoys/${scene} bs=4096 count=${Math.ceil(bytes / 4096)} 2>/dev/null`);
   return { row: 'shared', bytes };
 };
 
@@ -42,7 +42,7 @@ test('dma-bufs of a heap are a row without kernel memory, each once, with the pr
       `(buffers ${kind} ${bytes / MIB} &) >> /tmp/pids; until [ $(wc -l < /tmp/pids) = ${lines} ]; do usleep 100000; done`,
     );
   await start('system', HEAP, 1);
-  const decoy = await decoyOf(HEAP);
+  const decoy = await decoyOf('dma-buf', HEAP);
   const pidsOf = async () => (await guest.output('grep -h . /tmp/pids')).split(/\s+/).filter(Boolean).map(Number);
   const owner = { kind: 'dma-buf', name: 'system', pids: await pidsOf() } as const;
   const after = await answerOf('memory --live --source counters');
@@ -81,7 +81,7 @@ test('buffers of ftrace are a row without kernel memory, with their instances', 
   const isNear = (bytes: number | null | undefined, mib: number) =>
     expect(Math.abs((bytes ?? 0) / (mib * MIB * cpus) - 1)).toBeLessThanOrEqual(0.01);
   const bytes = 50 * MIB * cpus;
-  const decoy = await decoyOf(bytes);
+  const decoy = await decoyOf('ftrace', bytes);
   for (const source of SOURCES) {
     const answer = await answerOf(`memory --live --source ${source}`);
     const rings = answer.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
@@ -89,7 +89,10 @@ test('buffers of ftrace are a row without kernel memory, with their instances', 
     isNear(rings[0]?.bytes, 30);
     isNear(rings[1]?.bytes, 20);
     isNear(rowOf(answer, 'rings')?.bytes, 50);
-    expectNamed({ scene: 'ftrace', before: before.get(source)!, after: answer, bytes, row: 'rings', decoy });
+    // The new sizes replace the ones of the boot and of a new instance.
+    const earlier = before.get(source)!;
+    const added = bytes - (rowOf(earlier, 'rings')?.bytes ?? 0);
+    expectNamed({ scene: 'ftrace', before: earlier, after: answer, bytes: added, row: 'rings', decoy });
   }
 });
 
@@ -101,8 +104,11 @@ test('a page pool has as much in flight as drgn counts', async () => {
   );
   const before = await answerOf('memory --live --source counters');
   const sender = connect(guest.machine.tcpPorts.get(PORT)!, '127.0.0.1');
+  // The guest ends first.
+  sender.on('error', () => undefined);
   afterAll(() => void sender.destroy());
-  sender.write(Buffer.alloc(2 * UNREAD, 'x'));
+  // Not more, so that no data arrives between the answer and the dump.
+  sender.write(Buffer.alloc(UNREAD, 'x'));
   await guest.run(
     `until cat /proc/net/tcp /proc/net/tcp6 | awk '{ split($5, q, ":"); if (("0x" q[2]) + 0 >= ${UNREAD}) found = 1 } END { exit !found }'
      do usleep 200000; done`,
