@@ -15,6 +15,11 @@ export interface Taken {
   readonly bytes?: number;
   /** The row that contains it. */
   readonly row?: string;
+  /**
+   * Its processes, where the row of an answer lists its owners: then it is their sum, since kdump-mem's own anonymous
+   * memory, which is in the row too, is another amount in each run.
+   */
+  readonly rowPids?: readonly number[];
   /** A decoy, and its row. */
   readonly decoy?: { readonly row: string; readonly bytes: number };
   /** The entry of `named`, and all processes that it has. */
@@ -26,22 +31,12 @@ export const rowBytes = ({ memory }: MemoryJson, isOf: (category: string) => boo
     .flatMap(({ children }) => children)
     .reduce((sum, { category, bytes }) => sum + (isOf(category) ? bytes : 0), 0);
 
-/** Anonymous memory of kdump-mem itself, which is another amount in each run; 0 where no owners are known. */
-const ownBytes = ({ memory }: MemoryJson): number =>
-  memory.children
-    .flatMap(({ children }) => children)
-    .filter(({ category }) => category === 'anonymous')
-    .flatMap(({ owners }) => owners)
-    .reduce((sum, { name, bytes }) => sum + (name === 'node' ? bytes : 0), 0);
-
 /**
  * Checks row, amount and owner of known memory; and, without kernel memory, that other rows than unattributed memory have
  * what was lost. Prints the figures of docs/internals/memory-experiments.md.
  */
-export function expectNamed({ scene, before, after, bytes, row, decoy, owner }: Taken): void {
-  const usedBy = (answer: MemoryJson, isOf: (category: string) => boolean) =>
-    rowBytes(answer, isOf) - (isOf('anonymous') ? ownBytes(answer) : 0);
-  const grown = (isOf: (category: string) => boolean) => usedBy(after, isOf) - usedBy(before, isOf);
+export function expectNamed({ scene, before, after, bytes, row, rowPids = [], decoy, owner }: Taken): void {
+  const grown = (isOf: (category: string) => boolean) => rowBytes(after, isOf) - rowBytes(before, isOf);
   const lost = bytes ?? -grown((category) => category.startsWith('free-'));
   const isNear = (what: string, amount: number, known: number) => {
     expect
@@ -54,7 +49,13 @@ export function expectNamed({ scene, before, after, bytes, row, decoy, owner }: 
   const figures: string[] = [];
   if (row !== undefined) {
     const inside = decoy?.row === row ? decoy.bytes : 0;
-    figures.push(isNear(row, grown((category) => category === row) - inside, lost));
+    const owners = after.memory.children
+      .flatMap(({ children }) => children)
+      .flatMap((one) => (one.category === row ? one.owners : []))
+      .filter(({ pid }) => pid !== undefined && rowPids.includes(pid));
+    const inRow =
+      owners.length === 0 ? grown((category) => category === row) : owners.reduce((sum, one) => sum + one.bytes, 0);
+    figures.push(isNear(row, inRow - inside, lost));
   }
   if (decoy && decoy.row !== row) {
     // Its row may have more: anonymous memory of other programs, too.

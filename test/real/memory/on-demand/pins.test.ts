@@ -106,6 +106,7 @@ describe.each([
     const all = {
       bytes: kinds.length * bytes,
       row: 'anonymous',
+      rowPids: [...pids.values()],
       decoy: { row: 'anonymous', bytes: kinds.length * bytes },
     };
     expectNamed({ scene: `${kernel} pins`, before: first, after, ...all });
