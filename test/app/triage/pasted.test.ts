@@ -39,6 +39,25 @@ test('meminfo between sentences: findings, parts, and what the text lacks', asyn
   expect(answer.complete).toBe(false);
 });
 
+test.each([
+  ['/proc/meminfo that is cut', 'MemTotal: 65831908 kB\nBuffers: 20000 kB\n', '62.8 GiB in total, 62.8 GiB unknown.'],
+  [
+    'free',
+    'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\nSwap: 0B 0B 0B\n',
+    'about 300 MiB of 23.0 GiB free, at least 8.70 MiB applications and shared memory, 22.7 GiB unknown.',
+  ],
+])('%s: no amount that it lacks is 0', async (_, text, words) => {
+  const { stdout } = await kdumpMem('triage', written('lacking.txt', text));
+  expect(stdout.replace(/\s+/g, ' ')).toContain(`Memory: ${words}`);
+});
+
+test('free with little available memory is a finding', async () => {
+  const text = 'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\n';
+  const { stdout } = await kdumpMem('triage', written('little.txt', text));
+  expect(stdout).toContain('Cause unknown: counters of memory are missing.');
+  expect(stdout).toContain('WARNING   Little memory available: 500 MiB of 23.0 GiB (2 %) [low-available]');
+});
+
 test('slabtop alone: its largest cache is a finding, and its list an answer', async () => {
   const path = written('slabtop.txt', SLABTOP);
   const [finding] = (await kdumpMemJson(triageSchema, 'triage', path)).findings;
