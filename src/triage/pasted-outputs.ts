@@ -45,13 +45,14 @@ function* unreadQueues(text: string): Generator<Finding> {
   }
 }
 
-const DF_ROW = /^(tmpfs|shm|ramfs|\S+ +(?:tmpfs|ramfs)) +([\d.]+)([KMGT]?) +([\d.]+)([KMGT]?) +\S+ +\S+ +(\/.*)$/gm;
+const DF_ROW = /^(tmpfs|shm|ramfs|\S+ +(?:tmpfs|ramfs)) +([\d.,]+)([KMGT]?) +([\d.,]+)([KMGT]?) +\S+ +\S+ +(\/.*)$/gm;
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
 function* fullTmpfs(text: string): Generator<Finding> {
-  const [, digits = '', letter = ''] = /^Filesystem.* (\d+)([KM]?)-blocks/.exec(text) ?? [];
+  const [, digits = '', letter = ''] = /^[^/\n]{0,100}?\b(\d{1,13})([KM]?)(?![\d%])/.exec(text) ?? [];
   const block = digits === '' ? 1 : Number(digits) * 1024 ** UNITS.indexOf(letter);
-  const bytes = (amount = '', unit = '') => Number(amount) * (unit === '' ? block : 1024 ** UNITS.indexOf(unit));
+  const bytes = (amount = '', unit = '') =>
+    Number(amount.replace(',', '.')) * (unit === '' ? block : 1024 ** UNITS.indexOf(unit));
   for (const [, , size, sizeUnit, used, usedUnit, name = ''] of text.matchAll(DF_ROW)) {
     const [limitBytes, usedBytes] = [bytes(size, sizeUnit), bytes(used, usedUnit)];
     if (usedBytes < MIN_TMPFS || usedBytes < FULL * limitBytes) continue;
