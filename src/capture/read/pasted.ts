@@ -36,6 +36,9 @@ const HEADING =
 /** Lines of a log, which are no output of a command: most lines of a long text. */
 const LOGGED =
   /^(?:<\d{1,3}>)?(?:\[ *\d{1,9}\.\d{6}\]|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\d[T ]\d\d:\d\d:)/;
+/** Lines of an OOM report that follow this one are one message, which dmesg prints in lines without a prefix. */
+const LOGGED_STAT = /Memory cgroup stats for |\] anon \d+$/;
+const STAT = /(?:^|\s)[a-z]\w{1,60} \d{1,19}$/;
 /** The end of a line that was not cut. */
 const WHOLE = /(?:kB|\))$/;
 
@@ -95,10 +98,12 @@ function partsOf({ name, bytes }: PastedText) {
   let current: Part | undefined;
   /** The line before, if it is of no kind. */
   let before: { readonly text: string; readonly line: number } | undefined;
+  let isInStat = false;
   const lines = decoded(bytes.subarray(0, PASTED.most)).split('\n', MAX_LINES + 1);
   const isCut = lines.length > MAX_LINES || bytes.length >= PASTED.most;
   for (const [index, raw] of lines.entries()) {
-    if (LOGGED.test(raw)) {
+    isInStat = LOGGED_STAT.test(raw) || (isInStat && STAT.test(raw));
+    if (isInStat || LOGGED.test(raw)) {
       others.push(raw);
       before = undefined;
       continue;

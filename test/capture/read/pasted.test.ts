@@ -258,6 +258,18 @@ describe('logs and prose are no pasted text', () => {
     expect(readPasted([{ name: path, bytes: readFileSync(path) }])).toBeUndefined();
   });
 
+  test.each(logs.filter(({ name }) => name.startsWith('oom-')).map(({ name }) => name))(
+    '%s as dmesg prints it: memory.stat of a cgroup is one message, with one prefix',
+    (name) => {
+      const text = readFileSync(join('fixtures/logs', name), 'utf8')
+        .replace(/^<\d>/gm, '')
+        .replace(/^(\[ *[\d.]+\] )(?!anon )(?=[a-z]\w* \d+$)/gm, (prefix) => ' '.repeat(prefix.length));
+      expect(text).toMatch(/\] anon \d+\n {10,}file \d+\n/);
+      for (const shown of [text, text.replace(/^\[ *[\d.]+\] /gm, ''), text.slice(text.indexOf('] anon ') - 14)])
+        expect(readText(shown)).toBeUndefined();
+    },
+  );
+
   test('prose, an empty text, and a program', () => {
     for (const text of [
       '',
