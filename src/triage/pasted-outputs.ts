@@ -22,6 +22,26 @@ export function pastedFindings({ files, parts }: Pasted): Finding[] {
   ];
 }
 
+/** Commands that answer from a text, by the files that they need: those with most to say first. */
+const COMMANDS: readonly (readonly [command: string, file: RegExp])[] = [
+  ['skcheck', /ss_-\w+$/],
+  ['memory --caches', /^proc\/slabinfo$/],
+  ['memory --vmalloc', /^proc\/vmallocinfo$/],
+  ['procs', /ps_aux$|smaps_rollup$|status$/],
+];
+
+/** Commands that answer from a text without its memory. */
+export function pastedCommands({ files }: Pasted): string[] {
+  const names = [...files.keys()];
+  return COMMANDS.flatMap(([command, file]) => (names.some((name) => file.test(name)) ? [command] : []));
+}
+
+/** Whether a command answers from a text. */
+export function isAnsweredBy(pasted: Pasted, hasMemory: boolean): (command: string) => boolean {
+  const commands = new Set([...pastedCommands(pasted), ...(hasMemory ? ['memory'] : [])]);
+  return (command) => commands.has(/^\w+(?: --(?:caches|vmalloc|nodes|files|huge))?/.exec(command)?.[0] ?? '');
+}
+
 /** Receive queues; that of a listening socket counts connections, not bytes. */
 const NETSTAT_ROW =
   /^((?:tcp|udp|raw)6?) +(\d{1,15}) +\d+ +(\S+) +(\S+)(?! +LISTEN)(?: +.*?)??(?: (\d{1,10})\/(\S.*?))?(?: +off .*)?$/gm;

@@ -160,7 +160,7 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
     .toSorted((a, b) => b.frames - a.frames);
   const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
-  const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
+  const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
   return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured ? 'triage' : 'procs'} ${from}`;
 }

@@ -58,6 +58,29 @@ test('free with little available memory is a finding', async () => {
   expect(stdout).toContain('WARNING   Little memory available: 500 MiB of 23.0 GiB (2 %) [low-available]');
 });
 
+test.each([
+  ['df', 'Filesystem Size Used Avail Use% Mounted on\nshm 6.0G 6.0G 0 100% /dev/shm\n', []],
+  ['netstat', 'raw 37749184 0 0.0.0.0:112 0.0.0.0:* 7 16418/vrrp\n', []],
+  ['memory.stat', 'anon 100\nfile 22102016\nslab_reclaimable 8408743448\nslab_unreclaimable 596544\n', []],
+  ['/proc/vmstat', 'nr_free_pages 308642\npgpgin 99\noom_kill 2\n', []],
+  ['anonymous memory', `${MEMINFO}MemAvailable: 10000 kB\nSwapTotal: 0 kB\nAnonPages: 5900000 kB\n`, ['memory']],
+  ['slabtop', SLABTOP, []],
+])('commands after %s answer from it', async (_, text, expected) => {
+  const path = written('suggests.txt', text);
+  const run = [['triage', path]];
+  const commands: (string | undefined)[] = [];
+  for (const args of run) {
+    const { stdout, status } = await kdumpMem(...args);
+    expect([args, status]).toEqual([args, 0]);
+    const found = Array.from(stdout.matchAll(/^ *(?:Next|More): kdump-mem (.+)$/gm), ([, words = '']) =>
+      words.split(' '),
+    );
+    for (const next of found) if (!run.some((one) => String(one) === String(next))) run.push(next);
+    if (args[0] === 'triage') commands.push(...found.map(([command]) => command));
+  }
+  expect([...new Set(commands)]).toEqual(expected);
+});
+
 test('slabtop alone: its largest cache is a finding, and its list an answer', async () => {
   const path = written('slabtop.txt', SLABTOP);
   const [finding] = (await kdumpMemJson(triageSchema, 'triage', path)).findings;
