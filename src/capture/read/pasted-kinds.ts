@@ -386,7 +386,7 @@ export const KINDS: readonly Kind[] = [
     isRounded: true,
     files: slabtopFiles,
   },
-  { name: 'slabtop', line: SLABTOP, least: 2, repeats: true, isRounded: true, files: slabtopFiles },
+  { name: 'slabtop', line: SLABTOP, least: 1, repeats: true, isRounded: true, files: slabtopFiles },
   {
     name: '/proc/slabinfo',
     head: /^(?:slabinfo - version|# ?name +<active_objs>|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables)/,

@@ -406,6 +406,13 @@ describe('other versions', () => {
     expect(readText(`${FREE}Mem: ${cells}\n`)?.parts[0]?.state).toBe('unclear');
   });
 
+  test('one row of slabtop', () => {
+    const row = of('slabtop')
+      .split(/^/m)
+      .find((line) => line.includes('dentry'));
+    expect(content(row ?? '')).toMatchObject({ kinds: ['slabtop'], unknown: 0 });
+  });
+
   test('slabtop of procps 4.0.6, whose sizes have no unit', () => {
     const newest = of('slabtop').replace('20000K dentry', ' 20000 dentry').replace('3200K kmalloc', ' 3200 kmalloc');
     expect(content(newest).files).toEqual(content(of('slabtop')).files);
