@@ -81,6 +81,16 @@ test.each([
   expect([...new Set(commands)]).toEqual(expected);
 });
 
+test('the outputs of a text are listed once', async () => {
+  const path = written('once.txt', MEMINFO);
+  const plain = await kdumpMem('triage', path);
+  expect(plain.stdout).toContain('The text contains /proc/meminfo (6 lines).');
+  expect(plain.stderr).not.toContain('the text contains');
+  const brief = await kdumpMem('triage', '--brief', path);
+  expect(brief.stdout).not.toContain('The text contains');
+  expect(brief.stderr).toContain('the text contains /proc/meminfo (6 lines)');
+});
+
 test('slabtop alone: its largest cache is a finding, and its list an answer', async () => {
   const path = written('slabtop.txt', SLABTOP);
   const [finding] = (await kdumpMemJson(triageSchema, 'triage', path)).findings;
