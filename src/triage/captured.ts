@@ -16,6 +16,7 @@ import { type HostReader, isAbsent } from './host-reader.js';
 import { balloonDriver, withBalloon, withHypervisor } from './hypervisor.js';
 import { memoryFindings } from './kernel-findings.js';
 import { logFindings } from './log/log-findings.js';
+import { isAnsweredBy } from './pasted-outputs.js';
 import { findingsBeside } from './text.js';
 
 /** Sources of a host's findings; a string: why a source is not available. */
@@ -104,8 +105,11 @@ export function triageHost(parts: HostParts): HostTriage {
   const balloon = counted?.otherCounters?.balloon ? undefined : driver;
   findings.push(...loweredTotal(balloon, logged?.records ?? [], counted?.counted ?? new Map()));
   const lacksSs = reader.unread.some(({ check, code }) => check === 'sockets' && code === 'not-a-capture');
-  const answered = of.isCaptured ? (lacksSs ? ANSWERED.withoutSs : ANSWERED.captured) : ANSWERED.live;
-  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withAnswered(one, answered));
+  const form = of.isCaptured ? (lacksSs ? ANSWERED.withoutSs : ANSWERED.captured) : ANSWERED.live;
+  const isAnswered = of.pasted
+    ? isAnsweredBy(of.pasted, counted !== undefined)
+    : (command: string) => form.test(command);
+  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withAnswered(one, isAnswered));
   return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
@@ -246,6 +250,6 @@ function zoneOf({ code, figures }: Finding): string | null {
 }
 
 /** Drops the next command if it needs what is not there. */
-function withAnswered({ next, ...finding }: Finding, answered: RegExp): Finding {
-  return next !== undefined && answered.test(next) ? { ...finding, next } : finding;
+function withAnswered({ next, ...finding }: Finding, isAnswered: (command: string) => boolean): Finding {
+  return next !== undefined && isAnswered(next) ? { ...finding, next } : finding;
 }

@@ -97,22 +97,21 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
   const [availableBytes, totalBytes] = [host.meminfo('MemAvailable'), host.meminfo('MemTotal')];
   if (availableBytes > totalBytes) throw new HostError('unreadable', 'MemAvailable exceeds MemTotal (/proc/meminfo)');
   const share = availableBytes / totalBytes;
-  const [swap, swapFreeBytes] = [sumOfMeminfo(host, /^SwapTotal:/), sumOfMeminfo(host, /^SwapFree:/)];
-  const isSwapUsed = swapFreeBytes < SWAP_USED_UP * swap;
-  if (share >= (isSwapUsed ? 2 : 1) * THRESHOLDS['low-available'].note) return;
-  const uses = Object.entries(USES).map(([use, names]) => ({
-    use,
-    bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
-  }));
-  const shared = sumOfMeminfo(host, /^Shmem:/);
-  uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
-  for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
-  const { zfs, balloon } = host.counts;
-  uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
-  uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
-  const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
-  uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
-  const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
+  const least = THRESHOLDS['low-available'].note;
+  if (share >= 2 * least) return;
+  const swap = sumOfMeminfo(host, /^SwapTotal:/);
+  const readFree = () => host.meminfo('SwapFree');
+  // It decides only above the lower limit.
+  const swapFreeBytes = swap === 0 ? null : share >= least ? readFree() : hostOrNull(readFree);
+  const isSwapUsed = swapFreeBytes !== null && swapFreeBytes < SWAP_USED_UP * swap;
+  if (share >= least && !isSwapUsed) return;
+  let most: ReturnType<typeof largestUse>;
+  try {
+    most = largestUse(host, totalBytes);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    host.miss('available', 'the largest use of memory', error);
+  }
   const [process] = processesOf(host, 'available').toSorted((a, b) => b.anonBytes - a.anonBytes);
   const large = process && process.anonBytes >= LARGE_SHARE * totalBytes ? process : undefined;
   const figures = {
@@ -136,6 +135,24 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
     { ...figures, ...(hasZeros ? { hugeBytes } : {}) },
     NEXT_BY_USE[most?.use ?? ''] ?? 'memory',
   );
+}
+
+/** The largest use of memory by counters. @throws {HostError} a counter is missing */
+function largestUse(host: HostReader, totalBytes: number) {
+  const uses = Object.entries(USES).map(([use, names]) => ({
+    use,
+    bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
+  }));
+  const shared = sumOfMeminfo(host, /^Shmem:/);
+  uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
+  for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
+  const { zfs, balloon } = host.counts;
+  uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
+  uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
+  const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
+  uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
+  const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
+  return most;
 }
 
 /** Fields of /proc/meminfo that add up to used memory without overlap. Cached includes Shmem. */

@@ -22,6 +22,26 @@ export function pastedFindings({ files, parts }: Pasted): Finding[] {
   ];
 }
 
+/** Commands that answer from a text, by the files that they need: those with most to say first. */
+const COMMANDS: readonly (readonly [command: string, file: RegExp])[] = [
+  ['skcheck', /ss_-\w+$/],
+  ['memory --caches', /^proc\/slabinfo$/],
+  ['memory --vmalloc', /^proc\/vmallocinfo$/],
+  ['procs', /ps_aux$|smaps_rollup$|status$/],
+];
+
+/** Commands that answer from a text without its memory. */
+export function pastedCommands({ files }: Pasted): string[] {
+  const names = [...files.keys()];
+  return COMMANDS.flatMap(([command, file]) => (names.some((name) => file.test(name)) ? [command] : []));
+}
+
+/** Whether a command answers from a text. */
+export function isAnsweredBy(pasted: Pasted, hasMemory: boolean): (command: string) => boolean {
+  const commands = new Set([...pastedCommands(pasted), ...(hasMemory ? ['memory'] : [])]);
+  return (command) => commands.has(/^\w+(?: --(?:caches|vmalloc|nodes|files|huge))?/.exec(command)?.[0] ?? '');
+}
+
 /** Receive queues; that of a listening socket counts connections, not bytes. */
 const NETSTAT_ROW =
   /^((?:tcp|udp|raw)6?) +(\d{1,15}) +\d+ +(\S+) +(\S+)(?! +LISTEN)(?: +.*?)??(?: (\d{1,10})\/(\S.*?))?(?: +off .*)?$/gm;
@@ -45,13 +65,14 @@ function* unreadQueues(text: string): Generator<Finding> {
   }
 }
 
-const DF_ROW = /^(tmpfs|shm|ramfs|\S+ +(?:tmpfs|ramfs)) +([\d.]+)([KMGT]?) +([\d.]+)([KMGT]?) +\S+ +\S+ +(\/.*)$/gm;
+const DF_ROW = /^(tmpfs|shm|ramfs|\S+ +(?:tmpfs|ramfs)) +([\d.,]+)([KMGT]?) +([\d.,]+)([KMGT]?) +\S+ +\S+ +(\/.*)$/gm;
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
 function* fullTmpfs(text: string): Generator<Finding> {
-  const [, digits = '', letter = ''] = /^Filesystem.* (\d+)([KM]?)-blocks/.exec(text) ?? [];
+  const [, digits = '', letter = ''] = /^[^/\n]{0,100}?\b(\d{1,13})([KM]?)(?![\d%])/.exec(text) ?? [];
   const block = digits === '' ? 1 : Number(digits) * 1024 ** UNITS.indexOf(letter);
-  const bytes = (amount = '', unit = '') => Number(amount) * (unit === '' ? block : 1024 ** UNITS.indexOf(unit));
+  const bytes = (amount = '', unit = '') =>
+    Number(amount.replace(',', '.')) * (unit === '' ? block : 1024 ** UNITS.indexOf(unit));
   for (const [, , size, sizeUnit, used, usedUnit, name = ''] of text.matchAll(DF_ROW)) {
     const [limitBytes, usedBytes] = [bytes(size, sizeUnit), bytes(used, usedUnit)];
     if (usedBytes < MIN_TMPFS || usedBytes < FULL * limitBytes) continue;

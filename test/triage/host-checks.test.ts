@@ -139,6 +139,20 @@ test.each([
   for (const one of findings) expect(findingWords(one)).toContain('Swap is nearly used up: 100 KiB is free.');
 });
 
+test('a counter that the text lacks is not 0: the largest use and the free swap are unknown', () => {
+  const without = (line: string, changes: Readonly<Record<string, number>>) =>
+    triaged({ '/proc/meminfo': meminfo(changes).replace(new RegExp(`^${line}:.*\\n`, 'm'), '') });
+  const small = without('AnonPages', { MemAvailable: 500_000 });
+  expect(small.findings).toMatchObject([{ code: 'low-available', figures: { use: null, useBytes: null } }]);
+  expect(findingWords(small.findings[0]!)).not.toContain('Largest use');
+  expect(small.reader.unread).toMatchObject([{ check: 'available', hides: 'the largest use of memory' }]);
+  const middle = without('SwapFree', { MemAvailable: 2_000_000 });
+  expect(middle.findings).toEqual([]);
+  expect(middle.reader.unread).toContainEqual(expect.objectContaining({ check: 'available' }));
+  const [little] = without('SwapFree', { MemAvailable: 500_000 }).findings;
+  expect(little?.figures).not.toHaveProperty('swapFreeBytes');
+});
+
 test('names shared memory apart from page cache; a pool without pages needs no page size', () => {
   const cut = meminfo({ MemFree: 400_000, MemAvailable: 500_000, Shmem: 9_000_000, Cached: 9_500_000 })
     .replace(/^Hugetlb:.*\n/m, 'HugePages_Total:    0\n')

@@ -57,6 +57,11 @@ test('df shows a full tmpfs, in each of its units', () => {
   const blocks =
     'Filesystem     Type  1K-blocks   Used Available Use% Mounted on\nrun            tmpfs     24576  24576         0 100% /run\n';
   expect(found(blocks)).toMatchObject([{ ...full, figures: { name: '/run', bytes: 24 * 2 ** 20 } }]);
+  const german =
+    'Dateisystem  1K-Bl\u00f6cke Benutzt Verf\u00fcgbar Verw% Eingeh\u00e4ngt auf\ntmpfs   24576  24576         0 100% /run\n';
+  expect(found(german)).toMatchObject([{ ...full, figures: { name: '/run', bytes: 24 * 2 ** 20 } }]);
+  const french = 'Sys. de fichiers Taille Utilis\u00e9 Dispo Uti% Mont\u00e9 sur\ntmpfs   1,5G  1,5G     0 100% /tmp\n';
+  expect(found(french)).toMatchObject([{ ...full, figures: { name: '/tmp', bytes: 1.5 * 2 ** 30 } }]);
 });
 
 test('healthy file systems are quiet: images, disks, and a tmpfs with room or of no size', () => {

@@ -78,6 +78,8 @@ export interface MemoryAnswer {
   readonly origin?: Origin;
   /** Name (untrusted) and time of a captured host. Undefined: this machine, or a dump. */
   readonly captured?: CaptureOrigin;
+  /** The capture has no processes. */
+  readonly lacksProcesses?: boolean;
   /** More detailed sources of a running kernel, and why they are not available. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Category;

@@ -160,7 +160,7 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
     .toSorted((a, b) => b.frames - a.frames);
   const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
-  const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
+  const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
   return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured ? 'triage' : 'procs'} ${from}`;
 }
@@ -176,33 +176,48 @@ export function nextCommand(answer: MemoryAnswer): string {
   return deeper[0]?.next ?? 'sockets --by process';
 }
 
-/** Returns total memory and its groups, free memory first. */
+type Size = Pick<Category, 'bytes' | 'complete'>;
+
+const lacksCounters = ({ memory }: MemoryAnswer): boolean =>
+  leaves(memory).some(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
+
+/** Whether nothing of it is known: a text lacks its counters. */
+export function isUncounted(answer: MemoryAnswer, { bytes, complete }: Size): boolean {
+  return bytes === 0 && !complete && lacksCounters(answer);
+}
+
+/** Returns total memory and its groups, free memory first. A group without counters is part of the unknown memory. */
 export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
-  const { bytes = 0, complete = true } = group(answer, 'kernel') ?? {};
-  const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
+  const of = (name: Category['category']) => group(answer, name)?.children ?? [];
+  const part = (name: string, categories: readonly Category[]) => {
+    const bytes = categories.reduce((sum, one) => sum + one.bytes, 0);
+    const size = { bytes, complete: categories.every(({ complete }) => complete) };
+    const isLeast = lacksCounters(answer) && categories.every((one) => leastOf(one) >= one.bytes);
+    return isUncounted(answer, size) ? [] : [`${sizeWords(answer, size, isLeast)} ${name}`];
+  };
+  const whole = formatSize(answer.memory.bytes);
+  const [free = `${whole} in total`] = answer.freeConflict
+    ? [conflictWords(answer)]
+    : part(`of ${whole} free`, of('free'));
+  const reserved = of('reserved');
+  const isReservedKnown = reserved.every(({ complete }) => complete) || reserved.some(({ bytes }) => bytes > 0);
+  const isCache = ({ category, bytes }: Category) => category === 'page-cache' && bytes > 0;
+  const used = of('applications-and-files');
   const unread = group(answer, 'unknown')?.bytes ?? 0;
-  const reserved = group(answer, 'reserved');
-  const isReservedKnown = reserved === undefined || reserved.bytes > 0 || reserved.complete;
-  // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
-  const both = { bytes: bytes + (reserved?.bytes ?? 0), complete: complete && reserved?.complete !== false };
   const parts = [
-    answer.freeConflict ? conflictWords(answer) : `${size('free')} of ${formatSize(answer.memory.bytes)} free`,
-    ...usedWords(answer),
-    isReservedKnown ? `${sizeWords(answer, both)} kernel` : `${size('kernel')} kernel, without memory reserved at boot`,
+    free,
+    ...(used.some(isCache) ? part('page cache', used.filter(isCache)) : []),
+    ...part(
+      'applications and shared memory',
+      used.filter((one) => !isCache(one)),
+    ),
+    // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
+    ...(isReservedKnown
+      ? part('kernel', [...of('kernel'), ...reserved])
+      : part('kernel, without memory reserved at boot', of('kernel'))),
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
-}
-
-/** What processes and files have: the page cache apart, which the kernel reclaims when needed. */
-function usedWords(answer: MemoryAnswer): string[] {
-  const { bytes = 0, complete = true } = group(answer, 'applications-and-files') ?? {};
-  const cache = leaves(answer.memory).find(({ category }) => category === 'page-cache');
-  const rest = { bytes: bytes - (cache?.bytes ?? 0), complete };
-  return [
-    ...(cache && cache.bytes > 0 ? [`${sizeWords(answer, cache)} page cache`] : []),
-    `${sizeWords(answer, rest)} applications and shared memory`,
-  ];
 }
 
 /** Returns whether memory is short, and what is unusual, or else the largest use. */
@@ -242,9 +257,9 @@ function freeWords(answer: MemoryAnswer): string {
   return `${amount.charAt(0).toUpperCase()}${amount.slice(1)}; up to ${more} can be reclaimed.`;
 }
 /** Returns the size of a category, as a bound if it is incomplete. */
-export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Pick<Category, 'bytes' | 'complete'>): string {
+export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Size, isLeast = !isFromProc(answer)): string {
   // Without kernel memory a category may also be too large, since frames of others are counted in it.
-  const least = isFromProc(answer) ? 'about' : 'at least';
+  const least = isLeast ? 'at least' : 'about';
   return `${complete ? '' : `${least} `}${formatSize(bytes)}`;
 }
 

@@ -111,6 +111,7 @@ export function conclusionSentences(
     return [
       `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of memory) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
     ];
+  if (confidence === 'unknown' && figures.use === null) return ['Cause unknown: counters of memory are missing.'];
   if (confidence === 'unknown')
     return [
       bytes == null && managedBytes == null && cgroup == null

@@ -12,6 +12,7 @@ import type { Evidence, Finding } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { Unread } from '../../triage/host-reader.js';
+import { pastedCommands } from '../../triage/pasted-outputs.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
@@ -77,7 +78,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of lostLines(answer)) add(line);
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
-  if (logs) lines.push(...thereLines(trees[0]?.finding));
+  if (logs || (host?.pasted && command === undefined)) lines.push(...thereLines(trees[0]?.finding));
   return lines.join('\n').trimEnd();
 }
 
@@ -107,8 +108,7 @@ const pastedText = (pasted: Pasted) =>
 /** The command after a triage whose findings name none: one that this input has data for. */
 function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | undefined {
   if (memory || !host?.isCaptured) return 'memory';
-  const names = [...(host.pasted?.files.keys() ?? [])];
-  if (host.pasted) return PASTED_COMMANDS.find(([file]) => names.some((name) => file.test(name)))?.[1];
+  if (host.pasted) return pastedCommands(host.pasted)[0];
   // Memory and the log.
   return failed.length > 1 ? undefined : 'log';
 }
@@ -117,13 +117,6 @@ const PASTED_CACHES = 'memory --caches';
 /** The command would list what the text has. */
 const AGAIN =
   'Next: on that machine, run slabtop again some minutes later: a cache that only grows is a leak in the kernel.';
-
-/** Commands that answer from a text without /proc/meminfo. */
-const PASTED_COMMANDS: readonly (readonly [file: RegExp, command: string])[] = [
-  [/ss_-\w+$/, 'skcheck'],
-  [/^proc\/slabinfo$/, PASTED_CACHES],
-  [/ps_aux$|smaps_rollup$|status$/, 'procs'],
-];
 
 /** Summary; of several logs first their forms. */
 function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions): string[] {

@@ -36,6 +36,8 @@ export type Question<A extends Answer> = Words<A> & {
 type Words<A> = {
   /** Absent: the answer is what its contract declares. */
   toJson?(answer: A): unknown;
+  /** Warnings that its text does not contain. Absent: all. */
+  unsaid?(answer: A): readonly Warning[];
 } & (
   | { toBlocks(answer: A): readonly Block[] }
   /** @param width columns of the terminal; null: no terminal, so nothing is truncated */
@@ -68,7 +70,7 @@ export function present<A extends Answer>(
   else if (options.json) printAnswer(formatJson(words.toJson?.(found) ?? found, 2));
   else printText(textOf(words, found, terminalWidth()));
   // With --json the warnings are part of the answer.
-  if (!options.json) printWarnings(found.warnings);
+  if (!options.json) printWarnings(words.unsaid?.(found) ?? found.warnings);
   if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
 }
 

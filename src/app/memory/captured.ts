@@ -10,7 +10,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts, readPageSize } from '../../host/proc/memory.js';
-import { optionalText } from '../../host/proc/process.js';
+import { listedPids, optionalText } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
@@ -99,7 +99,8 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   const answer = withNamed(owned, host);
   const at = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken: at };
-  return { ...answer, captured, origin: hostOrigin(host, at) };
+  const lacksProcesses = host.psText === undefined && listedPids(host).length === 0;
+  return { ...answer, captured, lacksProcesses, origin: hostOrigin(host, at) };
 }
 
 /** Maximum number of owners, largest first. */

@@ -1,3 +1,4 @@
+import { pastedWords } from '../../answers/origin.js';
 import { triageHtml } from '../../answers/triage/html/page.js';
 import { triageJson } from '../../answers/triage/json.js';
 import { briefText, summary, triageText } from '../../answers/triage/text.js';
@@ -42,8 +43,13 @@ export function presentTriage(
   failing: FailOn | null,
   source: string,
 ): void {
+  const isWhole = options.html === undefined && !options.brief && !options.verbose;
   present(answer, options, {
     toJson: triageJson,
+    unsaid: ({ host, warnings }) => {
+      const said = isWhole && host?.pasted ? pastedWords(host.pasted).join('; ') : undefined;
+      return warnings.filter(({ message }) => message !== said);
+    },
     toText: (found, width) => printedTriage(found, options, { width, source }),
   });
   if (failing && answer.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;

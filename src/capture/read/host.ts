@@ -212,7 +212,7 @@ export class CapturedHost implements HostSource {
     if (text === undefined) {
       if (this.kind !== 'capture' && this.#moment.ss.size === 0)
         throw new HostError('not-a-capture', `the ${this.pasted ? 'text' : 'capture'} contains no output of ss`, {
-          next: 'Its memory and log can be read: kdump-mem triage --from.',
+          next: 'Its memory and log can be read: kdump-mem triage --from FILE.',
         });
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
         if (this.#moments.some(hasSockets)) throw new HostError('gone', 'sample 2 of the capture has no sockets');

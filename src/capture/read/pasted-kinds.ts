@@ -13,6 +13,8 @@ export interface Kind {
   readonly nameOf?: (lines: readonly string[]) => string;
   /** Begins an output, even in the middle of one of another kind. */
   readonly head?: RegExp;
+  /** Its heading, which must be directly above its head: words of any language. */
+  readonly above?: RegExp;
   /** A line of it. */
   readonly line: RegExp;
   /** Without a head: number of lines that show the kind. */
@@ -57,49 +59,94 @@ const VMSTAT =
 /** Since procps 4.0.5 the size of a cache has no unit. */
 const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K? +(\S{1,100})$/;
 
-/** Bytes of one unit of `free` and `top`. */
-const UNITS: Readonly<Record<string, number>> = { b: 1, k: 1024, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+/** Units of `free` and `top`, in powers of 1024; also Cyrillic. */
+const UNITS = ['bkmgtp', '\u0431\u043a\u043c\u0433\u0442\u043f'];
 
 function unitOf(letter = ''): number | undefined {
-  return UNITS[letter.toLowerCase()];
+  const power = Math.max(...UNITS.map((letters) => letters.indexOf(letter.toLowerCase())));
+  return letter === '' || power < 0 ? undefined : 1024 ** power;
 }
 
-const meminfo = (rows: readonly (readonly [name: string, bytes: number | undefined])[]) =>
-  new Map([
-    [
-      'proc/meminfo',
-      rows
-        .flatMap(([name, bytes]) => (bytes === undefined ? [] : `${name}: ${Math.round(bytes / 1024)} kB\n`))
-        .join(''),
-    ],
-  ]);
+const meminfo = (rows: readonly (readonly [name: string, bytes: number | undefined])[]) => {
+  const lines = rows.flatMap(([name, bytes]) =>
+    bytes === undefined ? [] : `${name}: ${Math.round(bytes / 1024)} kB\n`,
+  );
+  return new Map(lines.length === 0 ? [] : [['proc/meminfo', lines.join('')]]);
+};
 
-/** Total and free memory of `free`; its other columns are sums of several counters. */
-function freeFiles(lines: readonly string[], { words }: Command): Map<string, string> | string {
-  const heads = (lines[0] ?? '').split(/\s+/);
-  const row = (name: string) =>
-    lines
-      .find((line) => line.startsWith(name))
-      ?.split(/\s+/)
-      .slice(1) ?? [];
-  const [memory, swap] = [row('Mem'), row('Swap')];
+const SIZE = String.raw`\d{1,19}(?:[.,]\d{1,3})?(?:[KMGTP]i?|B)?`;
+/** A row of `free`: its label, in any language, and sizes. */
+const freeRow = (least: number, most: number) =>
+  new RegExp(String.raw`^[^\d:\uff1a]{1,30}[:\uff1a](?:\s+${SIZE}){${least},${most}}$`);
+/** At least five words. */
+const WORDS = /^[^\s\d:]+(?:\s+[^\s\d:]+){4,8}$/;
+const ENGLISH = /^total\s+used\s+free\b/;
+/** Rows of `free` with as many cells as that of swap. */
+const NOT_SWAP = /^(?:Total|Low|High|Comm):/;
+
+/** Total, free and available memory of `free`; its other columns are sums of several counters. */
+function freeFiles([heading = '', ...lines]: readonly string[], { words }: Command): Map<string, string> | string {
+  const rows = lines.map((line) => ({ line, cells: line.replace(/^[^:\uff1a]*[:\uff1a]\s*/, '').split(/\s+/) }));
+  const memory = rows.find(({ line, cells }) => cells.length >= 4 || line.startsWith('Mem:'))?.cells;
+  if (!memory) return 'it has no row of memory';
   const unit = freeUnit(memory, words);
   if (unit === undefined) return 'its unit is unknown (the text lacks the command, such as free -m)';
-  const bytes = (cells: readonly string[], head: string) => sized(cells[heads.indexOf(head)], unit);
+  const columns = ENGLISH.test(heading) ? heading.split(/\s+/) : columnsOf(memory, unit);
+  if (!columns) return 'its columns are unknown: LC_ALL=C free prints them in English';
+  const others = rows.filter(({ line, cells }) => cells.length === 3 && !NOT_SWAP.test(line)).map(({ cells }) => cells);
+  // With free -l, low and high memory are before it.
+  const [total, low, high] = [memory, ...others].map(([cell]) => figureOf(cell, unit));
+  const isLow = low !== undefined && low.bytes > 0 && isSum(total, low, high);
+  const [swapTotal, , swapFree] = others[isLow ? 2 : 0] ?? [];
+  const of = (column: string) => sized(memory[columns.indexOf(column)], unit);
   return meminfo([
-    ['MemTotal', bytes(memory, 'total')],
-    ['MemFree', bytes(memory, 'free')],
-    ['MemAvailable', bytes(memory, 'available')],
-    ['Buffers', bytes(memory, 'buffers')],
-    ['Shmem', bytes(memory, 'shared')],
-    ['SwapTotal', bytes(swap, 'total')],
-    ['SwapFree', bytes(swap, 'free')],
+    ['MemTotal', of('total')],
+    ['MemFree', of('free')],
+    ['MemAvailable', of('available')],
+    ['Buffers', of('buffers')],
+    ['Shmem', of('shared')],
+    ['SwapTotal', sized(swapTotal, unit)],
+    ['SwapFree', sized(swapFree, unit)],
   ]);
+}
+
+/** A rounded figure, in bytes, and how far from it the exact one may be. */
+interface Figure {
+  readonly bytes: number;
+  readonly error: number;
+}
+
+function figureOf(cell: string | undefined, unit: number): Figure {
+  const [, part = '', suffix = ''] = /^\d+(?:[.,](\d+))?(.*)$/.exec(cell ?? '') ?? [];
+  return { bytes: sized(cell, unit) ?? Number.NaN, error: (sized(`1${suffix}`, unit) ?? 0) / 10 ** part.length };
+}
+
+/** Whether the first figure is the sum of the others. */
+function isSum(first: Figure | undefined, ...others: readonly (Figure | undefined)[]): boolean {
+  const rest = others.reduce((sum, one) => sum - (one?.bytes ?? Number.NaN), first?.bytes ?? Number.NaN);
+  return Math.abs(rest) <= [first, ...others].reduce((sum, one) => sum + (one?.error ?? 0), 0);
+}
+
+/**
+ * Columns of the row of memory, if its figures show them. Used memory is what is not free (procps before 3.3.10), what is
+ * neither free nor cache (before 4.0), or what is not available.
+ */
+function columnsOf(cells: readonly string[], unit: number): readonly string[] | undefined {
+  const row = cells.map((cell) => figureOf(cell, unit));
+  const [total, used, free] = row;
+  const known = ['total', 'used', 'free', 'shared'];
+  const isNew = isSum(total, used, row.at(-1)) || isSum(total, used, free, ...row.slice(4, -1));
+  if (row.length === 7) return isNew ? [...known, 'buffers', 'cache', 'available'] : undefined;
+  // `Gi` is newer.
+  const isOld = isSum(total, used, free) && !cells.some((cell) => cell.endsWith('i'));
+  if (isOld && isNew) return known.slice(0, 3);
+  if (isOld) return [...known, 'buffers', 'cached'];
+  return isNew ? [...known, 'buff/cache', 'available'] : undefined;
 }
 
 /** Bytes of a figure: as the command asks or each figure shows. KiB are multiples of a page; all by chance are not. */
 function freeUnit(cells: readonly string[], words: string): number | undefined {
-  if (cells.some((cell) => /[KMGTB]/i.test(cell))) return 1;
+  if (cells.some((cell) => /[KMGTPB]/i.test(cell))) return 1;
   if (/\bfree\b/.test(words)) {
     const [, short, binary, decimal] =
       / (?:-\w*([bkmgt])|--([kmgt])[ie]bi|--([kmgt])(?:ilo|ega|iga|era)|--bytes)(?: |$)/.exec(words) ?? [];
@@ -116,40 +163,61 @@ function freeUnit(cells: readonly string[], words: string): number | undefined {
 const [MIN_KIB, MIN_MIB, MAX_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
 
 function sized(cell: string | undefined, unit: number): number | undefined {
-  const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];
+  const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTPB])?i?B?$/i.exec(cell ?? '') ?? [];
   const size = letter === undefined ? unit : unitOf(letter);
   return digits === '' || size === undefined ? undefined : Number(digits.replace(',', '.')) * size;
 }
 
-const TOP_MEMORY = /^(?:([KMGT])i?B )?Mem ?:\s*([\d.,]+)(k?)\+? total,\s*(.*)$/;
 const TOP_PROCESS =
-  /^(\d+) (\S+) +\S+ +-?\d+ +([\d.]+[kmgt]?) +([\d.]+[kmgt]?) +[\d.]+[kmgt]? +([A-Z]) +([\d.,]+) +([\d.,]+) +[\d:.]+ (.+)$/;
+  /^(\d+) (\S+) +\S+ +-?\d+ +([\d.,]+[kmgtp]?) +([\d.,]+[kmgtp]?) +[\d.,]+[kmgtp]? +([A-Zt]) +[\d.,]+ +[\d.,]+ +[\d:.]+ (.+)$/;
+const TOP_HEADING = /^\S+ +\S+ +PRI? +NI +\S+ +\S+ +\S+ +\S/;
+/** A line of its summary, in any language: at least two of its figures. */
+const TOP_SUMMARY = /^[^\d:]{1,30}:(?:\D{0,24}\d{1,19}(?:[.,]\d{1,3})?[^\d,]{0,24},){2}/;
+const TOP_FIGURE = /(\d{1,19}(?:[.,]\d{1,3})?)k?\+? +([^\s\d,]+)/g;
 
-function topFiles(lines: readonly string[]): Map<string, string> {
-  const made = new Map<string, string>();
-  for (const line of lines) {
-    const [, letter, total = '', kilo, rest = ''] = TOP_MEMORY.exec(line) ?? [];
-    if (total === '') continue;
-    const unit = unitOf(letter ?? kilo);
-    const free = /([\d.,]+)k?\+? free/.exec(rest)?.[1];
-    if (unit === undefined) continue;
-    const rows = meminfo([
-      ['MemTotal', sized(total, unit)],
-      ['MemFree', sized(free, unit)],
-    ]);
-    for (const [name, text] of rows) made.set(name, text);
-  }
+/** Memory and swap: lines of four figures, of which the first one begins with its unit, or has it behind figures. */
+function topMemory(lines: readonly string[]): Map<string, string> {
+  const rows = lines.map((line) => {
+    const [, letter] = /^(\S)\S{1,2} [^\d:]{1,24}:/.exec(line) ?? /^Mem: +\d+(k)/.exec(line) ?? [];
+    const figures = TOP_SUMMARY.test(line)
+      ? Array.from(line.matchAll(TOP_FIGURE), ([, cell = '', word = '']) => ({ cell, word }))
+      : [];
+    return { unit: unitOf(letter), figures };
+  });
+  const at = rows.findIndex(({ unit, figures }) => unit !== undefined && figures.length === 4);
+  if (at < 0) return new Map();
+  const unit = rows[at]?.unit ?? 1;
+  const [memory = [], swap = []] = rows.slice(at, at + 2).map(({ figures }) => figures);
+  const [total, second, third, cache] = memory.map(({ cell }) => figureOf(cell, unit));
+  // Since procps 3.3.10 free memory is before used memory, and available memory is in the line of swap.
+  const isNew = isSum(total, third, figureOf(swap[3]?.cell, unit)) || isSum(total, second, third, cache);
+  const order = isNew ? ['total', 'free', 'used', 'avail'] : ['total', 'used', 'free', 'cached'];
+  const isKnown = isNew !== isSum(total, second, third);
+  const of = (figures: typeof memory, column: string) => {
+    const words = figures.map(({ word }) => word);
+    const names = words.includes('free') ? words : isKnown ? order : ['total'];
+    return sized(figures[names.indexOf(column)]?.cell, unit);
+  };
+  return meminfo([
+    ['MemTotal', of(memory, 'total')],
+    ['MemFree', of(memory, 'free')],
+    ['MemAvailable', of(swap, 'avail')],
+    ['SwapTotal', of(swap, 'total')],
+    ['SwapFree', of(swap, 'free')],
+  ]);
+}
+
+function topFiles(lines: readonly string[]): Map<string, string> | string {
+  const made = topMemory(lines);
   const rows = lines.flatMap((line) => {
-    const [, pid, user, size, resident, state, cpu, share, command] = TOP_PROCESS.exec(line) ?? [];
+    const [, pid, user, size, resident, state, command] = TOP_PROCESS.exec(line) ?? [];
     // As ps prints the name of a kernel thread.
     const shown = size === '0' ? `[${command}]` : command;
     const kib = (cell: string | undefined) => Math.round((sized(cell, 1024) ?? 0) / 1024);
-    return pid === undefined
-      ? []
-      : `${user} ${pid} ${cpu} ${share} ${kib(size)} ${kib(resident)} ? ${state} - - ${shown}\n`;
+    return pid === undefined ? [] : `${user} ${pid} 0 0 ${kib(size)} ${kib(resident)} ? ${state} - - ${shown}\n`;
   });
   if (rows.length > 0) made.set(PS, rows.join(''));
-  return made;
+  return made.size > 0 ? made : 'it has neither memory nor a process';
 }
 
 /** BusyBox counts the page cache as used. */
@@ -305,6 +373,8 @@ function cgroupFigures(lines: readonly string[]): PastedPart['figures'] {
   );
 }
 
+const DF_ROW = /^\S+(?: +[a-z]\w+)? +[\d.,]+[KMGT]? +[\d.,]+[KMGT]? +-?[\d.,]+[KMGT]? +(?:\d+%|-) +\//;
+
 const isCgroupStat = ([first = '']: readonly string[]) => /^(?:anon|cache) /.test(first);
 
 /** In the order in which they are tried: an output with a heading before lines that other files have too. */
@@ -316,24 +386,21 @@ export const KINDS: readonly Kind[] = [
     isRounded: true,
     files: slabtopFiles,
   },
-  { name: 'slabtop', line: SLABTOP, least: 2, repeats: true, isRounded: true, files: slabtopFiles },
+  { name: 'slabtop', line: SLABTOP, least: 1, repeats: true, isRounded: true, files: slabtopFiles },
   {
     name: '/proc/slabinfo',
     head: /^(?:slabinfo - version|# ?name +<active_objs>|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables)/,
     line: /^(?:# ?name\b.*|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables.*)$/,
     files: file('proc/slabinfo'),
   },
-  {
-    name: 'free',
-    head: /^total\s+used\s+free\b/,
-    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):(?!.* used,)/,
-    isRounded: true,
-    files: freeFiles,
-  },
+  { name: 'free', head: ENGLISH, line: freeRow(2, 7), isRounded: true, files: freeFiles },
+  { name: 'free', head: freeRow(6, 7), above: WORDS, line: freeRow(2, 7), isRounded: true, files: freeFiles },
   {
     name: 'top',
-    head: /^top - \d{1,2}:\d\d:\d\d up /,
-    line: new RegExp(`^(?:Tasks:|Threads:|%?Cpu|[KMGT]i?B (?:Mem|Swap)|Mem:|Swap:|PID USER)|${TOP_PROCESS.source}`),
+    head: new RegExp(String.raw`^top - \d{1,2}:\d\d:\d\d up |${TOP_HEADING.source}`),
+    line: new RegExp(
+      `^(?:Tasks:|Threads:|%?Cpu|Mem:|Swap:)|${[TOP_SUMMARY, TOP_HEADING, TOP_PROCESS].map(({ source }) => source).join('|')}`,
+    ),
     isRounded: true,
     files: topFiles,
   },
@@ -514,12 +581,7 @@ export const KINDS: readonly Kind[] = [
     repeats: true,
     files: file(NETSTAT),
   },
-  {
-    name: 'df',
-    head: /^Filesystem +(?:Type +)?(?:Size|\d+[KM]?-blocks) +Used +Avail/,
-    line: /^\S+(?: +[a-z]\w+)? +[\d.]+[KMGT]? +[\d.]+[KMGT]? +-?[\d.]+[KMGT]? +(?:\d+%|-) +\//,
-    files: file(DF),
-  },
+  { name: 'df', head: DF_ROW, above: /^[^/:%]{1,100}%[^/:%\d]{1,60}$/, line: DF_ROW, files: file(DF) },
   {
     name: 'page_owner',
     head: /^(?:Page allocated via order \d+|\d+ times(?:, \d+ pages.*)?:?$|PFN \d+ type \w+)/,

@@ -36,6 +36,9 @@ const HEADING =
 /** Lines of a log, which are no output of a command: most lines of a long text. */
 const LOGGED =
   /^(?:<\d{1,3}>)?(?:\[ *\d{1,9}\.\d{6}\]|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\d[T ]\d\d:\d\d:)/;
+/** Lines of an OOM report that follow this one are one message, which dmesg prints in lines without a prefix. */
+const LOGGED_STAT = /Memory cgroup stats for |\] anon \d+$/;
+const STAT = /(?:^|\s)[a-z]\w{1,60} \d{1,19}$/;
 /** The end of a line that was not cut. */
 const WHOLE = /(?:kB|\))$/;
 
@@ -93,23 +96,31 @@ function partsOf({ name, bytes }: PastedText) {
   let command: Command = { words: '' };
   let verbatim: Part | undefined;
   let current: Part | undefined;
+  /** The line before, if it is of no kind. */
+  let before: { readonly text: string; readonly line: number } | undefined;
+  let isInStat = false;
   const lines = decoded(bytes.subarray(0, PASTED.most)).split('\n', MAX_LINES + 1);
   const isCut = lines.length > MAX_LINES || bytes.length >= PASTED.most;
   for (const [index, raw] of lines.entries()) {
-    if (LOGGED.test(raw)) {
+    isInStat = LOGGED_STAT.test(raw) || (isInStat && STAT.test(raw));
+    if (isInStat || LOGGED.test(raw)) {
       others.push(raw);
+      before = undefined;
       continue;
     }
     const unquoted = raw.replace(QUOTE, '');
     const plain = unquoted.trim();
     if (plain === '' || FENCE.test(plain)) continue;
+    const heading = before;
+    before = undefined;
     const isLast = index === lines.length - 1 && !WHOLE.test(plain);
     if (plain.length > MAX_LINE || isLast) others.push(unquoted);
-    else if (current && continues(current, plain)) current.lines.push(plain);
+    else if (current && continues(current, plain, heading?.text)) current.lines.push(plain);
     else {
       const place = { file: name, line: index + 1 };
-      const kind = KINDS.find(({ head, line, least }) =>
-        (head ?? (least === undefined ? undefined : line))?.test(plain),
+      const kind = KINDS.find(
+        ({ head, line, least, above }) =>
+          (head ?? (least === undefined ? undefined : line))?.test(plain) && (above?.test(heading?.text ?? '') ?? true),
       );
       const words = kind?.head ? undefined : (PROMPT.exec(plain)?.[1] ?? HEADING.exec(plain)?.[1])?.trim();
       if (words !== undefined) {
@@ -119,8 +130,15 @@ function partsOf({ name, bytes }: PastedText) {
         if (verbatim) parts.push(verbatim);
       } else if (kind) {
         current = { kind, command, ...place, lines: [plain] };
+        if (kind.above && heading) {
+          (verbatim?.lines ?? others).pop();
+          current = { ...current, line: heading.line, lines: [heading.text, plain] };
+        }
         parts.push(current);
-      } else (verbatim?.lines ?? others).push(verbatim ? plain : unquoted);
+      } else {
+        (verbatim?.lines ?? others).push(verbatim ? plain : unquoted);
+        before = { text: plain, line: index + 1 };
+      }
     }
   }
   const isFound = ({ lines: of, kind }: Part) => of.length >= (kind.least ?? 1);
@@ -129,8 +147,9 @@ function partsOf({ name, bytes }: PastedText) {
 }
 
 /** Whether a line is one of an output, and not the first one of the next. */
-function continues({ kind, lines }: Part, line: string): boolean {
-  const { head, end, repeats } = kind;
+function continues({ kind, lines }: Part, line: string, heading = ''): boolean {
+  const { head, above, end, repeats } = kind;
+  if (above) return kind.line.test(line) && !(head?.test(line) && above.test(heading));
   const isHead = head?.test(line) ?? !repeats;
   if (isHead && nameIn(line) === nameIn(lines[0] ?? '')) return false;
   return kind.line.test(line) && (isHead || !end?.test(lines.at(-1) ?? ''));

@@ -97,7 +97,7 @@ export const MEMORY = {
         Partial<Of<'swapFreeBytes' | 'hugeBytes'>>,
     ) => [
       `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
-      `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
+      ...(of.use == null ? [] : [`Largest use: ${USE_WORDS[of.use] ?? text(of.use)}, ${size(of.useBytes)}.`]),
       ...(of.swapFreeBytes == null ? [] : [`Swap is nearly used up: ${size(of.swapFreeBytes)} is free.`]),
       ...largestWords(of),
       ...(of.hugeBytes == null

@@ -196,8 +196,11 @@ function allocationWords(of: Failure, title?: string): Words {
       ? `vmalloc allocation ${what} (${text(of.vmalloc)})`
       : `Page allocation ${what}: ${Number(of.order) === 0 ? 'order 0 (one page)' : `order ${text(of.order)} (2^${text(of.order)} pages in one block)`}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
+  const gfp = of.gfp == null ? '' : `, ${text(of.gfp)}`;
+  const task =
+    of.comm == null ? '' : `, in ${of.comm === 'swapper' ? 'an interrupt on an idle CPU (swapper)' : text(of.comm)}`;
   return [
-    `${name}, ${text(of.gfp)}, in ${of.comm === 'swapper' ? 'an interrupt on an idle CPU (swapper)' : text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
+    `${name}${gfp}${task}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free${of.freeInLargeBlocksBytes == null ? '' : `, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`}.`,

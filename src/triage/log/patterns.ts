@@ -190,7 +190,7 @@ const CORRUPTION = {
   by: ['cache', 'what', 'list', 'kasan', 'slab', 'saturated'],
 } as const;
 
-/** Messages of kernels 2.6.32 to 7.2; the first pattern that matches is used. */
+/** Messages of kernels 2.6.32 to 7.2, and one of 2.4; the first pattern that matches is used. */
 export const PATTERNS: readonly Pattern[] = [
   // kernel/panic.c
   {
@@ -561,6 +561,15 @@ export const PATTERNS: readonly Pattern[] = [
     by: ['what', 'percpu', 'xfs', 'zram', 'overcommit'],
     next: 'memory --nodes',
     kernels: '2.6.32-',
+  },
+  {
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^__alloc_pages: (?<order>\d{1,2})-order allocation failed/,
+    numbers: ['order'],
+    by: ['order'],
+    next: 'memory --nodes',
+    kernels: '2.4',
   },
   {
     code: 'allocation-failure',

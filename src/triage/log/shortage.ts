@@ -51,6 +51,11 @@ function shortageOf(
     (a, b) => a.freeBytes / (a.highBytes ?? 1) - b.freeBytes / (b.highBytes ?? 1),
   )[0];
   if (best === undefined || order < 0) return undefined;
+  // A report that is cut has only low zones, which such a request uses last.
+  if (
+    usable.some((zone) => zone === highestOf(usable, zone.node) && rank(zone.zone) < highest && hasHigher(zone, zones))
+  )
+    return undefined;
   const higher = zones.filter(({ zone }) => rank(zone) > highest);
   const cma = (zone: ZoneShown) => (isMovable ? 0 : (zone.cmaFreeBytes ?? 0));
   const cmaBytes = usable.reduce((sum, zone) => sum + cma(zone), 0);
@@ -106,14 +111,22 @@ export function shortageFigures(zones: readonly ZoneShown[], request: Request) {
   };
 }
 
+const zonesAbove = ({ node, zone }: ZoneShown, all: readonly ZoneShown[]): ZoneShown[] =>
+  all
+    .filter((other) => other.node === node && rank(other.zone) > rank(zone))
+    .sort((a, b) => rank(a.zone) - rank(b.zone));
+
+/** The lowmem reserve has a value for every higher zone with pages. */
+const reservesOf = ({ reserves }: ZoneShown): number[] => [...new Set(reserves.filter((pages) => pages > 0))];
+
+/** Whether its node has higher zones that the report does not show. */
+const hasHigher = (zone: ZoneShown, all: readonly ZoneShown[]): boolean =>
+  reservesOf(zone).length > zonesAbove(zone, all).length;
+
 /** Pages that the zone reserves from a request whose highest zone is `highest`; undefined: unknown. */
 function reserveFor(zone: ZoneShown, highest: ZoneShown | undefined, all: readonly ZoneShown[]): number | undefined {
   if (highest === zone) return 0;
-  // The lowmem reserve has a value for every higher zone with pages.
-  const above = all
-    .filter((other) => other.node === zone.node && rank(other.zone) > rank(zone.zone))
-    .sort((a, b) => rank(a.zone) - rank(b.zone));
-  const values = [...new Set(zone.reserves.filter((pages) => pages > 0))];
+  const [above, values] = [zonesAbove(zone, all), reservesOf(zone)];
   const at = highest === undefined ? -1 : above.indexOf(highest);
   return values.length === above.length ? values[at] : undefined;
 }

@@ -101,8 +101,14 @@ describe('memory --from', () => {
     expect(stdout).toContain('Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.');
     // Without sockets in the capture, skcheck has nothing to read.
     expect(stdout).toContain(`Next: kdump-mem triage --from ${path}`);
-    const { stdout: files } = await kdumpMem('memory', '--from', captured('anonymous', { 'proc/meminfo': GROWN }));
-    expect(files).toContain(`Next: kdump-mem procs --from ${join(folder, 'anonymous')}`);
+    const grown = { 'proc/meminfo': GROWN };
+    for (const [name, files, command] of [
+      ['anonymous', { ...grown, 'proc/1/status': 'Name:\tx\n' }, 'procs'],
+      ['no-process', grown, 'triage'],
+    ] as const) {
+      const { stdout: found } = await kdumpMem('memory', '--from', captured(name, files));
+      expect(found).toContain(`Next: kdump-mem ${command} --from ${join(folder, name)}`);
+    }
   });
 
   test.each([

@@ -39,6 +39,58 @@ test('meminfo between sentences: findings, parts, and what the text lacks', asyn
   expect(answer.complete).toBe(false);
 });
 
+test.each([
+  ['/proc/meminfo that is cut', 'MemTotal: 65831908 kB\nBuffers: 20000 kB\n', '62.8 GiB in total, 62.8 GiB unknown.'],
+  [
+    'free',
+    'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\nSwap: 0B 0B 0B\n',
+    'about 300 MiB of 23.0 GiB free, at least 8.70 MiB applications and shared memory, 22.7 GiB unknown.',
+  ],
+])('%s: no amount that it lacks is 0', async (_, text, words) => {
+  const { stdout } = await kdumpMem('triage', written('lacking.txt', text));
+  expect(stdout.replace(/\s+/g, ' ')).toContain(`Memory: ${words}`);
+});
+
+test('free with little available memory is a finding', async () => {
+  const text = 'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\n';
+  const { stdout } = await kdumpMem('triage', written('little.txt', text));
+  expect(stdout).toContain('Cause unknown: counters of memory are missing.');
+  expect(stdout).toContain('WARNING   Little memory available: 500 MiB of 23.0 GiB (2 %) [low-available]');
+});
+
+test.each([
+  ['df', 'Filesystem Size Used Avail Use% Mounted on\nshm 6.0G 6.0G 0 100% /dev/shm\n', []],
+  ['netstat', 'raw 37749184 0 0.0.0.0:112 0.0.0.0:* 7 16418/vrrp\n', []],
+  ['memory.stat', 'anon 100\nfile 22102016\nslab_reclaimable 8408743448\nslab_unreclaimable 596544\n', []],
+  ['/proc/vmstat', 'nr_free_pages 308642\npgpgin 99\noom_kill 2\n', []],
+  ['anonymous memory', `${MEMINFO}MemAvailable: 10000 kB\nSwapTotal: 0 kB\nAnonPages: 5900000 kB\n`, ['memory']],
+  ['slabtop', SLABTOP, []],
+])('commands after %s answer from it', async (_, text, expected) => {
+  const path = written('suggests.txt', text);
+  const run = [['triage', path]];
+  const commands: (string | undefined)[] = [];
+  for (const args of run) {
+    const { stdout, status } = await kdumpMem(...args);
+    expect([args, status]).toEqual([args, 0]);
+    const found = Array.from(stdout.matchAll(/^ *(?:Next|More): kdump-mem (.+)$/gm), ([, words = '']) =>
+      words.split(' '),
+    );
+    for (const next of found) if (!run.some((one) => String(one) === String(next))) run.push(next);
+    if (args[0] === 'triage') commands.push(...found.map(([command]) => command));
+  }
+  expect([...new Set(commands)]).toEqual(expected);
+});
+
+test('the outputs of a text are listed once', async () => {
+  const path = written('once.txt', MEMINFO);
+  const plain = await kdumpMem('triage', path);
+  expect(plain.stdout).toContain('The text contains /proc/meminfo (6 lines).');
+  expect(plain.stderr).not.toContain('the text contains');
+  const brief = await kdumpMem('triage', '--brief', path);
+  expect(brief.stdout).not.toContain('The text contains');
+  expect(brief.stderr).toContain('the text contains /proc/meminfo (6 lines)');
+});
+
 test('slabtop alone: its largest cache is a finding, and its list an answer', async () => {
   const path = written('slabtop.txt', SLABTOP);
   const [finding] = (await kdumpMemJson(triageSchema, 'triage', path)).findings;

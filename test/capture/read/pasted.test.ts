@@ -258,6 +258,18 @@ describe('logs and prose are no pasted text', () => {
     expect(readPasted([{ name: path, bytes: readFileSync(path) }])).toBeUndefined();
   });
 
+  test.each(logs.filter(({ name }) => name.startsWith('oom-')).map(({ name }) => name))(
+    '%s as dmesg prints it: memory.stat of a cgroup is one message, with one prefix',
+    (name) => {
+      const text = readFileSync(join('fixtures/logs', name), 'utf8')
+        .replace(/^<\d>/gm, '')
+        .replace(/^(\[ *[\d.]+\] )(?!anon )(?=[a-z]\w* \d+$)/gm, (prefix) => ' '.repeat(prefix.length));
+      expect(text).toMatch(/\] anon \d+\n {10,}file \d+\n/);
+      for (const shown of [text, text.replace(/^\[ *[\d.]+\] /gm, ''), text.slice(text.indexOf('] anon ') - 14)])
+        expect(readText(shown)).toBeUndefined();
+    },
+  );
+
   test('prose, an empty text, and a program', () => {
     for (const text of [
       '',
@@ -394,6 +406,13 @@ describe('other versions', () => {
     expect(readText(`${FREE}Mem: ${cells}\n`)?.parts[0]?.state).toBe('unclear');
   });
 
+  test('one row of slabtop', () => {
+    const row = of('slabtop')
+      .split(/^/m)
+      .find((line) => line.includes('dentry'));
+    expect(content(row ?? '')).toMatchObject({ kinds: ['slabtop'], unknown: 0 });
+  });
+
   test('slabtop of procps 4.0.6, whose sizes have no unit', () => {
     const newest = of('slabtop').replace('20000K dentry', ' 20000 dentry').replace('3200K kmalloc', ' 3200 kmalloc');
     expect(content(newest).files).toEqual(content(of('slabtop')).files);
@@ -438,6 +457,104 @@ describe('other versions', () => {
       [...readSosreport(new CapturedFiles(content(text).files)).links].filter(([path]) => path.includes('/fd/'));
     expect(ofText(old)).toEqual(ofText(of('ss')));
     expect(ofText(old).length).toBe(2);
+  });
+});
+
+describe.each(['fr', 'de', 'pl', 'uk', 'zh', 'ko', 'pt', 'ka'])('procps in another language: %s', (language) => {
+  const lines = readFileSync(`fixtures/pasted/${language}.txt`, 'utf8').split(/^/m);
+  const [free, wide, top] = [lines.slice(0, 3), lines.slice(3, 8), lines.slice(8)].map((each) => each.join(''));
+  const figures = (text = '') =>
+    Array.from(
+      content(text)
+        .files.get('proc/meminfo')
+        ?.matchAll(/^(\w+): (\d+) kB$/gm) ?? [],
+      ([, name, kib]) => [name, Number(kib)],
+    );
+  const [GIB, MIB] = [2 ** 20, 2 ** 10];
+
+  test('free: memory and swap', () => {
+    expect(content(free ?? '')).toMatchObject({ kinds: ['free'], unknown: 0 });
+    expect(figures(free)).toEqual([
+      ['MemTotal', 8_000_000],
+      ['MemFree', 1_200_000],
+      ['MemAvailable', 2_900_000],
+      ['Shmem', 80_000],
+      ['SwapTotal', 2_000_000],
+      ['SwapFree', 1_500_000],
+    ]);
+    expect(readText(`Bonjour,\n> ${free?.replaceAll('\n', '\n> ')}\n`)?.parts).toMatchObject([{ line: 2, lines: 3 }]);
+  });
+
+  test('free -h -w -l: the same, rounded, beside low and high memory', () => {
+    expect(figures(wide)).toEqual([
+      ['MemTotal', Math.round(7.6 * GIB)],
+      ['MemFree', Math.round(1.1 * GIB)],
+      ['MemAvailable', Math.round(2.8 * GIB)],
+      ['Buffers', 97 * MIB],
+      ['Shmem', 78 * MIB],
+      ['SwapTotal', Math.round(1.9 * GIB)],
+      ['SwapFree', Math.round(1.4 * GIB)],
+    ]);
+  });
+
+  test('top: memory, unless its unit is unknown, and the largest process', () => {
+    expect(content(top ?? '')).toMatchObject({ kinds: ['top'], unknown: 0 });
+    const { processes } = processesOfPs(content(top ?? '').files.get('sos_commands/process/ps_aux') ?? '');
+    expect(processes.find(({ comm }) => comm === 'python3')?.status?.rss).toBe(Math.round(1.4 * GIB) * 1024);
+    const known = [
+      ['MemTotal', 8_000_000],
+      ['MemFree', Math.round(1171.9 * MIB)],
+      ['MemAvailable', 2832 * MIB],
+      ['SwapTotal', Math.round(1953.1 * MIB)],
+      ['SwapFree', Math.round(1464.8 * MIB)],
+    ];
+    expect(figures(top)).toEqual(language === 'ka' ? [] : known);
+  });
+});
+
+describe('free and top in another language', () => {
+  const meminfo = (text: string) => content(text).files.get('proc/meminfo')?.replaceAll(' kB\n', '; ');
+  const HEADING = 'total utilis\u00e9 libre partag\u00e9 tampons cache\n';
+
+  test('of procps before 3.3.10: the cache is used memory', () => {
+    expect(
+      meminfo(
+        `${HEADING}Mem: 8000000 7000000 1000000 0 100000 2000000\n-/+ tampons/cache: 4900000 3100000\n\u00c9change: 4000 0 4000\n`,
+      ),
+    ).toBe('MemTotal: 8000000; MemFree: 1000000; Buffers: 100000; Shmem: 0; SwapTotal: 4000; SwapFree: 4000; ');
+    expect(
+      meminfo(
+        'top - 9:00:00 up 3 days\nKiB Mem:   8000000 total,  7000000 util,  1000000 libr,   100000 tampons\nKiB \u00c9ch:  4000 total,  0 util,  4000 libr,  2000000 cache\n',
+      ),
+    ).toBe('MemTotal: 8000000; MemFree: 1000000; SwapTotal: 4000; SwapFree: 4000; ');
+  });
+
+  test('of a 32-bit machine: low and high memory are no swap', () => {
+    const rows = 'Basse: 800000 600000 200000\nHaute: 7200000 4500000 2700000\n\u00c9change: 4000 0 4000\n';
+    const row = 'Mem: 8000000 5100000 1200000 80000 2700000 2900000\n';
+    expect(meminfo(HEADING + row + rows)).toMatch(/SwapTotal: 4000; SwapFree: 4000; $/);
+  });
+
+  test('with figures in another order, or below no heading, are not read', () => {
+    const row = 'Mem: 8000000 1200000 5100000 80000 2700000 2900004\n';
+    expect(readText(HEADING + row)?.parts).toMatchObject([
+      { state: 'unclear', why: expect.stringContaining('LC_ALL=C free') },
+    ]);
+    expect(readText(`Udp: 1 2 3 4 5 6\n${row}`)).toBeUndefined();
+    expect(meminfo('top - 9:00:00 up 3 days\nKiB Mem:   8000000 a,  7000000 b,  200000 c,   100000 d\n')).toBe(
+      'MemTotal: 8000000; ',
+    );
+  });
+
+  test('free with swap alone has no memory', () => {
+    const [part] = readText('total used free shared buff/cache available\nSwap: 2000000 0 2000000\n')?.parts ?? [];
+    expect(part?.why).toBe('it has no row of memory');
+  });
+
+  test('top without its summary has processes', () => {
+    const table = of('top').slice(of('top').indexOf('    PID USER'));
+    expect(content(table)).toMatchObject({ kinds: ['top'], unknown: 0 });
+    expect([...content(table).files.keys()]).toEqual(['sos_commands/process/ps_aux']);
   });
 });
 

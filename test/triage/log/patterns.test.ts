@@ -248,6 +248,7 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'allocation-failure',
     { vmalloc: 'allocated 8192 of 16384 bytes' },
   ],
+  ['__alloc_pages: 0-order allocation failed (gfp=0x1d2/0)', 'allocation-failure', { order: 0 }],
   ['vmap allocation for size 8192 failed: use vmalloc=<size> to increase size', 'allocation-failure', {}],
   ['percpu: allocation failed, size=8 align=8 atomic=0, alloc from reserved chunk failed', 'allocation-failure', {}],
   ['SLUB: Unable to allocate memory on node -1, gfp=0x820(GFP_ATOMIC)', 'allocation-failure', {}],

@@ -1,7 +1,25 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { readChoice, shortageFigures } from '../../../src/triage/log/shortage.js';
+import { recordsOf } from './records.js';
 
 const START = 'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/a,mems_allowed=0';
+
+test.each(['5.10', '6.1', '6.12', '7.2'])(
+  'a report that is cut names no low zone as the one that was short: %s',
+  (version) => {
+    const log = readFileSync(`fixtures/logs/oom-${version}.log`, 'utf8').replaceAll(
+      /(\w+) invoked oom-killer: gfp_mask=(0x\w+\([^)]*\)), order=0.*/g,
+      '$1: page allocation failure: order:0, mode:$2, nodemask=(null)',
+    );
+    const zoneIn = (text: string) =>
+      logFindings(recordsOf(text), 4096).findLast(({ code }) => code === 'allocation-failure')?.figures.zone;
+    const behindDma = /lowmem_reserve.*\n/.exec(log);
+    expect(zoneIn(log)).toBe('DMA32');
+    expect(zoneIn(log.slice(0, behindDma!.index + behindDma![0].length))).toBeUndefined();
+  },
+);
 
 test('reads paths and names that contain commas and the following keys', () => {
   const end = ',task_memcg=/b,task=/c,task=x,pid=1,uid=2,pid=3,uid=4';

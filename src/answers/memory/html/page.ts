@@ -21,6 +21,7 @@ import {
   elsewhereWords,
   headline,
   incompleteWords,
+  isUncounted,
   largestOwner,
   looseWords,
   nextCommand,
@@ -77,7 +78,7 @@ export function largeFigures(answer: MemoryAnswer): Html {
   const free = answer.memory.children.find(({ category }) => category === 'free');
   const figures = [
     ['total', formatSize(answer.memory.bytes)],
-    ...(free ? [['free', sizeWords(answer, free)]] : []),
+    ...(free && !isUncounted(answer, free) ? [['free', sizeWords(answer, free)]] : []),
     ...(unattributed ? [['unattributed', sizeWords(answer, unattributed)]] : []),
     ...(owner ? [[`largest owner: ${ownerWords(owner)}`, formatSize(owner.bytes)]] : []),
   ];
