@@ -22,6 +22,7 @@ import {
   socketsEndSchema,
   socketsSchema,
 } from '../contracts/sockets.js';
+import { stacksSchema } from '../contracts/stacks.js';
 import { instanceSchema, structSchema } from '../contracts/struct.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { triageSchema, triageWatchEndSchema } from '../contracts/triage.js';
@@ -37,7 +38,6 @@ import { extractSchema } from './extract/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { readSchema } from './read/schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import { stacksSchema } from './stacks/schema.js';
 import { recordedHoldersSchema, watchSampleSchema, watchSchema } from './watch/schema.js';
 
 /**
