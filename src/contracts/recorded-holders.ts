@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import type { Immutable } from '../base/util.js';
 import { CATEGORIES } from '../records/categories.js';
+import { HOLDER_SCANS } from '../records/holder-scans.js';
 import { count } from './common.js';
-
-/** Scans that find holders: the first two each minute, the others when their category grows. */
-export const HOLDER_SCANS = ['processes', 'caches', 'files', 'pipes', 'sockets'] as const;
-export type HolderScan = (typeof HOLDER_SCANS)[number];
 
 /** What processes, caches, file systems and programs held, in a ring of `kdump-mem watch --ring`. */
 export const recordedHoldersSchema = z.strictObject({

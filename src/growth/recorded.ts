@@ -1,10 +1,6 @@
-import {
-  HOLDER_SCANS,
-  type HolderScan,
-  type RecordedHolder,
-  type RecordedHolders,
-} from '../contracts/recorded-holders.js';
+import type { RecordedHolder, RecordedHolders } from '../contracts/recorded-holders.js';
 import { type CategoryName, categoryFacts } from '../records/categories.js';
+import { HOLDER_SCANS, type HolderScan } from '../records/holder-scans.js';
 import type { WatchSample } from './watch/answer.js';
 
 const EACH_MINUTE: readonly HolderScan[] = ['processes', 'caches'];

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { HolderScan, RecordedHolder, RecordedHolders } from '../../src/contracts/recorded-holders.js';
+import type { RecordedHolder, RecordedHolders } from '../../src/contracts/recorded-holders.js';
 import { MAX_HOLDERS, ofBoot, recordedGrowth } from '../../src/growth/recorded.js';
 import type { WatchSample } from '../../src/growth/watch/answer.js';
 import type { CategoryName } from '../../src/records/categories.js';
+import type { HolderScan } from '../../src/records/holder-scans.js';
 import type { MachineSample } from '../../src/records/machine-sample.js';
 import { look } from './made-up-machine.js';
 
