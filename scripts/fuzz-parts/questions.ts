@@ -10,13 +10,13 @@ import { processBlocks, skbBlocks } from '../../src/answers/skb/document.js';
 import { socketsBlocks } from '../../src/answers/sockets/document.js';
 import { socketsJson } from '../../src/answers/sockets/json.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
-import { instanceJson } from '../../src/answers/struct/render.js';
 import { type Block, blockTexts } from '../../src/answers/text/blocks.js';
 import { jsonOf } from '../../src/base/util.js';
 import { blockedSchema } from '../../src/contracts/blocked.js';
 import { infoSchema } from '../../src/contracts/info.js';
 import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/contracts/sockets.js';
 import { instanceSchema } from '../../src/contracts/struct.js';
+import { kernelIdentity } from '../../src/kernel/identity.js';
 import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
@@ -150,15 +150,16 @@ function instance(typeName: string, symbol: string): Question {
       const value = reader.read(named.type, address);
       const { failure } = reader;
       if (failure && !reader.readable) throw failure;
-      const answer = {
-        kernel: kernel.facts,
+      const json = jsonOf({
+        schema: 'kdump-mem.struct-instance/1',
+        kernel: kernelIdentity(kernel.facts),
         type: named.type.spelling,
-        place: { address },
+        address,
         value,
-        warnings: failure ? [{ code: 'unreadable' as const, message: failure.message }] : [],
-      };
-      const json = instanceSchema.parse(instanceJson(answer));
-      const text = instanceText(named.type.spelling, value, { hex: false });
+        warnings: failure ? [{ code: 'unreadable', message: failure.message }] : [],
+      });
+      instanceSchema.parse(json);
+      const text = instanceText(named.type, value, { hex: false });
       return { kind: 'answered', text, json, complete: failure === undefined };
     },
   };

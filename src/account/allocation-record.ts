@@ -59,7 +59,7 @@ export class AllocationRecords {
       if (!record) return null;
       const { handle, pid, tgid, comm, time } = record;
       const seconds = time === null ? null : time / 1e9;
-      const frames = this.#framesOf(handle === 0 ? [] : this.#depot().of(handle).addresses);
+      const frames = siteFrames(this.#kernel, handle === 0 ? [] : this.#depot().of(handle).addresses);
       return { source: 'page-owner', of: 'page', frames, pid, tgid, comm, seconds } as const;
     });
     return found ?? this.#tagged('page', () => this.#references.ofPage(head));
@@ -73,7 +73,7 @@ export class AllocationRecords {
       if (!track) return null;
       const ticks = this.#ticks();
       const seconds = ticks ? ticks.seconds - Number(ticks.now - track.when) / ticks.perSecond : null;
-      const frames = this.#framesOf(track.addresses);
+      const frames = siteFrames(this.#kernel, track.addresses);
       const noted = { pid: track.pid, tgid: null, comm: null, seconds };
       return { source: 'slab-tracks', of: 'object', frames, ...noted } as const;
     });
@@ -92,10 +92,6 @@ export class AllocationRecords {
       return { source: 'allocation-tags', of, frames, ...unknown } as const;
     });
     return found ?? null;
-  }
-
-  #framesOf(addresses: readonly bigint[]): AllocationRecord['frames'] {
-    return siteFrames(this.#kernel, addresses).map((frame) => ({ ...frame, guess: false }));
   }
 
   #tried<T>(what: string, step: () => T): T | undefined {

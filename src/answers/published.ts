@@ -8,6 +8,7 @@ import { logEndSchema, logMessageSchema, logSchema } from '../contracts/log.js';
 import { memoryEndSchema, memorySchema } from '../contracts/memory.js';
 import { processFdsSchema, processSchema } from '../contracts/process.js';
 import { procsSchema } from '../contracts/procs.js';
+import { recordedHoldersSchema } from '../contracts/recorded-holders.js';
 import { refsSchema } from '../contracts/refs.js';
 import {
   snapshotDueEndSchema,
@@ -22,6 +23,7 @@ import {
   socketsEndSchema,
   socketsSchema,
 } from '../contracts/sockets.js';
+import { stacksSchema } from '../contracts/stacks.js';
 import { instanceSchema, structSchema } from '../contracts/struct.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { triageSchema, triageWatchEndSchema } from '../contracts/triage.js';
@@ -37,8 +39,7 @@ import { extractSchema } from './extract/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { readSchema } from './read/schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import { stacksSchema } from './stacks/schema.js';
-import { recordedHoldersSchema, watchSampleSchema, watchSchema } from './watch/schema.js';
+import { watchSampleSchema, watchSchema } from './watch/schema.js';
 
 /**
  * Schemas of all answers and JSON lines that the commands print, by the value of their field `schema`. The

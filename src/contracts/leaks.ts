@@ -167,13 +167,19 @@ export const leaksSchema = z.strictObject({
   /** Cost of tracing, as a share of one CPU. Null: no events were traced. */
   tracing: z
     .strictObject({
+      /** Our own time, and kernel time by the cost of an event on this machine; null: unknown. */
       share: z.number().nonnegative().nullable(),
+      /** Maximum share; null: the sample was given. */
       budget: z.number().positive().nullable(),
+      /** Allocations and frees that were read. */
       events: count,
+      /** Estimated, before sampling; null: unknown. */
       offeredPerSecond: z.number().nonnegative().nullable(),
+      /** Events that arrived after later ones: frees among them may count as missing. */
       lateEvents: count,
       /** Tracefs instances left by a killed run. */
       orphansRemoved: z.array(z.string()),
+      /** Ours, which could not be removed because another program has them open. */
       leftBehind: z.array(z.string()),
       /** Trace settings that another program changed, which stopped the recording. */
       settingsChanged: z.array(z.string()),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { READ_ERROR_CODES } from '../base/errors.js';
 import type { Immutable } from '../base/util.js';
-import { addressText, count, kernelSchema, warningSchema } from './common.js';
+import { address, count, kernelSchema, warningSchema } from './common.js';
 
 /** A number, or beyond 2^53 its decimal digits. */
 const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);
@@ -30,38 +31,35 @@ const typeSchema = z.strictObject({
   values: z.record(z.string(), integer).optional(),
 });
 
-export type ValueJson =
-  | { kind: 'int'; value: number | string }
-  | { kind: 'float'; value: number | null }
-  | { kind: 'pointer'; value: string; symbol?: string | undefined }
-  | { kind: 'enum'; value: number | string; name: string | null }
-  | { kind: 'text'; text: string }
-  | { kind: 'array'; elements: ValueJson[]; omitted: number }
-  | { kind: 'struct' | 'union'; members: { name: string; value: ValueJson }[]; omitted?: number | undefined }
-  | { kind: 'opaque' }
-  | { kind: 'unreadable'; reason: string };
-
-const valueSchema: z.ZodType<ValueJson> = z.lazy(() =>
-  z.union([
-    z.strictObject({ kind: z.literal('int'), value: integer }),
-    z.strictObject({ kind: z.literal('float'), value: z.number().nullable() }),
-    z.strictObject({ kind: z.literal('pointer'), value: addressText, symbol: z.string().optional() }),
-    z.strictObject({ kind: z.literal('enum'), value: integer, name: z.string().nullable() }),
-    z.strictObject({ kind: z.literal('text'), text: z.string() }),
-    z.strictObject({ kind: z.literal('array'), elements: z.array(valueSchema), omitted: count }),
-    z.strictObject({
-      kind: z.enum(['struct', 'union']),
-      members: z.array(z.strictObject({ name: z.string(), value: valueSchema })),
-      /** Members behind those, left out since the answer was too long already. */
-      omitted: z.int().positive().optional(),
-    }),
-    z.strictObject({ kind: z.literal('opaque') }),
-    z.strictObject({
-      kind: z.literal('unreadable'),
-      reason: z.enum(['filtered', 'absent', 'unmapped', 'damaged', 'truncated', 'refused']),
-    }),
-  ]),
-);
+const valueSchema = z.union([
+  z.strictObject({ kind: z.literal('int'), value: integer }),
+  /** Null: not finite. */
+  z.strictObject({ kind: z.literal('float'), value: z.number().nullable() }),
+  z.strictObject({ kind: z.literal('pointer'), value: address, symbol: z.string().optional() }),
+  /** Null: no enumerator has this value. */
+  z.strictObject({ kind: z.literal('enum'), value: integer, name: z.string().nullable() }),
+  /** A char array without trailing NULs. */
+  z.strictObject({ kind: z.literal('text'), text: z.string() }),
+  z.strictObject({
+    kind: z.literal('array'),
+    get elements() {
+      return z.array(valueSchema);
+    },
+    /** Number of further elements, omitted to keep the answer short. */
+    omitted: count,
+  }),
+  z.strictObject({
+    kind: z.enum(['struct', 'union']),
+    get members() {
+      return z.array(z.strictObject({ name: z.string(), value: valueSchema }));
+    },
+    /** Members behind those, left out since the answer was too long already. */
+    omitted: z.int().positive().optional(),
+  }),
+  /** Types without a value: void, functions, undefined structs. */
+  z.strictObject({ kind: z.literal('opaque') }),
+  z.strictObject({ kind: z.literal('unreadable'), reason: z.enum(READ_ERROR_CODES) }),
+]);
 
 /** `kdump-mem struct TYPE --json`: every type of that name, or the members of one that were chosen. */
 export const structSchema = z.strictObject({
@@ -76,7 +74,7 @@ export const instanceSchema = z.strictObject({
   schema: z.literal('kdump-mem.struct-instance/1'),
   kernel: kernelSchema,
   type: z.string(),
-  address: addressText,
+  address,
   symbol: z.string().optional(),
   cpu: count.optional(),
   /** The complete instance, or only the selected members. */
@@ -87,4 +85,6 @@ export const instanceSchema = z.strictObject({
 
 export type LayoutMemberJson = Immutable<z.input<typeof layoutMemberSchema>>;
 export type StructJson = Immutable<z.input<typeof structSchema>>;
-export type InstanceJson = Immutable<z.input<typeof instanceSchema>>;
+export type InstanceAnswer = Immutable<z.output<typeof instanceSchema>>;
+/** A value in memory, by its type. Text and names in it are untrusted. */
+export type Value = Immutable<z.output<typeof valueSchema>>;

@@ -1,39 +1,9 @@
+import type { RecordedHolder, RecordedHolders } from '../contracts/recorded-holders.js';
 import { type CategoryName, categoryFacts } from '../records/categories.js';
+import { HOLDER_SCANS, type HolderScan } from '../records/holder-scans.js';
 import type { WatchSample } from './watch/answer.js';
 
-/** Scans that find holders: the first two each minute, the others when their category grows. */
-export const HOLDER_SCANS = ['processes', 'caches', 'files', 'pipes', 'sockets'] as const;
 const EACH_MINUTE: readonly HolderScan[] = ['processes', 'caches'];
-export type HolderScan = (typeof HOLDER_SCANS)[number];
-
-/** What a process, cache, file system or program holds of a category at one time. */
-export interface RecordedHolder {
-  readonly category: CategoryName;
-  readonly scan: HolderScan;
-  /** The same at other times of this boot. */
-  readonly key: string;
-  /** Untrusted. */
-  readonly name: string;
-  /** Null: no process. */
-  readonly pid: number | null;
-  readonly bytes: number;
-  /** Seconds since boot at which it began; null: unknown. */
-  readonly began: number | null;
-  /** `bytes` is an upper bound. */
-  readonly isBound?: true;
-}
-
-/** The largest holders of each category at one time. */
-export interface RecordedHolders {
-  readonly bootId: string | null;
-  readonly uptime: number;
-  /** Completed scans: a holder of another one may have been there. */
-  readonly scans: readonly HolderScan[];
-  readonly holders: readonly RecordedHolder[];
-  /** Bytes of the largest holder for which the record had no room; 0: it has all. */
-  readonly unlistedBytes: number;
-}
-
 /** Contents of a ring, in the order of time within a boot. */
 export interface Recorded {
   readonly samples: readonly WatchSample[];
@@ -53,8 +23,8 @@ export interface RecordedGrowth {
 }
 
 /**
- * A holder, and its growth between two lists; if `isBound`, not all of that need be growth. `share`: of the growth of the
- * category between the same lists; null if that did not grow, or `isBound`.
+ * A holder, and its growth between two lists; if `bound`, not all of that need be growth. `share`: of the growth of the
+ * category between the same lists; null if that did not grow, or `bound`.
  */
 type GrownHolder = RecordedHolder & { readonly grownBytes: number; readonly share: number | null };
 
@@ -75,7 +45,7 @@ export function ofBoot({ samples, holders }: Recorded, bootId: string | null): R
     samples: samples
       .filter(({ look }) => look.machine.bootId === bootId)
       .toSorted((a, b) => a.look.machine.uptime - b.look.machine.uptime),
-    holders: holders.filter((one) => one.bootId === bootId).toSorted((a, b) => a.uptime - b.uptime),
+    holders: holders.filter((one) => one.bootId === bootId).toSorted((a, b) => a.uptimeSeconds - b.uptimeSeconds),
   };
 }
 
@@ -132,41 +102,40 @@ function ownerOf(
   points: readonly Point[],
   all: readonly RecordedHolders[],
 ): GrownHolder | null {
-  const since = (all.findLast(({ uptime }) => uptime <= from) ?? all[0])?.uptime ?? 0;
+  const since = (all.findLast(({ uptimeSeconds }) => uptimeSeconds <= from) ?? all[0])?.uptimeSeconds ?? 0;
   const bytesAt = (uptime: number) => points.findLast(({ at }) => at <= uptime)?.bytes ?? points[0]?.bytes ?? 0;
   const owners = HOLDER_SCANS.flatMap((scan) => {
-    const lists = all.filter(({ uptime, scans }) => uptime >= since && scans.includes(scan));
-    const before = lists.findLast(({ uptime }) => uptime <= from) ?? lists[0];
+    const lists = all.filter(({ uptimeSeconds, scans }) => uptimeSeconds >= since && scans.includes(scan));
+    const before = lists.findLast(({ uptimeSeconds }) => uptimeSeconds <= from) ?? lists[0];
     // The owner may have been killed after it: the last list within the rise, or the first one after it.
     const after =
-      lists.findLast(({ uptime }) => uptime <= to && uptime > from) ?? lists.find(({ uptime }) => uptime >= to);
+      lists.findLast(({ uptimeSeconds: at }) => at <= to && at > from) ??
+      lists.find(({ uptimeSeconds }) => uptimeSeconds >= to);
     if (!before || !after) return [];
     const has = (one: RecordedHolder) => one.category === category && one.scan === scan;
     // A single list tells what they hold, and not since when.
-    if (after.uptime <= before.uptime)
+    if (after.uptimeSeconds <= before.uptimeSeconds)
       return EACH_MINUTE.includes(scan)
         ? []
-        : after.holders
-            .filter(has)
-            .map((one) => ({ ...one, grownBytes: one.bytes, share: null, isBound: true as const }));
-    const grownThen = bytesAt(after.uptime) - bytesAt(before.uptime);
+        : after.holders.filter(has).map((one) => ({ ...one, grownBytes: one.bytes, share: null, bound: true }));
+    const grownThen = bytesAt(after.uptimeSeconds) - bytesAt(before.uptimeSeconds);
     return grownBetween(before.holders.filter(has), before, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
-      .map((one) => ({ ...one, share: grownThen > 0 && !one.isBound ? one.grownBytes / grownThen : null }));
+      .map((one) => ({ ...one, share: grownThen > 0 && !one.bound ? one.grownBytes / grownThen : null }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
-  return owners.find(({ isBound }) => !isBound) ?? owners[0] ?? null;
+  return owners.find(({ bound }) => !bound) ?? owners[0] ?? null;
 }
 
 function grownBetween(
   before: readonly RecordedHolder[],
-  { uptime, unlistedBytes }: RecordedHolders,
+  { uptimeSeconds, unlistedBytes }: RecordedHolders,
   after: readonly RecordedHolder[],
 ): Omit<GrownHolder, 'share'>[] {
   const listed = new Map(before.map((one) => [one.key, one.bytes]));
   // What is not listed is smaller than all that is, if the list was full.
   const least = Math.max(unlistedBytes, listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values()));
   return after.map((one) => {
-    const isNew = one.began !== null && one.began > uptime;
+    const isNew = one.beganSeconds !== null && one.beganSeconds > uptimeSeconds;
     return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };
   });
 }

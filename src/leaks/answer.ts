@@ -232,8 +232,9 @@ function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): 
 
 function tracingNotes({ tracing }: Recording): LeakNote[] {
   if (!tracing) return [];
-  const { orphans, left, late, changed, unmatched, cost } = tracing;
-  const isOver = cost.share !== null && cost.budget !== null && cost.share > cost.budget;
+  const { orphansRemoved: orphans, leftBehind: left, settingsChanged: changed, share, budget } = tracing;
+  const { lateEvents: late, unmatchedEvents: unmatched } = tracing;
+  const isOver = share !== null && budget !== null && share > budget;
   return [
     ...(late > 0 ? [{ code: 'late' as const, count: late }] : []),
     ...(changed.length > 0

@@ -1,3 +1,4 @@
+import type { LeaksJson } from '../contracts/leaks.js';
 import { ownFrames, type Site, type SiteFrame } from '../records/allocation-sites.js';
 
 /** Allocation types: pages of the buddy allocator, slab objects, vmalloc areas. */
@@ -86,38 +87,6 @@ export interface Unseen {
   readonly high: number;
 }
 
-/** Cost of following events, as far as known. */
-export interface TraceCost {
-  /**
-   * Share of one CPU: our own time, and kernel time by the cost of an event on this machine; null if unknown.
-   */
-  readonly share: number | null;
-  /** Maximum share of one CPU; null if the sample was given. */
-  readonly budget: number | null;
-  /** Number of allocations and frees that were read. */
-  readonly events: number;
-  /** Estimated events per second before sampling; null: unknown. */
-  readonly offeredPerSecond: number | null;
-}
-
-/** Further facts about a recording by events. */
-export interface Tracing {
-  readonly cost: TraceCost;
-  /** Names of removed instances that killed runs had left behind. */
-  readonly orphans: readonly string[];
-  /** Paths of our instances that could not be removed because another program has them open. */
-  readonly left: readonly string[];
-  /** Number of events that arrived after later ones. Frees among them may count as missing. */
-  readonly late: number;
-  /** Paths of our settings that another program changed, which ended the recording. */
-  readonly changed: readonly string[];
-  /**
-   * Difference between the events that the kernel counts as read, and those read: another program read or
-   * emptied the buffers. Null if the kernel does not count.
-   */
-  readonly unmatched: number | null;
-}
-
 /** Why a source is incomplete. */
 export interface Gap {
   /**
@@ -170,7 +139,7 @@ export interface Recording {
   /** It was stopped early (Ctrl-C): its results are valid. */
   readonly endedEarly: boolean;
   /** Facts of recordings through tracefs. */
-  readonly tracing?: Tracing;
+  readonly tracing?: NonNullable<LeaksJson['tracing']>;
 }
 
 /**

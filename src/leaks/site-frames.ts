@@ -41,8 +41,8 @@ export class StackSites {
     if (known) return known;
     const found = this.#symbols?.at(address - 1n) ?? null;
     const frame = found
-      ? { symbol: found.name, offset: found.offset + 1, module: found.module, line: null }
-      : { symbol: null, offset: null, module: null, line: null };
+      ? { symbol: found.name, offset: found.offset + 1, module: found.module, line: null, guess: false }
+      : { symbol: null, offset: null, module: null, line: null, guess: false };
     this.#frames.set(address, frame);
     return frame;
   }

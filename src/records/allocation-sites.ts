@@ -7,6 +7,8 @@ export interface SiteFrame {
   readonly module: string | null;
   /** Source file and line, if the source reports them (allocation profiling). */
   readonly line: string | null;
+  /** Always false: frames come from the kernel’s own unwinder. */
+  readonly guess: boolean;
 }
 
 /** Allocation site: a stack, or the part of it that the source records. */

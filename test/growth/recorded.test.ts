@@ -1,14 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import {
-  type HolderScan,
-  MAX_HOLDERS,
-  ofBoot,
-  type RecordedHolder,
-  type RecordedHolders,
-  recordedGrowth,
-} from '../../src/growth/recorded.js';
+import type { RecordedHolder, RecordedHolders } from '../../src/contracts/recorded-holders.js';
+import { MAX_HOLDERS, ofBoot, recordedGrowth } from '../../src/growth/recorded.js';
 import type { WatchSample } from '../../src/growth/watch/answer.js';
 import type { CategoryName } from '../../src/records/categories.js';
+import type { HolderScan } from '../../src/records/holder-scans.js';
 import type { MachineSample } from '../../src/records/machine-sample.js';
 import { look } from './made-up-machine.js';
 
@@ -30,12 +25,14 @@ const holder = (key: string, mib: number, more: Partial<RecordedHolder> = {}): R
   name: key,
   pid: Number(key),
   bytes: mib * MIB,
-  began: 10,
+  beganSeconds: 10,
+  bound: false,
   ...more,
 });
 const list = (uptime: number, ...holders: readonly RecordedHolder[]): RecordedHolders => ({
+  schema: 'kdump-mem.recorded-holders/1',
   bootId: 'first',
-  uptime,
+  uptimeSeconds: uptime,
   scans: ['processes'],
   holders,
   unlistedBytes: 0,
@@ -95,14 +92,14 @@ describe('growth before the last sample', () => {
     const full = Array.from({ length: MAX_HOLDERS }, (_, index) => holder(`${100 + index}`, 5));
     const ownerOf = (one: RecordedHolder) =>
       recordedGrowth({ samples, holders: [list(1000, ...full), list(1010, one)] }, 600)[0]?.owner?.grownBytes;
-    expect(ownerOf(holder('7', 150, { began: 1004 }))).toBe(150 * MIB);
+    expect(ownerOf(holder('7', 150, { beganSeconds: 1004 }))).toBe(150 * MIB);
     expect(ownerOf(holder('7', 150))).toBe(145 * MIB);
     // A record that had no room for it.
     const cut = { ...list(1000, holder('8', 90)), unlistedBytes: 80 * MIB };
     const [grown] = recordedGrowth({ samples, holders: [cut, list(1010, holder('7', 150))] }, 600);
     expect(grown?.owner).toMatchObject({ grownBytes: 70 * MIB, share: 70 / 200 });
     // The same pid with another start is another process.
-    expect(ownerOf(holder('100 9', 150, { began: 1004 }))).toBe(150 * MIB);
+    expect(ownerOf(holder('100 9', 150, { beganSeconds: 1004 }))).toBe(150 * MIB);
   });
 
   test('no owner is named without a quarter of the growth, of another category, or without two lists', () => {
@@ -122,13 +119,13 @@ describe('growth before the last sample', () => {
     });
     const both = [list(1000), list(1015)];
     const ownerOf = (...holders: readonly RecordedHolders[]) => {
-      const all = [...both, ...holders].toSorted((a, b) => a.uptime - b.uptime);
+      const all = [...both, ...holders].toSorted((a, b) => a.uptimeSeconds - b.uptimeSeconds);
       const {
         pid = null,
         grownBytes = 0,
-        isBound = false,
+        bound = false,
       } = recordedGrowth({ samples, holders: all }, 600)[0]?.owner ?? {};
-      return [pid, grownBytes / MIB, isBound];
+      return [pid, grownBytes / MIB, bound];
     };
     const [before, after] = [scanned(1005, 'sockets', holder('7', 500)), scanned(1014, 'sockets', holder('7', 590))];
     // What it held before is no growth.

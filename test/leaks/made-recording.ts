@@ -5,7 +5,13 @@ import type { Site, SiteFrame } from '../../src/records/allocation-sites.js';
 export function framesOf(...names: string[]): SiteFrame[] {
   return names.map((name) => {
     const [, symbol, offset, module] = /^([^+ ]+)(?:\+0x([0-9a-f]+))?(?: \[(.+)\])?$/.exec(name)!;
-    return { symbol: symbol!, offset: Number.parseInt(offset ?? '10', 16), module: module ?? null, line: null };
+    return {
+      symbol: symbol!,
+      offset: Number.parseInt(offset ?? '10', 16),
+      module: module ?? null,
+      line: null,
+      guess: false,
+    };
   });
 }
 

@@ -76,7 +76,7 @@ test('never merges different functions without names', () => {
   const unnamed = (id: string) => ({
     id,
     kind: 'stack' as const,
-    frames: [{ symbol: null, offset: null, module: null, line: null }],
+    frames: [{ symbol: null, offset: null, module: null, line: null, guess: false }],
   });
   const recording = made([unnamed('a'), unnamed('b')], { a: [4096], b: [4096] });
   expect(merged(recording).sites.size).toBe(2);

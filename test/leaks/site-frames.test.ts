@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OTHER_STACK, StackTable } from '../../src/leaks/site-frames.js';
 import { type SiteFrame, untraced } from '../../src/records/allocation-sites.js';
 
-const frame = (symbol: string | null): SiteFrame => ({ symbol, offset: 1, module: null, line: null });
+const frame = (symbol: string | null): SiteFrame => ({ symbol, offset: 1, module: null, line: null, guess: false });
 
 it('removes tracing functions, and none behind them', () => {
   const alone = [frame('__alloc_pages'), frame('perf_trace_run'), frame(null)];

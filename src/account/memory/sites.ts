@@ -142,9 +142,9 @@ class SiteSums {
       allocations: sites.reduce((sum, one) => sum + one.allocations, 0),
       countedBytes: this.countedBytes,
       slabPageBytes: this.slabPageBytes,
-      sites: sites.slice(0, MAX_LISTED),
       omitted: { sites: rest.length, bytes: bytesOf(rest) },
       modules: this.#modules(),
+      sites: sites.slice(0, MAX_LISTED),
     };
   }
 
@@ -295,7 +295,7 @@ function addTags(kernel: Kernel, sums: SiteSums, warnings: Warnings): void {
       sums.slabPageBytes += bytes;
       continue;
     }
-    const frames = [{ symbol, offset: null, module, line }];
+    const frames = [{ symbol, offset: null, module, line, guess: false }];
     const key = `${line} ${module ?? ''} ${symbol}`;
     const sum = sums.of(key, () => ({ kind: 'line', cache: null, frames }));
     sum.bytes += bytes;
@@ -355,7 +355,7 @@ function addAreas(kernel: Kernel, { areas, ledger }: Frames, sums: SiteSums): vo
     const sum = sums.of(`${name} ${module}`, () => ({
       kind: 'caller',
       cache: null,
-      frames: name === null ? [] : [{ symbol: name, offset: null, module, line: null }],
+      frames: name === null ? [] : [{ symbol: name, offset: null, module, line: null, guess: false }],
     }));
     if (!met.has(area.vm)) sum.allocations++;
     met.add(area.vm);

@@ -4,7 +4,6 @@ import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { siteFrameJson } from './site-words.js';
 import { noteWords } from './words.js';
 
 /** Returns `kdump-mem.leaks/1`. @param limit maximum number of sites; undefined: all */
@@ -34,7 +33,7 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       high: Math.round(unseen.high),
     },
     unseenFrees: answer.recording.unseenFrees ?? null,
-    tracing: tracingJson(answer),
+    tracing: recording.tracing ?? null,
     complete: answer.complete,
     warnings: answer.notes.map((note) => ({
       code: note.code,
@@ -42,19 +41,6 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       bytes: note.bytes ?? null,
       message: noteWords(note, recording.type),
     })),
-  };
-}
-
-function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracing'] {
-  if (!tracing) return null;
-  const { cost, late, orphans, left, changed, unmatched } = tracing;
-  return {
-    ...cost,
-    lateEvents: late,
-    orphansRemoved: orphans,
-    leftBehind: left,
-    settingsChanged: changed,
-    unmatchedEvents: unmatched,
   };
 }
 
@@ -76,7 +62,7 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
     verdict,
     reason,
     kind: site.kind,
-    frames: site.frames.map(siteFrameJson),
+    frames: site.frames,
     ...heldJson(held),
     // Per-CPU counters are not read atomically: a sum may be negative.
     beforeBytes: before === null ? null : Math.max(0, before),

@@ -1,7 +1,5 @@
-import type { z } from 'zod';
 import type { CensusEntry } from '../../account/owners.js';
 import { escapeText } from '../../base/escape.js';
-import type { siteFrameSchema } from '../../contracts/common.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 
 /** Number of functions of a site that a row shows. */
@@ -30,9 +28,4 @@ export function socketOwner(entry: CensusEntry): string {
   const others = entry.holders.length - 1;
   const more = others === 0 ? '' : ` and ${others} more`;
   return `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}${more}`;
-}
-
-export function siteFrameJson(frame: SiteFrame): z.infer<typeof siteFrameSchema> {
-  const { symbol, offset, module, line } = frame;
-  return { symbol, offset, module, line, guess: false };
 }

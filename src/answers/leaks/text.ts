@@ -119,7 +119,7 @@ function aboutWords({ recording, windows, duration, sites }: LeaksAnswer, headin
     sample.oneIn === 1
       ? ''
       : `, one ${what} in ${formatCount(sample.oneIn)}. HELD is an estimate${heading.includes('HELD MIN') ? ', between HELD MIN and HELD MAX with 95 % confidence' : ''}`;
-  const share = tracing?.cost.share ?? null;
+  const share = tracing?.share ?? null;
   const cost = share === null ? '' : ` Recording cost ${(100 * share).toFixed(1)} % of a CPU.`;
   return `Source: ${methodWords(method)}, ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}. HELD: allocated in this time and not freed.${sureWords(sites)}${cost}`;
 }

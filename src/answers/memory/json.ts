@@ -1,12 +1,10 @@
 import { type MemoryAnswer, pageSizeOf } from '../../account/memory/answer.js';
 import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/details.js';
-import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category } from '../../account/memory/tree.js';
 import type { CategoryJson, MemoryEndJson, MemoryJson } from '../../contracts/memory.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { CachedFiles } from '../../records/files.js';
 import { freePages } from '../../records/machine-sample.js';
-import { siteFrameJson } from '../leaks/site-words.js';
 import { capturedJson, originJson } from '../origin.js';
 
 /** Returns the answer to `memory` according to the JSON contract. */
@@ -50,7 +48,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     noDetails: answer.noDetails ?? {},
     noDetailCodes: answer.noDetailCodes ?? {},
     cgroups: answer.cgroups ?? null,
-    sites: answer.sites === undefined ? null : answer.sites.map(siteSourceJson),
+    sites: answer.sites ?? null,
     hugePages: answer.hugePages ?? null,
     complete,
     warnings,
@@ -66,10 +64,6 @@ function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson[
     files: cached.files,
     leftOut: cached.leftOut,
   };
-}
-
-function siteSourceJson({ sites, ...source }: SiteSource): NonNullable<MemoryJson['sites']>[number] {
-  return { ...source, sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })) };
 }
 
 /** Returns the last line of `--watch --json`. */

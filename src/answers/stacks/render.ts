@@ -1,77 +1,18 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { StacksAnswer } from '../../profile/faults/counts.js';
-import { newBytes, type SpaceSum, type StackSum } from '../../profile/faults/stack-sums.js';
-import type { Frame } from '../../profile/perf/script.js';
+import type { AllocationStacks, Frame, FunctionSum, SpaceSum } from '../../contracts/stacks.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { wrap } from '../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
-import type { StacksJson } from './schema.js';
 import { baseName, callTree, frameName, type TreeLine } from './tree.js';
 
-/** `kdump-mem.stacks/1`. */
-export function stacksJson(answer: StacksAnswer): StacksJson {
-  const bytes = newBytes(answer);
-  return {
-    schema: 'kdump-mem.stacks/1',
-    source: 'perf',
-    pid: answer.pid,
-    comm: answer.comm,
-    seconds: Math.round(answer.seconds * 1000) / 1000,
-    requestedSeconds: answer.requestedSeconds,
-    ended: answer.ended,
-    period: answer.period,
-    samples: answer.samples,
-    pageSize: answer.pageSize,
-    pageSizesKnown: answer.pageSizesKnown,
-    newBytes: bytes,
-    newBytesPerSecond: answer.seconds > 0 ? Math.round(bytes / answer.seconds) : null,
-    anonymous: answer.anonymous,
-    shared: answer.shared,
-    hugetlb: answer.hugetlb,
-    file: answer.file,
-    unknown: answer.unknown,
-    swappedIn: answer.swappedIn,
-    childFaults: answer.ofChildren,
-    minorFaults: answer.minorFaults,
-    majorFaults: answer.majorFaults,
-    kernelFaults: answer.kernelCounts,
-    anonymousGrowthBytes: answer.anonymousGrowth,
-    lostRecords: answer.lost,
-    truncatedBytes: answer.truncatedBytes,
-    functions: answer.functions.map((sum) => ({
-      frame: sum.frames[0] ? frameJson(sum.frames[0]) : null,
-      ...kindsJson(sum),
-    })),
-    stacks: answer.stacks.map((sum) => ({ frames: sum.frames.map(frameJson), ...kindsJson(sum) })),
-    addressSpace: answer.space && { mmap: answer.space.mmap.map(callJson), brk: answer.space.brk.map(callJson) },
-    complete: answer.complete,
-    warnings: answer.warnings.map(({ code, message }) => ({ code, message })),
-  };
-}
-
-/** perf unwinds by DWARF, and never guesses. */
-function frameJson({ symbol, module, offset }: Frame) {
-  return { symbol, module, offset, guess: false };
-}
-
-function kindsJson(sum: StackSum) {
-  const { anonymous, shared, hugetlb } = sum;
-  return { newBytes: newBytes(sum), anonymous, shared, hugetlb };
-}
-
-function callJson({ frames, calls, bytes }: SpaceSum) {
-  return { frames: frames.map(frameJson), calls, bytes };
-}
-
 /** New memory of a process: functions, the tree of their callers, and limits of the figures. */
-export function stacksText(answer: StacksAnswer, { limit, width }: ListOptions): string {
-  const { functions, stacks, space } = answer;
+export function stacksText(answer: AllocationStacks, { limit, width }: ListOptions): string {
+  const { newBytes: total, functions, stacks, addressSpace } = answer;
   const wrapped = (text: string) => wrap(text, width).join('\n');
-  const total = newBytes(answer);
   const tree = callTree(stacks, 2 * limit);
   return [
-    wrapped(headline(answer, total)),
+    wrapped(headline(answer)),
     ...(total === 0
       ? []
       : [
@@ -79,16 +20,16 @@ export function stacksText(answer: StacksAnswer, { limit, width }: ListOptions):
           ...more(functions.length - limit, 'functions').map(wrapped),
           renderTable(treeColumns(total), tree, width),
         ]),
-    ...(space ? spaceWords(space, width) : []),
+    ...(addressSpace ? spaceWords(addressSpace, width) : []),
     wrapped(aboutWords(answer).join(' ')),
   ].join('\n\n');
 }
 
-function headline({ pid, comm, seconds, anonymous, shared, hugetlb }: StacksAnswer, total: number) {
+function headline({ pid, comm, seconds, anonymous, shared, hugetlb, ...answer }: AllocationStacks) {
   const owner = `pid ${pid} (${escapeText(comm)})`;
   const time = `${seconds.toFixed(1)} s`;
-  if (total === 0) return `${owner}: no new memory in ${time}.`;
-  const rate = seconds > 0 ? `, ${formatSize(Math.round(total / seconds))}/s` : '';
+  if (answer.newBytes === 0) return `${owner}: no new memory in ${time}.`;
+  const rate = answer.newBytesPerSecond === null ? '' : `, ${formatSize(answer.newBytesPerSecond)}/s`;
   const parts = [
     ...(anonymous.bytes > 0 ? [`${formatSize(anonymous.bytes)} anonymous`] : []),
     ...(shared.bytes > 0
@@ -96,7 +37,7 @@ function headline({ pid, comm, seconds, anonymous, shared, hugetlb }: StacksAnsw
       : []),
     ...(hugetlb.bytes > 0 ? [`${formatSize(hugetlb.bytes)} hugetlb`] : []),
   ];
-  return `${owner} allocated ${formatSize(total)} in ${time}${rate}: ${parts.join(', ')}. Memory freed meanwhile is not subtracted.`;
+  return `${owner} allocated ${formatSize(answer.newBytes)} in ${time}${rate}: ${parts.join(', ')}. Memory freed meanwhile is not subtracted.`;
 }
 
 function more(count: number, what: string): string[] {
@@ -107,18 +48,18 @@ function share(bytes: number, total: number): string {
   return `${((100 * bytes) / total).toFixed(0)} %`;
 }
 
-function functionColumns(total: number): Column<StackSum>[] {
+function functionColumns(total: number): Column<FunctionSum>[] {
   return [
-    { heading: 'NEW', align: 'right', value: (sum) => formatSize(newBytes(sum)) },
-    { heading: 'SHARE', align: 'right', value: (sum) => share(newBytes(sum), total) },
+    { heading: 'NEW', align: 'right', value: ({ newBytes }) => formatSize(newBytes) },
+    { heading: 'SHARE', align: 'right', value: ({ newBytes }) => share(newBytes, total) },
     {
       heading: 'ALLOCATING FUNCTION',
-      value: ({ frames: [frame] }) => (frame ? frameName(frame) : '(no stack)'),
+      value: ({ frame }) => (frame ? frameName(frame) : '(no stack)'),
       shrinks: { keeps: 'start', least: 20 },
     },
     {
       heading: 'MODULE',
-      value: ({ frames: [frame] }) => (frame ? escapeText(baseName(frame.module)) : ''),
+      value: ({ frame }) => (frame ? escapeText(baseName(frame.module)) : ''),
       shrinks: { keeps: 'ends', least: 12 },
       spare: 1,
     },
@@ -138,7 +79,7 @@ function treeColumns(total: number): Column<TreeLine>[] {
 }
 
 /** Calls for address space, which is memory only when it is touched. */
-function spaceWords({ mmap, brk }: NonNullable<StacksAnswer['space']>, width: number | null): string[] {
+function spaceWords({ mmap, brk }: NonNullable<AllocationStacks['addressSpace']>, width: number | null): string[] {
   const rows = [
     ...mmap.map((sum) => ({ call: 'mmap', ...sum })),
     ...brk.map((sum) => ({ call: 'brk', ...sum })),
@@ -158,28 +99,27 @@ function spaceWords({ mmap, brk }: NonNullable<StacksAnswer['space']>, width: nu
 }
 
 /** How far the figures are known. */
-function aboutWords(answer: StacksAnswer): string[] {
-  const { period, samples, kernelCounts, minorFaults, majorFaults, ofChildren } = answer;
-  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowth } = answer;
-  const total = newBytes(answer);
+function aboutWords(answer: AllocationStacks): string[] {
+  const { period, samples, kernelFaults, minorFaults, majorFaults, childFaults } = answer;
+  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowthBytes } = answer;
   const faults = `${formatCount(minorFaults + majorFaults)} page faults`;
   return [
     period === 1
       ? `${faults}, all recorded.`
       : `About ${faults}. One of ${period} was recorded (${formatCount(samples)} in total), so figures are estimates.`,
-    ...(kernelCounts
+    ...(kernelFaults
       ? [
-          `The kernel counted ${formatCount(kernelCounts.atLeast)}${kernelCounts.atMost === kernelCounts.atLeast ? '' : ` to ${formatCount(kernelCounts.atMost)}`}.`,
+          `The kernel counted ${formatCount(kernelFaults.atLeast)}${kernelFaults.atMost === kernelFaults.atLeast ? '' : ` to ${formatCount(kernelFaults.atMost)}`}.`,
         ]
       : []),
-    ...(anonymousGrowth === null ? [] : [`RssAnon grew by ${signed(anonymousGrowth)}.`]),
+    ...(anonymousGrowthBytes === null ? [] : [`RssAnon grew by ${signed(anonymousGrowthBytes)}.`]),
     ...(file.faults > 0 ? [`${formatCount(file.faults)} faults were on files.`] : []),
     ...(unknown.faults > 0 ? [`${formatCount(unknown.faults)} were on mappings unknown to perf.`] : []),
     ...(swappedIn.bytes > 0 ? [`${formatSize(swappedIn.bytes)} was swapped in.`] : []),
-    ...(ofChildren > 0 ? [`${formatCount(ofChildren)} faults of child processes are not counted.`] : []),
-    ...(truncatedBytes > 0 && total > 0
+    ...(childFaults > 0 ? [`${formatCount(childFaults)} faults of child processes are not counted.`] : []),
+    ...(truncatedBytes > 0 && answer.newBytes > 0
       ? [
-          `${share(truncatedBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
+          `${share(truncatedBytes, answer.newBytes)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
         ]
       : []),
     ...(pageSizesKnown
@@ -196,13 +136,13 @@ function signed(bytes: number): string {
  * Folded stacks, as flamegraph.pl and others read them: a line each, the outermost function first, and the
  * bytes of new memory.
  */
-export function foldedStacks({ stacks, comm }: StacksAnswer): string[] {
+export function foldedStacks({ stacks, comm }: AllocationStacks): string[] {
   const own = [escapeSeparators(frameName({ symbol: comm, module: '', offset: null }))];
   return stacks
-    .filter((stack) => newBytes(stack) > 0)
+    .filter(({ newBytes }) => newBytes > 0)
     .map((stack) => {
       const names = stack.frames.toReversed().map((frame) => escapeSeparators(frameName(frame)));
-      return `${[...own, ...(names.length > 0 ? names : ['[no stack]'])].join(';')} ${newBytes(stack)}`;
+      return `${[...own, ...(names.length > 0 ? names : ['[no stack]'])].join(';')} ${stack.newBytes}`;
     });
 }
 
@@ -212,7 +152,7 @@ function escapeSeparators(name: string): string {
 }
 
 /** A file for speedscope, weighed by bytes of new memory. */
-export function speedscope(answer: StacksAnswer, version: string): object {
+export function speedscope(answer: AllocationStacks, version: string): object {
   const frames: { name: string; file: string }[] = [];
   const numbers = new Map<Frame, number>();
   const numberOf = (frame: Frame): number => {
@@ -221,12 +161,12 @@ export function speedscope(answer: StacksAnswer, version: string): object {
     numbers.set(frame, frames.length);
     return frames.push({ name: frameName(frame), file: frame.module }) - 1;
   };
-  const stacks = answer.stacks.filter((stack) => newBytes(stack) > 0);
+  const stacks = answer.stacks.filter(({ newBytes }) => newBytes > 0);
   const name = `pid ${answer.pid} (${answer.comm}): new memory in ${answer.seconds.toFixed(1)} s`;
   return speedscopeFile({
     version,
     name,
     frames,
-    stacks: stacks.map((stack) => ({ frames: stack.frames.toReversed().map(numberOf), bytes: newBytes(stack) })),
+    stacks: stacks.map((stack) => ({ frames: stack.frames.toReversed().map(numberOf), bytes: stack.newBytes })),
   });
 }

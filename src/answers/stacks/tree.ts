@@ -1,6 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { newBytes, type StackSum } from '../../profile/faults/stack-sums.js';
-import type { Frame } from '../../profile/perf/script.js';
+import type { Frame, StackSum } from '../../contracts/stacks.js';
 
 /** A function, and the new memory of it and of all that it called. Its callees are found when it is shown. */
 interface Node {
@@ -29,7 +28,7 @@ const MIN_SHARE = 0.01;
  * @param most lines
  */
 export function callTree(stacks: readonly StackSum[], most: number): TreeLine[] {
-  const whole = stacks.reduce((sum, stack) => sum + newBytes(stack), 0);
+  const whole = stacks.reduce((sum, stack) => sum + stack.newBytes, 0);
   const lines: TreeLine[] = [];
   // A stack: the next node is last.
   const open = calleesOf({ name: '', bytes: whole, depth: 0, stacks: [...stacks] })
@@ -67,14 +66,14 @@ function calleesOf({ depth, stacks }: Node): Node[] {
       callee = { name, bytes: 0, depth: depth + 1, stacks: [] };
       callees.set(name, callee);
     }
-    callee.bytes += newBytes(stack);
+    callee.bytes += stack.newBytes;
     callee.stacks.push(stack);
   }
   return [...callees.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
 /** A frame for people: its function, or the file and the address in it. */
-export function frameName({ symbol, module, offset }: Frame): string {
+export function frameName({ symbol, module, offset }: Omit<Frame, 'guess'>): string {
   return escapeText(symbol ?? `${baseName(module)}+${offset ?? '?'}`);
 }
 

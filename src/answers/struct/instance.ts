@@ -1,6 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { hex } from '../../base/util.js';
-import type { Value } from '../../walk/values/instance.js';
+import type { Value } from '../../contracts/struct.js';
+import type { TypeDescription } from '../../kernel/layout.js';
 
 /** How values are written. */
 export interface InstanceStyle {
@@ -23,43 +24,45 @@ const MIN_HEX = 4096n;
 const MIN_REPEATS = 3;
 
 /** A value as crash and gdb print it. */
-export function valueText(value: Value, style: InstanceStyle, depth = 0): string {
+export function valueText(value: Value, type: TypeDescription, style: InstanceStyle, depth = 0): string {
   switch (value.kind) {
     case 'int':
-      return intText(value, style);
+      return intText(BigInt(value.value), type, style);
     case 'float':
       return String(value.value);
     case 'pointer': {
       const symbol = value.symbol === undefined ? '' : ` <${escapeText(value.symbol)}>`;
       return `${hex(value.value)}${symbol}`;
     }
-    case 'enum':
-      return value.name === undefined
-        ? `${style.hex ? signedHex(value.value) : value.value} (no enumerator)`
-        : `${escapeText(value.name)} (${style.hex ? signedHex(value.value) : value.value})`;
+    case 'enum': {
+      const number = style.hex ? signedHex(BigInt(value.value)) : value.value;
+      return value.name === null ? `${number} (no enumerator)` : `${escapeText(value.name)} (${number})`;
+    }
     case 'text':
       return `"${escapeText(value.text).replaceAll('"', '\\"')}"`;
     case 'array':
-      return arrayText(value, style, depth);
+      return arrayText(value, type, style, depth);
     case 'struct':
     case 'union':
-      return blockText(value, style, depth);
+      return blockText(value, type, style, depth);
     case 'opaque':
       return '<no value>';
     case 'unreadable':
-      return `<${UNREADABLE[value.code]}>`;
+      return `<${UNREADABLE[value.reason]}>`;
   }
 }
 
 function blockText(
-  { members, omitted }: Extract<Value, { kind: 'struct' | 'union' }>,
+  { members, omitted = 0 }: Extract<Value, { kind: 'struct' | 'union' }>,
+  type: TypeDescription,
   style: InstanceStyle,
   depth: number,
 ): string {
   if (members.length + omitted === 0) return '{}';
   const indent = '  '.repeat(depth + 1);
-  const lines = members.map(({ name, value }) => {
-    const text = valueText(value, style, depth + 1);
+  const types = type.kind === 'struct' || type.kind === 'union' ? type.members() : [];
+  const lines = members.map(({ name, value }, index) => {
+    const text = valueText(value, types[index]!.type, style, depth + 1);
     return `${indent}${name === '' ? '' : `${escapeText(name)} = `}${text}`;
   });
   if (omitted > 0) lines.push(`${indent}… ${omitted} more`);
@@ -68,10 +71,12 @@ function blockText(
 
 function arrayText(
   { elements, omitted }: Extract<Value, { kind: 'array' }>,
+  type: TypeDescription,
   style: InstanceStyle,
   depth: number,
 ): string {
-  const all = elements.map((element) => valueText(element, style, depth));
+  const inner = type.kind === 'array' ? type.element() : type;
+  const all = elements.map((element) => valueText(element, inner, style, depth));
   const texts: string[] = [];
   for (let index = 0; index < all.length; ) {
     const text = all[index]!;
@@ -85,7 +90,8 @@ function arrayText(
   return `{${texts.join(', ')}}`;
 }
 
-function intText({ value, encoding }: Extract<Value, { kind: 'int' }>, { hex: inHex }: InstanceStyle): string {
+function intText(value: bigint, type: TypeDescription, { hex: inHex }: InstanceStyle): string {
+  const encoding = type.kind === 'int' ? type.encoding : 'number';
   if (encoding === 'bool' && (value === 0n || value === 1n)) return value === 1n ? 'true' : 'false';
   if (inHex) return signedHex(value);
   if (encoding === 'char' && value >= 0x20n && value < 0x7fn) {
@@ -102,14 +108,16 @@ function signedHex(value: bigint): string {
 }
 
 /** An instance: its type, and its values in braces. */
-export function instanceText(spelling: string, value: Value, style: InstanceStyle): string {
-  return `${escapeText(spelling)} ${valueText(value, style)}`;
+export function instanceText(type: TypeDescription, value: Value, style: InstanceStyle): string {
+  return `${escapeText(type.spelling)} ${valueText(value, type, style)}`;
 }
 
 /** Chosen members of an instance, a line each. */
 export function membersOfInstanceText(
-  members: readonly { readonly path: string; readonly value: Value }[],
+  members: readonly { readonly path: string; readonly type: TypeDescription; readonly value: Value }[],
   style: InstanceStyle,
 ): string {
-  return members.map(({ path, value }) => `  ${escapeText(path)} = ${valueText(value, style, 1)}`).join('\n');
+  return members
+    .map(({ path, type, value }) => `  ${escapeText(path)} = ${valueText(value, type, style, 1)}`)
+    .join('\n');
 }

@@ -1,12 +1,9 @@
 import { escapeText } from '../../base/escape.js';
-import { hex } from '../../base/util.js';
-import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from '../../contracts/struct.js';
+import type { LayoutMemberJson, StructJson } from '../../contracts/struct.js';
 import { kernelIdentity } from '../../kernel/identity.js';
-import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import type { Kernel } from '../../kernel/kernel.js';
 import type { NamedType, TypeDescription } from '../../kernel/layout.js';
-import type { Value } from '../../walk/values/instance.js';
-import type { Place } from '../../walk/values/place.js';
-import type { Warning } from '../../walk/warnings.js';
+import { integer } from '../../walk/values/instance.js';
 import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
 
 /** Layouts as the JSON contract has them; `members` replaces those of the only type. */
@@ -35,32 +32,6 @@ export function structJson(
   };
 }
 
-/** Properties that identify an instance. */
-export interface InstanceAnswer {
-  readonly kernel: KernelFacts;
-  readonly type: string;
-  readonly place: Place;
-  readonly value?: Value;
-  readonly members?: readonly { path: string; offset: number; value: Value }[];
-  readonly warnings: readonly Warning[];
-}
-
-export function instanceJson(answer: InstanceAnswer): InstanceJson {
-  const { address, ...symbol } = answer.place;
-  return {
-    schema: 'kdump-mem.struct-instance/1',
-    kernel: kernelIdentity(answer.kernel),
-    type: answer.type,
-    address: hex(address),
-    ...symbol,
-    ...(answer.value ? { value: valueJson(answer.value) } : {}),
-    ...(answer.members
-      ? { members: answer.members.map(({ path, offset, value }) => ({ path, offset, value: valueJson(value) })) }
-      : {}),
-    warnings: answer.warnings,
-  };
-}
-
 function memberJson({ name, declaration, offset, size, bits, members }: LayoutMember): LayoutMemberJson {
   return {
     name,
@@ -70,42 +41,6 @@ function memberJson({ name, declaration, offset, size, bits, members }: LayoutMe
     ...(bits ? { bits } : {}),
     ...(members ? { members: members.map(memberJson) } : {}),
   };
-}
-
-function valueJson(value: Value): ValueJson {
-  switch (value.kind) {
-    case 'int':
-      return { kind: 'int', value: integer(value.value) };
-    case 'float':
-      return { kind: 'float', value: Number.isFinite(value.value) ? value.value : null };
-    case 'pointer': {
-      const symbol = value.symbol === undefined ? {} : { symbol: value.symbol };
-      return { kind: 'pointer', value: hex(value.value), ...symbol };
-    }
-    case 'enum':
-      return { kind: 'enum', value: integer(value.value), name: value.name ?? null };
-    case 'text':
-      return { kind: 'text', text: value.text };
-    case 'array': {
-      const elements = value.elements.map(valueJson);
-      return { kind: 'array', elements, omitted: value.omitted };
-    }
-    case 'struct':
-    case 'union': {
-      const members = value.members.map((one) => ({ name: one.name, value: valueJson(one.value) }));
-      return { kind: value.kind, members, ...(value.omitted > 0 ? { omitted: value.omitted } : {}) };
-    }
-    case 'opaque':
-      return { kind: 'opaque' };
-    case 'unreadable':
-      return { kind: 'unreadable', reason: value.code };
-  }
-}
-
-/** JSON's numbers are exact to 2^53. */
-function integer(value: bigint): number | string {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : `${value}`;
 }
 
 /** Bytes of a cache line on x86_64, and on most arm64 machines. */

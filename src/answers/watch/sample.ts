@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { formatJson } from '../../base/util.js';
-import type { RecordedHolders } from '../../growth/recorded.js';
+import { type RecordedHolders, recordedHoldersSchema } from '../../contracts/recorded-holders.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { machineJson, sampleJson } from '../growth/json.js';
 import { laterMachineShape, machineOf, processOf, StoredError, wrongWords } from '../growth/stored.js';
-import { type RecordedHoldersJson, recordedHoldersSchema, type WatchSampleJson, watchSampleSchema } from './schema.js';
+import { type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MAX_PATH = 240;
@@ -93,24 +93,6 @@ export function storedWatchSample(line: string): WatchSample | null {
   };
 }
 
-/** A record of a ring. @param recorded its categories are those of samples */
-export function recordedHoldersJson({
-  bootId,
-  uptime,
-  scans,
-  holders,
-  unlistedBytes,
-}: RecordedHolders): RecordedHoldersJson {
-  return {
-    schema: 'kdump-mem.recorded-holders/1',
-    bootId,
-    uptimeSeconds: uptime,
-    scans: [...scans],
-    holders: holders.map(({ began, isBound = false, ...one }) => ({ ...one, beganSeconds: began, bound: isBound })),
-    unlistedBytes,
-  };
-}
-
 const storedHolders = z.object({
   ...recordedHoldersSchema.shape,
   holders: z.array(z.object(recordedHoldersSchema.shape.holders.element.shape)),
@@ -120,19 +102,7 @@ const storedHolders = z.object({
 export function storedRecordedHolders(text: string): RecordedHolders | null {
   if (!text.startsWith('{"schema":"kdump-mem.recorded-holders/1"')) return null;
   try {
-    const { uptimeSeconds: uptime, holders, ...rest } = storedHolders.parse(JSON.parse(text));
-    const { bootId, scans, unlistedBytes } = rest;
-    return {
-      bootId,
-      uptime,
-      scans,
-      unlistedBytes,
-      holders: holders.map(({ beganSeconds: began, bound, ...one }) => ({
-        ...one,
-        began,
-        ...(bound ? { isBound: true } : {}),
-      })),
-    };
+    return storedHolders.parse(JSON.parse(text));
   } catch {
     return null;
   }

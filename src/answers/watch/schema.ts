@@ -10,7 +10,6 @@ import {
   lossShape,
   machineShape,
 } from '../../contracts/growth.js';
-import { HOLDER_SCANS } from '../../growth/recorded.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import { CATEGORIES } from '../../records/categories.js';
 import { DEVICE_KINDS } from '../../records/named-memory.js';
@@ -74,35 +73,6 @@ export const watchSampleSchema = z.strictObject({
   hidden: z.boolean(),
 });
 
-/** What processes, caches, file systems and programs held, in a ring of `kdump-mem watch --ring`. */
-export const recordedHoldersSchema = z.strictObject({
-  schema: z.literal('kdump-mem.recorded-holders/1'),
-  bootId: z.string().nullable(),
-  uptimeSeconds: z.number().nonnegative(),
-  /** Completed scans: processes, slab caches, files in memory, pipes, sockets. */
-  scans: z.array(z.enum(HOLDER_SCANS)),
-  /** The largest of each scan and category. */
-  holders: z.array(
-    z.strictObject({
-      category: z.enum(CATEGORIES),
-      scan: z.enum(HOLDER_SCANS),
-      /** The same at other times of this boot. */
-      key: z.string(),
-      name: z.string(),
-      /** Null: no process. */
-      pid: count.nullable(),
-      bytes: count,
-      /** Seconds since boot at which a process began; null: unknown, or no process. */
-      beganSeconds: z.number().nonnegative().nullable(),
-      /** `bytes` is an upper bound: what pipes can hold. */
-      bound: z.boolean(),
-    }),
-  ),
-  /** Bytes of the largest holder for which the record had no room; 0: it has all. */
-  unlistedBytes: count,
-});
-
-export type RecordedHoldersJson = Immutable<z.input<typeof recordedHoldersSchema>>;
 export type WatchSampleJson = Immutable<z.input<typeof watchSampleSchema>>;
 
 /** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: unknown. */

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { WalkError } from '../../base/errors.js';
 import { OutputFile } from '../../base/output-file.js';
 import { formatJson } from '../../base/util.js';
+import type { AllocationStacks } from '../../contracts/stacks.js';
 import { type OptionsOf, parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import type { PageOptions } from '../kit/html-page.js';
@@ -107,15 +108,8 @@ export async function answerStacks(options: StacksRequest, findPid: () => Promis
   }
 }
 
-async function inForm(
-  found: Awaited<ReturnType<typeof import('../../profile/faults/ask.js').recordStacks>>,
-  { json, folded }: StacksRequest,
-  limit: number,
-): Promise<string> {
-  if (json) {
-    const { stacksJson } = await import('../../answers/stacks/render.js');
-    return formatJson(stacksJson(found), 2);
-  }
+async function inForm(found: AllocationStacks, { json, folded }: StacksRequest, limit: number): Promise<string> {
+  if (json) return formatJson(found, 2);
   if (folded) {
     const { foldedStacks } = await import('../../answers/stacks/render.js');
     return foldedStacks(found).join('\n');

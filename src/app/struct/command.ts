@@ -2,6 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { LayoutMember } from '../../answers/struct/layout.js';
 import { KdumpMemError, WalkError } from '../../base/errors.js';
 import { formatJson, hex } from '../../base/util.js';
+import type { InstanceAnswer } from '../../contracts/struct.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { NamedType } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { InstanceReader } from '../../walk/values/instance.js';
@@ -100,20 +102,26 @@ async function printInstance(
   const members = query.members.map((path) => {
     const member = selectMember(type, path);
     const value = reader.read(member.type, place.address, member.bitOffset, member.bitSize);
-    return { path, offset: Math.floor(member.bitOffset / 8), value };
+    return { path, type: member.type, offset: Math.floor(member.bitOffset / 8), value };
   });
   const value = members.length > 0 ? undefined : reader.read(type, place.address);
   const warnings: Warning[] = [...kernel.doubts];
   if (reader.failure) warnings.push({ code: 'unreadable', message: reader.failure.message });
   if (reader.failure && !reader.readable) throw reader.failure;
   if (json) {
-    const { instanceJson } = await import('../../answers/struct/render.js');
-    const answer = { kernel: kernel.facts, type: type.spelling, place, ...(value ? { value } : { members }), warnings };
-    printAnswer(formatJson(instanceJson(answer), 2));
+    const answer: InstanceAnswer = {
+      schema: 'kdump-mem.struct-instance/1',
+      kernel: kernelIdentity(kernel.facts),
+      type: type.spelling,
+      ...place,
+      ...(value ? { value } : { members: members.map(({ type: _, ...member }) => member) }),
+      warnings,
+    };
+    printAnswer(formatJson(answer, 2));
   } else {
     const { instanceText, membersOfInstanceText } = await import('../../answers/struct/instance.js');
     const style = { hex: hex ?? false };
-    printAnswer(value ? instanceText(type.spelling, value, style) : membersOfInstanceText(members, style));
+    printAnswer(value ? instanceText(type, value, style) : membersOfInstanceText(members, style));
     printWarnings(warnings);
   }
   if (strict && reader.failure) process.exitCode = EXIT.incomplete;

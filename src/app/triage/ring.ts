@@ -5,7 +5,8 @@ import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sa
 import { HostError } from '../../base/errors.js';
 import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
 import { RING } from '../../capture/read/manifest.js';
-import { isRetained, ofBoot, type Recorded, type RecordedHolders, recordedGrowth } from '../../growth/recorded.js';
+import type { RecordedHolders } from '../../contracts/recorded-holders.js';
+import { isRetained, ofBoot, type Recorded, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { liveHost } from '../../host/live.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -123,7 +124,9 @@ function withWarning<A extends TriageAnswer>(answer: A, message: string): A {
 const nameOf = (ring: string | RingCopy) => (typeof ring === 'string' ? ring : ring.name);
 
 /** Records that are missing between two of a boot, the second of this time. */
-interface Loss extends Pick<RecordedHolders, 'bootId' | 'uptime'> {
+interface Loss {
+  readonly bootId: string | null;
+  readonly uptime: number;
   readonly count: number;
 }
 
@@ -142,21 +145,21 @@ function readRecorded(
   const add = <T>(all: Map<string, T>, key: string, one: T) => all.set(key, all.get(key) ?? one);
   for (const { text, lostBefore: count } of rings.flatMap(({ records }) => records)) {
     // Between two boots, the machine ended before its last records were on the disk.
-    const place = ({ bootId, uptime }: Pick<RecordedHolders, 'bootId' | 'uptime'>) => {
+    const place = (bootId: string | null, uptime: number) => {
       if (count > 0 && bootId === before) losses.push({ bootId, uptime, count });
       before = bootId;
     };
     const held = storedRecordedHolders(text);
     if (held) {
-      place(held);
-      add(holders, `${held.bootId} ${held.uptime} ${held.scans}`, held);
+      place(held.bootId, held.uptimeSeconds);
+      add(holders, `${held.bootId} ${held.uptimeSeconds} ${held.scans}`, held);
       continue;
     }
     try {
       const sample = storedWatchSample(text);
       if (sample) {
         const { machine } = sample.look;
-        place(machine);
+        place(machine.bootId, machine.uptime);
         add(samples, `${machine.bootId} ${machine.uptime}`, sample);
       } else foreign++;
     } catch (error) {
@@ -199,10 +202,10 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       comm: isProcess ? owner.name : null,
       cache: isProcess || owner === null ? null : owner.name,
       owner: owner?.name ?? null,
-      ownerBytes: owner === null || owner.isBound ? null : owner.grownBytes,
+      ownerBytes: owner === null || owner.bound ? null : owner.grownBytes,
       ownerShare: owner?.share ?? null,
       ownerScan: owner?.scan ?? null,
-      ...(owner?.isBound ? { boundBytes: owner.bytes } : {}),
+      ...(owner?.bound ? { boundBytes: owner.bytes } : {}),
     };
     return [found('recorded-growth', share >= warning ? 'warning' : 'note', figures)];
   });

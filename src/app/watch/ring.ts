@@ -1,11 +1,12 @@
 import { countedMemory } from '../../account/memory/counted.js';
-import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
+import { watchSampleJson } from '../../answers/watch/sample.js';
 import { ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import { type HolderScan, isRetained, MAX_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import type { RecordedHolder, RecordedHolders } from '../../contracts/recorded-holders.js';
+import { isRetained, MAX_HOLDERS } from '../../growth/recorded.js';
 import { endAll } from '../../host/child.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
@@ -17,6 +18,7 @@ import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
+import type { HolderScan } from '../../records/holder-scans.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
@@ -112,9 +114,14 @@ export class RingRecorder {
     }));
     const textOf = (count: number) => {
       const unlistedBytes = holders[count]?.bytes ?? 0;
-      return formatJson(
-        recordedHoldersJson({ bootId, uptime, scans, holders: holders.slice(0, count), unlistedBytes }),
-      );
+      return formatJson({
+        schema: 'kdump-mem.recorded-holders/1',
+        bootId,
+        uptimeSeconds: uptime,
+        scans,
+        holders: holders.slice(0, count),
+        unlistedBytes,
+      } satisfies RecordedHolders);
     };
     this.#ring.append(cut(holders.length, MAX_RECORD, textOf), cut(holders.length, MAX_COPIED, textOf));
   }
@@ -167,7 +174,7 @@ export class RingRecorder {
       add('pipes', () =>
         pipesByProgram(host, GROWN_BYTES).map(({ pid, comm, pipes, mostBytes }) => {
           const name = `${comm ?? '?'} (${pipes} pipes)`;
-          return { category: 'unattributed', key: `pipes ${comm}`, name, pid, bytes: mostBytes, isBound: true };
+          return { category: 'unattributed', key: `pipes ${comm}`, name, pid, bytes: mostBytes, bound: true };
         }),
       );
     return [scans, all];
@@ -185,7 +192,7 @@ export class RingRecorder {
       // Each namespace that cannot be entered costs a process.
       if (observation.losses.closed.length > 0) this.#netns = 'own';
       const owners = largest(socketMemory(observation).map(socketHolder)).map(
-        (one): RecordedHolder => ({ began: null, scan: 'sockets', ...one }),
+        (one): RecordedHolder => ({ ...NOT_OF_PROCESS, scan: 'sockets', ...one }),
       );
       this.#append(machine, ['sockets'], owners);
     } catch (error) {
@@ -199,8 +206,9 @@ export class RingRecorder {
   }
 }
 
-type Found = Omit<RecordedHolder, 'scan' | 'began' | 'pid'> & { readonly pid?: number | null };
-const NOT_OF_PROCESS = { pid: null, began: null } as const;
+type Found = Omit<RecordedHolder, 'scan' | keyof typeof NOT_OF_PROCESS> &
+  Partial<Pick<RecordedHolder, keyof typeof NOT_OF_PROCESS>>;
+const NOT_OF_PROCESS = { pid: null, beganSeconds: null, bound: false } as const;
 
 function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
   const owner = { process: comm ?? '?', orphans: 'orphaned', unknown: 'owner unknown' }[kind];
@@ -216,9 +224,9 @@ function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
 /** Scans whose holders are single processes. With the pid, the start identifies one. */
 const BY_START: ReadonlySet<HolderScan> = new Set(['processes', 'sockets']);
 
-function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHolder, 'key' | 'began'> {
+function startOf(source: HostSource, pid: number, key: string): Pick<RecordedHolder, 'key' | 'beganSeconds'> {
   const ticks = startTicks(source, pid);
-  return { key: `${key} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
+  return { key: `${key} ${ticks}`, beganSeconds: ticks === null ? null : Number(ticks) / USER_HZ };
 }
 
 /** The largest holders of each category of a scan. */

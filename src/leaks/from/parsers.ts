@@ -77,6 +77,7 @@ function kernelFrame(line: string): SiteFrame | null {
     offset: offset === undefined ? null : Number.parseInt(offset, 16),
     module: moduleOf(module),
     line: null,
+    guess: false,
   };
 }
 

@@ -267,7 +267,7 @@ export class AllocinfoParser implements TallyParser {
     if (SLAB_PAGES.test(file)) return;
     if (bytes === '0' && calls === '0') return;
     const line = `${file}:${number}`;
-    const frame = { symbol: func, offset: null, module, line };
+    const frame = { symbol: func, offset: null, module, line, guess: false };
     const key = `${line} ${module ?? ''} ${func}`;
     const site = this.#tally.known.idOf(key, 'line', () => [frame]);
     this.#tally.add(site, Number(bytes), Number(calls));

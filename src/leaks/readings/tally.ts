@@ -155,6 +155,7 @@ export function parseSymbolFrame(text: string): SiteFrame | null {
     offset: offset === undefined ? null : Number.parseInt(offset, 16),
     module: module ?? null,
     line: null,
+    guess: false,
   };
 }
 

@@ -96,8 +96,8 @@ export function kernelAreas(kernel: Kernel): readonly KernelArea[] {
     if (count === 0) return [];
     const found = kernel.symbolAt?.(caller);
     const frame = found
-      ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null }
-      : { symbol: null, offset: null, module: null, line: null };
+      ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null, guess: false }
+      : { symbol: null, offset: null, module: null, line: null, guess: false };
     return [{ address, bytes: count * pageSize, caller: frame }];
   });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../../base/errors.js';
+import type { AllocationStacks } from '../../contracts/stacks.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
@@ -12,15 +13,13 @@ import {
   checkGrowth,
   type FaultCounts,
   grown,
-  type RecordingEnd,
   readAnonymous,
   readFaultCounts,
   readHeapEnd,
-  type StacksAnswer,
   type StacksWarning,
   stateOf,
 } from './counts.js';
-import { newBytes, StackSums } from './stack-sums.js';
+import { StackSums } from './stack-sums.js';
 
 /** Parameters of a recording. */
 export interface StacksRequest {
@@ -42,7 +41,7 @@ const RATE_SAMPLE_MS = 250;
  *
  * @throws {TraceError} perf is missing, refused or failed; `process-ended` before anything was recorded
  */
-export async function recordStacks(source: HostSource, question: StacksRequest): Promise<StacksAnswer> {
+export async function recordStacks(source: HostSource, question: StacksRequest): Promise<AllocationStacks> {
   const { pid, seconds, maxBytes, stop, abort, progress } = question;
   const comm = optionalText(source, `/proc/${pid}/comm`).replace(/\n$/, '');
   const period = await choosePeriod(source, question);
@@ -140,7 +139,7 @@ interface RecordedFaults {
   readonly watch: Watch;
 }
 
-function answerOf({ comm, question, recording, sums, losses, watch }: RecordedFaults): StacksAnswer {
+function answerOf({ comm, question, recording, sums, losses, watch }: RecordedFaults): AllocationStacks {
   const { pid, seconds: requestedSeconds, stop } = question;
   const { counted, growth, threads } = watch;
   const { lost } = losses;
@@ -154,45 +153,59 @@ function answerOf({ comm, question, recording, sums, losses, watch }: RecordedFa
     const contradiction = checkGrowth(sums, growth, threads);
     if (contradiction) warnings.push(contradiction);
   }
+  const { anonymous, shared, hugetlb, file, unknown } = sums.kinds;
+  const newBytes = anonymous.bytes + shared.bytes + hugetlb.bytes;
   return {
+    schema: 'kdump-mem.stacks/1',
+    source: 'perf',
     pid,
     comm,
+    seconds: Math.round(recording.seconds * 1000) / 1000,
     requestedSeconds,
     ended: end,
-    lost,
-    seconds: recording.seconds,
     period: sums.period,
     samples: sums.samples,
     pageSize: sums.pageSize,
     pageSizesKnown: recording.pageSizes && sums.sizesUnknown === 0,
-    ...sums.kinds,
+    newBytes,
+    newBytesPerSecond: recording.seconds > 0 ? Math.round(newBytes / recording.seconds) : null,
+    anonymous,
+    shared,
+    hugetlb,
+    file,
+    unknown,
     swappedIn: sums.swappedIn,
-    ofChildren: sums.ofChildren,
+    childFaults: sums.ofChildren,
     minorFaults: sums.minor,
     majorFaults: sums.major,
-    kernelCounts: counted && grown(counted, ({ minor, major }) => minor + major),
-    anonymousGrowth: growth,
+    kernelFaults: counted && grown(counted, ({ minor, major }) => minor + major),
+    anonymousGrowthBytes: growth,
+    lostRecords: lost,
     truncatedBytes: sums.truncatedBytes,
-    stacks: [...sums.stacks.values()].toSorted((a, b) => newBytes(b) - newBytes(a)),
-    functions: sums.functions().toSorted((a, b) => newBytes(b) - newBytes(a)),
-    space: recording.spaceCalls
+    functions: sums.functions().toSorted((a, b) => b.newBytes - a.newBytes),
+    stacks: [...sums.stacks.values()].toSorted((a, b) => b.newBytes - a.newBytes),
+    addressSpace: recording.spaceCalls
       ? {
           mmap: [...sums.space.mmap.values()].toSorted((a, b) => b.bytes - a.bytes),
           brk: [...sums.space.brk.values()].toSorted((a, b) => b.bytes - a.bytes),
         }
       : null,
-    warnings,
     complete: warnings.length === 0,
+    warnings,
   };
 }
 
-function endOf({ endedItself, full }: Recording, { aborted }: AbortSignal, alive: boolean): RecordingEnd {
+function endOf({ endedItself, full }: Recording, { aborted }: AbortSignal, alive: boolean): AllocationStacks['ended'] {
   if (!endedItself) return aborted ? 'interrupted' : alive ? 'time' : 'process-ended';
   if (!alive) return 'process-ended';
   return full ? 'size-limit' : 'interrupted';
 }
 
-function early(ended: RecordingEnd, { endedItself, seconds }: Recording, requested: number): StacksWarning[] {
+function early(
+  ended: AllocationStacks['ended'],
+  { endedItself, seconds }: Recording,
+  requested: number,
+): StacksWarning[] {
   const after = `after ${seconds.toFixed(1)} s of ${requested}`;
   if (ended === 'process-ended')
     return [{ code: 'ended-early', message: `the process exited ${after}: all its faults until then are reported` }];

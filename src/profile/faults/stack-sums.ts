@@ -1,28 +1,8 @@
-import type { Frame, Sample } from '../perf/script.js';
+import type { FaultSum, Frame, FunctionSum, SpaceSum, StackSum } from '../../contracts/stacks.js';
+import type { Sample } from '../perf/script.js';
 
-/** Page faults and the memory that they added. */
-export interface FaultSum {
-  /** Page faults: recorded ones times the period. */
-  faults: number;
-  /** Size of the faulted pages, bytes. */
-  bytes: number;
-}
-
-/** One stack, or one function, and the new memory that it faulted in. */
-export interface StackSum {
-  /** Innermost first. */
-  readonly frames: readonly Frame[];
-  readonly anonymous: FaultSum;
-  readonly shared: FaultSum;
-  readonly hugetlb: FaultSum;
-}
-
-/** Address space requested by calls. */
-export interface SpaceSum {
-  readonly frames: readonly Frame[];
-  calls: number;
-  bytes: number;
-}
+/** A sum that grows with each fault or call. */
+type Growing<Sum> = { -readonly [Key in keyof Sum]: Sum[Key] extends FaultSum ? Growing<Sum[Key]> : Sum[Key] };
 
 /** Kinds of memory with sums per stack. */
 const NEW_KINDS = ['anonymous', 'shared', 'hugetlb'] as const satisfies readonly MappingKind[];
@@ -33,9 +13,9 @@ const MAX_STACKS = 50_000;
 
 /** Sums samples by stack. Memory use grows with the number of different stacks, not of samples. */
 export class StackSums {
-  readonly stacks = new Map<string, StackSum>();
-  readonly space = { mmap: new Map<string, SpaceSum>(), brk: new Map<string, SpaceSum>() };
-  readonly kinds: Readonly<Record<MappingKind, FaultSum>> = {
+  readonly stacks = new Map<string, Growing<StackSum>>();
+  readonly space = { mmap: new Map<string, Growing<SpaceSum>>(), brk: new Map<string, Growing<SpaceSum>>() };
+  readonly kinds: Readonly<Record<MappingKind, Growing<FaultSum>>> = {
     anonymous: none(),
     shared: none(),
     hugetlb: none(),
@@ -48,7 +28,7 @@ export class StackSums {
   minor = 0;
   major = 0;
   /** Anonymous pages that were swapped in: faults on memory that is not new. */
-  readonly swappedIn: FaultSum = none();
+  readonly swappedIn: Growing<FaultSum> = none();
   /** Faults of forked processes. */
   ofChildren = 0;
   /** Bytes of new memory with a stack that does not reach the start of its thread. */
@@ -94,16 +74,17 @@ export class StackSums {
   }
 
   /** Functions that allocate, each with all its stacks combined. */
-  functions(): StackSum[] {
-    const sums = new Map<Frame | undefined, StackSum>();
-    for (const { frames, ...kinds } of this.stacks.values()) {
-      const frame = allocatingFrame(frames);
+  functions(): FunctionSum[] {
+    const sums = new Map<Frame | null, Growing<FunctionSum>>();
+    for (const stack of this.stacks.values()) {
+      const frame = allocatingFrame(stack.frames) ?? null;
       let sum = sums.get(frame);
       if (!sum) {
-        sum = emptySum(frame ? [frame] : []);
+        sum = { frame, ...noMemory() };
         sums.set(frame, sum);
       }
-      for (const kind of NEW_KINDS) grow(sum[kind], kinds[kind]);
+      sum.newBytes += stack.newBytes;
+      for (const kind of NEW_KINDS) grow(sum[kind], stack[kind]);
     }
     return [...sums.values()];
   }
@@ -112,8 +93,9 @@ export class StackSums {
     const own = frames.map((frame) => this.#known(frame));
     const key = own.map(keyOf).join('\n');
     const known = this.stacks.has(key) || this.stacks.size < MAX_STACKS;
-    const sum = this.stacks.get(known ? key : '') ?? emptySum(known ? own : []);
+    const sum = this.stacks.get(known ? key : '') ?? { frames: known ? own : [], ...noMemory() };
     this.stacks.set(known ? key : '', sum);
+    sum.newBytes += fault.bytes;
     grow(sum[kind], fault);
   }
 
@@ -136,8 +118,8 @@ export class StackSums {
   }
 
   /** One object per function: the call offset identifies a frame, not the source line. */
-  #known({ symbol, module, offset }: Frame): Frame {
-    const frame = { symbol, module, offset: symbol === null ? offset : null };
+  #known({ symbol, module, offset, guess }: Frame): Frame {
+    const frame = { symbol, module, offset: symbol === null ? offset : null, guess };
     const key = keyOf(frame);
     const known = this.#frames.get(key);
     if (known) return known;
@@ -146,20 +128,15 @@ export class StackSums {
   }
 }
 
-/** Bytes of all kinds that can be new. */
-export function newBytes({ anonymous, shared, hugetlb }: Omit<StackSum, 'frames'>): number {
-  return anonymous.bytes + shared.bytes + hugetlb.bytes;
-}
-
-function none(): FaultSum {
+function none() {
   return { faults: 0, bytes: 0 };
 }
 
-function emptySum(frames: readonly Frame[]): StackSum {
-  return { frames, anonymous: none(), shared: none(), hugetlb: none() };
+function noMemory() {
+  return { newBytes: 0, anonymous: none(), shared: none(), hugetlb: none() };
 }
 
-function grow(sum: FaultSum, by: FaultSum): void {
+function grow(sum: Growing<FaultSum>, by: FaultSum): void {
   sum.faults += by.faults;
   sum.bytes += by.bytes;
 }

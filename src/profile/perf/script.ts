@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { TraceError } from '../../base/errors.js';
+import type { Frame } from '../../contracts/stacks.js';
 import { LineCutter } from '../../host/lines.js';
 import { CappedText, startPerf } from './run.js';
 
@@ -166,8 +167,8 @@ function pageBytesOf(text: string): number | null {
 
 function frameOf({ ip = '', symbol, plain, offset, module = '' }: Readonly<Record<string, string | undefined>>): Frame {
   const name = symbol ?? plain;
-  if (name === undefined) return { symbol: null, module, offset: `0x${ip}` };
-  return { symbol: name, module, offset: offset ?? null };
+  if (name === undefined) return { symbol: null, module, offset: `0x${ip}`, guess: false };
+  return { symbol: name, module, offset: offset ?? null, guess: false };
 }
 
 function spaceCall(event: string, rest: string): SpaceCall | undefined {
@@ -181,16 +182,6 @@ function spaceCall(event: string, rest: string): SpaceCall | undefined {
   if (length === undefined || flags === undefined) return undefined;
   const anonymous = (BigInt(flags) & MAP_ANONYMOUS) !== 0n;
   return { type: 'mmap', value: BigInt(length), anonymous };
-}
-
-/** A function in a stack. Text is from the process's own files: hostile. */
-export interface Frame {
-  /** Null: no symbol covers it. */
-  readonly symbol: string | null;
-  /** The mapped file, as perf names it. */
-  readonly module: string;
-  /** Bytes from the symbol's start, or without a symbol the address in the file, hex; null: unknown. */
-  readonly offset: string | null;
 }
 
 /** A page fault: the mapping as perf names it, and the page mapped afterwards. */

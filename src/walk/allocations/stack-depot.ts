@@ -156,7 +156,7 @@ export class StackDepot {
   }
 }
 
-const NOTHING: SiteFrame = { symbol: null, offset: null, module: null, line: null };
+const NOTHING: SiteFrame = { symbol: null, offset: null, module: null, line: null, guess: false };
 
 /** Names return addresses as stack frames; the functions of unreadable modules have no names. */
 export function siteFrames(kernel: Kernel, addresses: readonly bigint[]): SiteFrame[] {
@@ -165,7 +165,7 @@ export function siteFrames(kernel: Kernel, addresses: readonly bigint[]): SiteFr
     const found = findOrNot(() => kernel.symbolAt?.(address - 1n));
     if (!found) return NOTHING;
     const { name, offset, module = null } = found;
-    return { symbol: name, offset: offset + 1, module, line: null };
+    return { symbol: name, offset: offset + 1, module, line: null, guess: false };
   });
 }
 

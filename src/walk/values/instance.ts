@@ -1,37 +1,7 @@
-import { ReadError, type ReadErrorCode } from '../../base/errors.js';
+import { ReadError } from '../../base/errors.js';
+import type { Value } from '../../contracts/struct.js';
 import type { TypeDescription } from '../../kernel/layout.js';
 import { decodeBytes } from '../struct-reader.js';
-
-/** A value in memory, by its type. Text and names in it are untrusted. */
-export type Value =
-  | { readonly kind: 'int'; readonly value: bigint; readonly encoding: 'number' | 'char' | 'bool' }
-  | { readonly kind: 'float'; readonly value: number }
-  | { readonly kind: 'pointer'; readonly value: bigint; readonly symbol?: string }
-  /** `name` is absent if no enumerator has this value. */
-  | { readonly kind: 'enum'; readonly value: bigint; readonly name?: string }
-  /** A char array without trailing NULs. */
-  | { readonly kind: 'text'; readonly text: string }
-  | {
-      readonly kind: 'array';
-      readonly elements: readonly Value[];
-      /** Number of further elements, omitted to keep the answer short. */
-      readonly omitted: number;
-    }
-  | {
-      readonly kind: 'struct' | 'union';
-      readonly members: readonly MemberValue[];
-      /** Number of further members, omitted because the answer was already too long. */
-      readonly omitted: number;
-    }
-  /** Types without a value: void, functions, undefined structs. */
-  | { readonly kind: 'opaque' }
-  | { readonly kind: 'unreadable'; readonly code: ReadErrorCode };
-
-export interface MemberValue {
-  /** '' for an anonymous struct or union. */
-  readonly name: string;
-  readonly value: Value;
-}
 
 /** Source of values. */
 export interface InstanceSource {
@@ -99,15 +69,16 @@ export class InstanceReader {
     type: Extract<TypeDescription, { kind: 'struct' | 'union' }>,
     address: bigint,
     depth: number,
-  ): { members: MemberValue[]; omitted: number } {
+  ): Pick<Extract<Value, { kind: 'struct' | 'union' }>, 'members' | 'omitted'> {
     const all = type.members();
-    const members: MemberValue[] = [];
+    const members: { name: string; value: Value }[] = [];
     for (const { name, type: inner, bitOffset, bitSize } of all) {
       if (this.#left <= 0) break;
       const at = address + BigInt(Math.floor(bitOffset / 8));
       members.push({ name, value: this.#value(inner, at, bitOffset % 8, bitSize, depth + 1) });
     }
-    return { members, omitted: all.length - members.length };
+    const omitted = all.length - members.length;
+    return { members, ...(omitted > 0 ? { omitted } : {}) };
   }
 
   #array(type: Extract<TypeDescription, { kind: 'array' }>, address: bigint, depth: number): Value {
@@ -153,8 +124,8 @@ export class InstanceReader {
       return { kind: 'pointer', value: raw, ...(symbol === undefined ? {} : { symbol }) };
     }
     const value = type.signed ? BigInt.asIntN(bits, raw) : raw;
-    if (type.kind === 'int') return { kind: 'int', value, encoding: type.encoding };
-    return { kind: 'enum', value, ...enumeratorOf(type.values(), value, raw) };
+    if (type.kind === 'int') return { kind: 'int', value: integer(value) };
+    return { kind: 'enum', value: integer(value), name: enumeratorOf(type.values(), value, raw) };
   }
 
   #bytes(address: bigint, length: number): DataView | Extract<Value, { kind: 'unreadable' }> {
@@ -165,9 +136,15 @@ export class InstanceReader {
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       this.#unreadable ??= error;
-      return { kind: 'unreadable', code: error.code };
+      return { kind: 'unreadable', reason: error.code };
     }
   }
+}
+
+/** JSON's numbers are exact to 2^53. */
+export function integer(value: bigint): number | string {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : `${value}`;
 }
 
 function isPlainChar(spelling: string): boolean {
@@ -181,7 +158,7 @@ function floatValue(view: DataView, size: number): Value {
 }
 
 /** Returns the enumerator of a value; a bitfield of an enum holds its bits unsigned. */
-function enumeratorOf(values: ReadonlyMap<string, bigint>, value: bigint, raw: bigint): { name?: string } {
-  for (const [name, one] of values) if (one === value || one === raw) return { name };
-  return {};
+function enumeratorOf(values: ReadonlyMap<string, bigint>, value: bigint, raw: bigint): string | null {
+  for (const [name, one] of values) if (one === value || one === raw) return name;
+  return null;
 }

@@ -90,7 +90,14 @@ test('reports no all-clear for an incomplete recording', () => {
   const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
   const nothing = { allocated: 10, traced: 10, low: 10, high: 10 };
   const cost = { share: 0, budget: null, events: 0, offeredPerSecond: 0 };
-  const tracing = { cost, orphans: [], left: [], late: 0, changed: [], unmatched: 0 };
+  const tracing = {
+    ...cost,
+    lateEvents: 0,
+    orphansRemoved: [],
+    leftBehind: [],
+    settingsChanged: [],
+    unmatchedEvents: 0,
+  };
   expect(of([8192, 8192, 8192, 8192], { unseen: nothing, tracing })).toBe(
     'No leak after 4 min: no stack grows steadily.',
   );
@@ -100,8 +107,8 @@ test('reports no all-clear for an incomplete recording', () => {
     { losses: { ...losses, dropped: 1 } },
     { unseen: { allocated: 900, traced: 100, low: 90, high: 110 } },
     { gaps: [{ code: 'truncated', source: '/proc/allocinfo', count: 1 }] },
-    { unseen: nothing, tracing: { ...tracing, changed: ['/x/tracing_on'] } },
-    { unseen: nothing, tracing: { ...tracing, unmatched: 1 } },
+    { unseen: nothing, tracing: { ...tracing, settingsChanged: ['/x/tracing_on'] } },
+    { unseen: nothing, tracing: { ...tracing, unmatchedEvents: 1 } },
   ]) {
     expect(of([8192, 8192, 8192, 8192], more)).toBe(
       'Inconclusive after 4 min: no recorded stack grows, but the recording is incomplete.',

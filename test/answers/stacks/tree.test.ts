@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { callTree } from '../../../src/answers/stacks/tree.js';
-import type { StackSum } from '../../../src/profile/faults/stack-sums.js';
-import type { Frame } from '../../../src/profile/perf/script.js';
+import type { Frame, StackSum } from '../../../src/contracts/stacks.js';
 
 const none = { faults: 0, bytes: 0 };
 const sum = (frames: readonly Frame[], bytes: number): StackSum => ({
   frames,
+  newBytes: bytes,
   anonymous: { faults: 1, bytes },
   shared: none,
   hugetlb: none,
@@ -20,6 +20,7 @@ test('with tens of thousands of stacks, resolves only the branches that it shows
     },
     module: '/bin/x',
     offset: null,
+    guess: false,
   });
   const [start, main, hot] = [frame('_start'), frame('main'), frame('hot')];
   const COUNT = 30_000;
@@ -38,7 +39,7 @@ test('with tens of thousands of stacks, resolves only the branches that it shows
 });
 
 test('handles a function with more callees than a call can take arguments', () => {
-  const frame = (symbol: string): Frame => ({ symbol, module: '/bin/x', offset: null });
+  const frame = (symbol: string): Frame => ({ symbol, module: '/bin/x', offset: null, guess: false });
   const main = frame('main');
   const many = Array.from({ length: 300_000 }, (_, index) => sum([frame(`f${index}`), main], 4096));
   expect(callTree(many, 4)).toEqual([{ depth: 0, names: ['main'], bytes: 300_000 * 4096 }]);

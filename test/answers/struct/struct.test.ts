@@ -47,7 +47,7 @@ function show(type: TypeDescription, bytes: Uint8Array, elements = 200, hex = fa
     },
     { elements },
   );
-  return valueText(reader.read(type, 0n), { hex });
+  return valueText(reader.read(type, 0n), type, { hex });
 }
 
 describe('an instance', () => {

@@ -1,14 +1,14 @@
 import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { recordedHoldersJson, storedRecordedHolders, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { storedRecordedHolders, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
 import { ExhaustedError, HostError } from '../../../src/base/errors.js';
 import { MAX_COPIED, MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
 import { formatJson } from '../../../src/base/util.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
-import type { RecordedHolder } from '../../../src/growth/recorded.js';
+import type { RecordedHolder, RecordedHolders } from '../../../src/contracts/recorded-holders.js';
 import type { HostSource } from '../../../src/host/host-source.js';
 import { look } from '../../growth/made-up-machine.js';
 import { fixture } from '../../support/fixtures.js';
@@ -32,20 +32,25 @@ const holder = (bytes: number): RecordedHolder => ({
   name: 'grows\n\u001b[31m',
   pid: 7,
   bytes,
-  began: 1,
+  beganSeconds: 1,
+  bound: false,
 });
 
 /** An earlier record of the same boot. */
-const recordAt = (uptime: number) =>
-  formatJson(
-    recordedHoldersJson({
-      bootId: 'this',
-      uptime,
-      scans: ['processes'],
-      holders: [holder(50 * MIB)],
-      unlistedBytes: 0,
-    }),
-  );
+const recordAt = (uptime: number) => record('this', uptime, 50 * MIB);
+
+function record(bootId: string, uptimeSeconds: number, bytes: number): string {
+  const holders = [holder(bytes)];
+  const schema = 'kdump-mem.recorded-holders/1';
+  return formatJson({
+    schema,
+    bootId,
+    uptimeSeconds,
+    scans: ['processes'],
+    holders,
+    unlistedBytes: 0,
+  } satisfies RecordedHolders);
+}
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
 function recorded(file: string, last: Date, bootId = 'first', copy?: string): void {
@@ -57,12 +62,7 @@ function recorded(file: string, last: Date, bootId = 'first', copy?: string): vo
     const sample = { look: machine, ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
     ring.append(formatJson(watchSampleJson(sample)));
     if (index % 2 > 0) continue;
-    const holders = [holder(mib * MIB - 50 * MIB)];
-    ring.append(
-      formatJson(
-        recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, scans: ['processes'], holders, unlistedBytes: 0 }),
-      ),
-    );
+    ring.append(record(bootId, 1000 + 5 * index, mib * MIB - 50 * MIB));
   }
   ring.close();
 }

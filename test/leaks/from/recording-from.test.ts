@@ -232,9 +232,9 @@ describe('a recording read from perf script', () => {
     const recording = await of([file('perf.txt', PERF)]);
     expect(recording.method).toBe('perf-script');
     expect([...recording.sites.values()][0]?.frames).toEqual([
-      { symbol: '__alloc_frozen_pages_noprof', offset: 0x26b, module: null, line: null },
-      { symbol: 'receive_buf', offset: 0x10, module: 'virtio_net', line: null },
-      { symbol: 'other', offset: 0x10, module: 'nf_x', line: null },
+      { symbol: '__alloc_frozen_pages_noprof', offset: 0x26b, module: null, line: null, guess: false },
+      { symbol: 'receive_buf', offset: 0x10, module: 'virtio_net', line: null, guess: false },
+      { symbol: 'other', offset: 0x10, module: 'nf_x', line: null, guess: false },
     ]);
     expect(recording.readings.at(-1)?.at).toBeCloseTo(1000, 3);
     expect(recording.survivors).toMatchObject([{ bytes: 16_384, tid: 10_301, order: 2 }]);

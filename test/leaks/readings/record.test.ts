@@ -65,7 +65,7 @@ describe("readings of the kernel's own records", () => {
     const site = [...recording.sites.values()].find(({ frames }) => frames[0]?.symbol === 'leak_third');
     expect(site).toMatchObject({
       kind: 'line',
-      frames: [{ symbol: 'leak_third', module: 'leak', line: 'leak.c:55', offset: null }],
+      frames: [{ symbol: 'leak_third', module: 'leak', line: 'leak.c:55', offset: null, guess: false }],
     });
     // Pages of slabs are not included, but the objects in them are.
     expect([...recording.sites.values()].some(({ frames }) => frames[0]?.line?.includes('slub'))).toBe(false);
@@ -226,7 +226,7 @@ describe("readings of the kernel's own records", () => {
     const area = (address: bigint, symbol: string, offset: number, module: string | null) => ({
       address,
       bytes: 8192,
-      caller: { symbol, offset, module, line: null },
+      caller: { symbol, offset, module, line: null, guess: false },
     });
     const first = [area(0xffff_c900_0000_1000n, 'load_module', 0x1f, null)];
     const now = [...first, area(0xffff_c900_0000_5000n, 'leak_area', 0x14, 'leak')];

@@ -17,7 +17,7 @@ it('numbers each function once, whatever else its line contains, and no malforme
       ' alloc_skb+0x1f/0x40',
     ),
   ).toEqual([0, 0, 1, 2, NO_FRAME, 0]);
-  expect(frames.frame(2)).toEqual({ symbol: 'alloc_skb', offset: 31, module: 'net', line: null });
+  expect(frames.frame(2)).toEqual({ symbol: 'alloc_skb', offset: 31, module: 'net', line: null, guess: false });
   expect(() => frames.frame(3)).toThrow('no frame 3');
 });
 

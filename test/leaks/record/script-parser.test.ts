@@ -27,10 +27,10 @@ test('parses the mapping, page size and stack of a fault', () => {
       tid: 102,
       what: { type: 'fault', major: false, mapping: '//anon', pageBytes: 2 ** 21 },
       frames: [
-        { symbol: '_int_malloc', module: '/usr/lib/libc.so.6', offset: '0xda9' },
-        { symbol: 'leak::here(int, char)', module: '/tmp/a (b)/leak (deleted)', offset: '0x8' },
-        { symbol: null, module: '//anon', offset: '0xffff7f0012345678' },
-        { symbol: 'main', module: 'inlined', offset: null },
+        { symbol: '_int_malloc', module: '/usr/lib/libc.so.6', offset: '0xda9', guess: false },
+        { symbol: 'leak::here(int, char)', module: '/tmp/a (b)/leak (deleted)', offset: '0x8', guess: false },
+        { symbol: null, module: '//anon', offset: '0xffff7f0012345678', guess: false },
+        { symbol: 'main', module: 'inlined', offset: null, guess: false },
       ],
     },
   ]);

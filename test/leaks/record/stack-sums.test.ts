@@ -1,16 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { Frame } from '../../../src/contracts/stacks.js';
 import { periodFor } from '../../../src/profile/faults/ask.js';
 import { checkFaults, checkGrowth } from '../../../src/profile/faults/counts.js';
-import {
-  allocatingFrame,
-  mappingKind,
-  newBytes,
-  reachesStart,
-  StackSums,
-} from '../../../src/profile/faults/stack-sums.js';
-import type { Frame, Sample } from '../../../src/profile/perf/script.js';
+import { allocatingFrame, mappingKind, reachesStart, StackSums } from '../../../src/profile/faults/stack-sums.js';
+import type { Sample } from '../../../src/profile/perf/script.js';
 
-const frame = (symbol: string | null, module = '/bin/x'): Frame => ({ symbol, module, offset: '0x8' });
+const frame = (symbol: string | null, module = '/bin/x'): Frame => ({ symbol, module, offset: '0x8', guess: false });
 const LIBC = '/usr/lib/x86_64-linux-gnu/libc.so.6';
 const MALLOC = [frame('_int_malloc', LIBC), frame('leak'), frame('main'), frame('_start')];
 
@@ -28,6 +23,7 @@ describe('sums of faults by stack', () => {
     const [stack, ...others] = sums.stacks.values();
     expect(others).toEqual([]);
     expect(stack).toMatchObject({
+      newBytes: 3 * (2 * 4096 + 2 ** 21),
       anonymous: { faults: 6, bytes: 3 * (4096 + 2 ** 21) },
       shared: { faults: 3, bytes: 3 * 4096 },
     });
@@ -54,7 +50,7 @@ describe('sums of faults by stack', () => {
     const sums = new StackSums(7, 1, 4096, null);
     for (let index = 0; index < 50_100; index++) sums.add(fault('[heap]', [frame(`f${index}`), frame('_start')]));
     expect(sums.stacks.size).toBe(50_001);
-    const total = [...sums.stacks.values()].reduce((sum, stack) => sum + newBytes(stack), 0);
+    const total = [...sums.stacks.values()].reduce((sum, stack) => sum + stack.newBytes, 0);
     expect(total).toBe(50_100 * 4096);
   });
 });

@@ -1,10 +1,10 @@
 import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { stacksSchema } from '../../../src/answers/stacks/schema.js';
 import { memorySchema } from '../../../src/contracts/memory.js';
 import { procsSchema } from '../../../src/contracts/procs.js';
 import { snapshotSchema } from '../../../src/contracts/snapshot.js';
+import { stacksSchema } from '../../../src/contracts/stacks.js';
 import { fixture, incident } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';

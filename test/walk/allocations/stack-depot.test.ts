@@ -61,9 +61,9 @@ test('names functions by the call, not by the return address after it', () => {
   const kernel = madeKernel({ structs: {}, words: {} });
   const symbolAt = (address: bigint) =>
     address < 0x2000n ? { name: 'first', offset: Number(address) - 0x1000 } : undefined;
-  const noteless = { symbol: null, offset: null, module: null, line: null };
+  const noteless = { symbol: null, offset: null, module: null, line: null, guess: false };
   expect(siteFrames({ ...kernel, symbolAt }, [0x2000n, 0x3000n])).toEqual([
-    { symbol: 'first', offset: 0x1000, module: null, line: null },
+    { symbol: 'first', offset: 0x1000, module: null, line: null, guess: false },
     noteless,
   ]);
 });

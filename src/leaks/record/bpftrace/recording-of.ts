@@ -76,17 +76,15 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
     gaps: gapsOf(output, beside, stacks.others),
     endedEarly: beside.endedEarly,
     tracing: {
-      orphans: [],
-      left: [],
-      late: 0,
-      changed: [],
-      unmatched: null,
-      cost: {
-        share: null,
-        budget: null,
-        events: count('a') + count('f'),
-        offeredPerSecond: ended > 0 ? ((count('a') + count('f')) * 1000) / ended : null,
-      },
+      share: null,
+      budget: null,
+      events: count('a') + count('f'),
+      offeredPerSecond: ended > 0 ? ((count('a') + count('f')) * 1000) / ended : null,
+      lateEvents: 0,
+      orphansRemoved: [],
+      leftBehind: [],
+      settingsChanged: [],
+      unmatchedEvents: null,
     },
   };
 }

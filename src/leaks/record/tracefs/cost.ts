@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../../../base/errors.js';
-import type { Sample, TraceCost } from '../../recording.js';
+import type { Sample } from '../../recording.js';
 import { ALLOCATED, FREED, POOLED, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
 import { ALL, MAX_ONE_IN, sampleOf, type TracedEvents, type TraceFigures, type TraceOrder } from './kinds.js';
@@ -189,7 +189,7 @@ export class Spending {
   }
 
   /** Total cost, after the recording. */
-  whole(at: number, read: ReadEvents, oneIn: number, budget: number | null): TraceCost {
+  whole(at: number, read: ReadEvents, oneIn: number, budget: number | null) {
     this.#since(at, read, oneIn);
     const seconds = (at - this.#first.at) / 1e9;
     const events = read.allocations + read.frees;

@@ -113,12 +113,12 @@ export class TraceSession {
       gaps: gapsOf(this.#stacks.others, this.#symbols.areKnown),
       endedEarly: stop.aborted,
       tracing: {
-        orphans: [],
-        left: [],
-        late: drain.late,
-        changed: this.#changed,
-        unmatched: sumOf([allocations.unmatched(), frees.unmatched()]),
-        cost: spending.whole(ended, read(), oneIn, budget),
+        ...spending.whole(ended, read(), oneIn, budget),
+        lateEvents: drain.late,
+        orphansRemoved: [],
+        leftBehind: [],
+        settingsChanged: this.#changed,
+        unmatchedEvents: sumOf([allocations.unmatched(), frees.unmatched()]),
       },
     };
   }
@@ -301,6 +301,6 @@ export async function recordTraced(order: TraceOrder): Promise<Recording> {
     instances.removeAll();
   }
   const { left } = instances;
-  const tracing = recording.tracing && { ...recording.tracing, orphans: removed, left };
+  const tracing = recording.tracing && { ...recording.tracing, orphansRemoved: removed, leftBehind: left };
   return { ...recording, ...(tracing ? { tracing } : {}) };
 }

@@ -15,7 +15,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { stacksSchema } from '../../../../src/answers/stacks/schema.js';
+import { stacksSchema } from '../../../../src/contracts/stacks.js';
 import { statFields } from '../../../../src/host/proc/process.js';
 import { commandPath } from '../../../support/cli.js';
 import { until } from '../../skcheck/stage.js';

@@ -37,7 +37,7 @@ function shareInPipes(file: string): number {
   const pipes = texts.flatMap((text) => {
     const list = storedRecordedHolders(text);
     const own = list?.holders.find(({ scan, name }) => scan === 'pipes' && name.startsWith('grows '));
-    return list && own ? [{ uptime: list.uptime, bytes: (own.bytes / MAX_PIPE) * PIPE_BYTES }] : [];
+    return list && own ? [{ uptime: list.uptimeSeconds, bytes: (own.bytes / MAX_PIPE) * PIPE_BYTES }] : [];
   });
   const [first, last] = [pipes[0]!, pipes.at(-1)!];
   expect(last.uptime).toBeGreaterThan(first.uptime);

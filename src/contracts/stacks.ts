@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { count } from './common.js';
 
 /**
  * `kdump-mem procs --stacks --json`, version 1. Sizes are bytes. Text (comm, symbols, modules) is as in the
@@ -19,8 +19,9 @@ const frame = z.strictObject({
 });
 
 const faults = z.strictObject({
+  /** Recorded page faults times the period. */
   faults: count,
-  /** Pages present after these faults. */
+  /** Size of the faulted pages. */
   bytes: count,
 });
 
@@ -32,8 +33,7 @@ const kinds = {
   hugetlb: faults,
 };
 
-/** Frames stand outermost last. */
-const stack = z.strictObject({ frames: z.array(frame), newBytes: count, ...kinds });
+const newMemory = { newBytes: count, ...kinds };
 const call = z.strictObject({ frames: z.array(frame), calls: count, bytes: count });
 
 export const stacksSchema = z.strictObject({
@@ -71,12 +71,21 @@ export const stacksSchema = z.strictObject({
   /** New memory whose stacks are cut off before the beginning of their threads. */
   truncatedBytes: count,
   /** Largest first. */
-  functions: z.array(stack.omit({ frames: true }).extend({ frame: frame.nullable() })),
-  stacks: z.array(stack),
+  functions: z.array(z.strictObject({ ...newMemory, frame: frame.nullable() })),
+  /** Frames stand outermost last. */
+  stacks: z.array(z.strictObject({ frames: z.array(frame), ...newMemory })),
   /** Calls that request address space; null: not recorded. */
   addressSpace: z.strictObject({ mmap: z.array(call), brk: z.array(call) }).nullable(),
   complete: z.boolean(),
   warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
 });
 
-export type StacksJson = Immutable<z.infer<typeof stacksSchema>>;
+/** Page faults of a process by stack. Names are untrusted. */
+export type AllocationStacks = Immutable<z.output<typeof stacksSchema>>;
+export type FaultSum = AllocationStacks['anonymous'];
+/** A stack, or without frames a function, and the new memory that it faulted in. */
+export type StackSum = AllocationStacks['stacks'][number];
+export type FunctionSum = AllocationStacks['functions'][number];
+/** Address space requested by calls. */
+export type SpaceSum = NonNullable<AllocationStacks['addressSpace']>['mmap'][number];
+export type Frame = StackSum['frames'][number];
