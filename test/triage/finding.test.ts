@@ -41,7 +41,7 @@ test('a kill by hand is no shortage', () => {
   const figures = { outcome: 'killed', pid: 7, comm: 'sh', invokedBy: 'kworker/0:0', scope: 'machine' };
   const words = (reason: string) => findingWords({ code: 'oom-kill', figures: { ...figures, reason } });
   expect(words('sysrq')).toBe(
-    'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). A person or a program asked for it: memory need not have been short.',
+    'Kill requested by hand (SysRq-f): the OOM killer killed pid 7 (sh). Memory need not have been short.',
   );
   const unnamed = { ...figures, outcome: 'unknown', invokedBy: null, reason: 'sysrq' };
   expect(findingWords({ code: 'oom-kill', figures: unnamed })).toBe(

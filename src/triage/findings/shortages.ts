@@ -290,9 +290,9 @@ function cause(of: Kill): string[] {
       'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
     ];
   if (of.reason === 'sysrq')
-    return [
-      `A person or a program ${of.outcome === 'killed' ? 'asked for it' : 'requested it (SysRq-f)'}: memory need not have been short.`,
-    ];
+    return of.outcome === 'killed'
+      ? ['Memory need not have been short.']
+      : ['A person or a program requested it (SysRq-f): memory need not have been short.'];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   if (of.scope !== 'machine') return [];
   const isUnusable = Number(of.zoneCmaFreeBytes ?? 0) > Number(of.zoneMinBytes);
