@@ -39,7 +39,7 @@ function inside(command: string): string {
   return stdout;
 }
 
-// kdump-tools makes it while it writes the first dump.
+// kdump-config makes it when it is first called, which may be later than these units.
 test.each(['kdump-mem-triage', 'kdump-mem-vmcore'])(
   '%s starts before there is a /var/crash',
   async (unit) => {
