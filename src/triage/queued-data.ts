@@ -100,18 +100,14 @@ function ofMachine({ processes, totals }: Pick<CensusAnswer, 'processes' | 'tota
 /** Programs with many sockets that no table of the kernel has: `ss -a` does not list them. */
 function unlistedSockets({ sockets, processes, totals }: Census, memory: number): Finding[] {
   const unlisted = sockets.filter(isUnlisted);
-  const programs = new Map<number, { comm: string | null; entries: Set<CensusEntry> }>();
+  const names = new Map<number, string | null>();
+  const held = new Map<number, Set<CensusEntry>>();
   for (const entry of unlisted)
     for (const { pid, comm } of entry.holders) {
-      const program = programs.get(pid) ?? { comm, entries: new Set() };
-      programs.set(pid, program);
-      program.entries.add(entry);
+      names.set(pid, comm);
+      held.set(pid, (held.get(pid) ?? new Set()).add(entry));
     }
-  const commOf = (pid: number) => programs.get(pid)?.comm ?? null;
-  return countByProgram(
-    [...programs].map(([pid, { entries }]) => [pid, entries]),
-    commOf,
-  )
+  return countByProgram([...held], (pid) => names.get(pid) ?? null)
     .filter(({ count }) => count >= THRESHOLDS['unlisted-sockets'].note)
     .map(({ count, ...program }) => {
       const { pid, comm } = program;
@@ -120,10 +116,12 @@ function unlistedSockets({ sockets, processes, totals }: Census, memory: number)
       );
       const pinnedBytes = together(own, totals);
       const openSockets = processes.find((group) => group.pid === pid)?.sockets ?? null;
-      const ofAll = { openSockets: program.processes === undefined ? openSockets : null, allSockets: unlisted.length };
+      const isOne = program.processes === undefined;
+      const ofAll = { openSockets: isOne ? openSockets : null, allSockets: unlisted.length };
       const severity = severityOf(pinnedBytes, memory) === undefined ? 'note' : 'warning';
       const figures = { ...program, sockets: count, ...ofAll, pinnedBytes };
-      return found('unlisted-sockets', severity, figures, `sockets --pid ${pid} --state UNCONN --all`);
+      const next = `sockets ${isOne ? `--pid ${pid} --all` : '--by process'} --state UNCONN`;
+      return found('unlisted-sockets', severity, figures, next);
     });
 }
 

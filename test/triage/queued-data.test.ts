@@ -194,8 +194,11 @@ describe('sockets that ss does not list', () => {
         allSockets: 999,
         pinnedBytes: 0,
       },
-      next: 'sockets --pid 7 --state UNCONN --all',
+      next: 'sockets --by process --state UNCONN',
     });
+    expect(unlistedOf([{ pid: 7, comm: 'leaky', sockets: 500, socket: CLOSED }])).toMatchObject([
+      { figures: { openSockets: 500 }, next: 'sockets --pid 7 --all --state UNCONN' },
+    ]);
   });
 
   test('a warning from 5 % of memory on, with what their queues pin', () => {

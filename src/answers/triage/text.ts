@@ -68,7 +68,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     lines.push(...shown, '');
   }
   if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
-  const breakdown = memory ? memoryWords(memory, verbose, findings) : noMemoryWords(answer);
+  const breakdown = memory ? memoryWords(memory, findings, verbose) : noMemoryWords(answer);
   if (breakdown !== undefined) lines.push(...wrap(breakdown, width));
   const held = holdersWords(answer);
   if (held !== undefined) lines.push(...wrap(held, width));
@@ -157,7 +157,7 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
 }
 
 /** The groups of the memory breakdown. Beside a problem, a zone or a cgroup can be short of memory. */
-export function memoryWords(memory: MemoryAnswer, verbose = false, findings: readonly Finding[] = []): string {
+function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose = false): string {
   const isProblem = findings.some(({ severity }) => severity !== 'note');
   const short = shortWords(memory);
   return `${short === 'Memory is not short' && isProblem ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
