@@ -6,7 +6,7 @@ import { cpuMask } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, tablesHaveType } from '../../walk/memory/page-kinds.js';
-import { batchedPages, cpuLists, type Zone } from '../../walk/memory/zones.js';
+import { batchedPages, cpuListFrames, type Zone } from '../../walk/memory/zones.js';
 
 import { slabsCounted } from '../../walk/pages/slab-caches.js';
 import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
@@ -92,7 +92,7 @@ export class UnlistedPages {
    * free_pages_prepare (mm/page_alloc.c) clears them. Every anonymous page has PG_uptodate until then.
    */
   #isBeingFreed(frame: number, mapping: bigint): boolean {
-    this.#free ??= new Set(freeOfCpus(this.#kernel));
+    this.#free ??= new Set(cpuListFrames(this.#kernel));
     if (this.#free.has(frame)) return false;
     const page = this.#kernel.pages.pageOfFrame(frame);
     if ((mapping & ANONYMOUS) !== 0n && !this.#isUptodate(this.#kernel.read(page, 64))) return false;
@@ -117,10 +117,6 @@ export class UnlistedPages {
       throw error;
     }
   }
-}
-
-function* freeOfCpus(kernel: Kernel): Generator<number> {
-  for (const { frame, order } of cpuLists(kernel)) for (let at = 0; at < 2 ** order; at++) yield frame + at;
 }
 
 /**

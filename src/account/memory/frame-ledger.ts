@@ -14,6 +14,9 @@ export interface Elsewhere {
 
 const NONE = 0;
 
+/** Maximum number of struct pages that are read once more: those of 16 MiB. The others stay unattributed. */
+const MAX_SECOND_LOOKS = 2 ** 12;
+
 /**
  * Assigns every page frame of a machine to exactly one category. Walks claim frames, and the first claim
  * wins; the other frames are assigned by their `struct page`.
@@ -112,6 +115,24 @@ export class FrameLedger {
         } else if (frame < end && this.#categories[index] === NONE) this.#categories[index] = category;
       }
     }
+  }
+
+  /**
+   * Gives unattributed frames without a reference to the per-CPU free lists where a second look at a running kernel finds
+   * them free or in use: they were on their way between two lists while these were read. Lost memory looks the same twice.
+   *
+   * @param listed frames on per-CPU lists now
+   * @param isOtherNow slower: whether the struct page of a frame says something else now
+   */
+  settle(listed: ReadonlySet<number>, isOtherNow: (frame: number) => boolean): void {
+    const number = categoryNumber('free-cpu-lists');
+    let left = MAX_SECOND_LOOKS;
+    for (const frame of this.framesOf('unattributed')) {
+      const index = this.#frames.indexOf(frame);
+      if (this.#kinds[index] !== KIND.unreferenced) continue;
+      if (listed.has(frame) || (left-- > 0 && isOtherNow(frame))) this.#categories[index] = number;
+    }
+    this.#sums = undefined;
   }
 
   /** Number of each frame's category in CATEGORIES, plus 1, by its place in the map; read-only. */

@@ -9,7 +9,7 @@ import { FrameMap } from '../../walk/memory/page-array.js';
 import { tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { SlabSizes } from '../../walk/memory/slab-sizes.js';
-import { availablePages, type Zone, zones } from '../../walk/memory/zones.js';
+import { availablePages, cpuListFrames, type Zone, zones } from '../../walk/memory/zones.js';
 import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import { addError, type WarningCode, Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
@@ -73,6 +73,7 @@ export function accountMemory(
   files.note(warnings);
   areas.note(warnings);
   ledger.close();
+  if (kernel.facts.live) ledger.settle(listedNow(kernel), scan.isOtherNow);
   noteScan(kernel, scan, warnings);
   const counts = kernelCounts(
     kernel,
@@ -166,6 +167,17 @@ function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string,
     if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
   }
   return meminfoOfCounts(counts, available, kernel.facts.pageSize);
+}
+
+/** Frames on per-CPU free lists, as far as these can be read once more. */
+function listedNow(kernel: Kernel): ReadonlySet<number> {
+  const listed = new Set<number>();
+  try {
+    for (const frame of cpuListFrames(kernel)) listed.add(frame);
+  } catch (error) {
+    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+  }
+  return listed;
 }
 
 /** Warnings that mean that something is missing. */

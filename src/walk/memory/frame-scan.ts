@@ -1,10 +1,11 @@
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import { Cursor } from '../cursor.js';
+import { readFresh } from '../live-reads.js';
 import { reclaimTest } from '../pages/slab-caches.js';
 import type { FramesTest } from '../pages/slab-scan.js';
 import {
@@ -56,6 +57,11 @@ export interface FrameScan {
    */
   readonly deferred: readonly FrameRange[];
   readonly whyDeferred: KernelError | undefined;
+  /**
+   * Whether a frame of a running kernel whose `struct page` said nothing is in use or in a free block now; false if that
+   * cannot be read.
+   */
+  readonly isOtherNow: (frame: number) => boolean;
 }
 
 export interface SlabFrames {
@@ -231,6 +237,7 @@ class Scan {
       whyTorn: this.#whyTorn,
       deferred: this.#deferred,
       whyDeferred: this.#whyDeferred,
+      isOtherNow: this.#isOtherNow.bind(this),
     };
   }
 
@@ -351,6 +358,18 @@ class Scan {
       }
     }
     return undefined;
+  }
+
+  #isOtherNow(frame: number): boolean {
+    return (
+      readOrNot(() =>
+        readFresh(this.#kernel, () => {
+          const { view, base } = this.#lookAt(frame);
+          const isNothing = !this.#isTail(view, base) && this.#kindOf(view, base) === KIND.unreferenced;
+          return !isNothing || this.#firstOfBlock(frame) !== frame;
+        }),
+      ) ?? false
+    );
   }
 
   #kindNow(frame: number): number | undefined {

@@ -216,6 +216,11 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
   }
 }
 
+/** The frames of {@link cpuLists}. */
+export function* cpuListFrames(kernel: Kernel): Generator<number> {
+  for (const { frame, order } of cpuLists(kernel)) for (let at = 0; at < 2 ** order; at++) yield frame + at;
+}
+
 /** Free blocks on the lists of the buddy allocator, in ascending order, with no list or block that contradicts another. */
 export class FreeLists {
   readonly blocks: readonly ListedBlock[];

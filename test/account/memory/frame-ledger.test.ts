@@ -96,3 +96,16 @@ test('sums categories up to all frames, for any claims', () => {
   for (const category of CATEGORIES)
     expect([...ledger.framesOf(category)]).toHaveLength(ledger.sums().get(category) ?? -1);
 });
+
+test('gives pages that were on their way between free lists to these, and keeps those that look the same twice', () => {
+  const ledger = ledgerOf('unreferenced', 'held', 'unreferenced', 'unreferenced', 'file', 'unreferenced');
+  ledger.claim('vmalloc', 13);
+  ledger.close();
+  const looked: number[] = [];
+  ledger.settle(new Set([8, 9, 13]), (frame) => looked.push(frame) > 0 && frame === 11);
+  expect(looked).toEqual([10, 11]);
+  const categories = [8, 9, 10, 11, 12, 13].map((frame) => ledger.categoryOf(frame));
+  const [listed, unknown] = ['free-cpu-lists', 'unattributed'];
+  expect(categories).toEqual([listed, unknown, unknown, listed, 'page-cache', 'vmalloc']);
+  expect(ledger.sums().get('free-cpu-lists')).toBe(2);
+});
