@@ -21,6 +21,9 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** A share in percent; of something that is more than nothing `< 1 %`. */
+export const percentWords = (value: number): string => (value > 0 && value < 0.5 ? '< 1 %' : `${Math.round(value)} %`);
+
 /** A number of things: `1 socket`, `1,462 sockets`. */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
   return `${formatCount(number)} ${number === 1 ? noun : plural}`;

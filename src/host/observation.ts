@@ -126,6 +126,8 @@ export interface HostFacts {
   readonly release: string;
   /** The inode of our own network namespace, null if not available. */
   readonly netns: number | null;
+  /** MemTotal, bytes; null: unknown. */
+  readonly totalMemory: number | null;
   /** Bytes: see `readUnplacedMemory`. */
   readonly unplacedMemory: number;
   /** Whether it was counted page by page (`takeCensus`): otherwise it varies with free memory. */
@@ -138,7 +140,7 @@ export interface HostFacts {
 export const MAX_MEMORY = 2 ** 46;
 
 /** A text or a capture may lack a file. */
-function unlessGone(read: () => number): number | undefined {
+function unlessGone<Found>(read: () => Found): Found | undefined {
   try {
     return read();
   } catch (error) {
@@ -149,11 +151,13 @@ function unlessGone(read: () => number): number | undefined {
 
 /** Throws `unreadable` if /proc/meminfo lacks the amount of memory. */
 export function readHostFacts(source: HostSource, namespaces: readonly Namespace[]): HostFacts {
+  const memory = unlessGone(() => readUnplacedMemory(source));
   return {
     name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
-    unplacedMemory: unlessGone(() => readUnplacedMemory(source)) ?? MAX_MEMORY,
+    totalMemory: memory?.total ?? null,
+    unplacedMemory: memory?.unplaced ?? MAX_MEMORY,
     unplacedIsCounted: false,
     maxSkbFrags: readMaxSkbFrags(source),
     limits: readNetworkLimits(source, namespaces),

@@ -89,9 +89,9 @@ describe('memory that may contain packets', () => {
       ].join(' kB\n'),
     );
     const unplaced = (24684084 - 23919072 - 136164 - 382328 - 15080 - 169280 - 1448 - 2056) * 1024;
-    expect(readUnplacedMemory(fake)).toBeCloseTo(unplaced + (24684084 * 1024) / 200, -3);
+    expect(readUnplacedMemory(fake).unplaced).toBeCloseTo(unplaced + (24684084 * 1024) / 200, -3);
     fake.files.set('/proc/meminfo', 'MemTotal: 1024 kB\n');
-    expect(readUnplacedMemory(fake)).toBe(1024 * 1024);
+    expect(readUnplacedMemory(fake)).toEqual({ total: 2 ** 20, unplaced: 2 ** 20 });
   });
 
   test('is unknown without MemTotal', () => {

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, percentWords } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { comesBack } from './owners.js';
@@ -12,7 +12,6 @@ export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
   const [first = '', ...more] = [
     ...unreadableOf(report, (bytes) => bytes > totals.pinned.likely),
     headlineOf(report),
-    ...peersOf(report),
     ...unreadableOf(report, (bytes) => bytes <= totals.pinned.likely),
   ];
   const lines: [string, ...string[]] = [first, ...more];
@@ -86,7 +85,8 @@ function unknownWords({ sockets, pinned, inFlight }: Owner): string {
   return `${held} ${processWords(pid, comm)} has not received ${count(descriptors, 'passed descriptor')} (SCM_RIGHTS) from its unix socket fd ${fd}: these sockets are probably in flight there.`;
 }
 
-function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport): string {
+function headlineOf(report: SkcheckReport): string {
+  const { totals, host, complete, sockets: listed } = report;
   const { stalled, sockets } = totals;
   const of = count(sockets, 'socket');
   if (stalled === 0) {
@@ -101,7 +101,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const stale = listed.filter(isStale);
   const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
-  const pinned = (verb: string) => pinnedWords(verb, totals.pinned);
+  const pinned = (verb: string) => `${pinnedWords(verb, totals.pinned)}${sumWords(report)}`;
   const [largest] = stale.toSorted((a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a));
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
@@ -154,16 +154,27 @@ function placeWords({ fds: [fd], via }: SkcheckSocket): string | undefined {
   return via === 'accept-queue' ? `a pending connection of listener fd ${fd}` : `fd ${fd}`;
 }
 
-/** Reports memory pinned by local peers of stalled readers, and names the peer, or the process with most of them. */
-function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
-  if (localPeers.sockets === 0) return [];
-  if (localPeers.sockets > 1)
-    return [
-      `In addition, the send queues of their ${formatCount(localPeers.sockets)} local peers ${pinnedWords('pin', localPeers.pinned)}${mostOfPeers(sockets, localPeers.sockets)}.`,
-    ];
+/**
+ * What local peers of stalled readers pin in addition, and who has most of them; then the share of memory of all of it.
+ * Bounds of the peers are in their rows.
+ */
+function sumWords({ totals, sockets, host: { memoryBytes } }: SkcheckReport): string {
+  const { pinned, localPeers } = totals;
+  const sum = pinned.likely + localPeers.pinned.likely;
+  const most = isDoubtful(pinned) ? pinned.high + localPeers.pinned.likely : sum;
+  const bound = isDoubtful(pinned) ? 'at most ' : '';
+  // Of an amount without an upper bound a share could read as an all-clear.
+  const isKnown = memoryBytes !== null && sum > 0 && (bound === '' || pinned.atMost !== null);
+  const share = isKnown ? `, ${bound}${percentWords((100 * most) / memoryBytes)} of memory` : '';
+  if (localPeers.sockets === 0) return share;
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
-  return [`The send queue of its local peer${name} ${pinnedWords('pins', localPeers.pinned)} in addition.`];
+  const queues =
+    localPeers.sockets === 1
+      ? `the send queue of ${totals.stalled === 1 ? 'its' : 'their'} local peer${name}`
+      : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
+  const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
+  return `, and ${queues} about ${formatSize(localPeers.pinned.likely)}${owner}. In all that is about ${formatSize(sum)}${share}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
@@ -181,7 +192,7 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
   const process = `${processWords(first.pid, first.comm)}, whose data these readers have not taken`;
   if (most.own.length === count) return `, all in ${process}`;
-  return `. About ${formatSize(most.likely)} is in ${queues} of ${process}`;
+  return `, of which about ${formatSize(most.likely)} in ${queues} of ${process}`;
 }
 
 /**
@@ -277,7 +288,8 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
     : [
         `${share} is freed when ${process} ${how}.${owner.likelyPinnedBytes < MUCH_BYTES ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
       ];
-  if (owner.localPeers > 0) {
+  // Of all of them the first sentence says it.
+  if (owner.localPeers > 0 && !whole) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
     lines.push(
       `That is about ${sizes[0]} in its ${owner.sockets === 1 ? 'socket' : 'sockets'} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}.`,
@@ -328,6 +340,18 @@ export function doubtsOf(
   return [
     `The sockets may pin more than PINNED, because a packet can occupy a larger block of memory than the kernel counts.${bound} ${counts}`,
   ];
+}
+
+/** Share of memory below which other memory is the larger question. */
+const SMALL_SHARE = 0.05;
+
+/** The command that decides: what uses the rest of memory, or why the process does not read. */
+export function nextOf({ host, totals }: SkcheckReport, verbose: boolean): string[] {
+  const { stalled, worstOwner, pinned, localPeers } = totals;
+  if (host.source === 'capture' || stalled === 0) return [];
+  const bytes = pinned.high + localPeers.pinned.likely;
+  if (host.memoryBytes !== null && bytes < SMALL_SHARE * host.memoryBytes) return ['', 'Next: kdump-mem triage'];
+  return verbose || !worstOwner ? [] : ['', `Next: skcheck -v --pid ${worstOwner.pid}`];
 }
 
 function isDoubtful({ likely, high }: SkcheckReport['totals']['pinned']): boolean {

@@ -74,6 +74,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       takenAtKnown: options.takenAt !== null,
       bootId: options.boot?.bootId ?? null,
       uptimeSeconds: options.boot?.uptime ?? null,
+      memoryBytes: host.totalMemory,
       samples: observation.samples.length,
       namespaces: namespaces.length,
       source: options.captured ? 'capture' : observation.reader,

@@ -215,6 +215,8 @@ export const skcheckSchema = z.strictObject({
     /** Differs after each boot; null: unknown. */
     bootId: z.string().nullable(),
     uptimeSeconds: z.number().nonnegative().nullable(),
+    /** MemTotal of /proc/meminfo; null: unknown. */
+    memoryBytes: count.nullable(),
     samples: z.number().int().min(1),
     /** Number of checked network namespaces. */
     namespaces: count,

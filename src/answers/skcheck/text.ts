@@ -4,7 +4,7 @@ import { grouped } from '../../base/util.js';
 import { isProblem } from '../../skcheck/verdict.js';
 import { columnsOf, wrap } from '../text/cut.js';
 import { type Column, tableLines } from '../text/table.js';
-import { adviceOf, doubtsOf, groupLegendOf, headlinesOf, legendOf } from './headline.js';
+import { adviceOf, doubtsOf, groupLegendOf, headlinesOf, legendOf, nextOf } from './headline.js';
 import type { SkcheckGroups, SkcheckReport, SkcheckSocket } from './schema.js';
 import { formatSpan, processWords, socketWords } from './words.js';
 
@@ -70,7 +70,7 @@ export function skcheckPage(
       ...restOf(report.groups.count, rows.length, GROUP_NAMES[report.groups.by]),
       groupLegendOf(heading),
       ...(note === undefined ? [] : [note]),
-    ]);
+    ]).concat(nextOf(report, verbose));
     return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
   }
   const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
@@ -96,7 +96,7 @@ export function skcheckPage(
     ...readWords(read),
     ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
     ...(table.note === undefined ? [] : [table.note]),
-  ]);
+  ]).concat(nextOf(report, verbose));
   return { top, heading: paint('bold', table.heading), rows, end };
 }
 

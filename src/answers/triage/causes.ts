@@ -1,10 +1,11 @@
 import { escapeText } from '../../base/escape.js';
+import { percentWords } from '../../base/size.js';
 import type { TriageJson } from '../../contracts/triage.js';
 import { type CauseRelation, SEVERITIES } from '../../records/triage-codes.js';
 import { type CauseFacts, type CauseLink, type Conclusion, causesOf } from '../../triage/causes.js';
 import type { Finding } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
-import { cgroupWords, percentWords, size } from '../../triage/findings/declared.js';
+import { cgroupWords, size } from '../../triage/findings/declared.js';
 import { USE_WORDS } from '../../triage/findings/memory.js';
 import { findingSentences } from './words.js';
 

@@ -18,7 +18,7 @@ const DRIFT_BYTES = 16 * 1024 * 1024;
  *
  * An upper bound, widened by the error of counters. Throws `unreadable` without MemTotal.
  */
-export function readUnplacedMemory(source: HostSource): number {
+export function readUnplacedMemory(source: HostSource): { readonly total: number; readonly unplaced: number } {
   const text = source.readText('/proc/meminfo');
   const field = (name: string) => {
     const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(text)?.[1];
@@ -27,7 +27,7 @@ export function readUnplacedMemory(source: HostSource): number {
   const total = field('MemTotal');
   if (total === 0) throw new HostError('unreadable', '/proc/meminfo has no MemTotal');
   const placed = PLACED.reduce((sum, name) => sum + field(name), 0);
-  return Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200));
+  return { total, unplaced: Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200)) };
 }
 
 const PLACED = ['MemFree', 'Active', 'Inactive', 'Unevictable', 'Slab', 'PageTables', 'KernelStack'] as const;

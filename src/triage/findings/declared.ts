@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatSize } from '../../base/size.js';
+import { formatSize, percentWords } from '../../base/size.js';
 import type { Explanation } from '../../contracts/explain.js';
 import { placeOf } from '../../records/cgroups.js';
 
@@ -37,8 +37,6 @@ export const text = (figure: Figure | undefined): string => (figure == null ? '?
 export const size = (figure: Figure | undefined): string => (typeof figure === 'number' ? formatSize(figure) : '?');
 export const percent = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? percentWords(100 * figure) : '?';
-/** Something is more than nothing: `< 1 %`. */
-export const percentWords = (value: number): string => (value > 0 && value < 0.5 ? '< 1 %' : `${Math.round(value)} %`);
 export const process = ({ pid, comm }: Partial<OfProcess>): string => `pid ${text(pid)} (${text(comm)})`;
 export const program = (of: OfProcess & Partial<Of<'processes'>>): string =>
   Number(of.processes ?? 1) > 1 ? `${text(of.processes)} processes named ${text(of.comm)} have` : `${process(of)} has`;

@@ -29,12 +29,12 @@ test('with several local peers, names the process that holds most of them', () =
     localPeers: { sockets: 4, unsentBytes: 36, stalledSenders: 0, pinned: pinnedBy(2 ** 20) },
   };
   const text = formatSkcheckText({ ...whole, totals });
-  expect(text).toContain(' local peers pin ');
-  expect(text).toContain(' About 2.00 MiB is in 2 sockets of pid 12 (curl');
+  expect(text).toContain(' local peers about ');
+  expect(text).toContain(', of which about 2.00 MiB in 2 sockets of pid 12 (curl');
   expect(text).not.toContain('\u001b');
 });
 
-test('the first line is about the stalled sockets and their process, the second about peers', () => {
+test('the first line has the stalled sockets, their peers, the sum and its share of memory, and the process', () => {
   const pinned = (likely: number) => ({ low: likely, likely, high: likely, atMost: likely });
   const peer = { inode: 9, pid: 5, comm: 'curl', fds: [5], netns: 1, unsentBytes: 9 };
   const reader = (pid: number, own: number, peers: number) =>
@@ -50,11 +50,15 @@ test('the first line is about the stalled sockets and their process, the second 
     localPeers: { sockets: 1, unsentBytes: 9, stalledSenders: 0, pinned: pinned(2 ** 30) },
     worstOwner: { ...worst, likelyPinnedBytes: 3, localPeers: 0, likelyLocalPeersBytes: 0 },
   };
-  const [first, second] = formatSkcheckText({ ...whole, totals }).split('\n');
-  expect(first).toMatch(
-    /^3 of .*\. Together they pin 4\.00 MiB\. 2 of them belong to pid 8 \(app\); the largest is fd \d+\.$/,
+  const host = { ...whole.host, memoryBytes: 2 ** 31 };
+  const text = formatSkcheckText({ ...whole, host, totals });
+  expect(text.split('\n')[0]).toMatch(
+    /^3 of .*\. Together they pin 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. In all that is about 1\.00 GiB, 50 % of memory\. 2 of them belong to pid 8 \(app\); the largest is fd \d+\.$/,
   );
-  expect(second).toMatch(/local peer.* pins 1\.00 GiB in addition\./);
+  expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
+  expect(formatSkcheckText({ ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals })).toMatch(
+    /, 1 % of memory\. .*\n\nNext: kdump-mem triage$/s,
+  );
 });
 
 test('names network namespaces that could not be entered, with the missing privilege', async () => {

@@ -174,11 +174,11 @@ describe('text', () => {
     const { totals, ...object } = await report();
     const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
-      /are not being read\. Together they pin about 2\.00 MiB \(1\.00 MiB to 4\.00 MiB\)\. The largest/,
+      /are not being read\. Together they pin about 2\.00 MiB \(1\.00 MiB to 4\.00 MiB\), < 1 % of memory\. The largest/,
     );
     const far = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 26, atMost: 2 ** 26 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned: far } })).toMatch(
-      /they pin about 2\.00 MiB by the kernel’s accounting, at most 64\.0 MiB\. The largest/,
+      /they pin about 2\.00 MiB by the kernel’s accounting, at most 64\.0 MiB, at most \d+ % of memory\. The largest/,
     );
   });
 
@@ -311,6 +311,7 @@ describe('text', () => {
         takenAtKnown: true,
         bootId: null,
         uptimeSeconds: null,
+        memoryBytes: null,
         samples: 2,
         watchedMs: 2000,
         namespaces: 1,

@@ -69,6 +69,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       takenAtKnown: true,
       bootId: null,
       uptimeSeconds: null,
+      memoryBytes: null,
       samples: 2,
       namespaces: 1,
       source: 'ss',
