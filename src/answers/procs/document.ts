@@ -228,14 +228,19 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
   const kill = verbose
     ? ` A kill frees at least that${pages ? '' : `, its sockets, and memfds that only the process has open${lists}`}; unread data of its sockets is lost.`
     : '';
+  const parts = `USS, swap, page tables${groups ? '' : ' (TABLES)'}`;
+  if (pages && network !== null) {
+    const more = processes.some(hasMore) ? ', also in messages that it has not read and rings of io_uring' : '';
+    return [
+      `OWN MEMORY: what no other process keeps: ${parts}, and its sockets${more}. SOCKETS has those that other processes keep too.${kill}`,
+    ];
+  }
   const sockets = pages
-    ? network === null
-      ? ''
-      : `, and SOCKETS without what other processes hold too${processes.some(hasMore) ? ', plus sockets in their unread messages and rings of io_uring' : ''}`
+    ? ''
     : network === null
       ? '; sockets are not included (--sockets estimates them)'
       : '; SOCKETS are not included';
-  return [`OWN MEMORY: the sum of USS, swap, page tables${groups ? '' : ' (TABLES)'}${sockets}.${kill}`];
+  return [`OWN MEMORY: the sum of ${parts}${sockets}.${kill}`];
 }
 
 /** Whether a kill frees more than the columns show. */
