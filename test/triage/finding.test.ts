@@ -66,6 +66,7 @@ test.each([
 
 test.each([
   ['do_init_module', false],
+  ['cleanup_module', false],
   ['idempotent_init_module', false],
   ['__do_sys_init_module', false],
   ['__x64_sys_finit_module', false],

@@ -60,8 +60,8 @@ static struct node *new_node(struct list_head *head, unsigned int order)
 
 /*
  * Takes the pages that were freed last. The kernel frees the module's image just before it is initialized, and the array of
- * its pages is freed too, but not cleared: an object that reuses it makes its pages look as if they were in use (91 of the
- * 102 pages of an image once were lost pages).
+ * its pages is freed too, but not cleared: an object that reuses it would make its pages look as if they were in use. Of
+ * 256 lost pages 91 once looked so; an image has 102. That this is the reason was inferred from the numbers.
  */
 static noinline void take_recent(struct list_head *pages)
 {

@@ -109,9 +109,9 @@ function bootWords(boot: Figures[string]): string {
   return `Boot ${text(boot)}: ${before === 1 ? 'the one' : text(before)} before the last`;
 }
 
-/** The system calls that load or remove any module, by all their names; not a driver's `nvidia_init_module`. */
+/** What loads or removes any module: system calls, and the names of its own functions; not a driver's `nvidia_init_module`. */
 const LOADS_MODULES =
-  / in (?:(?:do_|idempotent_)?init_module|(?:__[a-z0-9_]+_)?(?:sys|SyS|SYSC)_(?:f?init|delete)_module)$/;
+  / in (?:(?:do_|idempotent_)?init_module|cleanup_module|(?:__[a-z0-9_]+_)?(?:sys|SyS|SYSC)_(?:f?init|delete)_module)$/;
 
 /** The name by which bug trackers know it, where the headline does not contain it. */
 export function titleWords(finding: Parameters<typeof findingSentences>[0]): string | undefined {
