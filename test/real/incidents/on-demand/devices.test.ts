@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
+import { procsSchema } from '../../../../src/contracts/procs.js';
 import { triageSchema } from '../../../../src/contracts/triage.js';
 import { drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest, type TestGuest, testGuest } from '../../../support/guest.js';
@@ -39,7 +40,7 @@ const decoyOf = async (guest: TestGuest, scene: string, bytes: number) => {
 };
 /** Starts the program `buffers`. Returns its pid and that of its child. */
 const startBuffers = async (guest: TestGuest, kind: string, bytes: number): Promise<number[]> => {
-  const file = `/tmp/${kind}`;
+  const file = `/tmp/${kind.replaceAll('/', '-')}`;
   const pids = await guest.output(
     `(buffers ${kind} ${bytes / MIB} > ${file} 2>&1 &); until [ -s ${file} ]; do usleep 100000; done; cat ${file}`,
   );
@@ -157,5 +158,64 @@ describe.each(SOURCES)('memory of devices: %s', { timeout: MAX_MS }, (_, hide, s
       else expect(rowOf(answer, 'network-sockets')?.bytes).toBeGreaterThan(UNREAD);
       expectNamed({ scene: 'page pools', before: before[at]!, after: answer, bytes: taken, row, owner });
     }
+  });
+});
+
+// Debian's cloud kernels have no DRM.
+describe.each(SOURCES)('buffers of GPUs: %s', { timeout: MAX_MS }, (_, hide, sources) => {
+  const guest = testGuest('newest-generic', MAX_MS);
+  beforeAll(async () => {
+    const modules = ['drm_shmem_helper', 'ttm'];
+    await guest.boot({
+      kdumpMem: true,
+      memoryMiB: 2048,
+      tools: ['buffers'],
+      modules,
+      insmod: ['gpu'],
+      limitMs: 2 * MAX_MS,
+    });
+    await guest.run(`insmod /gpu.ko; ${hide}; ${PREPARE}`);
+  });
+
+  test('in shared memory and in pages of TTM are those of their device and its clients, a shared one once', async () => {
+    const before = await answersOf(guest, sources);
+    // Struct pages do not show which ones are TTM's: the kernel counts them only.
+    const isCounted = before[0]?.source !== 'kcore';
+    const scenes: { driver: string; row: string; own: number; pids: number[] }[] = [];
+    for (const [driver, row, card, own] of [
+      ['lab-shmem', 'shared', '/dev/dri/card0', 192 * MIB],
+      ['lab-ttm', isCounted ? 'gpu' : 'unattributed', '/dev/dri/card1', 128 * MIB],
+    ] as const)
+      scenes.push({ driver, row, own, pids: await startBuffers(guest, card, own) });
+    const decoy = await decoyOf(guest, 'gpu', 288 * MIB);
+    for (const [at, after] of (await answersOf(guest, sources)).entries())
+      for (const { driver, row, own, pids } of scenes) {
+        const [bytes, shared] = [1.5 * own, own / 2];
+        const owner = { kind: 'gpu', name: driver, pids } as const;
+        expectNamed({ scene: `GPU ${driver}`, before: before[at]!, after, bytes, row, decoy, owner });
+        if (driver === 'lab-ttm')
+          expect(rowOf(after, 'gpu')).toMatchObject({ counterBytes: bytes, complete: isCounted });
+        // Either client may be the only one that has the shared buffer.
+        expect(after.named?.find(({ kind, name }) => kind === 'gpu' && name === driver)).toMatchObject({
+          bytes,
+          figures: { mostBytes: bytes + shared, deviceBytes: 0, clients: 2, silentClients: 0 },
+          processes: [
+            { pid: pids[0], comm: 'buffers', bytes },
+            { pid: pids[1], comm: 'buffers', bytes: shared },
+          ],
+        });
+      }
+    const all = scenes.flatMap(({ pids }) => pids);
+    const { processes } = procsSchema.parse(await jsonInGuest(guest, 'procs --live', MAX_MS));
+    const sizes = processes.filter(({ pid }) => all.includes(pid)).map(({ rssBytes }) => rssBytes);
+    // No RSS contains them.
+    expect(sizes).toHaveLength(all.length);
+    expect(Math.max(...sizes.map((bytes) => bytes ?? Number.NaN))).toBeLessThan(4 * MIB);
+    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+    const figures = { bytes: 288 * MIB, mostBytes: 384 * MIB, device: 'lab-shmem', processBytes: 288 * MIB };
+    // Those of the other device are below the least size of a finding.
+    expect(findings.filter(({ code }) => code === 'gpu-memory')).toMatchObject([
+      { figures: { ...figures, pid: scenes[0]?.pids[0], comm: 'buffers' } },
+    ]);
   });
 });
