@@ -13,8 +13,8 @@ kernel_suites() {
     # Security suites have no busybox for the guest.
     6.1-arm64) echo bookworm-security bookworm ;;
     6.12-arm64 | 6.12-arm64-16k) echo trixie-security trixie ;;
-    newest | newest-arm64) echo sid ;;
-    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]} 6.1-rt ${LAB_ARM64_KERNELS[*]}" ;;
+    newest | newest-generic | newest-arm64) echo sid ;;
+    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]} 6.1-rt newest-generic ${LAB_ARM64_KERNELS[*]}" ;;
   esac
 }
 
@@ -24,6 +24,7 @@ kernel_flavour() {
     *-arm64-16k) echo arm64-16k ;;
     *-arm64) echo cloud-arm64 ;;
     *-rt) echo rt-amd64 ;;
+    *-generic) echo amd64 ;;
     *) echo cloud-amd64 ;;
   esac
 }
@@ -69,7 +70,8 @@ download() {
 }
 
 # .lab/kernels/VER/: vmlinuz, vmlinux, config, System.map, release, modules/, packages; for another
-# architecture than this machine's also the busybox of its guests
+# architecture than this machine's also the busybox of its guests. The -dbg package of a generic flavour is over a
+# gigabyte, and no test needs it: without vmlinux and System.map.
 make_kernel() {
   local version="$1" suites home release work said
   home="$LAB_DIR/kernels/$version"
@@ -89,7 +91,7 @@ make_kernel() {
     say "kernel $version: downloading $release"
     rm -f -- "$work"/debs/*.deb
     download_image "$release" "$work/debs" || continue
-    download "$work/debs" "linux-image-$release-dbg" || continue
+    [[ "$version" == *-generic ]] || download "$work/debs" "linux-image-$release-dbg" || continue
     if [[ "$(kernel_architecture "$version")" != amd64 ]]; then
       download "$work/debs" busybox-static ||
         die "no busybox-static for $version in $suites: $(tail -n 3 "$work/apt.log")"
@@ -119,10 +121,12 @@ unpack_kernel() {
     esac
   done >"$work/packages"
   place "$work/root" vmlinuz -name 'vmlinuz*'
-  place "$work/root" vmlinux -name 'vmlinux*' -size +50M
   place "$work/root" config -name 'config*' -size +50k
-  # The image's own is a line that points to the -dbg package.
-  place "$work/root" System.map -name 'System.map*' -size +100k
+  if grep -q -e '-dbg_' "$work/packages"; then
+    place "$work/root" vmlinux -name 'vmlinux*' -size +50M
+    # The image's own is a line that points to the -dbg package.
+    place "$work/root" System.map -name 'System.map*' -size +100k
+  fi
   if grep -q '^busybox-static_' "$work/packages"; then
     place "$work/root" busybox -path '*bin/busybox'
   fi

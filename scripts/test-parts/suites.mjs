@@ -204,7 +204,7 @@ export const SUITES = [
     time: '8 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
-    lab: LAB,
+    lab: [...LAB, ...['kernel', 'headers'].map((step) => [step, 'newest-generic'])],
   },
   {
     name: 'systemd',

@@ -24,8 +24,11 @@ export const PANICKED_KERNELS = KERNELS.filter((kernel) => ofRun([`${kernel}-kdu
 /** Kernels for arm64, with 4 KiB or 16 KiB pages. */
 export const LAB_ARM64_KERNELS = ['6.12-arm64-16k', '6.12-arm64', '6.1-arm64', 'newest-arm64'] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
-/** Kernels of guests without a dump, including the one of scripts/lab-parts/own-kernel.mjs; 6.1-rt has PREEMPT_RT. */
-export type GuestKernel = LabKernel | 'newest-profiled' | '6.1-rt';
+/**
+ * Kernels of guests without a dump, including the one of scripts/lab-parts/own-kernel.mjs. 6.1-rt has PREEMPT_RT,
+ * newest-generic has DRM and no vmlinux.
+ */
+export type GuestKernel = LabKernel | 'newest-profiled' | '6.1-rt' | 'newest-generic';
 
 /** Kernels whose /proc/vmcore makedumpfile does not support: the lab copies it. */
 export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm64'>;

@@ -13,8 +13,8 @@ export interface Taken {
   readonly after: MemoryJson;
   /** Known bytes; undefined: those that are not free any more. */
   readonly bytes?: number;
-  /** The row that contains it. */
-  readonly row?: string;
+  /** The row that contains it, or the rows. */
+  readonly row?: string | readonly string[];
   /**
    * Its processes, where the row of an answer lists its owners: then it is their sum, since kdump-mem's own anonymous
    * memory, which is in the row too, is another amount in each run.
@@ -48,14 +48,14 @@ export function expectNamed({ scene, before, after, bytes, row, rowPids = [], de
   expect(after.memory.bytes).toBe(before.memory.bytes);
   const figures: string[] = [];
   if (row !== undefined) {
-    const inside = decoy?.row === row ? decoy.bytes : 0;
+    const isIn = (category: string) => (typeof row === 'string' ? row === category : row.includes(category));
+    const inside = decoy && isIn(decoy.row) ? decoy.bytes : 0;
     const owners = after.memory.children
       .flatMap(({ children }) => children)
-      .flatMap((one) => (one.category === row ? one.owners : []))
+      .flatMap((one) => (isIn(one.category) ? one.owners : []))
       .filter(({ pid }) => pid !== undefined && rowPids.includes(pid));
-    const inRow =
-      owners.length === 0 ? grown((category) => category === row) : owners.reduce((sum, one) => sum + one.bytes, 0);
-    figures.push(isNear(row, inRow - inside, lost));
+    const inRow = owners.length === 0 ? grown(isIn) : owners.reduce((sum, one) => sum + one.bytes, 0);
+    figures.push(isNear(String(row), inRow - inside, lost));
   }
   if (decoy && decoy.row !== row) {
     // Its row may have more: anonymous memory of other programs, too.

@@ -68,7 +68,7 @@ export type Split = Map<CategoryName, Part>;
 
 /**
  * Puts frames into categories by their flags. Frames that flags do not distinguish are split by exact
- * counters: per-CPU free lists, vmalloc areas, zsmalloc and struct pages have no flags. If the counters
+ * counters: per-CPU free lists, vmalloc areas, zsmalloc, GPUs and struct pages have no flags. If the counters
  * exceed these frames, nothing is split.
  */
 export function splitFrames(machine: FlaggedMachine): Split {
@@ -219,7 +219,7 @@ function claimsOf(machine: FlaggedMachine): Map<CategoryName, Part> {
   const { after } = machine;
   const claims = new Map<CategoryName, Part>();
   const counters = procCounters(after);
-  for (const category of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
+  for (const category of ['free-cpu-lists', 'free-unaccepted', 'compressed', 'gpu'] as const) {
     const counter = counters.get(category);
     if (!counter) continue;
     const { state, bytes, why = NO_SIZE } = counter;

@@ -203,6 +203,7 @@ const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
   'compressed',
   'large-kmalloc',
   'balloon',
+  'gpu',
 ]);
 
 /** Unreadable frames, and frames of zones at unknown addresses. */
@@ -239,8 +240,6 @@ function counterList({ after }: FlaggedMachine, large: { bytes: number } | undef
   of('Percpu');
   of('SecPageTables');
   if (large && large.bytes > 0) found.push({ name: 'Slab without slab pages', bytes: large.bytes });
-  of('GPUActive');
-  of('GPUReclaim');
   return found;
 }
 

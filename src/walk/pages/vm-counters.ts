@@ -149,7 +149,7 @@ export function long(kernel: Kernel, whole: string, at: bigint, offset: bigint):
   return Number(readPartOf(kernel, whole, at, at + offset, 8).getBigInt64(0, true));
 }
 
-/** Pages that graphics drivers use, and pages that they keep for reuse (since about 6.18). */
+/** Pages that graphics drivers use, and pages that they keep for reuse (7.1). */
 const ITEMS = ['NR_GPU_ACTIVE', 'NR_GPU_RECLAIM'] as const;
 
 /**

@@ -86,7 +86,13 @@ function answered(of: FlaggedMachine) {
     const { bytes, counterBytes, flagBytes = Number.NaN, known, why } = found;
     return { mib: bytes / MIB, counter: (counterBytes ?? Number.NaN) / MIB, flags: flagBytes / MIB, known, why };
   };
-  return { cache: row('page-cache'), compressed: row('compressed'), rest: row('unattributed'), answer };
+  return {
+    cache: row('page-cache'),
+    compressed: row('compressed'),
+    gpu: row('gpu'),
+    rest: row('unattributed'),
+    answer,
+  };
 }
 
 describe('pages of zsmalloc', () => {
@@ -132,6 +138,13 @@ describe('pages of zsmalloc', () => {
     );
     expect(cache.mib).toBe(3900);
   });
+});
+
+test('pages of graphics drivers, which have no flags, are as many as the kernel counts', () => {
+  const after = counters({ GPUActive: 100, GPUReclaim: 20 }, 0);
+  const { gpu, rest } = answered(machine({ ...KINDS, file: 3000, none: 3000 }, { after }));
+  expect(gpu).toMatchObject({ mib: 120, counter: 120, known: 'counter', why: undefined });
+  expect(rest.mib).toBe(3000 - 120 - 10);
 });
 
 test('per-CPU lists that changed during the scan do not make all frames without flags unattributed', () => {

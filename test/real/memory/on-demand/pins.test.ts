@@ -14,6 +14,11 @@ const [ONCE, TWICE] = [64, 24];
 /** How programs of this machine, and those of the snapshot's script, get into the guest. */
 const PROGRAMS = ['/usr/bin/perl', '/usr/bin/rdma', '/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram);
 
+const LIVE = [
+  ['with /proc/kcore', '--live'],
+  ['without', '--live --source counters'],
+] as const;
+
 // Debian's cloud kernels have no rdma_rxe.
 describe.each([
   { kernel: '6.1-rt', kinds: ['rdma', 'uring'] },
@@ -63,10 +68,6 @@ describe.each([
     }
   };
 
-  const LIVE = [
-    ['with /proc/kcore', '--live'],
-    ['without', '--live --source counters'],
-  ] as const;
   const SOURCES = [
     ...LIVE,
     ['in a snapshot', '--from /native.tar.gz'],
@@ -130,8 +131,8 @@ describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel)
   const AMOUNT = 256;
   const guest = testGuest(kernel, MAX_MS);
   const pids = new Map<string, number>();
-  let before: MemoryJson;
-  const answerOf = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters', MAX_MS));
+  const before = new Map<string, MemoryJson>();
+  const answerOf = async (source: string) => memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
 
   beforeAll(async () => {
     await guest.boot({
@@ -142,7 +143,7 @@ describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel)
       append: 'intel_iommu=on',
       qemu: ['-machine', 'q35', '-device', 'intel-iommu', '-device', 'edu'],
     });
-    before = await answerOf();
+    for (const [, source] of LIVE) before.set(source, await answerOf(source));
     await guest.run(`cd /sys/bus/pci/devices; device=$(grep -l 0x11e8 */device | cut -d/ -f1)
       echo vfio-pci > $device/driver_override; echo $device > /sys/bus/pci/drivers_probe`);
     for (const [name, command] of [
@@ -158,11 +159,20 @@ describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel)
     expect(await guest.output('cat /tmp/locked')).toBe(`ready ${AMOUNT * MIB}\n`);
   }, MAX_MS);
 
-  test('are of their process, and mlocked ones of another are none', async () => {
+  test.each(LIVE)('are anonymous memory of their process: %s', async (_, source) => {
     const bytes = AMOUNT * MIB;
     // The program has as much memory beside it.
-    const taken = { bytes, row: 'anonymous', decoy: { row: 'anonymous', bytes: 2 * bytes } };
-    expectNamed({ scene: `${kernel} VFIO`, before, after: await answerOf(), ...taken });
+    const rowPids = [...pids.values()];
+    const taken = { bytes, row: 'anonymous', rowPids, decoy: { row: 'anonymous', bytes: 2 * bytes } };
+    expectNamed({ scene: `${kernel} VFIO`, before: before.get(source)!, after: await answerOf(source), ...taken });
+  });
+
+  test.each([
+    ['with /proc/kcore', 'true'],
+    ['without', 'mount --bind /dev/null /proc/kcore'],
+  ])('are pinned by their process, and mlocked ones of another are none: %s', async (_, hide) => {
+    const bytes = AMOUNT * MIB;
+    await guest.run(hide);
     const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
     const pinned = findings.filter(({ code }) => code === 'pinned-pages');
     expect(pinned).toMatchObject([
