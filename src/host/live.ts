@@ -107,6 +107,7 @@ function readTextIn(namespace: string, path: string): string {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: ENTER_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
     env: { ...process.env, PATH: searchPath() },
   });
   const exhausted = asExhausted('nsenter', error);

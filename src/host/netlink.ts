@@ -67,6 +67,7 @@ export function askNetlink(
         encoding: 'latin1',
         stdio: ['ignore', 'pipe', 'ignore'],
         timeout: TIMEOUT_MS,
+        killSignal: 'SIGKILL',
         maxBuffer: MAX_BYTES,
         env: { PATH: searchPath(), LC_ALL: 'C' },
         cwd: '/',

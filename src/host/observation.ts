@@ -93,6 +93,7 @@ export interface Losses {
   readonly contested: number;
   readonly leftOut: number;
   readonly failed: number;
+  readonly missing: number;
   /** Each namespace and each table once. */
   readonly closed: readonly Namespace[];
   /** Processes with an unreadable network namespace, if all were requested. */
@@ -114,6 +115,7 @@ export function lossesOf(readings: readonly Sample[], hidden: number): Losses {
     contested: sum(({ contested }) => contested),
     leftOut: sum(({ leftOut }) => leftOut),
     failed: sum(({ failed }) => failed),
+    missing: sum(({ missing }) => missing),
     closed: [...closed.values()],
     hidden,
     unknown,

@@ -290,10 +290,11 @@ function payloadIsPart({ protocol, tcp, skmem }: SocketRecord): boolean {
 
 /**
  * Memory charged for the receive side. A unix stream's data is charged to its sender (skb_set_owner_w),
- * which can only send to this socket. A sender missing in the sample has nothing charged.
+ * which can only send to this socket. A sender missing in the sample has nothing charged. Without skmem, Recv-Q is the
+ * charge of protocols whose queue counts truesize.
  */
 function chargeOf(socket: SocketRecord, peer: SocketRecord | undefined): number | null {
-  if (!socket.skmem) return null;
+  if (!socket.skmem) return queueIsTruesize(socket.protocol) ? socket.recvQ : null;
   const own = socket.skmem.rmem + socket.skmem.backlog;
   if (socket.protocol !== 'UNIX') return own;
   if (socket.peerInode === 0) return null;

@@ -53,6 +53,7 @@ function ownerOf(host: HostReader, pid: number | null, at: number | null) {
   if (pid === null || comm === null || at === null) return { pid, comm };
   const [, boot] = /^btime (\d{1,12})$/m.exec(host.optional('/proc/stat')) ?? [];
   const ticks = startTicks(host.source, pid);
-  const isLater = boot !== undefined && ticks !== null && Number(boot) + Number(ticks) / USER_HZ > at + 2;
-  return { pid, comm: isLater ? null : comm };
+  // Without both times it may be a later process.
+  const isSame = boot !== undefined && ticks !== null && Number(boot) + Number(ticks) / USER_HZ <= at + 2;
+  return { pid, comm: isSame ? comm : null };
 }

@@ -112,3 +112,31 @@ test('do not count as a queue that was read', async () => {
   const { report } = await answer(new Host([waits, waits, waits, '', waits, waits]));
   expect(report).toMatchObject({ complete: true, totals: { verdicts: { reading: 1 } } });
 });
+
+test('ss that lists nothing, beside sockets that the kernel counts, is no all-clear', async () => {
+  const at = '/proc/self/net/sockstat';
+  const silent = new Host(['']);
+  silent.files.set(at, 'sockets: used 29\nTCP: inuse 3 orphan 0 tw 0 alloc 9 mem 1\nUDP: inuse 2 mem 0\n');
+  silent.files.set(`${at}6`, 'TCP6: inuse 1\nUDP6: inuse 0\n');
+  const { report } = await answer(silent);
+  expect(report.complete).toBe(false);
+  expect(report.warnings).toContainEqual({
+    code: 'row-unreadable',
+    count: 6,
+    message: 'ss lists no TCP and no UDP socket, but /proc/net/sockstat counts 6',
+  });
+  const empty = new Host(['']);
+  empty.files.set(at, 'sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\n');
+  expect((await answer(empty)).report.complete).toBe(true);
+});
+
+test.each(['d18446744073709551615', 'd-1', 'd'])(
+  'a socket whose skmem is damaged (%s) keeps what is queued, and the answer is incomplete',
+  async (drops) => {
+    const row = udp(7, 2 ** 28).replace(/,d0\)/, `,${drops})`);
+    const { report } = await answer(new Host([row]));
+    expect(report.complete).toBe(false);
+    expect(report.sockets).toMatchObject([{ skmem: null }]);
+    expect(report.sockets[0]?.pinned.likely).toBeGreaterThanOrEqual(2 ** 28);
+  },
+);

@@ -1121,11 +1121,16 @@ describe('unread messages', () => {
     ]
       .flat()
       .join(' ');
+  /** Of a process that began 5 s after the boot. */
+  const stat = (pid: number) => `${pid} (a) b) S ${'0 '.repeat(18)}500 0\n`;
   const texts = (...rows: string[]) => ({
     '/proc/sysvipc/msg': [HEADING, ...rows, ''].join('\n'),
     '/proc/meminfo': meminfo({ SUnreclaim: 500_000 }),
+    '/proc/stat': `${HEALTHY['/proc/stat']}btime 1000\n`,
     '/proc/7/comm': 'sender\n',
+    '/proc/7/stat': stat(7),
     '/proc/8/comm': 'receiver\n',
+    '/proc/8/stat': stat(8),
   });
   const messagesOf = (changes: Record<string, string>) => {
     const { findings, reader } = triaged(changes);
@@ -1147,13 +1152,12 @@ describe('unread messages', () => {
     expect(unread).toEqual([]);
   });
 
-  test('a process that began after the message is not named', () => {
-    const stat = `7 (a) b) S ${'0 '.repeat(18)}500 0\n`;
-    const { own } = messagesOf({
-      ...texts(queue(3, 99e6, 9)),
-      '/proc/7/stat': stat,
-      '/proc/stat': `${HEALTHY['/proc/stat']}btime 2000\n`,
-    });
+  test.each([
+    ['began after the message', { '/proc/stat': `${HEALTHY['/proc/stat']}btime 2000\n` }],
+    ['may have, by a boot time that is damaged', { '/proc/stat': `${HEALTHY['/proc/stat']}btime x\n` }],
+    ['may have, since its start is unknown', { '/proc/7/stat': '' }],
+  ])('a process that %s is not named', (_, changes) => {
+    const { own } = messagesOf({ ...texts(queue(3, 99e6, 9)), ...changes });
     expect(own).toMatchObject([{ figures: { pid: 7, comm: null, receiverPid: null, receiveTime: null } }]);
     expect(findingWords(own[0]!)).toContain('No process ever received from it.');
   });
@@ -1163,6 +1167,7 @@ describe('unread messages', () => {
     ['a word that is no number', [queue(3, 99e6, 9).replace('99000000', '9x000000')]],
     ['data without a message', [queue(3, 99e6, 0)]],
     ['more columns', [`${queue(3, 10, 9)} 4`]],
+    ['a time that is none', [queue(3, 99e6, 9).replace('      1000', '1000000000000')]],
   ])('of a damaged file are missing: %s', (_, rows) => {
     const { own, unread } = messagesOf(texts(...rows));
     expect(own).toEqual([]);

@@ -88,6 +88,12 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
     losses.failed,
     `ss failed ${formatCount(losses.failed)} times while listing packet, vsock, MPTCP and SCTP sockets`,
   );
+  const missing = Math.ceil(losses.missing / losses.readings);
+  warn(
+    'row-unreadable',
+    missing,
+    `ss lists no TCP and no UDP socket, but /proc/net/sockstat counts ${formatCount(missing)}`,
+  );
   warn(
     'row-left-out',
     losses.leftOut,

@@ -37,7 +37,7 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   }
   const miss = (why: string) => host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
   const { losses, reader, holders } = observation;
-  const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
+  const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed + losses.missing;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
   if (losses.closed.length + losses.hidden > 0)
     miss(`network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`);

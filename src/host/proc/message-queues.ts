@@ -31,6 +31,8 @@ export const MAX_NAMESPACES = 64;
 export const MAX_QUEUES = 65_536;
 /** Time limit in milliseconds. */
 export const MAX_MS = 1000;
+/** Seconds since 1970, in the year 9999. */
+const MAX_TIME = 253_402_300_799;
 
 /**
  * System V queues of all ipc namespaces, and POSIX queues where mqueue is mounted, or a process has them open. The kernel
@@ -119,7 +121,8 @@ function sysvOf(host: HostSource, read: () => string, onMissing: (why: string) =
   for (const line of lines.slice(0, MAX_QUEUES)) {
     const columns = line.trim().split(/ +/).map(Number);
     const [, id, , bytes = 0, messages = 0, sender, receiver, , , uid, , sentAt, receivedAt] = columns;
-    if (columns.length !== 14 || !columns.slice(3).every((one) => Number.isSafeInteger(one) && one >= 0)) malformed++;
+    const isSound = columns.slice(3).every((one) => Number.isSafeInteger(one) && one >= 0);
+    if (columns.length !== 14 || !isSound || columns.slice(11).some((one) => one > MAX_TIME)) malformed++;
     // A message may have no payload, but no payload is without a message.
     else if (messages === 0 && bytes > 0) malformed++;
     else if (messages > 0)

@@ -71,6 +71,7 @@ export async function readProcfsSample(
     ...sums,
     contested: 0,
     failed: 0,
+    missing: 0,
     torn,
     closed,
     unknown: new Set(),

@@ -251,6 +251,8 @@ export class InetScan {
       this.#unreadable++;
       return;
     }
+    // The socket is kept, but what its queues are charged for is unknown.
+    if (socket.skmem === null && row.includes(' skmem:(')) this.#unreadable++;
     this.total++;
     this.inodes?.add(socket.inode);
     // Without -O the end is in another line.

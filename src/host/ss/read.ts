@@ -1,4 +1,4 @@
-import { isHostError } from '../../base/errors.js';
+import { hostOrNull, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { RowCutter } from '../lines.js';
 import type { Namespace } from '../namespaces.js';
@@ -25,6 +25,8 @@ export interface Sample extends Span {
   readonly leftOut: number;
   /** Failed calls of ss, whose sockets are missing. */
   readonly failed: number;
+  /** TCP and UDP sockets that the kernel counts where ss lists none at all. */
+  readonly missing: number;
   /** Namespaces (inodes) with losses: sockets missing in `sockets` may exist there. */
   readonly torn: ReadonlySet<number | null>;
   /** Namespaces that could not be read. */
@@ -91,7 +93,7 @@ export async function readSample(
   const torn = new Set<number | null>();
   const idle = new Set<number>();
   const room = new Room();
-  const sums = { total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0 };
+  const sums = { total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, missing: 0 };
   const queue = [...namespaces];
   const work = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
@@ -105,7 +107,8 @@ export async function readSample(
         sums.contested += part.contested;
         sums.leftOut += part.leftOut;
         sums.failed += part.failed;
-        if (part.unreadable + part.contested + part.leftOut + part.failed > 0) torn.add(next.inode);
+        sums.missing += part.missing;
+        if (part.unreadable + part.contested + part.leftOut + part.failed + part.missing > 0) torn.add(next.inode);
         spans.set(next.inode, { startedMs: began, endedMs: source.now() });
       } catch (error) {
         const queried = next.own || namespaces.length === 1;
@@ -125,6 +128,7 @@ interface Part {
   contested: number;
   leftOut: number;
   failed: number;
+  missing: number;
   readonly unknown: Set<string>;
 }
 
@@ -137,7 +141,8 @@ async function readNamespace(
   idle: Set<number>,
   inodes?: Set<number>,
 ): Promise<Part> {
-  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, unknown: new Set() };
+  const sums = { total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, missing: 0 };
+  const part: Part = { sockets: [], ...sums, unknown: new Set() };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
@@ -161,10 +166,20 @@ async function readNamespace(
         part.total += scan.total;
         part.unreadable += scan.unreadable;
         part.leftOut += scan.leftOut;
+        if (group === 'tcp' && scan.total + scan.unreadable === 0) part.missing += countedSockets(source, namespace);
       }
     }),
   );
   return part;
+}
+
+/** TCP and UDP sockets of a namespace by /proc/net/sockstat and sockstat6; 0 if these cannot be read. */
+function countedSockets(source: HostSource, namespace: Namespace): number {
+  const counts = ['sockstat', 'sockstat6'].flatMap((name) => {
+    const text = hostOrNull(() => readNetTable(source, namespace, name)) ?? '';
+    return Array.from(text.matchAll(/^(?:TCP|UDP)6?: inuse (\d{1,9})/gm), ([, digits]) => Number(digits));
+  });
+  return counts.reduce((sum, each) => sum + each, 0);
 }
 
 /** Families that few kernels support completely: unsupported ones have no sockets. */
