@@ -119,13 +119,31 @@ function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo
     if (Math.abs(beyond) > slack && Math.abs(beyond - late) > slack)
       add('counters', `MemFree is ${memFree} bytes, but nr_free_pages in /proc/vmstat is ${free}`);
   }
-  for (const [line, name] of IN_BOTH) {
-    if (line === 'MemFree') continue;
-    const [expected, second] = [of(line), pages(name)];
-    if (expected !== null && second !== null && Math.abs(expected - second) > slack)
-      add('counters', `${line} is ${expected} bytes, but ${name} in /proc/vmstat is ${second}`);
-  }
+  const compare = (lines: readonly string[], name: string, seconds: readonly (number | null)[]) => {
+    const values = lines.map(of);
+    if (values.includes(null) || seconds.includes(null)) return;
+    const sum = values.reduce<number>((all, one) => all + (one ?? 0), 0);
+    if (seconds.some((second) => Math.abs(sum - (second ?? 0)) <= slack)) return;
+    const verb = lines.length > 1 ? 'are' : 'is';
+    add('counters', `${lines.join(' and ')} ${verb} ${sum} bytes, but ${name} in /proc/vmstat is ${seconds[0]}`);
+  };
+  for (const [line, name] of IN_BOTH) if (line !== 'MemFree') compare([line], name, [pages(name)]);
+  for (const [name, lines] of SUMS) compare(lines, name, [pages(name)]);
+  const [anonymous, huge] = [pages('nr_anon_pages'), pages('nr_anon_transparent_hugepages') ?? 0];
+  // Huge pages are not in this counter before 4.8.
+  compare(['AnonPages'], 'nr_anon_pages', [anonymous, anonymous && anonymous + PAGES_OF_HUGE * huge]);
 }
+
+/** Pages of a transparent huge page of 4 KiB pages. */
+const PAGES_OF_HUGE = 512;
+
+/** Counters of /proc/vmstat that are sums of lines (meminfo_proc_show, fs/proc/meminfo.c). */
+const SUMS = [
+  ['nr_file_pages', ['Cached', 'SwapCached', 'Buffers']],
+  ['nr_swapcached', ['SwapCached']],
+  ['nr_sec_page_table_pages', ['SecPageTables']],
+  ['nr_balloon_pages', ['Balloon']],
+] as const;
 
 function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add: Add): void {
   const { total, swapTotal, pageTables } = machine;

@@ -19,9 +19,13 @@ function warnings(change: Change): string[] {
   files.set(
     'sample-2/proc/meminfo',
     'MemTotal:       1024000 kB\nMemFree:         512000 kB\nShmem:             1000 kB\n' +
+      'Buffers:           1000 kB\nCached:          100000 kB\nSwapCached:            0 kB\nAnonPages:       200000 kB\n' +
       'PageTables:         400 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\n',
   );
-  files.set('sample-2/proc/vmstat', 'nr_free_pages 128000\nnr_shmem 250\n');
+  files.set(
+    'sample-2/proc/vmstat',
+    'nr_free_pages 128000\nnr_shmem 250\nnr_file_pages 25250\nnr_swapcached 0\nnr_anon_pages 50000\n',
+  );
   files.set(
     'sample-2/proc/zoneinfo',
     'Node 0, zone   Normal\n  pages free     128000\n        present  256000\n        managed  256000\n',
@@ -51,6 +55,13 @@ test('reports no contradiction in an intact snapshot, or with uninitialized memo
     edit('sample-2/proc/vmstat', 'nr_free_pages 128000', 'nr_free_pages 28000')(files);
   };
   expect(warnings(late)).toEqual([]);
+  // Huge pages were counted apart before 4.8.
+  const old = edit(
+    'sample-2/proc/vmstat',
+    'nr_anon_pages 50000',
+    'nr_anon_pages 10240\nnr_anon_transparent_hugepages 78',
+  );
+  expect(warnings(old)).toEqual([]);
 });
 
 describe('names facts that contradict each other:', () => {
@@ -99,6 +110,21 @@ describe('names facts that contradict each other:', () => {
       'Shmem and vmstat',
       edit('sample-2/proc/vmstat', 'nr_shmem 250', 'nr_shmem 50000'),
       /^Shmem is 1024000 bytes, but nr_shmem in/,
+    ],
+    [
+      'AnonPages and vmstat',
+      edit('sample-2/proc/meminfo', 'AnonPages:       200000', 'AnonPages:       400000'),
+      /^AnonPages is 409600000 bytes, but nr_anon_pages in \/proc\/vmstat is 204800000$/,
+    ],
+    [
+      'Cached and vmstat',
+      edit('sample-2/proc/meminfo', 'Cached:          100000', 'Cached:          0'),
+      /^Cached and SwapCached and Buffers are 1024000 bytes, but nr_file_pages in/,
+    ],
+    [
+      'SwapCached and vmstat',
+      edit('sample-2/proc/vmstat', 'nr_swapcached 0', 'nr_swapcached 50000'),
+      /^SwapCached is 0 bytes, but nr_swapcached in/,
     ],
     [
       'a process missing from two of three lists, which started before the first',
