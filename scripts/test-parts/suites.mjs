@@ -201,7 +201,7 @@ export const SUITES = [
   {
     name: 'live-incidents',
     covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
-    time: '8 min',
+    time: '15 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
     lab: [...LAB, ...['kernel', 'headers'].map((step) => [step, 'newest-generic'])],
