@@ -92,12 +92,14 @@ async function unlistedSockets(host: HostReader, observation: Observation): Prom
   const charge = unlistedCharge(host, observation);
   const isLarge = (charge?.least ?? 0) >= leastBytes;
   // ss lists sockets of AF_VSOCK without their inode (vsock_show_sock, misc/ss.c): each may be one of these.
-  const vsocks = observation.first.sockets.filter(({ family, inode }) => family === 'AF_VSOCK' && inode === 0).length;
+  const vsockSockets = observation.first.sockets.filter(
+    ({ family, inode }) => family === 'AF_VSOCK' && inode === 0,
+  ).length;
   const selected = (sockets: readonly UnlistedSocket[]) => {
     const [most, ...others] = unlistedByProgram(host, sockets);
     return most === undefined
       ? []
-      : [most, ...others].filter((one) => one.sockets - vsocks >= note || (isLarge && one === most));
+      : [most, ...others].filter((one) => one.sockets - vsockSockets >= note || (isLarge && one === most));
   };
   try {
     // A few of them may hold much, which only these counters show.
@@ -114,7 +116,7 @@ async function unlistedSockets(host: HostReader, observation: Observation): Prom
         index === 0 ? { allSockets, queuedBytes: charge?.least ?? null, queuedMostBytes: charge?.most ?? null } : {};
       const table = program.processes === undefined ? socketFds(host.source, `/proc/${program.pid}/fd`) : 'gone';
       const openSockets = typeof table === 'string' ? {} : { openSockets: table.size };
-      const figures = { ...program, ...openSockets, ...queued, ...(vsocks > 0 ? { vsocks } : {}) };
+      const figures = { ...program, ...openSockets, ...queued, ...(vsockSockets > 0 ? { vsockSockets } : {}) };
       const severity =
         index === 0 && isLarge && severityOf(charge?.least ?? 0, total) !== undefined ? 'warning' : 'note';
       return found('unlisted-sockets', severity, figures, `procs --pid ${program.pid} --fds`);

@@ -239,11 +239,11 @@ describe('sockets that ss does not list', () => {
       );
     // The charge is large: then their number does not matter.
     const { findings } = await vsocks(101);
-    expect(findings).toMatchObject([{ severity: 'warning', figures: { sockets: COUNT, vsocks: 101 } }]);
+    expect(findings).toMatchObject([{ severity: 'warning', figures: { sockets: COUNT, vsockSockets: 101 } }]);
     expect(findingWords(findings[0]!)).toContain('Up to 101 may be sockets of AF_VSOCK');
     charge = 0;
     expect((await vsocks(100)).findings).toMatchObject([
-      { severity: 'note', figures: { sockets: COUNT, vsocks: 100 } },
+      { severity: 'note', figures: { sockets: COUNT, vsockSockets: 100 } },
     ]);
     expect((await vsocks(101)).findings).toEqual([]);
   });
