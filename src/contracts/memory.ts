@@ -369,7 +369,7 @@ export const memorySchema = z.strictObject({
          * first was detached (`detachedSeconds`); pools of other memory (`foreignBytes`) are not in `bytes`. `nic-rings`:
          * bounds of an estimate from `descriptors`, at most `queues` and `mtu`. `bpf-maps`: `maps` that processes have open,
          * and the part of those that allocate on use (`lazyBytes`), an upper bound before 6.4.
-         * `trace-rings`: of perf the number of `mappings`, and `mappedBytes`, an upper bound of `bytes` for these mappings;
+         * `trace-rings`: of BPF as `bpf-maps`; of perf the number of `mappings`, and `mappedBytes`, an upper bound of `bytes` for these mappings;
          * `pinnedBytes` of it is in VmPin.
          * `pinned`: bounds of registered buffers, `rings` of io_uring that have some, and those that were busy (`busyRings`), or
          * `regions` of RDMA; `processes` have what they registered.

@@ -81,7 +81,8 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   const [, kilobytes] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(optionalText(host.source, '/proc/meminfo')) ?? [];
   const most = kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
   // Pages of perf's rings are neither in RssAnon nor in RssShmem, and freed with the process.
-  const perf = host.memory?.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
+  const traced = host.memory?.named?.filter(({ kind }) => kind === 'trace-rings') ?? [];
+  const perf = traced.filter(({ name }) => name === 'perf');
   const rings = new Map(perf.flatMap(({ processes = [] }) => processes.map(({ pid, bytes }) => [pid, bytes] as const)));
   let all: readonly ProcessStatus[] = [];
   try {
@@ -123,7 +124,12 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   const shared = host.unmapped.map(({ name, pid, inside, bytes }): Holder => {
     return { kind: 'unmapped', name, pid: pid ?? inside ?? null, processes: null, bytes };
   });
-  const kept = [...shared, ...findings.flatMap(unmapped)].map((holder): Candidate => {
+  // Another process may have the same BPF ring buffers.
+  const ofBpf = traced.flatMap(({ name, processes: [most] = [] }): Holder[] => {
+    if (name !== 'BPF' || most === undefined) return [];
+    return [{ kind: 'unmapped', name: most.comm ?? UNKNOWN, pid: most.pid, processes: null, bytes: most.bytes }];
+  });
+  const kept = [...shared, ...ofBpf, ...findings.flatMap(unmapped)].map((holder): Candidate => {
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));

@@ -141,11 +141,17 @@ const WATCH_LINKS: ReadonlyMap<string, Watcher['kind']> = new Map([
   ['anon_inode:[eventpoll]', 'epoll'],
 ]);
 
-/** Whether the items of all epoll instances can be a finding; their fdinfo takes the lock of each. */
-function hasManyEpollItems(host: HostReader): boolean {
-  const [, active, size] =
-    /^eventpoll_epi +(\d{1,12}) +\d+ +(\d{1,6}) /m.exec(optionalText(host.source, '/proc/slabinfo')) ?? [];
-  return Number(active) * Number(size) >= THRESHOLDS['file-watches'].note / 2;
+/**
+ * Whether the items of all epoll instances can be a finding; their fdinfo takes the lock of each. A cache that the kernel
+ * merged with others has no line of its own: then sysfs has the sum (create_unique_id, mm/slub.c).
+ */
+function hasManyEpollItems({ source }: HostReader): boolean {
+  const line = /^eventpoll_epi +(\d{1,12}) +\d+ +(\d{1,6}) /m.exec(optionalText(source, '/proc/slabinfo'));
+  const merged = ['total_objects', 'slab_size'].map(
+    (name) => /^\d{1,12}/.exec(optionalText(source, `/sys/kernel/slab/eventpoll_epi/${name}`))?.[0] ?? Number.NaN,
+  );
+  const [objects, size] = line?.slice(1) ?? merged;
+  return Number(objects) * Number(size) >= THRESHOLDS['file-watches'].note / 2;
 }
 
 /**

@@ -438,10 +438,13 @@ function pinnedInBpffs({ source }: HostReader): string[] {
 function largestMaps(host: HostReader) {
   let most: { pid: number; comm: string | null; bytes: number } | undefined;
   if (!host.source.file) return most;
+  // Pages of ring buffers are not vmalloc memory.
+  const named = host.memory?.named?.find(({ kind, name }) => kind === 'trace-rings' && name === 'BPF');
+  const rings = new Map(named?.processes?.map(({ pid, bytes }) => [pid, bytes]));
   for (const { pid } of processesOf(host, 'vmalloc'))
     try {
       const { comm, groups } = readDescriptors(host.source, pid);
-      const bytes = groups.find(({ kind }) => kind === 'bpf')?.bytes ?? 0;
+      const bytes = (groups.find(({ kind }) => kind === 'bpf')?.bytes ?? 0) - (rings.get(pid) ?? 0);
       if (bytes > (most?.bytes ?? 0)) most = { pid, comm, bytes };
     } catch (error) {
       if (!isAbsent(error)) host.miss('vmalloc', 'owners of BPF maps', error);

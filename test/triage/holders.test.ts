@@ -254,7 +254,7 @@ test('one process that could not be read is named, without a doubt about the res
   expect(first({ unread: three })[0]).toMatch(/Incomplete: 3 of 5 checks could not be completed\. Completed: /);
 });
 
-test('rings of perf count for the process that maps them', () => {
+test('rings of perf count for the process that maps them, those of BPF apart', () => {
   const reader = new HostReader(madeSource({ files: { ...process(7, 'perf', 5), ...process(8, 'app', 900) } }), 4096);
   const perf = {
     kind: 'trace-rings',
@@ -265,9 +265,11 @@ test('rings of perf count for the process that maps them', () => {
     figures: {},
   } as const;
   const processes = [{ pid: 7, comm: 'perf', bytes: 2000 * MIB }];
-  reader.memory = { named: [{ ...perf, processes }] } as unknown as MemoryAnswer;
+  const bpf = { ...perf, name: 'BPF', processes: [{ pid: 8, comm: 'app', bytes: 1000 * MIB }] };
+  reader.memory = { named: [{ ...perf, processes }, bpf] } as unknown as MemoryAnswer;
   expect(hostHolders(reader, [])?.largest.map(({ name, pid, bytes }) => [name, pid, bytes / MIB])).toEqual([
     ['perf', 7, 2005],
+    ['app', 8, 1000],
     ['app', 8, 900],
   ]);
 });

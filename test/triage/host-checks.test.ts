@@ -873,6 +873,11 @@ test('names the process with the largest BPF maps, and no owner of a map that is
     next: 'procs --pid 7 --fds',
   });
   expect(findingWords(finding!)).toContain('pid 7 (maps) has BPF maps of 858 MiB open.');
+  // Ring buffers are in another row.
+  const reader = new HostReader(host, 4096);
+  const processes = [{ pid: 7, comm: 'maps', bytes: 800_000_000 }];
+  reader.memory = { named: [{ kind: 'trace-rings', name: 'BPF', processes }] } as unknown as MemoryAnswer;
+  expect(hostFindings(reader)[0]?.figures).toMatchObject({ pid: 7, mapBytes: 100_000_000 });
 });
 
 test('reports unreadable callers of vmalloc as unknown', () => {
@@ -1323,10 +1328,11 @@ test('a loop device is named as the holder of its file in memory, deleted or not
 
 describe('file watches', () => {
   const lines = (line: string, count: number) => `pos:\t0\n${`${line}\n`.repeat(count)}`;
-  const watchesOf = (infos: Record<string, readonly [link: string, info: string]>, slabinfo = '') => {
+  const watchesOf = (infos: Record<string, readonly [link: string, info: string]>, slabinfo = '', more = {}) => {
     const files: Record<string, string> = {
       ...HEALTHY,
       '/proc/slabinfo': slabinfo,
+      ...more,
       '/proc/7/comm': 'indexer\n',
       '/proc/7/status': `${status('S')}Uid:\t0\t0\t0\t0\n`,
       '/proc/sys/fs/inotify/max_user_instances': '128\n',
@@ -1371,5 +1377,12 @@ describe('file watches', () => {
     ]);
     const { own, asked } = watchesOf({ 3: epoll }, slab(4000));
     expect([own, asked.has('/proc/7/fdinfo/3')]).toEqual([[], false]);
+    // Merged with a cache of another name.
+    const merged = (objects: number) => {
+      const folder = '/sys/kernel/slab/eventpoll_epi';
+      const files = { [`${folder}/total_objects`]: `${objects} N0=${objects}\n`, [`${folder}/slab_size`]: '128\n' };
+      return watchesOf({ 3: epoll }, 'kmalloc-cg-128 400000 400000 128 32 1 : tunables\n', files).own;
+    };
+    expect([merged(400_000).length, merged(4000).length]).toEqual([1, 0]);
   });
 });

@@ -8,7 +8,7 @@ const WHYS: Readonly<Record<DeviceCategory, string>> = {
   gpu: 'drivers report the sizes of buffers, which may include memory that a process lent (userptr)',
   'dma-buf': 'buffers that no process has open are unknown',
   rings:
-    'buffers of ftrace, and rings of processes with a perf event; those of io_uring and BPF, and snapshots of ftrace, are unattributed',
+    'buffers of ftrace, rings of processes with a perf event, and BPF ring buffers that processes have open; rings of io_uring, and snapshots of ftrace, are unattributed',
   compressed: 'memory of zsmalloc, and pools of zswap that are not in it (zbud, z3fold)',
   'network-other': 'page pools only, with their pages in socket queues; other network memory is unattributed',
 };

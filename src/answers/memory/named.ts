@@ -31,18 +31,18 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
   'page-pools': 'page pools, and rings of network interfaces',
   'nic-rings': 'rings of network interfaces',
   'bpf-maps': 'BPF maps',
-  'trace-rings': 'buffers of ftrace, and rings of perf',
+  'trace-rings': 'buffers of ftrace, and rings of perf and BPF',
   pinned: 'pinned memory',
 };
 
 const usedBy = ({ pid, comm, bytes }: NonNullable<NamedMemory['processes']>[number]): string =>
   `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`;
 
-const openedBy = ({ kind, processes = [] }: NamedMemory): string[] =>
+const openedBy = ({ figures, processes = [] }: NamedMemory): string[] =>
   processes.length === 0
     ? []
     : [
-        `Open in ${processes.map(usedBy).join(', ')} (${kind === 'bpf-maps' ? 'shared maps' : 'shared buffers'} count for each).`,
+        `Open in ${processes.map(usedBy).join(', ')} (${figures.maps != null ? 'shared maps' : 'shared buffers'} count for each).`,
       ];
 
 const size = (bytes: number | null | undefined): string => (bytes == null ? '?' : formatSize(bytes));
@@ -141,7 +141,14 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
       ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');
   },
-  'trace-rings': ({ name, bytes, figures: { mappings, mappedBytes }, processes = [] }) => {
+  'trace-rings': (one) => {
+    const { name, bytes, figures, processes = [] } = one;
+    const { mappings, mappedBytes, maps } = figures;
+    if (maps != null)
+      return [
+        `BPF ring buffers that processes have open: ${formatCount(maps)}, ${size(bytes)}.`,
+        ...openedBy(one),
+      ].join(' ');
     if (mappedBytes == null) return `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`;
     const users = processes.map(usedBy);
     const amount = mappedBytes > (bytes ?? 0) ? `between ${size(bytes)} and ${size(mappedBytes)}` : size(bytes);

@@ -111,7 +111,7 @@ function unreadWords({ unreadDevices: kinds }: WatchAnswer): string[] {
 const UNREAD: Readonly<Record<DeviceKind, string>> = {
   gpu: 'buffers of GPUs',
   'dma-buf': 'dma-bufs',
-  'trace-rings': 'rings of perf and ftrace',
+  'trace-rings': 'rings of perf, ftrace and BPF',
   pinned: 'pinned buffers',
 };
 

@@ -31,6 +31,7 @@ import { hostSockets } from './host-sockets.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
 import { bootId, withRing } from './ring.js';
 import { findingsOf } from './text-log.js';
+import { withUmems } from './umems.js';
 
 interface HostTriageOptions extends TriagePrintOptions {
   /** Earlier state of the host, to compare. */
@@ -155,7 +156,7 @@ async function triageOf(
   const found = [
     // Who names a baseline asks for growth.
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
-    ...hostFindings(reader),
+    ...(await withUmems(reader, hostFindings(reader))),
     ...(parts.of.pasted ? pastedFindings(parts.of.pasted) : []),
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),

@@ -3,15 +3,30 @@ import type { NamedMemory } from '../../records/named-memory.js';
 /** The link of a descriptor of a BPF map. */
 export const BPF_MAP_LINK = 'anon_inode:bpf-map';
 
-/** BPF_F_NO_PREALLOC of include/uapi/linux/bpf.h. */
+/** BPF_F_NO_PREALLOC, BPF_MAP_TYPE_RINGBUF and BPF_MAP_TYPE_USER_RINGBUF of include/uapi/linux/bpf.h. */
 const NO_PREALLOC = 1;
+const RINGS: readonly number[] = [27, 31];
 const MAX_MAPS = 1_000_000;
 
 interface BpfMap {
   readonly bytes: number;
   readonly isLazy: boolean;
+  readonly isRing: boolean;
   readonly pids: Set<number>;
 }
+
+const fieldOf = (text: string, name: string): number =>
+  Number(new RegExp(`^${name}:\\s*(\\w{1,18})$`, 'm').exec(text)?.[1] ?? Number.NaN);
+
+/**
+ * Bytes of a map by its fdinfo, NaN: unknown. Of a ring buffer `memlock` is 0 from 5.11 to 6.3 (bpf_map_memory_footprint), and
+ * later contains the table of its pages: its data has max_entries bytes (bpf_ringbuf_area_alloc, kernel/bpf/ringbuf.c).
+ */
+export function bytesOfMap(text: string): number {
+  return fieldOf(text, isRing(text) ? 'max_entries' : 'memlock');
+}
+
+const isRing = (text: string): boolean => RINGS.includes(fieldOf(text, 'map_type'));
 
 /**
  * BPF maps that processes have open, each once by its id (bpf_map_show_fdinfo, kernel/bpf/syscall.c). `memlock` is what a map
@@ -29,25 +44,42 @@ export class BpfMaps {
 
   /** @returns whether it is the fdinfo of a map */
   add(pid: number, text: string): boolean {
-    const field = (name: string) => Number(new RegExp(`^${name}:\\t(\\w{1,18})$`, 'm').exec(text)?.[1] ?? Number.NaN);
-    const [id, bytes] = [field('map_id'), field('memlock')];
+    const [id, bytes] = [fieldOf(text, 'map_id'), bytesOfMap(text)];
     if (!Number.isSafeInteger(id)) return false;
     const map = this.#maps.get(id);
     if (map) map.pids.add(pid);
     else if (this.#maps.size >= this.#most) this.isCut = true;
-    else if (Number.isSafeInteger(bytes))
-      this.#maps.set(id, { bytes, isLazy: (field('map_flags') & NO_PREALLOC) !== 0, pids: new Set([pid]) });
+    else if (Number.isSafeInteger(bytes)) {
+      const isLazy = (fieldOf(text, 'map_flags') & NO_PREALLOC) !== 0;
+      this.#maps.set(id, { bytes, isLazy, isRing: isRing(text), pids: new Set([pid]) });
+    }
     return true;
   }
 
-  /** @param largest processes that have most of these open @param least below it there is no row */
+  /**
+   * Maps, and apart from them ring buffers, whose pages are in no counter.
+   *
+   * @param largest processes that have most of these open
+   * @param least below it there is no row
+   */
   rows(least: number, largest: (maps: readonly BpfMap[]) => NonNullable<NamedMemory['processes']>): NamedMemory[] {
-    const maps = [...this.#maps.values()];
-    const sum = (some: readonly BpfMap[]) => some.reduce((all, one) => all + one.bytes, 0);
-    const bytes = sum(maps);
-    if (bytes < least) return [];
-    const figures = { maps: maps.length, lazyBytes: sum(maps.filter(({ isLazy }) => isLazy)) };
-    const source = '/proc/PID/fdinfo';
-    return [{ kind: 'bpf-maps', name: 'BPF', category: null, bytes, source, figures, processes: largest(maps) }];
+    const all = [...this.#maps.values()];
+    const sum = (some: readonly BpfMap[]) => some.reduce((bytes, one) => bytes + one.bytes, 0);
+    const rowOf = (maps: readonly BpfMap[], kind: Pick<NamedMemory, 'kind' | 'category'>): NamedMemory[] => {
+      const bytes = sum(maps);
+      if (bytes < least) return [];
+      const figures = { maps: maps.length, lazyBytes: sum(maps.filter(({ isLazy }) => isLazy)) };
+      return [{ ...kind, name: 'BPF', bytes, source: '/proc/PID/fdinfo', figures, processes: largest(maps) }];
+    };
+    return [
+      ...rowOf(
+        all.filter((one) => !one.isRing),
+        { kind: 'bpf-maps', category: null },
+      ),
+      ...rowOf(
+        all.filter((one) => one.isRing),
+        { kind: 'trace-rings', category: 'rings' },
+      ),
+    ];
   }
 }

@@ -4,7 +4,7 @@ import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../r
 import { kindOfMapping, MAPPING_SIZES, type MappingSize } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
-import { BPF_MAP_LINK } from './bpf-maps.js';
+import { BPF_MAP_LINK, bytesOfMap } from './bpf-maps.js';
 import { differingTables } from './holders.js';
 import { sumSmaps } from './memory.js';
 import { optionalText } from './process.js';
@@ -194,7 +194,7 @@ function readDetails(
     group.bytes.set(`${device}:${inode}`, bytes);
   } else if (kind === 'dma-buf' || link === BPF_MAP_LINK) {
     const text = info();
-    const bytes = figure(text, kind === 'bpf' ? 'memlock' : 'size');
+    const bytes = kind === 'bpf' ? bytesOfMap(text) : figure(text, 'size');
     const id = kind === 'bpf' ? figure(text, 'map_id') : figure(text, 'ino');
     if (!Number.isNaN(bytes)) group.bytes.set(Number.isNaN(id) ? fd : `${id}`, bytes);
   }

@@ -198,7 +198,9 @@ export const MACHINE = {
   },
   'pinned-pages': {
     words: (
-      of: OfProcess & Of<'pinnedBytes' | 'share'> & Partial<Of<'lockedBytes' | 'uncounted'> & Of<'kinds', string>>,
+      of: OfProcess &
+        Of<'pinnedBytes' | 'share'> &
+        Partial<Of<'lockedBytes' | 'uncounted' | 'registeredBytes'> & Of<'kinds', string>>,
     ) =>
       of.uncounted == null
         ? [
@@ -208,12 +210,16 @@ export const MACHINE = {
         : [
             `Pinned pages: up to ${size(of.pinnedBytes)} (${percent(of.share)} of memory) is pinned, and no process counts it.`,
             'A page counts for each of its pins. AF_XDP, GPU drivers and direct I/O in progress pin pages that no process counts.',
-            ...(of.pid == null ? [] : [`${process(of)} has ${text(of.kinds)} open.`]),
+            ...(of.pid == null
+              ? []
+              : of.registeredBytes == null
+                ? [`${process(of)} has ${text(of.kinds)} open.`]
+                : [`${process(of)} has registered ${size(of.registeredBytes)} with ${text(of.kinds)}.`]),
           ],
     means:
       'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
     known:
-      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, as mlocked ones, which makes it an upper bound; iommufd in VmPin, or in both if a program uses it as a container of VFIO; AF_XDP in neither. `kinds` are those of its open descriptors. What no process counts: nr_foll_pin_acquired less nr_foll_pin_released of /proc/vmstat (5.7), an upper bound, less VmPin and VmLck of all processes.',
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, as mlocked ones, which makes it an upper bound; iommufd in VmPin, or in both if a program uses it as a container of VFIO; AF_XDP in neither. `kinds` are those of its open descriptors. What no process counts: nr_foll_pin_acquired less nr_foll_pin_released of /proc/vmstat (5.7), an upper bound, less VmPin and VmLck of all processes. Memory registered with AF_XDP: umem of ss -e -A xdp, which needs the kernel’s xsk_diag (5.1).',
     next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
     deeper: 'kdump-mem procs --sort pinned',
   },

@@ -120,10 +120,23 @@ export const SOCKETS = {
     words: (
       of: OfProcess &
         Of<'sockets'> &
-        Partial<Of<'processes' | 'openSockets' | 'allSockets' | 'queuedBytes' | 'queuedMostBytes' | 'pinnedBytes'>>,
+        Partial<
+          Of<
+            | 'processes'
+            | 'openSockets'
+            | 'allSockets'
+            | 'queuedBytes'
+            | 'queuedMostBytes'
+            | 'pinnedBytes'
+            | 'vsockSockets'
+          >
+        >,
     ) => [
       `Sockets that ss does not list: ${program(of)} ${text(of.sockets)} ${of.openSockets == null ? 'of them' : `of its ${text(of.openSockets)} sockets`} open.`,
-      'Each is unbound, was reset by its peer, or is in a network namespace without a process.',
+      'Each is unbound, reset by its peer, in a network namespace without a process, or ss cannot list its family.',
+      ...(of.vsockSockets
+        ? [`Up to ${text(of.vsockSockets)} may be sockets of AF_VSOCK, which ss lists without inodes.`]
+        : []),
       ...(of.pinnedBytes ? [`The queues of these sockets pin ${size(of.pinnedBytes)}.`] : []),
       ...(of.queuedMostBytes === undefined
         ? []
@@ -137,7 +150,7 @@ export const SOCKETS = {
     means:
       'A program has at least 500 sockets open that no table of the kernel lists, or such sockets hold at least 64 MiB. lsof shows them as “can’t identify protocol”. Most often the program does not close sockets whose connection failed or was reset.',
     known:
-      'Inodes of sockets in /proc/PID/fd that two listings of ss in all network namespaces lack, while the descriptor stays open. Bytes: `mem` of /proc/net/sockstat for TCP and UDP, less what listed sockets are charged; they include all programs. Null: not readable. With kernel memory: TCP sockets in state CLOSE and UDP sockets without a port, and what their queues pin (`pinnedBytes`). Sockets of other families and those in a namespace that only a socket keeps may hold more.',
+      'Inodes of sockets in /proc/PID/fd that two listings of ss in all network namespaces lack, while the descriptor stays open. Bytes: `mem` of /proc/net/sockstat for TCP and UDP, less what listed sockets are charged; they include all programs. Null: not readable. ss lists sockets of AF_VSOCK without inodes: a program needs 500 more than these (`vsockSockets`). ss cannot list AF_ALG, and not AF_VSOCK and AF_XDP where vsock_diag and xsk_diag are missing. With kernel memory: TCP sockets in state CLOSE and UDP sockets without a port, and what their queues pin (`pinnedBytes`). Sockets of other families and those in a namespace that only a socket keeps may hold more.',
     next: 'Find out why the program does not close them: a descriptor leak. Closing them, or ending the program, frees what they hold.',
     deeper: 'kdump-mem procs --pid N --fds',
   },

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
 import { hostSockets } from '../../../src/app/triage/host-sockets.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
@@ -112,6 +112,21 @@ test('sockets that pin little memory are no finding', async () => {
   expect((await found(host(100))).findings).toEqual([]);
 });
 
+test('connected sockets of AF_VSOCK, whose queues ss does not report, are not read', async () => {
+  const rows = (state: string) => `v_str ${state} 0 0 *:1910434259 1:5000\n`;
+  const missed = async (text: string) => {
+    const fake = new FakeHost(() => '');
+    fake.others = text;
+    fake.links.set('/proc/self/ns/net', 'net:[1]');
+    const { reader } = await found(fake);
+    return reader.unread.map(({ why }) => why);
+  };
+  expect(await missed(rows('LISTEN'))).toEqual([]);
+  expect(await missed(`${rows('ESTAB')}${rows('ESTAB')}`)).toEqual([
+    'ss does not report the queues of connected sockets of AF_VSOCK (2)',
+  ]);
+});
+
 test('lists unreadable data, and does not count the check as made', async () => {
   const closed = host(100);
   closed.closed.add('/proc/7/fd');
@@ -131,6 +146,11 @@ describe('sockets that ss does not list', () => {
   const row = (inode: number) =>
     `tcp ESTAB 0 0 10.0.0.1:80 10.0.0.2:9 ino:${inode} sk:1 cgroup:/web ino:7 <-> skmem:(r0,rb9,t0,tb1,f0,w0,o0,bl0,d0)`;
   const COUNT = 600;
+  /** Pages that TCP is charged. */
+  let charge: number;
+  beforeEach(() => {
+    charge = 90_000;
+  });
   /** Process 7 has sockets 1000 to 1599, and as many that ss lists. @param onSs called before each run of ss */
   function unlisted(onSs: (args: readonly string[], fake: FakeHost) => string | undefined = () => undefined) {
     const listed = Array.from({ length: COUNT }, (_, index) => row(5000 + index)).join('\n');
@@ -147,7 +167,7 @@ describe('sockets that ss does not list', () => {
       },
     });
     for (const [path, text] of host(1).files) fake.files.set(path, text);
-    fake.files.set('/proc/net/sockstat', 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 90000\nUDP: inuse 1 mem 1\n');
+    fake.files.set('/proc/net/sockstat', `TCP: inuse 1 orphan 0 tw 0 alloc 2 mem ${charge}\nUDP: inuse 1 mem 1\n`);
     for (const name of ['self', '7']) fake.links.set(`/proc/${name}/ns/net`, 'net:[1]');
     for (let index = 0; index < COUNT; index++) {
       fake.links.set(`/proc/7/fd/${index}`, `socket:[${1000 + index}]`);
@@ -208,6 +228,24 @@ describe('sockets that ss does not list', () => {
       { check: 'sockets', code: 'unreadable', why: 'the second listing of sockets is not complete' },
     ]);
     expect(reader.checked).not.toContain('sockets');
+  });
+
+  test('sockets of AF_VSOCK, whose rows have no inode, may be some of them', async () => {
+    const vsocks = (count: number) =>
+      codes(
+        unlisted((args) =>
+          args.some((arg) => arg.includes('vsock_stream')) ? 'v_str UNCONN 0 0 *:* *:*\n'.repeat(count) : undefined,
+        ),
+      );
+    // The charge is large: then their number does not matter.
+    const { findings } = await vsocks(101);
+    expect(findings).toMatchObject([{ severity: 'warning', figures: { sockets: COUNT, vsockSockets: 101 } }]);
+    expect(findingWords(findings[0]!)).toContain('Up to 101 may be sockets of AF_VSOCK');
+    charge = 0;
+    expect((await vsocks(100)).findings).toMatchObject([
+      { severity: 'note', figures: { sockets: COUNT, vsockSockets: 100 } },
+    ]);
+    expect((await vsocks(101)).findings).toEqual([]);
   });
 
   test('the data is unknown without its counters', async () => {

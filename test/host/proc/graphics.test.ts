@@ -183,6 +183,32 @@ test('a BPF map counts once for all processes that have it open, also without a 
   expect(read(host).notRead).toMatchObject([{ kind: 'bpf-maps', code: 'denied' }]);
 });
 
+test('a BPF ring buffer has the bytes of its data, in a row of its own', () => {
+  // memlock: of 6.1, and of 6.12 with the table of its pages.
+  const ring = (id: number, mib: number, memlock: number, type = 27) =>
+    bpfMap(id, 0)
+      .replace('map_type:\t1\n', `map_type:\t${type}\n`)
+      .replace('max_entries:\t9\n', `max_entries:\t${mib * MIB}\n`)
+      .replace('memlock:\t0\n', `memlock:\t${memlock}\n`);
+  const host = machine({
+    7: { 3: [MAP, ring(1, 64, 0)], 4: [MAP, bpfMap(2, 20)] },
+    8: { 3: [MAP, ring(1, 64, 0)], 4: [MAP, ring(3, 16, 17_045_064, 31)] },
+  });
+  expect(read(host).named.filter(({ name }) => name === 'BPF')).toMatchObject([
+    { kind: 'bpf-maps', category: null, bytes: 20 * MIB, processes: [{ pid: 7, bytes: 20 * MIB }] },
+    {
+      kind: 'trace-rings',
+      category: 'rings',
+      bytes: 80 * MIB,
+      figures: { maps: 2 },
+      processes: [
+        { pid: 8, bytes: 80 * MIB },
+        { pid: 7, bytes: 64 * MIB },
+      ],
+    },
+  ]);
+});
+
 test('descriptors that were not reached in time are reported, also without a device', () => {
   const host = machine({ 7: { 3: [MAP, bpfMap(1, 20)] } });
   host.files.delete('/sys/class/dma_heap/system/dev');

@@ -1,19 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
-import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
-import { socketsSchema } from '../../../../src/contracts/sockets.js';
-import { triageSchema } from '../../../../src/contracts/triage.js';
-import { jsonInGuest, testGuest } from '../../../support/guest.js';
-import { expectNamed, rowBytes } from '../../../support/named-growth.js';
+import { describe, expect, test } from 'vitest';
+import type { MemoryJson } from '../../../../src/contracts/memory.js';
+import { rowBytes } from '../../../support/named-growth.js';
+import { MAX_MS, objectScenes, SOURCES } from './object-scenes.js';
 
-const MAX_MS = 900_000;
-const [SOCKETS, MESSAGES, MARKS, CGROUPS, DESCRIPTORS] = [10_000, 20_000, 66_000, 1_200, 4_096];
+const [MESSAGES, MARKS, CGROUPS, DESCRIPTORS, POLLS, PAGES] = [20_000, 66_000, 1_200, 4_096, 600, 2 ** 14];
 const MIB = 2 ** 20;
-
-const PROGRAMS = ['/usr/bin/perl', '/usr/bin/ss'].flatMap(machineProgram);
-const DIAG = ['inet_diag', 'tcp_diag', 'udp_diag', 'unix_diag', 'af_packet_diag', 'netlink_diag', 'raw_diag'];
 
 /** Descriptors of the receive ring of an interface, by ETHTOOL_SRINGPARAM (struct ethtool_ringparam). */
 const setRing = (name: string, descriptors: number) =>
@@ -21,59 +12,14 @@ const setRing = (name: string, descriptors: number) =>
      ioctl(S, 0x8946, pack("a16 P", "${name}", $ring)) or die $!'`;
 
 // Of the kernels of the lab, this one has e1000.
-describe.each([
-  ['with /proc/kcore', 'true', ['--live']],
-  ['without /proc/kcore', 'mount --bind /dev/null /proc/kcore', ['--live --source counters']],
-])('objects of the kernel: %s', { timeout: MAX_MS }, (_, hide, sources) => {
-  const guest = testGuest('6.1-rt', MAX_MS);
-
-  beforeAll(async () => {
-    await guest.boot({
-      kdumpMem: true,
-      memoryMiB: 1536,
-      modules: ['e1000', ...DIAG],
-      qemu: ['-netdev', 'user,id=n1', '-device', 'e1000,netdev=n1,romfile='],
-      files: [...PROGRAMS, { path: 'objects.pl', data: readFileSync(join(import.meta.dirname, 'objects.pl')) }],
-      limitMs: 2 * MAX_MS,
-    });
-    await guest.run(`${hide}; mkdir -p /sys/fs/cgroup
-      [ -e /sys/fs/cgroup/cgroup.controllers ] || mount -t cgroup2 none /sys/fs/cgroup
-      echo +memory > /sys/fs/cgroup/cgroup.subtree_control`);
-  }, MAX_MS);
-
-  const answers = async (): Promise<MemoryJson[]> => {
-    const all: MemoryJson[] = [];
-    for (const source of sources) all.push(memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS)));
-    return all;
-  };
-  /** Checks each answer with the one of the same source from before. */
-  const compared = async (
-    scene: string,
-    take: () => Promise<void>,
-    more: Omit<Parameters<typeof expectNamed>[0], 'scene' | 'before' | 'after'> = {},
-  ) => {
-    const before = await answers();
-    await take();
-    for (const [at, after] of (await answers()).entries()) expectNamed({ scene, before: before[at]!, after, ...more });
-  };
-  const start = async (kind: string, count: number): Promise<number> => {
-    const pid = await guest.output(
-      `(ulimit -n 50000; perl /objects.pl ${kind} ${count} > /tmp/${kind} 2>&1 &)
-       until [ -s /tmp/${kind} ]; do usleep 100000; done; cat /tmp/${kind}`,
-    );
-    expect(pid).toMatch(/^\d+\n$/);
-    return Number(pid);
-  };
-  const findingOf = async (wanted: string) => {
-    const { findings: all, unread } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
-    const own = all.filter(({ code }) => code === wanted);
-    expect(own, JSON.stringify([all, unread])).toHaveLength(1);
-    return own[0]!;
-  };
-  const findings = async (wanted: string) => (await findingOf(wanted)).figures;
+describe.each(SOURCES)('objects of the kernel: %s', { timeout: MAX_MS }, (_, hide, sources) => {
+  const { guest, answers, compared, start, end, findingOf } = objectScenes(hide, sources, {
+    modules: ['e1000'],
+    qemu: ['-netdev', 'user,id=n1', '-device', 'e1000,netdev=n1,romfile='],
+  });
 
   test('receive rings: the bounds of an interface contain what its driver allocates', async () => {
-    await guest.run(`${setRing('eth1', DESCRIPTORS)}; mkdir /run/decoy; mount -t tmpfs none /run/decoy`);
+    await guest.run(setRing('eth1', DESCRIPTORS));
     const ringOf = ({ named }: MemoryJson) => named?.find(({ kind, name }) => kind === 'nic-rings' && name === 'eth1');
     const before = await answers();
     // The driver frees the buffers of an interface that is down.
@@ -105,25 +51,9 @@ describe.each([
         echo $$ > ${root}/cgroup.procs; rmdir ${root}/jobs.slice/$n`;
       await guest.run(each('jobs.slice', one));
     });
-    const { dying, dyingInside, cgroup } = await findings('dying-cgroups');
+    const { dying, dyingInside, cgroup } = (await findingOf('dying-cgroups')).figures;
     console.info(`removed cgroups | ${dying} ${dyingInside} ${cgroup}`);
     expect([dyingInside, cgroup]).toEqual([CGROUPS, '/jobs.slice']);
-  });
-
-  test('sockets that ss does not list: their process, beside as many that it lists', async () => {
-    const decoy = await start('bound', SOCKETS);
-    let pid = 0;
-    await compared('sockets that ss does not list', async () => {
-      pid = await start('sockets', SOCKETS);
-    });
-    const { figures, next } = await findingOf('unlisted-sockets');
-    expect(figures).toMatchObject({ pid, comm: 'sockets', openSockets: SOCKETS });
-    if (next?.startsWith('sockets ')) {
-      const answer = await jsonInGuest(guest, `${next} --live`, MAX_MS);
-      const { sockets } = socketsSchema.parse(answer);
-      expect(sockets.map(({ socket }) => socket.state)).toEqual(new Array(SOCKETS).fill('CLOSE'));
-    } else expect(next).toBe(`procs --pid ${pid} --fds`);
-    await guest.run(`kill ${decoy} ${pid}; while [ -e /proc/${pid} ] || [ -e /proc/${decoy} ]; do usleep 100000; done`);
   });
 
   test('unread messages: the process that sent the last one, and the creator of the queue', async () => {
@@ -137,7 +67,7 @@ describe.each([
       },
       { bytes, row: 'slab-unreclaimable', decoy: { row: 'shared', bytes } },
     );
-    expect(await findings('message-queues')).toMatchObject({
+    expect((await findingOf('message-queues')).figures).toMatchObject({
       bytes,
       messages: MESSAGES,
       pid,
@@ -147,12 +77,62 @@ describe.each([
     await guest.run('rm /run/decoy/messages');
   });
 
-  test('marks of fanotify, with events that are not read: their process, beside as many files', async () => {
-    await start('files', MARKS);
+  const WATCHES = [
+    ['marks and events of fanotify', 'fanotify', 'marks'],
+    ['watches of inotify', 'inotify', 'watches'],
+  ];
+  // Where kernel memory is readable, they are read from /proc too: one of them is enough.
+  const isEnough = hide === 'true';
+  test.each(isEnough ? WATCHES.slice(0, 1) : WATCHES)(
+    '%s that are many: their process, beside as many files',
+    async (scene, kind, program) => {
+      const decoy = await start('files', MARKS);
+      let pid = 0;
+      await compared(scene, async () => {
+        pid = await start(program, MARKS);
+      });
+      const { figures } = await findingOf('file-watches');
+      expect(figures).toMatchObject({ pid, comm: program, kind, watches: MARKS });
+      await guest.run(`umount -l /run/files /run/${program}; rm -r /run/files /run/${program}`);
+      await end(decoy, pid);
+    },
+  );
+
+  test.skipIf(isEnough)('files in epoll: their process, beside as many instances', async () => {
+    const decoy = await start('nopolls', POLLS);
     let pid = 0;
-    await compared('marks and events of fanotify', async () => {
-      pid = await start('marks', MARKS);
-    });
-    expect(await findings('file-watches')).toMatchObject({ pid, comm: 'marks', kind: 'fanotify', watches: MARKS });
+    // struct epitem and struct eppoll_entry.
+    const bytes = POLLS * POLLS * (128 + 64);
+    const take = async () => {
+      pid = await start('epolls', POLLS);
+    };
+    await compared('files in epoll', take, { bytes, row: 'slab-unreclaimable' });
+    const { figures } = await findingOf('file-watches');
+    expect(figures).toMatchObject({ pid, comm: 'epolls', kind: 'epoll', watches: POLLS * POLLS });
+    await end(decoy, pid);
+  });
+
+  test.each([
+    // Its own page, two of positions.
+    ['a BPF ring buffer', 'BPF', 'bpfring', 3],
+    ['rings of perf', 'perf', 'perfring', 1],
+  ])('%s: its process, beside a file as large', async (scene, name, program, more) => {
+    const bytes = (PAGES + more) * 4096;
+    const pids: number[] = [];
+    await compared(
+      scene,
+      async () => {
+        pids.push(await start(program, PAGES));
+        await guest.run(`dd if=/dev/zero of=/run/decoy/ring bs=4096 count=${PAGES} 2>/dev/null`);
+      },
+      {
+        bytes,
+        row: 'rings',
+        decoy: { row: 'shared', bytes: PAGES * 4096 },
+        owner: { kind: 'trace-rings', name, pids },
+      },
+    );
+    await guest.run('rm /run/decoy/ring');
+    await end(...pids);
   });
 });
