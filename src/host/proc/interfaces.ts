@@ -7,8 +7,6 @@ import type { Region } from './rdma-regions.js';
 
 /** Maximum number of network namespaces that are entered. */
 export const MAX_ENTERED = 256;
-/** Maximum number of interfaces that are listed, the largest first. */
-const MAX_LISTED = 10;
 /** The kernel's own index of `lo`; pools of an interface that was removed are there (page_pool_unreg_netdev). */
 const LOOPBACK = 1;
 
@@ -160,7 +158,7 @@ function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null): N
       },
     };
   });
-  return listed(all);
+  return bySize(all);
 }
 
 /**
@@ -195,10 +193,9 @@ function rings(
       },
     ];
   });
-  return listed(all);
+  return bySize(all);
 }
 
-const listed = (all: readonly NamedMemory[]): NamedMemory[] =>
-  all
-    .toSorted((a, b) => (b.bytes ?? b.figures.mostBytes ?? 0) - (a.bytes ?? a.figures.mostBytes ?? 0))
-    .slice(0, MAX_LISTED);
+/** The largest first. All of them: rows and findings sum them, and lists for people are cut when they are written. */
+const bySize = (all: readonly NamedMemory[]): NamedMemory[] =>
+  all.toSorted((a, b) => (b.bytes ?? b.figures.mostBytes ?? 0) - (a.bytes ?? a.figures.mostBytes ?? 0));

@@ -41,6 +41,14 @@ test('a detached pool has its age, and the interface that was removed has no nam
   expect(read(text, null).named[0]?.figures.detachedSeconds).toBeNull();
 });
 
+test('no interface is left out: rows and findings sum them', () => {
+  const pool = (at: number, pages: number, more = '') => `pool 0 1=${at} 2=${at} 4=${pages} 5=${pages * PAGE}${more}\n`;
+  const large = Array.from({ length: 40 }, (_, at) => pool(at + 2, 1000)).join('');
+  const { named } = read(`${large}${pool(99, 7, ' 6=400')}end\n`);
+  expect(named.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0)).toBe(40_007 * PAGE);
+  expect(named.at(-1)).toMatchObject({ name: 'interface 99', figures: { detachedPools: 1, detachedSeconds: 600 } });
+});
+
 test('rings are bounds: at least one full queue, at most all of them in pages', () => {
   const ring = (text: string) => read(`${text}ring 0 1=2 6=256\nend\n`).named[0];
   expect(ring(LINKS)).toMatchObject({
