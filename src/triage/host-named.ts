@@ -1,5 +1,6 @@
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
+import { grouped } from '../base/util.js';
 import { readNamedMemory } from '../host/proc/named-memory.js';
 import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
@@ -12,6 +13,9 @@ import { isLargePart, THRESHOLDS } from './thresholds.js';
 export const NAMED_HIDES =
   'balloons, compressed memory, the cache of ZFS, removed cgroups, memory of GPUs and page pools';
 
+/** Maximum number of devices of a kind that findings name, the largest first: each has a twentieth of memory at least. */
+const MAX_EACH = 20;
+
 /** Memory that sources beside /proc/meminfo name: balloons, compressed memory, caches, devices. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
   const { named = [], notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
@@ -20,7 +24,8 @@ export function* namedMemory(host: HostReader): Generator<Finding> {
     if (kind !== 'huge-pages' && (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host)))
       host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
   const total = host.meminfo('MemTotal');
-  for (const one of named) yield* FINDERS[one.kind]?.(one, total, host) ?? [];
+  for (const [kind, all] of grouped(named, (one) => one.kind))
+    for (const one of all.slice(0, MAX_EACH)) yield* FINDERS[kind]?.(one, total, host) ?? [];
   yield* compressed(named, total);
   yield* detachedPools(named, total);
 }

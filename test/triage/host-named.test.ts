@@ -66,6 +66,15 @@ test('detached page pools of all interfaces are one amount, however many others 
   expect(findingWords(found(pool(20, 4, ' 6=900'))[0]!)).toContain('of interface 20, for 100 s. The pool waits');
 });
 
+test('compressed memory of many devices is that of all', () => {
+  const devices = Array.from({ length: 12 }, (_, at) => [
+    `/sys/block/zram${at}/mm_stat`,
+    `${30 * MIB} 1 ${10 * MIB} 0 0 0 0 0 0\n`,
+  ]);
+  const [finding] = namedMemory(reader({ files: Object.fromEntries(devices) }));
+  expect(finding).toMatchObject({ figures: { bytes: 120 * MIB, dataBytes: 360 * MIB } });
+});
+
 test('compressed memory counts each pool once, and names the largest device', () => {
   const files = {
     '/sys/block/zram0/mm_stat': `${300 * MIB} 1 ${100 * MIB} 0 0 0 0 0 0\n`,

@@ -27,12 +27,13 @@ function linesOf(kind: NamedKind, all: readonly NamedMemory[]): string[] {
   const listed = [...first, ...rest];
   const others = listed.splice(MAX_LINES);
   const bytes = others.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const least = others.some((one) => one.bytes === null) ? 'at least ' : '';
   return [
     ...listed.flatMap((one) => WORDS[kind](one) ?? []),
     ...(others.length === 0
       ? []
       : [
-          `Not listed: ${count(others.length, 'more row')} of ${NAMES[kind]}${bytes > 0 ? `, ${formatSize(bytes)}` : ''}.`,
+          `Not listed: ${count(others.length, 'more row')} of ${NAMES[kind]}${bytes > 0 ? `, ${least}${formatSize(bytes)}` : ''}.`,
         ]),
   ];
 }
