@@ -19,9 +19,13 @@ const MAX_EACH = 20;
 /** Memory that sources beside /proc/meminfo name: balloons, compressed memory, caches, devices. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
   const { named = [], notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
-  // The check of huge pages reads their pools itself.
+  // The check of huge pages reads their pools itself, and no finding is about rings.
   for (const { kind, code, why } of notRead)
-    if (kind !== 'huge-pages' && (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host)))
+    if (
+      kind !== 'huge-pages' &&
+      kind !== 'nic-rings' &&
+      (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host))
+    )
       host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
   const total = host.meminfo('MemTotal');
   for (const [kind, all] of grouped(named, (one) => one.kind))

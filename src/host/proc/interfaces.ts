@@ -1,6 +1,6 @@
 import { HostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
-import type { NamedMemory, NotRead } from '../../records/named-memory.js';
+import type { NamedKind, NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { findNamespaces, type Namespace } from '../namespaces.js';
 import type { Region } from './rdma-regions.js';
@@ -42,6 +42,14 @@ export interface Interfaces {
 }
 const NONE: Interfaces = { rows: [], regions: [] };
 
+/** What is missing if a request failed. A machine with RDMA has its request; others are those of newer kernels. */
+const REQUESTS = new Map<string, { readonly kind: NamedKind; readonly what: string; readonly pattern: string }>([
+  ['link', { kind: 'page-pools', what: 'network interfaces', pattern: 'refused' }],
+  ['pool', { kind: 'page-pools', what: 'page pools', pattern: 'refused' }],
+  ['ring', { kind: 'nic-rings', what: 'rings of network interfaces', pattern: 'refused' }],
+  ['region', { kind: 'pinned', what: 'memory regions of RDMA', pattern: 'lacks|refused' }],
+]);
+
 /**
  * Page pools, receive rings of network interfaces, and regions of RDMA, in all network namespaces that can be entered.
  *
@@ -52,8 +60,9 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   if (!source.netlink) return NONE;
   const namespaces = findNamespaces(source, 'all');
   const requested = namespaces.slice(0, MAX_ENTERED);
-  const text = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
-  if (text === null) return NONE;
+  const listed = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
+  if (listed === null) return NONE;
+  const text = wholeLines(listed, notRead);
   const entered = source.file ? requested : capturedPlaces(text, namespaces);
   const lines = linesOf(text);
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
@@ -72,9 +81,17 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
     if (place === 0 || namespace?.own) return name;
     return `${name} of netns ${namespace?.name ?? namespace?.inode ?? place}`;
   };
-  if (/^lacks \d+ region$/m.test(text))
-    notRead.push({ kind: 'pinned', code: 'unreadable', why: 'memory regions of RDMA: refused by the kernel' });
+  for (const [name, { kind, what, pattern }] of REQUESTS)
+    if (new RegExp(`^(?:${pattern}) \\d+ ${name}$`, 'm').test(text))
+      notRead.push({ kind, code: 'unreadable', why: `${what}: refused by the kernel` });
   return { rows: [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)], regions: regionsOf(lines) };
+}
+
+/** The lines of a list; one that was cut lacks its last line, and a part of the one before. */
+function wholeLines(text: string, notRead: NotRead[]): string {
+  if (/(?:^|\n)end\n?$/.test(text)) return text;
+  notRead.push({ kind: 'page-pools', code: 'unreadable', why: 'page pools, rings and regions: the list is truncated' });
+  return text.slice(0, text.lastIndexOf('\n') + 1);
 }
 
 /** A snapshot has a line `netns PLACE INODE` for each. */

@@ -73,6 +73,22 @@ test('closed namespaces are named, malformed lines are an error', () => {
   expect(read(null)).toEqual({ named: [], regions: [], notRead: [] });
 });
 
+test.each([
+  ['cut in a number', `${LINKS}pool 0 1=1 2=2 4=100 5=${100 * PAGE}\npool 0 1=2 2=2 4=7 5=2147`, 1],
+  ['without its last line', `${LINKS}pool 0 1=1 2=2 4=100 5=${100 * PAGE}\n`, 1],
+  ['empty', '', 0],
+])('a list that is truncated, %s, is reported', (_, text, rows) => {
+  const { named, notRead } = read(text);
+  expect(named.map(({ bytes }) => bytes)).toEqual(Array.from({ length: rows }, () => 100 * PAGE));
+  expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'unreadable', why: expect.stringMatching(/truncated/) }]);
+});
+
+test('a request that failed is reported; one that an older kernel lacks is not', () => {
+  const { notRead } = read(`${LINKS}refused 0 pool\nrefused 1 ring\nend\n`);
+  expect(notRead).toMatchObject([{ kind: 'page-pools' }, { kind: 'nic-rings' }]);
+  expect(read(`${LINKS}lacks 0 pool\nlacks 0 ring\nend\n`).notRead).toEqual([]);
+});
+
 test('regions of RDMA: those of a shared device once, and none of kernel modules', () => {
   const text = 'region 0 index=0 28=7 45=4096\nregion 0 index=0 29=1 45=8192\nregion 0 index=0 45=4096\n';
   const shared = `${LINKS}${text}${text.replaceAll('region 0', 'region 1')}region 1 index=1 28=7 45=16384\nend\n`;
