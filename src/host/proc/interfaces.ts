@@ -1,4 +1,5 @@
 import { HostError } from '../../base/errors.js';
+import { count } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { NamedKind, NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
@@ -29,6 +30,9 @@ interface Pool {
   /** Its memory is that of a dma-buf or of io_uring. */
   readonly isForeign: boolean;
 }
+
+/** Seconds that interfaces may be listed after the uptime was read: a snapshot reads much in between. */
+const LATER = 600;
 
 /** Headers of an Ethernet frame with a VLAN tag, and its checksum. */
 const FRAME_BYTES = 22;
@@ -84,7 +88,9 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   for (const [name, { kind, what, pattern }] of REQUESTS)
     if (new RegExp(`^(?:${pattern}) \\d+ ${name}$`, 'm').test(text))
       notRead.push({ kind, code: 'unreadable', why: `${what}: refused by the kernel` });
-  return { rows: [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)], regions: regionsOf(lines) };
+  const onDamaged: OnDamaged = (kind, why) => void notRead.push({ kind, code: 'unreadable', why });
+  const rows = [...pools(lines, nameOf, uptime, onDamaged), ...rings(lines, links, nameOf, onDamaged)];
+  return { rows, regions: regionsOf(lines) };
 }
 
 /** The lines of a list; one that was cut lacks its last line, and a part of the one before. */
@@ -103,6 +109,9 @@ function capturedPlaces(text: string, namespaces: readonly Namespace[]): (Namesp
 }
 
 type NameOf = (place: number, index: number) => string;
+type OnDamaged = (kind: NamedKind, why: string) => void;
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
 /** @throws {HostError} `unreadable`: a line is malformed */
 function linesOf(text: string): Line[] {
@@ -115,7 +124,7 @@ function linesOf(text: string): Line[] {
       const [, key = '', value] = /^(\w{1,5})=([0-9a-f]{0,64})$/.exec(field) ?? [];
       if (value === undefined) throw new HostError('unreadable', `malformed line of netlink: ${line.slice(0, 80)}`);
       if (kind === 'link' && key === '3') name = Buffer.from(value, 'hex').toString('utf8');
-      else attributes.set(key, value === '' ? Number.NaN : Number(value));
+      else attributes.set(key, /^\d+$/.test(value) ? Number(value) : Number.NaN);
     }
     return [{ kind, place: Number(place), attributes, name }];
   });
@@ -138,19 +147,26 @@ function regionsOf(lines: readonly Line[]): Region[] {
   });
 }
 
-function poolOf(attributes: Attributes): Pool {
-  const [pages, bytes] = [attributes.get('4') ?? 0, attributes.get('5') ?? 0];
-  if (!Number.isSafeInteger(pages) || !Number.isSafeInteger(bytes) || pages < 0)
-    throw new HostError('unreadable', 'a page pool has an impossible size');
-  return { pages, bytes, detachedAt: attributes.get('6'), isForeign: attributes.has('7') || attributes.has('8') };
+/** Undefined: a size is impossible, or the time when it was detached, such as one in the future. */
+function poolOf(attributes: Attributes, uptime: number | null): Pool | undefined {
+  const [pages, bytes, detachedAt] = [attributes.get('4') ?? 0, attributes.get('5') ?? 0, attributes.get('6')];
+  if (![pages, bytes, detachedAt ?? 0].every(isCount)) return undefined;
+  if (uptime !== null && detachedAt !== undefined && detachedAt > uptime + LATER) return undefined;
+  return { pages, bytes, detachedAt, isForeign: attributes.has('7') || attributes.has('8') };
 }
 
 /** Page pools by interface. Without an interface in the attributes, it was removed. */
-function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null): NamedMemory[] {
-  const ofPools = lines.filter(({ kind }) => kind === 'pool');
-  const byInterface = grouped(ofPools, ({ place, attributes }) => nameOf(place, attributes.get('2') ?? LOOPBACK));
+function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null, onDamaged: OnDamaged): NamedMemory[] {
+  const listed = lines.filter(({ kind }) => kind === 'pool');
+  const readable = listed.flatMap(({ place, attributes }) => {
+    const pool = poolOf(attributes, uptime);
+    return pool === undefined ? [] : [{ pool, name: nameOf(place, attributes.get('2') ?? LOOPBACK) }];
+  });
+  const damaged = listed.length - readable.length;
+  if (damaged > 0) onDamaged('page-pools', `${count(damaged, 'page pool')} with an impossible size or detach time`);
+  const byInterface = grouped(readable, ({ name }) => name);
   const all = [...byInterface].map(([name, ofInterface]): NamedMemory => {
-    const found = ofInterface.map(({ attributes }) => poolOf(attributes));
+    const found = ofInterface.map(({ pool }) => pool);
     const own = found.filter(({ isForeign }) => !isForeign);
     const sum = (of: (pool: Pool) => number, some = own) => some.reduce((total, pool) => total + of(pool), 0);
     const detached = own.filter(({ detachedAt }) => detachedAt !== undefined);
@@ -186,14 +202,20 @@ function rings(
   lines: readonly Line[],
   links: ReadonlyMap<string, { readonly attributes: Attributes }>,
   nameOf: NameOf,
+  onDamaged: OnDamaged,
 ): NamedMemory[] {
+  let damaged = 0;
   const all = lines.flatMap(({ kind, place, attributes }): NamedMemory[] => {
     const [index, descriptors, bufferBytes] = ['1', '6', '10'].map((key) => attributes.get(key));
-    if (kind !== 'ring' || index === undefined || !(Number(descriptors) > 0)) return [];
+    if (kind !== 'ring' || index === undefined || descriptors === undefined || descriptors === 0) return [];
     const link = links.get(`${place} ${index}`)?.attributes;
     const [mtu, state, queues] = [link?.get('4'), link?.get('16'), link?.get('32') ?? 1];
     if (mtu === undefined) return [];
-    const buffers = Number(descriptors) * queues;
+    if (![descriptors, bufferBytes ?? 0, mtu, queues].every(isCount) || queues === 0) {
+      damaged++;
+      return [];
+    }
+    const buffers = descriptors * queues;
     const frame = bufferBytes || mtu + FRAME_BYTES;
     const inPages = 4096 * 2 ** Math.ceil(Math.log2(Math.max(1, (frame + SKB_BYTES) / 4096)));
     // IF_OPER_DOWN and IF_OPER_NOTPRESENT (linux/if.h): most drivers free the buffers of an interface that is down.
@@ -206,10 +228,11 @@ function rings(
         category: null,
         bytes: null,
         source: 'ethtool rings-get (netlink)',
-        figures: { leastBytes: least, mostBytes: most, descriptors: Number(descriptors), queues, mtu },
+        figures: { leastBytes: least, mostBytes: most, descriptors, queues, mtu },
       },
     ];
   });
+  if (damaged > 0) onDamaged('nic-rings', `rings of ${count(damaged, 'interface')} with impossible numbers`);
   return bySize(all);
 }
 

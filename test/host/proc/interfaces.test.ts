@@ -69,7 +69,6 @@ test('closed namespaces are named, malformed lines are an error', () => {
   const { notRead } = read(`${LINKS}closed 1\nend\n`);
   expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'denied' }]);
   expect(() => read('pool 0 1=x\nend\n')).toThrow('malformed');
-  expect(() => read(`pool 0 1=1 4= 5=${PAGE}\nend\n`)).toThrow('impossible');
   expect(read(null)).toEqual({ named: [], regions: [], notRead: [] });
 });
 
@@ -87,6 +86,26 @@ test('a request that failed is reported; one that an older kernel lacks is not',
   const { notRead } = read(`${LINKS}refused 0 pool\nrefused 1 ring\nend\n`);
   expect(notRead).toMatchObject([{ kind: 'page-pools' }, { kind: 'nic-rings' }]);
   expect(read(`${LINKS}lacks 0 pool\nlacks 0 ring\nend\n`).notRead).toEqual([]);
+});
+
+test.each(['4=', '5=ff', '6=', '6=ff', '6=1e2', '6=2000'])('a pool with %s is not read, others are', (field) => {
+  const fields = { 4: `4=7`, 5: `5=${7 * PAGE}`, 6: '6=900', [field.slice(0, 1)]: field };
+  const text = `${LINKS}pool 0 1=1 2=2 ${Object.values(fields).join(' ')}\npool 0 1=2 2=2 4=3 5=${3 * PAGE} 6=940\nend\n`;
+  const { named, notRead } = read(text);
+  expect(named).toMatchObject([{ bytes: 3 * PAGE, figures: { pools: 1, detachedSeconds: 60 } }]);
+  expect(notRead).toEqual([{ kind: 'page-pools', code: 'unreadable', why: expect.stringContaining('1 page pool') }]);
+});
+
+test.each([
+  ['no queues', LINKS.replace('32=4', '32=0'), '6=256'],
+  ['a malformed number of queues', LINKS.replace('32=4', '32=ff'), '6=256'],
+  ['a malformed number of descriptors', LINKS, '6='],
+  ['a malformed MTU', LINKS.replace('4=1500', '4='), '6=256'],
+])('rings of an interface with %s are not read', (_, links, field) => {
+  const { named, notRead } = read(`${links}ring 0 1=2 ${field}\nend\n`);
+  expect(named).toEqual([]);
+  expect(notRead).toMatchObject([{ kind: 'nic-rings', code: 'unreadable' }]);
+  expect(read(`${LINKS}ring 0 1=2 6=0\nend\n`)).toMatchObject({ named: [], notRead: [] });
 });
 
 test('regions of RDMA: those of a shared device once, and none of kernel modules', () => {
