@@ -60,6 +60,8 @@ export interface HostSource {
    * its list. Null: unknown. Not available for captures.
    */
   subfolders?(path: string): number | null;
+  /** Whether memory cgroups may be missing from the lists of a capture: their number is then unknown. */
+  readonly lacksCgroups?: boolean;
   /** Returns the size of a file or directory (`st_size`). */
   size(path: string): number;
   /** Returns identity and kind of a file. Follows only links of /proc. Not available for captures. */

@@ -14,7 +14,7 @@ import { PERL, PYTHON } from './netlink/generated.js';
  * Arguments: the number of setns(2), and paths of namespaces (`/proc/PID/ns/net`), `-` for its own. It prints lines
  * `KIND NAMESPACE ATTRIBUTE=VALUE …`: the namespace by its place, attributes by their numbers in if_link.h, netdev.h,
  * ethtool_netlink.h and rdma_netlink.h of include/uapi, names in hexadecimal. `closed N`: the namespace cannot be entered; `lacks N
- * KIND`: the kernel does not have the request, or refused it. The last line is `end`.
+ * KIND`: the kernel does not have the request. `refused N KIND`: the request failed. The last line is `end`.
  */
 const DUMPS = [
   // IFLA_IFNAME, IFLA_MTU, IFLA_OPERSTATE, IFLA_NUM_RX_QUEUES.

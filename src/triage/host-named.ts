@@ -1,5 +1,6 @@
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
+import { grouped } from '../base/util.js';
 import { readNamedMemory } from '../host/proc/named-memory.js';
 import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
@@ -12,16 +13,25 @@ import { isLargePart, THRESHOLDS } from './thresholds.js';
 export const NAMED_HIDES =
   'balloons, compressed memory, the cache of ZFS, removed cgroups, memory of GPUs and page pools';
 
+/** Maximum number of devices of a kind that findings name, the largest first: each has a twentieth of memory at least. */
+const MAX_EACH = 20;
+
 /** Memory that sources beside /proc/meminfo name: balloons, compressed memory, caches, devices. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
   const { named = [], notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
-  // The check of huge pages reads their pools itself.
+  // The check of huge pages reads their pools itself, and no finding is about rings.
   for (const { kind, code, why } of notRead)
-    if (kind !== 'huge-pages' && (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host)))
+    if (
+      kind !== 'huge-pages' &&
+      kind !== 'nic-rings' &&
+      (kind !== 'page-pools' || code !== 'gone' || isUnattributed(host))
+    )
       host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
   const total = host.meminfo('MemTotal');
-  for (const one of named) yield* FINDERS[one.kind]?.(one, total, host) ?? [];
+  for (const [kind, all] of grouped(named, (one) => one.kind))
+    for (const one of all.slice(0, MAX_EACH)) yield* FINDERS[kind]?.(one, total, host) ?? [];
   yield* compressed(named, total);
+  yield* detachedPools(named, total);
 }
 
 type Finder = (one: NamedMemory, total: number, host: HostReader) => Iterable<Finding>;
@@ -61,13 +71,6 @@ const FINDERS: Readonly<Partial<Record<NamedKind, Finder>>> = {
         { ...amount, buffers, unopenedBytes, exporter: name, ...openerOf(processes) },
         'memory',
       );
-  },
-  *'page-pools'({ name, figures }, total) {
-    const { detachedPools = 0, detachedPages = 0, detachedBytes = null, detachedSeconds = null } = figures;
-    if (!detachedPools || !detachedPages || (detachedSeconds ?? 0) < THRESHOLDS['page-pool-detached'].note) return;
-    const severity = severityOf(detachedBytes ?? 0, total) === undefined ? 'note' : 'warning';
-    const amounts = { bytes: detachedBytes, pages: detachedPages, pools: detachedPools, detachedSeconds };
-    yield found('page-pool-detached', severity, { ...amounts, interface: name }, 'memory');
   },
 };
 
@@ -119,6 +122,25 @@ function* compressed(named: readonly NamedMemory[], total: number): Generator<Fi
     cgroupBytes: cgroup?.bytes ?? null,
   };
   yield found('compressed-memory', 'note', figures, 'memory');
+}
+
+/** Pools of all interfaces whose first was detached long enough ago; the one with most is named. */
+function* detachedPools(named: readonly NamedMemory[], total: number): Generator<Finding> {
+  const { note } = THRESHOLDS['page-pool-detached'];
+  const all = named.filter(({ figures }) => (figures.detachedPages ?? 0) > 0 && (figures.detachedSeconds ?? 0) >= note);
+  const [most] = all.toSorted((a, b) => (b.figures.detachedBytes ?? 0) - (a.figures.detachedBytes ?? 0));
+  if (!most) return;
+  const sum = (figure: string) => all.reduce((bytes, { figures }) => bytes + (figures[figure] ?? 0), 0);
+  const bytes = sum('detachedBytes');
+  const figures = {
+    bytes,
+    pages: sum('detachedPages'),
+    pools: sum('detachedPools'),
+    detachedSeconds: Math.max(...all.map((one) => one.figures.detachedSeconds ?? 0)),
+    interface: most.name,
+    interfaces: all.length,
+  };
+  yield found('page-pool-detached', severityOf(bytes, total) === undefined ? 'note' : 'warning', figures, 'memory');
 }
 
 const isCgroup = (name: string) => name.startsWith('/');

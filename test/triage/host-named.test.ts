@@ -47,6 +47,34 @@ test('a balloon is a note, and a warning while little memory is available', () =
   expect([...namedMemory(reader({ files: HYPER_V(40) }))]).toEqual([]);
 });
 
+test('detached page pools of all interfaces are one amount, however many others are larger', () => {
+  const pool = (at: number, mib: number, more = '') => `pool 0 1=${at} 2=${at} 4=${mib * 256} 5=${mib * MIB}${more}\n`;
+  const found = (text: string) => {
+    const { source } = reader({ files: { '/proc/uptime': '1000.00 1.00\n' } });
+    return [...namedMemory(new HostReader(Object.assign(source, { netlink: () => `${text}end\n` }), 4096))];
+  };
+  const large = Array.from({ length: 12 }, (_, at) => pool(at + 2, 300)).join('');
+  const [finding, ...others] = found(
+    `${large}${pool(20, 4, ' 6=900')}${pool(21, 60, ' 6=800')}${pool(22, 2, ' 6=995')}`,
+  );
+  expect(others).toEqual([]);
+  expect(finding).toMatchObject({
+    code: 'page-pool-detached',
+    figures: { bytes: 64 * MIB, pools: 2, detachedSeconds: 200, interface: 'interface 21', interfaces: 2 },
+  });
+  expect(findingWords(finding!)).toContain('(64.0 MiB) of interface 21 and 1 more, for 200 s. 2 pools wait');
+  expect(findingWords(found(pool(20, 4, ' 6=900'))[0]!)).toContain('of interface 20, for 100 s. The pool waits');
+});
+
+test('compressed memory of many devices is that of all', () => {
+  const devices = Array.from({ length: 12 }, (_, at) => [
+    `/sys/block/zram${at}/mm_stat`,
+    `${30 * MIB} 1 ${10 * MIB} 0 0 0 0 0 0\n`,
+  ]);
+  const [finding] = namedMemory(reader({ files: Object.fromEntries(devices) }));
+  expect(finding).toMatchObject({ figures: { bytes: 120 * MIB, dataBytes: 360 * MIB } });
+});
+
 test('compressed memory counts each pool once, and names the largest device', () => {
   const files = {
     '/sys/block/zram0/mm_stat': `${300 * MIB} 1 ${100 * MIB} 0 0 0 0 0 0\n`,

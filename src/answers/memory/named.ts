@@ -1,23 +1,42 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize } from '../../base/size.js';
+import { grouped } from '../../base/util.js';
 import type { NamedKind, NamedMemory } from '../../records/named-memory.js';
 
 /** A smaller share of memory is only mentioned with -v. */
 const NOTABLE = 0.01;
+/** Maximum number of lines of a kind. */
+const MAX_LINES = 10;
 
 /** Describes what sources beside /proc/meminfo name, and which were not read. */
 export function namedWords({ named = [], notRead = [], memory }: MemoryAnswer, verbose: boolean): string[] {
   const sizeOf = ({ bytes, figures }: NamedMemory) => bytes ?? figures.mostBytes ?? memory.bytes;
   const shown = named.filter((one) => verbose || sizeOf(one) >= NOTABLE * memory.bytes || isSuspect(one));
   return [
-    ...shown.flatMap((one) => WORDS[one.kind](one) ?? []),
+    ...[...grouped(shown, ({ kind }) => kind)].flatMap(([kind, all]) => linesOf(kind, all)),
     ...notRead.map(({ kind, why }) => `Not read: ${NAMES[kind]} (${escapeText(why)}).`),
   ];
 }
 
 /** A detached pool is worth a line whatever its size. */
 const isSuspect = ({ figures }: NamedMemory): boolean => (figures.detachedPools ?? 0) > 0;
+
+function linesOf(kind: NamedKind, all: readonly NamedMemory[]): string[] {
+  const [first, rest] = [all.filter(isSuspect), all.filter((one) => !isSuspect(one))];
+  const listed = [...first, ...rest];
+  const others = listed.splice(MAX_LINES);
+  const bytes = others.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const least = others.some((one) => one.bytes === null) ? 'at least ' : '';
+  return [
+    ...listed.flatMap((one) => WORDS[kind](one) ?? []),
+    ...(others.length === 0
+      ? []
+      : [
+          `Not listed: ${count(others.length, 'more row')} of ${NAMES[kind]}${bytes > 0 ? `, ${least}${formatSize(bytes)}` : ''}.`,
+        ]),
+  ];
+}
 
 const NAMES: Readonly<Record<NamedKind, string>> = {
   'huge-pages': 'pools of huge pages',

@@ -33,6 +33,7 @@ export class CapturedHost implements HostSource {
   readonly #unknown: readonly string[];
   /** Files of memory cgroups, by paths with line breaks and backslashes as \\ooo. */
   readonly #cgroups: PathLines;
+  readonly lacksCgroups: boolean;
   readonly #failures: CapturedFailures;
   readonly #log: string | undefined;
   /** Parts left out on purpose. */
@@ -132,6 +133,7 @@ export class CapturedHost implements HostSource {
     this.filesInMemory = captured.get('files-in-memory');
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), CGROUP_LINES);
     if (this.#cgroups.cut) damage.push(`it has more than ${MAX_PATHS} cgroup files`);
+    this.lacksCgroups = this.kind !== 'capture' || this.#cgroups.cut || cut.has('cgroups');
     this.#auxv = auxv;
     this.#unknown = (captured.get('unknown-tables') ?? '').split(/\s+/).filter((word) => /^\w{1,20}$/.test(word));
     this.#noteAll();

@@ -1,7 +1,11 @@
 ## src/host/netlink.ts describes what this prints, and puts values in place of __NAMES__. The same for hosts without perl.
 import ctypes, os, socket, struct, sys
+# As in list.pl.
+failure = ''
 def messages(protocol, kind, flags, body):
+    global failure
     found = []
+    failure = 'refused'
     s = socket.socket(16, 3, protocol)
     s.settimeout(__REPLY_SECONDS__)
     s.sendto(struct.pack('=LHHLL', 16 + len(body), kind, flags, 1, 0) + body, (0, 0))
@@ -10,6 +14,9 @@ def messages(protocol, kind, flags, body):
         at = 0
         while at + 16 <= len(data):
             length, kind, multi = struct.unpack_from('=LHH', data, at)
+            if kind == 2 and length >= 20:
+                error = struct.unpack_from('=l', data, at + 16)[0]
+                failure = 'lacks' if error in (-95, -2) else failure
             if kind == 2 or length < 16 or at + length > len(data):
                 return None
             # NLMSG_DONE: see list.pl.
@@ -19,13 +26,17 @@ def messages(protocol, kind, flags, body):
             if kind == 3:
                 return found
             found.append(data[at + 16:at + length])
-            if not multi & 2 or len(found) > __MAX_MESSAGES__:
+            if len(found) > __MAX_MESSAGES__:
+                return None
+            if not multi & 2:
                 return found
             at += (length + 3) & ~3
 def asked(*request):
+    global failure
     try:
         return messages(*request)
-    except OSError:
+    except OSError as error:
+        failure = 'lacks' if error.errno == 93 else 'refused'
         return None
 def attributes(data, at):
     found = []
@@ -57,7 +68,7 @@ for place, path in enumerate(sys.argv[2:]):
                 continue
             devices = asked(20, 5121, 0x301, b'')
             if devices is None:
-                print('lacks', place, kind)
+                print(failure, place, kind)
                 continue
             ids = [value for one in devices for at, value in attributes(one, 0) if at == 1]
             requests = [(20, int(command), 0x301, struct.pack('=HHL', 8, 1, number(one))) for one in ids]
@@ -67,13 +78,13 @@ for place, path in enumerate(sys.argv[2:]):
             reply = asked(16, 16, 1, struct.pack('=BBH', 3, 1, 0) + name)
             ids = [value for at, value in attributes(reply[0], 4) if at == 1] if reply else []
             if not ids:
-                print('lacks', place, kind)
+                print(failure, place, kind)
                 continue
             header = struct.pack('=HH', 4, 0x8001) if family == 'ethtool' else b''
             requests = [(16, number(ids[0]), 0x301, struct.pack('=BBH', int(command), 1, 0) + header)]
         answers = [asked(*request) for request in requests]
         if None in answers:
-            print('lacks', place, kind)
+            print(failure, place, kind)
         for message in [one for answer in answers if answer for one in answer]:
             if family == 'rdma':
                 of = attributes(message, 0)

@@ -82,8 +82,9 @@ const OF_MEMORY = /^memory\t\d+\t(\d{1,9})\t1$/m;
 function dyingOfV1(source: HostSource): NamedMemory[] {
   const all = OF_MEMORY.exec(optionalText(source, '/proc/cgroups'))?.[1];
   if (all === undefined || Number(all) < MANY_DYING) return [];
-  const present = countBelow(source, `${ROOT}/memory`);
-  if (present === undefined) throw new HostError('gone', `/proc/cgroups counts ${all} cgroups, which were not listed`);
+  const present = source.lacksCgroups ? undefined : countBelow(source, `${ROOT}/memory`);
+  if (present === undefined)
+    throw new HostError('gone', `/proc/cgroups counts ${all} cgroups, which were not all listed`);
   const dying = Number(all) - present;
   if (dying < MANY_DYING) return [];
   const figures = { dying, dyingInside: null, cgroups: present, isOfMemory: 1 };
@@ -98,8 +99,8 @@ function countBelow(source: HostSource, root: string): number | undefined {
     const at = folder;
     const isLeaf = at !== root && hostOrNull(() => source.subfolders?.(at) ?? null) === 0;
     const names = isLeaf ? [] : hostOrNull(() => source.list(at));
-    // A file is no folder; a cgroup has a list of processes.
-    if (names === null || !(isLeaf || names.includes('cgroup.procs'))) {
+    // A file is no folder. Captures lack empty files, such as cgroup.procs of a cgroup without processes.
+    if (names === null || !(isLeaf || names.some(isCgroupFile))) {
       if (at === root) return undefined;
       continue;
     }

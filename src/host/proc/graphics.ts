@@ -26,7 +26,7 @@ export const isDeviceLink = (link: string): boolean => DEVICE_LINKS.some((start)
 
 /** Time limit in milliseconds for descriptors, about that for a million. */
 const MAX_MS = 1000;
-/** Maximum number of processes that one device or exporter lists, of devices and exporters, and of buffers. */
+/** Maximum number of processes that one device or exporter lists, and of buffers. */
 const MAX_LISTED = 10;
 const MAX_BUFFERS = 1_000_000;
 /** Reading bufinfo takes the lock of each buffer: only if they have at least this share of memory. */
@@ -114,7 +114,7 @@ export function readGraphics(
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
   return [
-    ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
+    ...[...devices.values()].flatMap((one) => deviceMemory(one, hasTtm, commOf)).toSorted(bySize),
     ...byExporter(source, buffers, isWhole, commOf),
     ...others,
   ];
@@ -300,5 +300,8 @@ function byExporter(
       processes: largest(own, ({ bytes }) => bytes, commOf),
     };
   });
-  return all.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0)).slice(0, MAX_LISTED);
+  return all.toSorted(bySize);
 }
+
+/** The largest first. */
+const bySize = (a: NamedMemory, b: NamedMemory): number => (b.bytes ?? 0) - (a.bytes ?? 0);

@@ -1,14 +1,13 @@
 import { HostError } from '../../base/errors.js';
+import { count } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import type { NamedMemory, NotRead } from '../../records/named-memory.js';
+import type { NamedKind, NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { findNamespaces, type Namespace } from '../namespaces.js';
 import type { Region } from './rdma-regions.js';
 
 /** Maximum number of network namespaces that are entered. */
 export const MAX_ENTERED = 256;
-/** Maximum number of interfaces that are listed, the largest first. */
-const MAX_LISTED = 10;
 /** The kernel's own index of `lo`; pools of an interface that was removed are there (page_pool_unreg_netdev). */
 const LOOPBACK = 1;
 
@@ -32,6 +31,9 @@ interface Pool {
   readonly isForeign: boolean;
 }
 
+/** Seconds that interfaces may be listed after the uptime was read: a snapshot reads much in between. */
+const LATER = 600;
+
 /** Headers of an Ethernet frame with a VLAN tag, and its checksum. */
 const FRAME_BYTES = 22;
 /** Headroom and struct skb_shared_info that a driver adds to a buffer at most (XDP_PACKET_HEADROOM, and 320 bytes). */
@@ -44,6 +46,14 @@ export interface Interfaces {
 }
 const NONE: Interfaces = { rows: [], regions: [] };
 
+/** What is missing if a request failed. A machine with RDMA has its request; others are those of newer kernels. */
+const REQUESTS = new Map<string, { readonly kind: NamedKind; readonly what: string; readonly pattern: string }>([
+  ['link', { kind: 'page-pools', what: 'network interfaces', pattern: 'refused' }],
+  ['pool', { kind: 'page-pools', what: 'page pools', pattern: 'refused' }],
+  ['ring', { kind: 'nic-rings', what: 'rings of network interfaces', pattern: 'refused' }],
+  ['region', { kind: 'pinned', what: 'memory regions of RDMA', pattern: 'lacks|refused' }],
+]);
+
 /**
  * Page pools, receive rings of network interfaces, and regions of RDMA, in all network namespaces that can be entered.
  *
@@ -54,8 +64,9 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   if (!source.netlink) return NONE;
   const namespaces = findNamespaces(source, 'all');
   const requested = namespaces.slice(0, MAX_ENTERED);
-  const text = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
-  if (text === null) return NONE;
+  const listed = source.netlink(requested.map(({ own, path }) => (own ? '-' : path)));
+  if (listed === null) return NONE;
+  const text = wholeLines(listed, notRead);
   const entered = source.file ? requested : capturedPlaces(text, namespaces);
   const lines = linesOf(text);
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
@@ -74,9 +85,19 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
     if (place === 0 || namespace?.own) return name;
     return `${name} of netns ${namespace?.name ?? namespace?.inode ?? place}`;
   };
-  if (/^lacks \d+ region$/m.test(text))
-    notRead.push({ kind: 'pinned', code: 'unreadable', why: 'memory regions of RDMA: refused by the kernel' });
-  return { rows: [...pools(lines, nameOf, uptime), ...rings(lines, links, nameOf)], regions: regionsOf(lines) };
+  for (const [name, { kind, what, pattern }] of REQUESTS)
+    if (new RegExp(`^(?:${pattern}) \\d+ ${name}$`, 'm').test(text))
+      notRead.push({ kind, code: 'unreadable', why: `${what}: refused by the kernel` });
+  const onDamaged: OnDamaged = (kind, why) => void notRead.push({ kind, code: 'unreadable', why });
+  const rows = [...pools(lines, nameOf, uptime, onDamaged), ...rings(lines, links, nameOf, onDamaged)];
+  return { rows, regions: regionsOf(lines) };
+}
+
+/** The lines of a list; one that was cut lacks its last line, and a part of the one before. */
+function wholeLines(text: string, notRead: NotRead[]): string {
+  if (/(?:^|\n)end\n?$/.test(text)) return text;
+  notRead.push({ kind: 'page-pools', code: 'unreadable', why: 'page pools, rings and regions: the list is truncated' });
+  return text.slice(0, text.lastIndexOf('\n') + 1);
 }
 
 /** A snapshot has a line `netns PLACE INODE` for each. */
@@ -88,6 +109,9 @@ function capturedPlaces(text: string, namespaces: readonly Namespace[]): (Namesp
 }
 
 type NameOf = (place: number, index: number) => string;
+type OnDamaged = (kind: NamedKind, why: string) => void;
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
 /** @throws {HostError} `unreadable`: a line is malformed */
 function linesOf(text: string): Line[] {
@@ -100,7 +124,7 @@ function linesOf(text: string): Line[] {
       const [, key = '', value] = /^(\w{1,5})=([0-9a-f]{0,64})$/.exec(field) ?? [];
       if (value === undefined) throw new HostError('unreadable', `malformed line of netlink: ${line.slice(0, 80)}`);
       if (kind === 'link' && key === '3') name = Buffer.from(value, 'hex').toString('utf8');
-      else attributes.set(key, value === '' ? Number.NaN : Number(value));
+      else attributes.set(key, /^\d+$/.test(value) ? Number(value) : Number.NaN);
     }
     return [{ kind, place: Number(place), attributes, name }];
   });
@@ -123,19 +147,26 @@ function regionsOf(lines: readonly Line[]): Region[] {
   });
 }
 
-function poolOf(attributes: Attributes): Pool {
-  const [pages, bytes] = [attributes.get('4') ?? 0, attributes.get('5') ?? 0];
-  if (!Number.isSafeInteger(pages) || !Number.isSafeInteger(bytes) || pages < 0)
-    throw new HostError('unreadable', 'a page pool has an impossible size');
-  return { pages, bytes, detachedAt: attributes.get('6'), isForeign: attributes.has('7') || attributes.has('8') };
+/** Undefined: a size is impossible, or the time when it was detached, such as one in the future. */
+function poolOf(attributes: Attributes, uptime: number | null): Pool | undefined {
+  const [pages, bytes, detachedAt] = [attributes.get('4') ?? 0, attributes.get('5') ?? 0, attributes.get('6')];
+  if (![pages, bytes, detachedAt ?? 0].every(isCount)) return undefined;
+  if (uptime !== null && detachedAt !== undefined && detachedAt > uptime + LATER) return undefined;
+  return { pages, bytes, detachedAt, isForeign: attributes.has('7') || attributes.has('8') };
 }
 
 /** Page pools by interface. Without an interface in the attributes, it was removed. */
-function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null): NamedMemory[] {
-  const ofPools = lines.filter(({ kind }) => kind === 'pool');
-  const byInterface = grouped(ofPools, ({ place, attributes }) => nameOf(place, attributes.get('2') ?? LOOPBACK));
+function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null, onDamaged: OnDamaged): NamedMemory[] {
+  const listed = lines.filter(({ kind }) => kind === 'pool');
+  const readable = listed.flatMap(({ place, attributes }) => {
+    const pool = poolOf(attributes, uptime);
+    return pool === undefined ? [] : [{ pool, name: nameOf(place, attributes.get('2') ?? LOOPBACK) }];
+  });
+  const damaged = listed.length - readable.length;
+  if (damaged > 0) onDamaged('page-pools', `${count(damaged, 'page pool')} with an impossible size or detach time`);
+  const byInterface = grouped(readable, ({ name }) => name);
   const all = [...byInterface].map(([name, ofInterface]): NamedMemory => {
-    const found = ofInterface.map(({ attributes }) => poolOf(attributes));
+    const found = ofInterface.map(({ pool }) => pool);
     const own = found.filter(({ isForeign }) => !isForeign);
     const sum = (of: (pool: Pool) => number, some = own) => some.reduce((total, pool) => total + of(pool), 0);
     const detached = own.filter(({ detachedAt }) => detachedAt !== undefined);
@@ -160,7 +191,7 @@ function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null): N
       },
     };
   });
-  return listed(all);
+  return bySize(all);
 }
 
 /**
@@ -171,14 +202,20 @@ function rings(
   lines: readonly Line[],
   links: ReadonlyMap<string, { readonly attributes: Attributes }>,
   nameOf: NameOf,
+  onDamaged: OnDamaged,
 ): NamedMemory[] {
+  let damaged = 0;
   const all = lines.flatMap(({ kind, place, attributes }): NamedMemory[] => {
     const [index, descriptors, bufferBytes] = ['1', '6', '10'].map((key) => attributes.get(key));
-    if (kind !== 'ring' || index === undefined || !(Number(descriptors) > 0)) return [];
+    if (kind !== 'ring' || index === undefined || descriptors === undefined || descriptors === 0) return [];
     const link = links.get(`${place} ${index}`)?.attributes;
     const [mtu, state, queues] = [link?.get('4'), link?.get('16'), link?.get('32') ?? 1];
     if (mtu === undefined) return [];
-    const buffers = Number(descriptors) * queues;
+    if (![descriptors, bufferBytes ?? 0, mtu, queues].every(isCount) || queues === 0) {
+      damaged++;
+      return [];
+    }
+    const buffers = descriptors * queues;
     const frame = bufferBytes || mtu + FRAME_BYTES;
     const inPages = 4096 * 2 ** Math.ceil(Math.log2(Math.max(1, (frame + SKB_BYTES) / 4096)));
     // IF_OPER_DOWN and IF_OPER_NOTPRESENT (linux/if.h): most drivers free the buffers of an interface that is down.
@@ -191,14 +228,14 @@ function rings(
         category: null,
         bytes: null,
         source: 'ethtool rings-get (netlink)',
-        figures: { leastBytes: least, mostBytes: most, descriptors: Number(descriptors), queues, mtu },
+        figures: { leastBytes: least, mostBytes: most, descriptors, queues, mtu },
       },
     ];
   });
-  return listed(all);
+  if (damaged > 0) onDamaged('nic-rings', `rings of ${count(damaged, 'interface')} with impossible numbers`);
+  return bySize(all);
 }
 
-const listed = (all: readonly NamedMemory[]): NamedMemory[] =>
-  all
-    .toSorted((a, b) => (b.bytes ?? b.figures.mostBytes ?? 0) - (a.bytes ?? a.figures.mostBytes ?? 0))
-    .slice(0, MAX_LISTED);
+/** The largest first. All of them: rows and findings sum them, and lists for people are cut when they are written. */
+const bySize = (all: readonly NamedMemory[]): NamedMemory[] =>
+  all.toSorted((a, b) => (b.bytes ?? b.figures.mostBytes ?? 0) - (a.bytes ?? a.figures.mostBytes ?? 0));

@@ -29,7 +29,7 @@ import { UringBuffers } from './uring-buffers.js';
 
 /** A device or pool with less is not listed, except for what `diff` compares. Bytes. */
 const MIN_BYTES = 16 * 2 ** 20;
-/** Maximum number of processes, of cgroups and of devices that one kind lists, the largest first. */
+/** Maximum number of processes and of cgroups that one kind lists, the largest first. Devices are summed: all count. */
 const MAX_LISTED = 10;
 const MAX_PROCESSES = 50_000;
 const MAX_NODES = 1024;
@@ -243,10 +243,7 @@ function zramDevices(source: HostSource): NamedMemory[] {
     };
     return { kind: 'zram', name, category: 'compressed', bytes: Number(used), source: path, figures };
   });
-  return all
-    .filter(({ bytes }) => (bytes ?? 0) > 0)
-    .toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
-    .slice(0, MAX_LISTED);
+  return all.filter(({ bytes }) => (bytes ?? 0) > 0).toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
 /** Two reads of a busy pool differ by less. */

@@ -365,8 +365,8 @@ export const MACHINE = {
     deeper: 'kdump-mem memory --live -v',
   },
   'page-pool-detached': {
-    words: (of: Of<'bytes' | 'pages' | 'pools' | 'detachedSeconds'> & Of<'interface', string>) => [
-      `Page pool detached and not returned: ${text(of.pages)} pages (${size(of.bytes)}) of ${text(of.interface)}, for ${text(of.detachedSeconds)} s.`,
+    words: (of: Of<'bytes' | 'pages' | 'pools' | 'detachedSeconds' | 'interfaces'> & Of<'interface', string>) => [
+      `Page pool detached and not returned: ${text(of.pages)} pages (${size(of.bytes)}) of ${text(of.interface)}${Number(of.interfaces ?? 1) > 1 ? ` and ${text(Number(of.interfaces) - 1)} more` : ''}, for ${text(of.detachedSeconds)} s.`,
       `${of.pools === 1 ? 'The pool waits' : `${text(of.pools)} pools wait`} for pages in socket queues that are not read, or that were leaked.`,
     ],
     means:

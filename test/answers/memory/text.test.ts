@@ -75,6 +75,22 @@ test('small categories are one row, but for those that a sentence names', () => 
   expect(named).toContain('1.00 MiB of free memory (MemFree) was not used since boot.');
 });
 
+test('many devices: ten are listed, detached pools among them, and the others are an amount', () => {
+  const pool = (at: number, detachedPools: number) => ({
+    kind: 'page-pools' as const,
+    name: `veth${at}`,
+    category: 'network-other' as const,
+    bytes: 1024 * PAGE,
+    source: 'netlink',
+    figures: { pools: 1, detachedPools, detachedBytes: PAGE },
+  });
+  const named = Array.from({ length: 14 }, (_, at) => pool(at, Number(at === 13)));
+  const text = memoryText({ ...answerOf({ 'free-buddy': 2560 }), named }, options);
+  expect(text.match(/^ *Page pools of veth\d+:/gm)).toHaveLength(10);
+  expect(text).toContain('Page pools of veth13');
+  expect(text).toMatch(/Not listed: 4 more rows of page pools, and rings of network interfaces,\s+16\.0 MiB\./);
+});
+
 test('an incomplete category is marked, with the reason, even at zero', () => {
   const text = memoryText(
     answerOf({ 'free-buddy': 256 }, { complete: false, why: 'a \u001b[31mlist is torn' }),

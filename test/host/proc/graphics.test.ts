@@ -90,10 +90,24 @@ test('the same client number of two devices, and a driver in shared memory', () 
     machine({ 7: { 3: [CARD, amdgpu(1, 10, 0)], 4: [CARD, amdgpu(1, 20, 0, '0000:04:00.0')], 5: [CARD, panfrost] } }),
   );
   expect(named.map(({ name, category, bytes }) => [name, category, bytes])).toEqual([
-    ['amdgpu 0000:03:00.0', 'gpu', 10 * MIB],
-    ['amdgpu 0000:04:00.0', 'gpu', 20 * MIB],
     ['panfrost', null, 40 * MIB],
+    ['amdgpu 0000:04:00.0', 'gpu', 20 * MIB],
+    ['amdgpu 0000:03:00.0', 'gpu', 10 * MIB],
   ]);
+});
+
+test('no device or exporter is left out, and the largest is first', () => {
+  const device = (at: number, mib: number) =>
+    [CARD, amdgpu(1, mib, 0, `0000:${at.toString(16).padStart(2, '0')}:00.0`)] as const;
+  const clients = Array.from({ length: 12 }, (_, at) => [at, device(at, at === 11 ? 2900 : 1)] as const);
+  const { named: gpus } = read(machine({ 7: Object.fromEntries(clients) }));
+  expect(gpus.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0)).toBe(2911 * MIB);
+  expect(gpus[0]).toMatchObject({ name: 'amdgpu 0000:0b:00.0', bytes: 2900 * MIB });
+  const buffers = Array.from(
+    { length: 12 },
+    (_, at) => [at, ['/dmabuf:', dmaBuf(1, `heap${at}`, at)] as const] as const,
+  );
+  expect(read(machine({ 7: Object.fromEntries(buffers) })).named).toHaveLength(12);
 });
 
 test('a driver without sizes is unknown, not zero', () => {

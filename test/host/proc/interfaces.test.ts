@@ -41,6 +41,14 @@ test('a detached pool has its age, and the interface that was removed has no nam
   expect(read(text, null).named[0]?.figures.detachedSeconds).toBeNull();
 });
 
+test('no interface is left out: rows and findings sum them', () => {
+  const pool = (at: number, pages: number, more = '') => `pool 0 1=${at} 2=${at} 4=${pages} 5=${pages * PAGE}${more}\n`;
+  const large = Array.from({ length: 40 }, (_, at) => pool(at + 2, 1000)).join('');
+  const { named } = read(`${large}${pool(99, 7, ' 6=400')}end\n`);
+  expect(named.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0)).toBe(40_007 * PAGE);
+  expect(named.at(-1)).toMatchObject({ name: 'interface 99', figures: { detachedPools: 1, detachedSeconds: 600 } });
+});
+
 test('rings are bounds: at least one full queue, at most all of them in pages', () => {
   const ring = (text: string) => read(`${text}ring 0 1=2 6=256\nend\n`).named[0];
   expect(ring(LINKS)).toMatchObject({
@@ -61,8 +69,43 @@ test('closed namespaces are named, malformed lines are an error', () => {
   const { notRead } = read(`${LINKS}closed 1\nend\n`);
   expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'denied' }]);
   expect(() => read('pool 0 1=x\nend\n')).toThrow('malformed');
-  expect(() => read(`pool 0 1=1 4= 5=${PAGE}\nend\n`)).toThrow('impossible');
   expect(read(null)).toEqual({ named: [], regions: [], notRead: [] });
+});
+
+test.each([
+  ['cut in a number', `${LINKS}pool 0 1=1 2=2 4=100 5=${100 * PAGE}\npool 0 1=2 2=2 4=7 5=2147`, 1],
+  ['without its last line', `${LINKS}pool 0 1=1 2=2 4=100 5=${100 * PAGE}\n`, 1],
+  ['empty', '', 0],
+])('a list that is truncated, %s, is reported', (_, text, rows) => {
+  const { named, notRead } = read(text);
+  expect(named.map(({ bytes }) => bytes)).toEqual(Array.from({ length: rows }, () => 100 * PAGE));
+  expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'unreadable', why: expect.stringMatching(/truncated/) }]);
+});
+
+test('a request that failed is reported; one that an older kernel lacks is not', () => {
+  const { notRead } = read(`${LINKS}refused 0 pool\nrefused 1 ring\nend\n`);
+  expect(notRead).toMatchObject([{ kind: 'page-pools' }, { kind: 'nic-rings' }]);
+  expect(read(`${LINKS}lacks 0 pool\nlacks 0 ring\nend\n`).notRead).toEqual([]);
+});
+
+test.each(['4=', '5=ff', '6=', '6=ff', '6=1e2', '6=2000'])('a pool with %s is not read, others are', (field) => {
+  const fields = { 4: `4=7`, 5: `5=${7 * PAGE}`, 6: '6=900', [field.slice(0, 1)]: field };
+  const text = `${LINKS}pool 0 1=1 2=2 ${Object.values(fields).join(' ')}\npool 0 1=2 2=2 4=3 5=${3 * PAGE} 6=940\nend\n`;
+  const { named, notRead } = read(text);
+  expect(named).toMatchObject([{ bytes: 3 * PAGE, figures: { pools: 1, detachedSeconds: 60 } }]);
+  expect(notRead).toEqual([{ kind: 'page-pools', code: 'unreadable', why: expect.stringContaining('1 page pool') }]);
+});
+
+test.each([
+  ['no queues', LINKS.replace('32=4', '32=0'), '6=256'],
+  ['a malformed number of queues', LINKS.replace('32=4', '32=ff'), '6=256'],
+  ['a malformed number of descriptors', LINKS, '6='],
+  ['a malformed MTU', LINKS.replace('4=1500', '4='), '6=256'],
+])('rings of an interface with %s are not read', (_, links, field) => {
+  const { named, notRead } = read(`${links}ring 0 1=2 ${field}\nend\n`);
+  expect(named).toEqual([]);
+  expect(notRead).toMatchObject([{ kind: 'nic-rings', code: 'unreadable' }]);
+  expect(read(`${LINKS}ring 0 1=2 6=0\nend\n`)).toMatchObject({ named: [], notRead: [] });
 });
 
 test('regions of RDMA: those of a shared device once, and none of kernel modules', () => {

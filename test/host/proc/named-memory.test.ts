@@ -393,7 +393,19 @@ test('removed cgroups of version 1: those that exist are subtracted', () => {
   for (let at = 0; at < 99; at++) files[`/sys/fs/cgroup/memory/${at}/cgroup.procs`] = '';
   expect(read({ files }).named).toMatchObject([{ figures: { dying: 2900, cgroups: 100 } }]);
   delete files['/sys/fs/cgroup/memory/cgroup.procs'];
+  for (let at = 0; at < 99; at++) delete files[`/sys/fs/cgroup/memory/${at}/cgroup.procs`];
   expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'dying-cgroups' }] });
+});
+
+test('removed cgroups of version 1 in a capture: cgroups without processes exist, and missing ones are unknown', () => {
+  const host = machine({ files: { '/proc/cgroups': 'memory\t4\t1102\t1\n' } });
+  for (let at = 0; at < 1100; at++) host.files.set(`/sys/fs/cgroup/memory/pods/${at}/memory.usage_in_bytes`, '0\n');
+  host.files.set('/sys/fs/cgroup/memory/cgroup.procs', '1\n');
+  host.files.set('/sys/fs/cgroup/memory/pods/memory.usage_in_bytes', '0\n');
+  const readAll = (lacksCgroups: boolean) =>
+    readNamedMemory(Object.assign(host, { lacksCgroups }), readHostCounts(host));
+  expect(readAll(false)).toMatchObject(NONE);
+  expect(readAll(true)).toMatchObject({ named: [], notRead: [{ kind: 'dying-cgroups', code: 'gone' }] });
 });
 
 test('removed cgroups: a malformed counter is not read, few are normal', () => {
