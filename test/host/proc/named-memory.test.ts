@@ -118,6 +118,30 @@ test('a machine without any of it has no line, and nothing is missing', () => {
   expect(read({})).toEqual(NONE);
 });
 
+test.each([
+  ['zswap', 'compressed', 'Zswap:  20971x2 kB'],
+  ['zswap', 'compressed', 'Zswap:  -1 kB'],
+  ['huge-pages', 'hugetlb', 'HugePages_Total: 100\nHugepagesize: 2048 kB\nHugetlb: 0 kB'],
+  ['huge-pages', 'hugetlb', 'Hugetlb: 0'],
+  ['balloon', 'balloon', 'Balloon:  -1 kB'],
+])('%s: a line of /proc/meminfo that is malformed or contradicted is not zero', (kind, category, line) => {
+  const host = machine({ files: { '/proc/vmstat': 'balloon_inflate 0\nballoon_deflate 0\n' } });
+  host.files.set('/proc/meminfo', `${host.readText('/proc/meminfo').replace('Hugetlb: 0 kB\n', '')}${line}\n`);
+  const counts = readHostCounts(host);
+  expect(readNamedMemory(host, counts).notRead).toMatchObject([
+    { kind, code: 'unreadable', why: expect.stringContaining(String(line.split('\n').at(-1)?.split(':')[1]?.trim())) },
+  ]);
+  const row = leaves(countedMemory(counts).memory).find((one) => one.category === category);
+  expect(row?.complete).toBe(false);
+});
+
+test('huge pages before 4.16: a malformed HugePages_Total is not zero', () => {
+  const host = machine({});
+  const text = host.readText('/proc/meminfo').replace('Hugetlb: 0 kB\n', '');
+  host.files.set('/proc/meminfo', `${text}HugePages_Total: 2x\nHugepagesize: 2048 kB\n`);
+  expect(readHostCounts(host).unreadCounters).toMatchObject([{ kind: 'huge-pages' }]);
+});
+
 const POOL = '/sys/kernel/mm/hugepages/hugepages-2048kB';
 const ofNode = (node: number, pages: number, free: number) => {
   const folder = `/sys/devices/system/node/node${node}/hugepages/hugepages-2048kB`;
