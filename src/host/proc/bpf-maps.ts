@@ -6,6 +6,8 @@ export const BPF_MAP_LINK = 'anon_inode:bpf-map';
 /** BPF_F_NO_PREALLOC of include/uapi/linux/bpf.h. */
 const NO_PREALLOC = 1;
 const MAX_MAPS = 1_000_000;
+/** A map that allocates on use changes by less between two reads of it. Bytes. */
+const MAX_CHANGE = 16 * 2 ** 20;
 
 interface BpfMap {
   readonly bytes: number;
@@ -22,21 +24,25 @@ export class BpfMaps {
   readonly #most: number;
   /** Whether there were more maps than these. */
   isCut = false;
+  /** Descriptors whose fdinfo is malformed, or contradicts that of another descriptor of the map. */
+  unread = 0;
 
   constructor(most = MAX_MAPS) {
     this.#most = most;
   }
 
-  /** @returns whether it is the fdinfo of a map */
-  add(pid: number, text: string): boolean {
+  /** @param isMap whether the link says so; of a capture only the text does @returns whether it is the fdinfo of a map */
+  add(pid: number, text: string, isMap: boolean): boolean {
+    if (!isMap && !/^(?:map_id|memlock):/m.test(text)) return false;
     const field = (name: string) => Number(new RegExp(`^${name}:\\t(\\w{1,18})$`, 'm').exec(text)?.[1] ?? Number.NaN);
     const [id, bytes] = [field('map_id'), field('memlock')];
-    if (!Number.isSafeInteger(id)) return false;
     const map = this.#maps.get(id);
-    if (map) map.pids.add(pid);
-    else if (this.#maps.size >= this.#most) this.isCut = true;
-    else if (Number.isSafeInteger(bytes))
-      this.#maps.set(id, { bytes, isLazy: (field('map_flags') & NO_PREALLOC) !== 0, pids: new Set([pid]) });
+    if (!(Number.isSafeInteger(id) && Number.isSafeInteger(bytes))) this.unread++;
+    else if (map) {
+      map.pids.add(pid);
+      if (Math.abs(map.bytes - bytes) > MAX_CHANGE) this.unread++;
+    } else if (this.#maps.size >= this.#most) this.isCut = true;
+    else this.#maps.set(id, { bytes, isLazy: (field('map_flags') & NO_PREALLOC) !== 0, pids: new Set([pid]) });
     return true;
   }
 
