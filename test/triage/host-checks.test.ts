@@ -1163,6 +1163,7 @@ describe('unread messages', () => {
     ['a word that is no number', [queue(3, 99e6, 9).replace('99000000', '9x000000')]],
     ['data without a message', [queue(3, 99e6, 0)]],
     ['more columns', [`${queue(3, 10, 9)} 4`]],
+    ['a queue that is in it twice', [queue(3, 10, 9), queue(3, 99e6, 9)]],
   ])('of a damaged file are missing: %s', (_, rows) => {
     const { own, unread } = messagesOf(texts(...rows));
     expect(own).toEqual([]);

@@ -91,7 +91,7 @@ export function readGraphics(
     if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text, link === BPF_MAP_LINK)) return;
     if (text.includes('drm-driver:')) malformed.gpu += addClient(devices, pid, key, text) ? 0 : 1;
     else if (/^(?:size|exp_name):/m.test(text) || (source.file && link.startsWith('/dmabuf:')))
-      malformed['dma-buf'] += addBuffer(buffers, pid, key, text) ? 0 : 1;
+      malformed['dma-buf'] += addBuffer(buffers, pid, text) ? 0 : 1;
   });
   const missing = [
     ...(denied > 0 ? [`descriptors of ${denied} processes: permission denied`] : []),
@@ -126,11 +126,12 @@ export function readGraphics(
   ];
   for (const kind of cut) notRead.push({ kind, code: 'unreadable', why: 'too many: only a part was counted' });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const haveInodes = ![...buffers.keys()].some((key) => key.startsWith(WITHOUT_INODE));
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
   return [
     ...[...devices.values()].slice(0, MAX_LISTED).flatMap((one) => deviceMemory(one, hasTtm, commOf)),
-    ...byExporter(source, buffers, isWhole, commOf),
+    ...byExporter(source, buffers, { isWhole, haveInodes }, commOf),
     ...others,
   ];
 }
@@ -213,7 +214,8 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
   const sum = (of: (one: Client) => number) => known.reduce((all, one) => all + of(one), 0);
   const most = sum(({ resident }) => resident);
   // A shared buffer may be that of every other client.
-  const least = sum(({ resident, shared }) => resident - shared) + Math.max(0, ...known.map(({ shared }) => shared));
+  const shared = known.reduce((all, one) => Math.max(all, one.shared), 0);
+  const least = sum((one) => one.resident - one.shared) + shared;
   const silent = clients.size - known.length;
   const onDevice = sum((one) => one.onDevice);
   if (most + onDevice === 0 && silent === 0) return [];
@@ -229,6 +231,7 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
       figures: {
         leastBytes: known.length === 0 ? null : least,
         mostBytes: silent > 0 ? null : most,
+        sharedBytes: known.length === 0 ? null : shared,
         deviceBytes: onDevice,
         clients: clients.size,
         silentClients: silent,
@@ -253,13 +256,15 @@ function largest<T extends { readonly pids: ReadonlySet<number> }>(
     .map(([pid, bytes]) => ({ pid, comm: commOf(pid), bytes }));
 }
 
+const WITHOUT_INODE = 'unknown ';
+
 /** @returns whether its size is well-formed, and that of other descriptors of the buffer */
-function addBuffer(buffers: Map<string, Buffer>, pid: number, key: string, text: string): boolean {
+function addBuffer(buffers: Map<string, Buffer>, pid: number, text: string): boolean {
   const bytes = Number(/^size:\s*(\d{1,16})$/m.exec(text)?.[1] ?? Number.NaN);
   const [, exporter = '?'] = /^exp_name:\s*(\S{1,64})$/m.exec(text) ?? [];
   if (!Number.isSafeInteger(bytes)) return false;
-  // Since 5.14; before, two descriptors of one buffer cannot be told from two buffers.
-  const inode = /^ino:\s*(\d{1,20})$/m.exec(text)?.[1] ?? key;
+  // Since 5.14; before, two descriptors of one buffer cannot be told from two buffers as large: at least one exists.
+  const inode = /^ino:\s*(\d{1,20})$/m.exec(text)?.[1] ?? `${WITHOUT_INODE}${exporter} ${bytes}`;
   const buffer = buffers.get(inode) ?? { exporter, bytes, pids: new Set() };
   if (buffers.size >= MAX_BUFFERS) return true;
   buffers.set(inode, buffer);
@@ -282,17 +287,21 @@ function addUnheld(source: HostSource, buffers: Map<string, Buffer>, notRead: No
     if (error.code !== 'gone') notRead.push({ kind: 'dma-buf', code: error.code, why: error.message });
     return false;
   }
-  let [listed, bytes] = [0, 0];
+  const listed = new Map<string, Buffer>();
+  let [rows, bytes] = [0, 0];
   for (const [, size, exporter = '?', inode = ''] of text.matchAll(
     /^(\d{8,16})\t[\da-f]{8}\t[\da-f]{8}\t-?\d{8,16}\t(\S{1,64})\t(\d{8,20})\t/gm,
   )) {
-    listed++;
+    rows++;
     bytes += Number(size);
-    if (!buffers.has(`${Number(inode)}`) && buffers.size < MAX_BUFFERS)
-      buffers.set(`${Number(inode)}`, { exporter, bytes: Number(size), pids: new Set() });
+    listed.set(`${Number(inode)}`, { exporter, bytes: Number(size), pids: new Set() });
   }
   const [, objects, total] = /^Total (\d{1,9}) objects, (\d{1,16}) bytes$/m.exec(text) ?? [];
-  if (Number(objects) === listed && Number(total) === bytes) return true;
+  if (Number(objects) === rows && Number(total) === bytes) {
+    for (const key of buffers.keys()) if (key.startsWith(WITHOUT_INODE)) buffers.delete(key);
+    for (const [key, buffer] of listed) if (!buffers.has(key) && buffers.size < MAX_BUFFERS) buffers.set(key, buffer);
+    return true;
+  }
   notRead.push({ kind: 'dma-buf', code: 'unreadable', why: `malformed ${BUFINFO}` });
   return false;
 }
@@ -300,7 +309,7 @@ function addUnheld(source: HostSource, buffers: Map<string, Buffer>, notRead: No
 function byExporter(
   source: HostSource,
   buffers: ReadonlyMap<string, Buffer>,
-  isWhole: boolean,
+  { isWhole, haveInodes }: { readonly isWhole: boolean; readonly haveInodes: boolean },
   commOf: CommOf,
 ): NamedMemory[] {
   const heaps = new Set(['system', ...(hostOrNull(() => source.list(HEAPS)) ?? [])]);
@@ -315,7 +324,7 @@ function byExporter(
       source: isWhole ? BUFINFO : '/proc/PID/fdinfo',
       figures: {
         buffers: own.length,
-        unopenedBytes: isWhole ? bytesOf(own.filter(({ pids }) => pids.size === 0)) : null,
+        unopenedBytes: isWhole && haveInodes ? bytesOf(own.filter(({ pids }) => pids.size === 0)) : null,
         leastBytes: bytesOf(own),
         mostBytes: isWhole ? bytesOf(own) : null,
       },

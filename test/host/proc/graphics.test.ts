@@ -75,7 +75,14 @@ test('a client counts once, and what clients share counts once in the lower boun
     name: 'amdgpu 0000:03:00.0',
     category: 'gpu',
     bytes: (70 + 10 + 40) * MIB,
-    figures: { leastBytes: 120 * MIB, mostBytes: 150 * MIB, deviceBytes: 600 * MIB, clients: 2, silentClients: 0 },
+    figures: {
+      leastBytes: 120 * MIB,
+      mostBytes: 150 * MIB,
+      sharedBytes: 40 * MIB,
+      deviceBytes: 600 * MIB,
+      clients: 2,
+      silentClients: 0,
+    },
     processes: [
       { pid: 8, comm: 'p8', bytes: 150 * MIB },
       { pid: 7, comm: 'p7', bytes: 100 * MIB },
@@ -139,6 +146,16 @@ test('bufinfo adds what no process has open, and contradicts nothing silently', 
   const cut = read(host);
   expect(cut.named[0]).toMatchObject({ bytes: 100 * MIB, figures: { unopenedBytes: null, mostBytes: null } });
   expect(cut.notRead).toMatchObject([{ kind: 'dma-buf', code: 'unreadable' }]);
+});
+
+test('before 5.14 buffers have no inode: as many descriptors may be of one', () => {
+  const host = machine({
+    7: { 3: ['/dmabuf:', dmaBuf(100, 'system', null)], 4: ['/dmabuf:', dmaBuf(100, 'system', null)] },
+    8: { 3: ['/dmabuf:', dmaBuf(100, 'system', null)], 4: ['/dmabuf:', dmaBuf(30, 'system', null)] },
+  });
+  expect(read(host).named).toMatchObject([{ bytes: 130 * MIB, figures: { leastBytes: 130 * MIB, mostBytes: null } }]);
+  host.files.set('/sys/kernel/debug/dma_buf/bufinfo', bufinfo([1, 2, 3].map((inode) => [100, 'system', inode])));
+  expect(read(host).named).toMatchObject([{ bytes: 300 * MIB, figures: { buffers: 3, unopenedBytes: null } }]);
 });
 
 test('unreadable descriptors are named, and a host without devices is not searched', () => {

@@ -6,7 +6,7 @@ import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
 import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
-import type { NotRead } from '../../../src/records/named-memory.js';
+import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost, withDrivers } from '../fake-host.js';
 
 const MIB = 2 ** 20;
@@ -330,6 +330,26 @@ test('zswap: a pool in no counter (zbud) moves from unattributed memory to its r
   expect(at(50 * MIB)).toEqual([150 * MIB, 150 * MIB, 200 * MIB]);
   // NR_ZSPAGES was not read: nothing is claimed.
   expect(at(undefined)).toEqual([null, 0, 0]);
+});
+
+test('a buffer that two GPUs share, or that is a dma-buf too, leaves unattributed memory once', () => {
+  const answer = countedMemory(readHostCounts(machine()));
+  const gpu = (own: number, shared: number): NamedMemory => ({
+    kind: 'gpu',
+    name: 'amdgpu',
+    category: 'gpu',
+    bytes: (own + shared) * MIB,
+    source: '',
+    figures: { mostBytes: (own + shared) * MIB, sharedBytes: shared * MIB },
+  });
+  const heap: NamedMemory = { ...gpu(60, 0), kind: 'dma-buf', category: 'dma-buf' };
+  const moved = (...named: NamedMemory[]) => {
+    const rows = leaves(withDevices(answer, named).memory);
+    return ['gpu', 'dma-buf'].map((name) => (rows.find(({ category }) => category === name)?.bytes ?? 0) / MIB);
+  };
+  expect(moved(gpu(10, 100), gpu(20, 90))).toEqual([130, 0]);
+  expect(moved(gpu(10, 100), gpu(20, 90), heap)).toEqual([70, 60]);
+  expect(moved(gpu(10, 50), heap)).toEqual([10, 60]);
 });
 
 test('zswap: cgroups that were not searched are reported', () => {
