@@ -1170,6 +1170,12 @@ describe('unread messages', () => {
     expect(unread).toMatchObject([{ why: expect.stringMatching(/^malformed .*\/proc\/sysvipc\/msg$/) }]);
   });
 
+  test('larger than the memory of the machine are not read', () => {
+    const { own, unread } = messagesOf(texts(queue(3, 2 ** 52, 9)));
+    expect(own).toEqual([]);
+    expect(unread).toMatchObject([{ why: expect.stringMatching(/^messages of queue 3: 4.00 PiB, more than this/) }]);
+  });
+
   test('of a file without its heading are missing; a kernel without the file has none', () => {
     const { '/proc/sysvipc/msg': _, ...others } = texts();
     expect(messagesOf({ ...others, '/proc/sysvipc/msg': '' }).unread).toHaveLength(1);

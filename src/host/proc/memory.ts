@@ -6,6 +6,7 @@ import type { SmapsSums } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { readBalloon } from './balloon.js';
 import { readZfsCache } from './named-memory.js';
+import { mostMemory, whyImpossible } from './possible-amounts.js';
 
 /** Error of counters: each CPU keeps a local delta of up to 125 pages per counter (mm/vmstat.c). */
 const DRIFT_BYTES = 16 * 1024 * 1024;
@@ -109,6 +110,7 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     return digits === undefined ? undefined : Number(digits) * pageSize;
   };
   const [boot, later] = [pages('nr_memmap_boot_pages'), pages('nr_memmap_pages')];
+  const zones = zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize);
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
     pageSize,
@@ -116,10 +118,10 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     meminfo,
     printed,
     damaged,
-    ...zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize),
+    ...zones,
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },
-    ...otherCounters(source, { meminfo, damaged }, vmstat, pageSize),
+    ...otherCounters(source, { meminfo, damaged, present: zones.present }, vmstat, pageSize),
   };
 }
 
@@ -149,7 +151,7 @@ const DECIDING: readonly (readonly [name: string, NotRead['kind']])[] = [
 /** Counters of a balloon and of ZFS, which are not in /proc/meminfo, or beside it. */
 function otherCounters(
   source: HostSource,
-  { meminfo, damaged }: Pick<MemoryCounters, 'meminfo' | 'damaged'>,
+  { meminfo, damaged, present }: Pick<MemoryCounters, 'meminfo' | 'damaged' | 'present'>,
   vmstat: string,
   pageSize: number,
 ): OtherCounters {
@@ -169,7 +171,12 @@ function otherCounters(
   const balloon = damaged.has('Balloon')
     ? undefined
     : attempt('balloon', () => readBalloon(source, meminfo, vmstat, pageSize));
-  const zfs = attempt('zfs-arc', () => readZfsCache(source));
+  const zfs = attempt('zfs-arc', () => {
+    const cache = readZfsCache(source);
+    const why = whyImpossible('ZFS ARC', cache?.size ?? 0, mostMemory({ meminfo, present }));
+    if (why !== undefined) throw new HostError('unreadable', why);
+    return cache;
+  });
   return {
     ...(balloon ? { balloon } : {}),
     ...(zfs ? { zfs } : {}),

@@ -3,6 +3,8 @@ import { isHostError } from '../../base/errors.js';
 import { count } from '../../base/size.js';
 import type { FileFacts, HostSource } from '../host-source.js';
 import { differingTables } from './holders.js';
+import { kilobytesOf } from './memory.js';
+import { mostMemory, whyImpossible } from './possible-amounts.js';
 import { listedPids } from './process.js';
 
 /** Maximum number of files in a snapshot, largest first. */
@@ -525,6 +527,9 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
  */
 function segments(host: HostSource, onMissing: OnMissing = () => undefined): SharedFile[] {
   const text = attempted(() => host.readText('/proc/sysvipc/shm')) ?? '';
+  const meminfo = attempted(() => host.readText('/proc/meminfo')) ?? '';
+  const [memory, swapBytes] = ['MemTotal', 'SwapTotal'].map((name) => kilobytesOf(`\n${meminfo}`, name));
+  const most = mostMemory(memory == null ? {} : { meminfo: new Map([['MemTotal', memory]]) }) + (swapBytes ?? 0);
   const found = new Map<number, SharedFile>();
   let malformed = 0;
   for (const line of text.split('\n').slice(1, MAX_ENTRIES).filter(Boolean)) {
@@ -533,6 +538,7 @@ function segments(host: HostSource, onMissing: OnMissing = () => undefined): Sha
     const bytes = rss! + swap!;
     // An id is that of one segment.
     if (columns.length !== 16 || !Number.isSafeInteger(bytes) || found.has(id!)) malformed++;
+    else if (bytes > most) onMissing(`${whyImpossible(`SysV segment ${id}`, bytes, most)}`);
     else {
       const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped: attaches! > 0 } as const;
       const at = new Date(1000 * attachedAt!);

@@ -4,7 +4,7 @@ import { withDevices } from '../../../src/account/memory/devices.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
-import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
+import { possibleRows, readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
 import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost, withDrivers } from '../fake-host.js';
@@ -350,6 +350,31 @@ test('a buffer that two GPUs share, or that is a dma-buf too, leaves unattribute
   expect(moved(gpu(10, 100), gpu(20, 90))).toEqual([130, 0]);
   expect(moved(gpu(10, 100), gpu(20, 90), heap)).toEqual([70, 60]);
   expect(moved(gpu(10, 50), heap)).toEqual([10, 60]);
+});
+
+test.each([
+  ['zram', { kib: {}, files: { '/sys/block/zram0/mm_stat': MM_STAT.replace(`${200 * MIB}`, `${2 ** 56}`) } }],
+  ['zfs-arc', { kib: {}, files: { '/proc/spl/kstat/zfs/arcstats': kstat({ ...ARC, size: 2 ** 56 }) } }],
+  ['zswap', { kib: { Zswap: 2 ** 43 }, files: {} }],
+  ['zswap', { kib: { Zswap: 200 * 1024 }, files: { '/sys/fs/cgroup/a.slice/memory.zswap.current': `${2 ** 52}\n` } }],
+  ['trace-rings', { kib: {}, files: { '/sys/kernel/tracing/buffer_total_size_kb': `${2 ** 39}\n` } }],
+])('%s: more than the machine has is not read', (kind, made) => {
+  const { named, notRead } = read(made);
+  expect(named.every(({ bytes }) => (bytes ?? 0) <= 1000 * MIB)).toBe(true);
+  expect(notRead).toMatchObject([{ kind, why: expect.stringContaining('more than this machine has (1000 MiB)') }]);
+});
+
+test('GPUs, dma-bufs and maps: more than the machine has is not read, unless a device or a limit may be as large', () => {
+  const row = (kind: NamedMemory['kind'], figures = {}, name = 'x'): NamedMemory => {
+    return { kind, name, category: null, bytes: 2 ** 40, source: '/proc/PID/fdinfo', figures };
+  };
+  const heap: NamedMemory = { ...row('dma-buf'), category: 'dma-buf' };
+  const small = { ...row('gpu'), bytes: 999 * MIB };
+  const wrong = [row('gpu'), heap, row('dma-buf', {}, 'udmabuf'), row('bpf-maps'), row('pinned')];
+  const right = [small, row('dma-buf', {}, 'amdgpu'), row('bpf-maps', { lazyBytes: 2 ** 40 }), row('balloon')];
+  const notRead: NotRead[] = [];
+  expect(possibleRows([...wrong, ...right], readHostCounts(machine()), notRead)).toEqual(right);
+  expect(notRead.map(({ kind }) => kind)).toEqual(wrong.map(({ kind }) => kind));
 });
 
 test('zswap: cgroups that were not searched are reported', () => {

@@ -155,6 +155,14 @@ test('attributes a System V segment to its creator, and reports damaged lines', 
   expect(missing).toContain('malformed /proc/sysvipc/shm (4 lines)');
 });
 
+test('a System V segment larger than memory and swap is not read', () => {
+  const line = `0 7 600 9437184 77 78 0 0 0 0 0 0 0 0 ${2 ** 52} 0`;
+  const missing: string[] = [];
+  const texts = { '/proc/sysvipc/shm': `heading\n${line}`, '/proc/meminfo': 'MemTotal: 4194304 kB\nSwapTotal: 0 kB\n' };
+  expect(sharedFiles(host({ texts }), (why) => missing.push(why))).toEqual([]);
+  expect(missing).toContain('SysV segment 7: 4.00 PiB, more than this machine has (6.00 GiB)');
+});
+
 test.each([
   ['attached last', '1700000000 1600000000', 78],
   ['detached since: the last pid did that', '1700000000 1700000001', null],
