@@ -2,6 +2,7 @@ import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readNamedMemory } from '../host/proc/named-memory.js';
+import { mostMemory } from '../host/proc/possible-amounts.js';
 import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
 import type { MemoryCounters } from '../records/machine-sample.js';
@@ -189,9 +190,7 @@ export function* leakedCounters(host: HostReader): Generator<Finding> {
   const { counts } = host;
   const vmstat = optionalText(host.source, '/proc/vmstat');
   const pages = new Map(Array.from(vmstat.matchAll(PAGES), ([, name = '', digits]) => [name, Number(digits)]));
-  const total = counts.meminfo.get('MemTotal') ?? 0;
-  // Without zones, memory that was reserved at boot is unknown.
-  const limit = counts.present ?? 1.5 * total;
+  const limit = mostMemory(counts);
   const of = (counter: string, bytes: number, most: number, why: string) =>
     found('counter-leak', 'warning', { counter, bytes, mostBytes: most, why });
   for (const [name, count] of pages) {

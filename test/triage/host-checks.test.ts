@@ -1173,10 +1173,17 @@ describe('unread messages', () => {
     ['data without a message', [queue(3, 99e6, 0)]],
     ['more columns', [`${queue(3, 10, 9)} 4`]],
     ['a time that is none', [queue(3, 99e6, 9).replace('      1000', '1000000000000')]],
+    ['a queue that is in it twice', [queue(3, 10, 9), queue(3, 99e6, 9)]],
   ])('of a damaged file are missing: %s', (_, rows) => {
     const { own, unread } = messagesOf(texts(...rows));
     expect(own).toEqual([]);
     expect(unread).toMatchObject([{ why: expect.stringMatching(/^malformed .*\/proc\/sysvipc\/msg$/) }]);
+  });
+
+  test('larger than the memory of the machine are not read', () => {
+    const { own, unread } = messagesOf(texts(queue(3, 2 ** 52, 9)));
+    expect(own).toEqual([]);
+    expect(unread).toMatchObject([{ why: expect.stringMatching(/^messages of queue 3: 4.00 PiB, more than this/) }]);
   });
 
   test('of a file without its heading are missing; a kernel without the file has none', () => {

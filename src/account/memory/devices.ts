@@ -25,7 +25,8 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
   let [moved, movedMost] = [0, 0];
   for (const category of DEVICE_CATEGORIES) {
     const parts = named.filter((one) => one.category === category);
-    const bytes = parts.reduce((sum, one) => sum + movedBytes(one), 0);
+    const sum = parts.reduce((all, one) => all + movedBytes(one), 0);
+    const bytes = category === 'gpu' ? sum - countedTwice(named, parts) : sum;
     if (bytes === 0) continue;
     const taken = Math.min(bytes, rest);
     const isKnown = category === 'compressed' || parts.every(({ figures }) => figures.mostBytes != null);
@@ -67,6 +68,14 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
     return { ...row, children: row.children.map(changed) };
   };
   return { ...answer, memory: changed(answer.memory) };
+}
+
+/** Buffers that several GPUs report, or that are dma-bufs too: of what each of them shares, only the largest is certain. */
+function countedTwice(named: readonly NamedMemory[], gpus: readonly NamedMemory[]): number {
+  const shared = gpus.map(({ figures }) => figures.sharedBytes ?? 0);
+  const [all, largest] = [shared.reduce((sum, one) => sum + one, 0), Math.max(0, ...shared)];
+  const inBuffers = named.reduce((sum, one) => sum + (one.category === 'dma-buf' ? movedBytes(one) : 0), 0);
+  return all - Math.max(0, largest - inBuffers);
 }
 
 /** The part that is in no counter. */

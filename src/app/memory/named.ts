@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { withDevices } from '../../account/memory/devices.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import type { HostSource } from '../../host/host-source.js';
-import { type NamedFacts, type NamedSources, readNamedMemory } from '../../host/proc/named-memory.js';
+import { type NamedFacts, type NamedSources, possibleRows, readNamedMemory } from '../../host/proc/named-memory.js';
 import { readPerfRings } from '../../host/proc/rings.js';
 import type { NamedMemory } from '../../records/named-memory.js';
 
@@ -49,6 +49,7 @@ function ownersOf({ kind, name, bytes, processes }: NamedMemory): Owner[] {
 
 const factsOf = (answer: MemoryAnswer): NamedFacts => ({
   meminfo: answer.counted ?? new Map(),
+  present: answer.memory.bytes,
   ...answer.otherCounters,
 });
 
@@ -60,5 +61,8 @@ export async function withLiveNamed(
 ): Promise<MemoryAnswer> {
   const sources = readNamedMemory(host, facts);
   const rings = await readPerfRings(host, sources.perf, sources.otherPins, sources.notRead);
-  return withNamed(answer, host, { ...sources, named: [...sources.named, ...rings] });
+  return withNamed(answer, host, {
+    ...sources,
+    named: [...sources.named, ...possibleRows(rings, facts, sources.notRead)],
+  });
 }

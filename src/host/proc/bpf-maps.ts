@@ -7,6 +7,8 @@ export const BPF_MAP_LINK = 'anon_inode:bpf-map';
 const NO_PREALLOC = 1;
 const RINGS: readonly number[] = [27, 31];
 const MAX_MAPS = 1_000_000;
+/** A map that allocates on use changes by less between two reads of it. Bytes. */
+const MAX_CHANGE = 16 * 2 ** 20;
 
 interface BpfMap {
   readonly bytes: number;
@@ -37,19 +39,24 @@ export class BpfMaps {
   readonly #most: number;
   /** Whether there were more maps than these. */
   isCut = false;
+  /** Descriptors whose fdinfo is malformed, or contradicts that of another descriptor of the map. */
+  unread = 0;
 
   constructor(most = MAX_MAPS) {
     this.#most = most;
   }
 
-  /** @returns whether it is the fdinfo of a map */
-  add(pid: number, text: string): boolean {
+  /** @param isMap whether the link says so; of a capture only the text does @returns whether it is the fdinfo of a map */
+  add(pid: number, text: string, isMap: boolean): boolean {
+    if (!isMap && !/^(?:map_id|memlock):/m.test(text)) return false;
     const [id, bytes] = [fieldOf(text, 'map_id'), bytesOfMap(text)];
-    if (!Number.isSafeInteger(id)) return false;
     const map = this.#maps.get(id);
-    if (map) map.pids.add(pid);
-    else if (this.#maps.size >= this.#most) this.isCut = true;
-    else if (Number.isSafeInteger(bytes)) {
+    if (!(Number.isSafeInteger(id) && Number.isSafeInteger(bytes))) this.unread++;
+    else if (map) {
+      map.pids.add(pid);
+      if (Math.abs(map.bytes - bytes) > MAX_CHANGE) this.unread++;
+    } else if (this.#maps.size >= this.#most) this.isCut = true;
+    else {
       const isLazy = (fieldOf(text, 'map_flags') & NO_PREALLOC) !== 0;
       this.#maps.set(id, { bytes, isLazy, isRing: isRing(text), pids: new Set([pid]) });
     }

@@ -1,4 +1,5 @@
 import { hostOrNull, isHostError } from '../../base/errors.js';
+import { count } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { DRM_IN_TTM, type NamedMemory, type NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
@@ -35,8 +36,9 @@ const LARGE_SHARE = 0.01;
 /** Regions of a driver that are not in the machine's own memory: of amdgpu, i915, xe, nouveau. */
 const ON_DEVICE = /^(?:vram|local|lmem|stolen|gds|gws|oa|doorbell|mmio)/;
 
-/** A line `drm-KIND-REGION: SIZE [KiB|MiB]` (drm_fdinfo_print_size of drivers/gpu/drm/drm_file.c). */
-const REGION = /^drm-(total|shared|resident|memory)-([\w.-]{1,40}):\s*(\d{1,16})(?: (KiB|MiB))?$/gm;
+/** A line `drm-KIND-REGION: SIZE [KiB|MiB]` (drm_fdinfo_print_size of drivers/gpu/drm/drm_file.c). `drm-total-cycles-` is time. */
+const REGION = /^drm-(total|shared|resident|memory)-(?!cycles-)([^:\n]{1,40}):(.*)$/gm;
+const SIZE = /^\s*(\d{1,15})(?: (KiB|MiB))?\s*$/;
 const UNITS: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20 };
 
 /** A dma-buf: its exporter, size, and the processes that have it open. */
@@ -84,10 +86,12 @@ export function readGraphics(
   const hasDevices = !source.file || CLASSES.some((path) => exists(source, path));
   const maps = new BpfMaps();
   const [devices, buffers] = [new Map<string, Device>(), new Map<string, Buffer>()];
+  const malformed = { gpu: 0, 'dma-buf': 0 };
   const { denied, isLate } = readAll(source, hasDevices, perf, (pid, key, text, link) => {
-    if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text)) return;
-    if (text.includes('drm-driver:')) addClient(devices, pid, key, text);
-    else addBuffer(buffers, pid, key, text);
+    if (uring.add(pid, text, link === URING_LINK) || maps.add(pid, text, link === BPF_MAP_LINK)) return;
+    if (text.includes('drm-driver:')) malformed.gpu += addClient(devices, pid, key, text) ? 0 : 1;
+    else if (/^(?:size|exp_name):/m.test(text) || (source.file && link.startsWith('/dmabuf:')))
+      malformed['dma-buf'] += addBuffer(buffers, pid, text) ? 0 : 1;
   });
   const missing = [
     ...(denied > 0 ? [`descriptors of ${denied} processes: permission denied`] : []),
@@ -104,6 +108,17 @@ export function readGraphics(
       code: denied > 0 ? 'denied' : 'unreadable',
       why,
     });
+  for (const [kind, fds] of [
+    ['gpu', malformed.gpu],
+    ['dma-buf', malformed['dma-buf']],
+    ['bpf-maps', maps.unread],
+  ] as const)
+    if (fds > 0)
+      notRead.push({
+        kind,
+        code: 'unreadable',
+        why: `malformed or contradictory fdinfo of ${count(fds, 'descriptor')}`,
+      });
   const cut = [
     ...(maps.isCut ? (['bpf-maps'] as const) : []),
     ...(uring.isCut ? (['pinned'] as const) : []),
@@ -111,11 +126,12 @@ export function readGraphics(
   ];
   for (const kind of cut) notRead.push({ kind, code: 'unreadable', why: 'too many: only a part was counted' });
   const all = [...buffers.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const haveInodes = ![...buffers.keys()].some((key) => key.startsWith(WITHOUT_INODE));
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
   return [
     ...[...devices.values()].flatMap((one) => deviceMemory(one, hasTtm, commOf)).toSorted(bySize),
-    ...byExporter(source, buffers, isWhole, commOf),
+    ...byExporter(source, buffers, { isWhole, haveInodes }, commOf),
     ...others,
   ];
 }
@@ -155,21 +171,25 @@ function readAll(
   return { denied, isLate };
 }
 
-function addClient(devices: Map<string, Device>, pid: number, key: string, text: string): void {
+/** @returns whether its sizes are well-formed */
+function addClient(devices: Map<string, Device>, pid: number, key: string, text: string): boolean {
   const field = (name: string) => new RegExp(`^${name}:\\s*(\\S{1,64})$`, 'm').exec(text)?.[1];
   const [driver = '?', pdev = ''] = [field('drm-driver'), field('drm-pdev')];
   const device = devices.get(`${driver} ${pdev}`) ?? { driver, pdev, clients: new Map() };
   devices.set(`${driver} ${pdev}`, device);
   const id = field('drm-client-id') ?? key;
   const known = device.clients.get(id);
+  const isWellFormed = [...text.matchAll(REGION)].every(([, , , size = '']) => SIZE.test(size));
   if (known) known.pids.add(pid);
-  else if (known === undefined) device.clients.set(id, clientOf(text, pid));
+  else if (known === undefined) device.clients.set(id, isWellFormed ? clientOf(text, pid) : null);
+  return isWellFormed;
 }
 
 /** Sizes of a client; null: its driver reports none. */
 function clientOf(text: string, pid: number): Client | null {
   const regions = new Map<string, Map<string, number>>();
-  for (const [, kind = '', region = '', digits, unit = ''] of text.matchAll(REGION)) {
+  for (const [, kind = '', region = '', size = ''] of text.matchAll(REGION)) {
+    const [, digits, unit = ''] = SIZE.exec(size) ?? [];
     const sizes = regions.get(region) ?? new Map<string, number>();
     regions.set(region, sizes.set(kind, Number(digits) * (UNITS[unit] ?? 1)));
   }
@@ -194,7 +214,8 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
   const sum = (of: (one: Client) => number) => known.reduce((all, one) => all + of(one), 0);
   const most = sum(({ resident }) => resident);
   // A shared buffer may be that of every other client.
-  const least = sum(({ resident, shared }) => resident - shared) + Math.max(0, ...known.map(({ shared }) => shared));
+  const shared = known.reduce((all, one) => Math.max(all, one.shared), 0);
+  const least = sum((one) => one.resident - one.shared) + shared;
   const silent = clients.size - known.length;
   const onDevice = sum((one) => one.onDevice);
   if (most + onDevice === 0 && silent === 0) return [];
@@ -210,6 +231,7 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
       figures: {
         leastBytes: known.length === 0 ? null : least,
         mostBytes: silent > 0 ? null : most,
+        sharedBytes: known.length === 0 ? null : shared,
         deviceBytes: onDevice,
         clients: clients.size,
         silentClients: silent,
@@ -234,15 +256,20 @@ function largest<T extends { readonly pids: ReadonlySet<number> }>(
     .map(([pid, bytes]) => ({ pid, comm: commOf(pid), bytes }));
 }
 
-function addBuffer(buffers: Map<string, Buffer>, pid: number, key: string, text: string): void {
-  const [, digits] = /^size:\s*(\d{1,16})$/m.exec(text) ?? [];
+const WITHOUT_INODE = 'unknown ';
+
+/** @returns whether its size is well-formed, and that of other descriptors of the buffer */
+function addBuffer(buffers: Map<string, Buffer>, pid: number, text: string): boolean {
+  const bytes = Number(/^size:\s*(\d{1,16})$/m.exec(text)?.[1] ?? Number.NaN);
   const [, exporter = '?'] = /^exp_name:\s*(\S{1,64})$/m.exec(text) ?? [];
-  if (digits === undefined || buffers.size >= MAX_BUFFERS) return;
-  // Since 5.14; before, two descriptors of one buffer cannot be told from two buffers.
-  const inode = /^ino:\s*(\d{1,20})$/m.exec(text)?.[1] ?? key;
-  const buffer = buffers.get(inode) ?? { exporter, bytes: Number(digits), pids: new Set() };
+  if (!Number.isSafeInteger(bytes)) return false;
+  // Since 5.14; before, two descriptors of one buffer cannot be told from two buffers as large: at least one exists.
+  const inode = /^ino:\s*(\d{1,20})$/m.exec(text)?.[1] ?? `${WITHOUT_INODE}${exporter} ${bytes}`;
+  const buffer = buffers.get(inode) ?? { exporter, bytes, pids: new Set() };
+  if (buffers.size >= MAX_BUFFERS) return true;
   buffers.set(inode, buffer);
   buffer.pids.add(pid);
+  return buffer.bytes === bytes;
 }
 
 /**
@@ -260,17 +287,21 @@ function addUnheld(source: HostSource, buffers: Map<string, Buffer>, notRead: No
     if (error.code !== 'gone') notRead.push({ kind: 'dma-buf', code: error.code, why: error.message });
     return false;
   }
-  let [listed, bytes] = [0, 0];
+  const listed = new Map<string, Buffer>();
+  let [rows, bytes] = [0, 0];
   for (const [, size, exporter = '?', inode = ''] of text.matchAll(
     /^(\d{8,16})\t[\da-f]{8}\t[\da-f]{8}\t-?\d{8,16}\t(\S{1,64})\t(\d{8,20})\t/gm,
   )) {
-    listed++;
+    rows++;
     bytes += Number(size);
-    if (!buffers.has(`${Number(inode)}`) && buffers.size < MAX_BUFFERS)
-      buffers.set(`${Number(inode)}`, { exporter, bytes: Number(size), pids: new Set() });
+    listed.set(`${Number(inode)}`, { exporter, bytes: Number(size), pids: new Set() });
   }
   const [, objects, total] = /^Total (\d{1,9}) objects, (\d{1,16}) bytes$/m.exec(text) ?? [];
-  if (Number(objects) === listed && Number(total) === bytes) return true;
+  if (Number(objects) === rows && Number(total) === bytes) {
+    for (const key of buffers.keys()) if (key.startsWith(WITHOUT_INODE)) buffers.delete(key);
+    for (const [key, buffer] of listed) if (!buffers.has(key) && buffers.size < MAX_BUFFERS) buffers.set(key, buffer);
+    return true;
+  }
   notRead.push({ kind: 'dma-buf', code: 'unreadable', why: `malformed ${BUFINFO}` });
   return false;
 }
@@ -278,7 +309,7 @@ function addUnheld(source: HostSource, buffers: Map<string, Buffer>, notRead: No
 function byExporter(
   source: HostSource,
   buffers: ReadonlyMap<string, Buffer>,
-  isWhole: boolean,
+  { isWhole, haveInodes }: { readonly isWhole: boolean; readonly haveInodes: boolean },
   commOf: CommOf,
 ): NamedMemory[] {
   const heaps = new Set(['system', ...(hostOrNull(() => source.list(HEAPS)) ?? [])]);
@@ -293,7 +324,7 @@ function byExporter(
       source: isWhole ? BUFINFO : '/proc/PID/fdinfo',
       figures: {
         buffers: own.length,
-        unopenedBytes: isWhole ? bytesOf(own.filter(({ pids }) => pids.size === 0)) : null,
+        unopenedBytes: isWhole && haveInodes ? bytesOf(own.filter(({ pids }) => pids.size === 0)) : null,
         leastBytes: bytesOf(own),
         mostBytes: isWhole ? bytesOf(own) : null,
       },

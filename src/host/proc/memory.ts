@@ -6,6 +6,7 @@ import type { SmapsSums } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { readBalloon } from './balloon.js';
 import { readZfsCache } from './named-memory.js';
+import { mostMemory, whyImpossible } from './possible-amounts.js';
 
 /** Error of counters: each CPU keeps a local delta of up to 125 pages per counter (mm/vmstat.c). */
 const DRIFT_BYTES = 16 * 1024 * 1024;
@@ -88,20 +89,18 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
     if (!parts) continue;
     const [, name = '', rest = ''] = parts;
-    const kib = /^\s*(\d{1,13}) kB\s*$/.exec(rest)?.[1];
-    if (name === 'HugePages_Total') hugePages = Number(/^\s*(\d{1,13})\s*$/.exec(rest)?.[1] ?? Number.NaN);
-    if (kib !== undefined || /^\s*\d{1,13}\s*$/.test(rest)) printed.add(name);
-    if (kib !== undefined) meminfo.set(name, Number(kib) * 1024);
-    else if (!/^\s*\d{1,13}\s*$/.test(rest)) damaged.set(name, rest.trim().slice(0, 40));
+    const isCount = name.startsWith('HugePages_');
+    const digits = (isCount ? /^\s*(\d{1,13})\s*$/ : /^\s*(\d{1,13}) kB\s*$/).exec(rest)?.[1];
+    if (name === 'HugePages_Total') hugePages = Number(digits ?? Number.NaN);
+    if (digits === undefined) damaged.set(name, rest.trim().slice(0, 40));
+    else printed.add(name);
+    if (digits !== undefined && !isCount) meminfo.set(name, Number(digits) * 1024);
   }
   if (of !== 'text') printed.add(WHOLE);
   const reason = damaged.get('MemTotal');
   const words = reason === undefined ? 'has no MemTotal' : `says “${reason}” of MemTotal`;
   if (!meminfo.has('MemTotal')) throw new HostError('unreadable', `/proc/meminfo ${words}`);
-  // Before 4.16 only the pool of the default size is counted.
-  const hugePageSize = meminfo.get('Hugepagesize');
-  if (!meminfo.has('Hugetlb') && !damaged.has('Hugetlb') && hugePageSize !== undefined && hugePages >= 0)
-    meminfo.set('Hugetlb', hugePages * hugePageSize);
+  setHugetlb(meminfo, damaged, hugePages);
   const known = knownPageSize(source);
   const pageSize = known ?? 4096;
   const hasPageSize = known !== undefined || of === 'machine';
@@ -111,6 +110,7 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     return digits === undefined ? undefined : Number(digits) * pageSize;
   };
   const [boot, later] = [pages('nr_memmap_boot_pages'), pages('nr_memmap_pages')];
+  const zones = zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize);
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
     pageSize,
@@ -118,23 +118,47 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     meminfo,
     printed,
     damaged,
-    ...zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize),
+    ...zones,
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },
-    ...otherCounters(source, meminfo, vmstat, pageSize),
+    ...otherCounters(source, { meminfo, damaged, present: zones.present }, vmstat, pageSize),
   };
+}
+
+/** Huge pages of all sizes, which contain the pool of the default size. Before 4.16 only that one is counted. */
+function setHugetlb(meminfo: Map<string, number>, damaged: Map<string, string>, hugePages: number): void {
+  const ofDefault = hugePages * (meminfo.get('Hugepagesize') ?? Number.NaN);
+  const all = meminfo.get('Hugetlb');
+  if (all !== undefined && all < ofDefault) {
+    meminfo.delete('Hugetlb');
+    damaged.set('Hugetlb', `${all / 1024} kB, less than HugePages_Total`);
+  }
+  if (all !== undefined || damaged.has('Hugetlb')) return;
+  const broken = damaged.get('HugePages_Total') ?? damaged.get('Hugepagesize');
+  if (broken !== undefined) damaged.set('Hugetlb', broken);
+  else if (ofDefault >= 0) meminfo.set('Hugetlb', ofDefault);
 }
 
 type OtherCounters = Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'>;
 
+/** Lines of /proc/meminfo that decide whether further sources are read: a malformed one is not zero. */
+const DECIDING: readonly (readonly [name: string, NotRead['kind']])[] = [
+  ['Zswap', 'zswap'],
+  ['Hugetlb', 'huge-pages'],
+  ['Balloon', 'balloon'],
+];
+
 /** Counters of a balloon and of ZFS, which are not in /proc/meminfo, or beside it. */
 function otherCounters(
   source: HostSource,
-  meminfo: ReadonlyMap<string, number>,
+  { meminfo, damaged, present }: Pick<MemoryCounters, 'meminfo' | 'damaged' | 'present'>,
   vmstat: string,
   pageSize: number,
 ): OtherCounters {
-  const unreadCounters: NotRead[] = [];
+  const unreadCounters = DECIDING.flatMap(([name, kind]): NotRead[] => {
+    const text = damaged.get(name);
+    return text === undefined ? [] : [{ kind, code: 'unreadable', why: `/proc/meminfo says “${text}” of ${name}` }];
+  });
   const attempt = <T>(kind: NotRead['kind'], read: () => T): T | undefined => {
     try {
       return read();
@@ -144,8 +168,15 @@ function otherCounters(
       return undefined;
     }
   };
-  const balloon = attempt('balloon', () => readBalloon(source, meminfo, vmstat, pageSize));
-  const zfs = attempt('zfs-arc', () => readZfsCache(source));
+  const balloon = damaged.has('Balloon')
+    ? undefined
+    : attempt('balloon', () => readBalloon(source, meminfo, vmstat, pageSize));
+  const zfs = attempt('zfs-arc', () => {
+    const cache = readZfsCache(source);
+    const why = whyImpossible('ZFS ARC', cache?.size ?? 0, mostMemory({ meminfo, present }));
+    if (why !== undefined) throw new HostError('unreadable', why);
+    return cache;
+  });
   return {
     ...(balloon ? { balloon } : {}),
     ...(zfs ? { zfs } : {}),

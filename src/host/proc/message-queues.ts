@@ -117,14 +117,15 @@ function sysvOf(host: HostSource, read: () => string, onMissing: (why: string) =
   const lines = text.split('\n').slice(1).filter(Boolean);
   if (lines.length > MAX_QUEUES) onMissing(`only ${MAX_QUEUES} System V message queues were read`);
   const queues: MessageQueue[] = [];
+  const ids = new Set<number | undefined>();
   let malformed = text.startsWith(' ') ? 0 : 1;
   for (const line of lines.slice(0, MAX_QUEUES)) {
     const columns = line.trim().split(/ +/).map(Number);
     const [, id, , bytes = 0, messages = 0, sender, receiver, , , uid, , sentAt, receivedAt] = columns;
     const isSound = columns.slice(3).every((one) => Number.isSafeInteger(one) && one >= 0);
     if (columns.length !== 14 || !isSound || columns.slice(11).some((one) => one > MAX_TIME)) malformed++;
-    // A message may have no payload, but no payload is without a message.
-    else if (messages === 0 && bytes > 0) malformed++;
+    // A message may have no payload, but no payload is without a message. An id is that of one queue.
+    else if ((messages === 0 && bytes > 0) || ids.has(id)) malformed++;
     else if (messages > 0)
       queues.push({
         kind: 'sysv',
@@ -137,6 +138,7 @@ function sysvOf(host: HostSource, read: () => string, onMissing: (why: string) =
         sentAt: sentAt || null,
         receivedAt: receivedAt || null,
       });
+    ids.add(id);
   }
   if (malformed > 0) onMissing(`malformed ${host.file ? '' : 'or truncated '}/proc/sysvipc/msg`);
   return queues;

@@ -15,6 +15,7 @@ import { dyingCgroups, zswapByCgroup } from './cgroup-counters.js';
 import { readGraphics } from './graphics.js';
 import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
+import { mostMemory, whyImpossible } from './possible-amounts.js';
 import { listedPids, optionalText } from './process.js';
 import { type Region, rdmaRows } from './rdma-regions.js';
 import {
@@ -49,7 +50,7 @@ export interface NamedSources {
 
 /** The lines of /proc/meminfo that decide which sources are read: each costs something. */
 export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'unreadCounters'> &
-  Partial<Pick<MemoryCounters, 'compressed'>>;
+  Partial<Pick<MemoryCounters, 'compressed' | 'present'>>;
 
 /** Reads what is in use only: an unused pool, module or device has no files, or zeros. */
 export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSources {
@@ -57,7 +58,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
   const [perf, uring] = [new Set<number>(), new UringBuffers()];
   const attempt = (kind: NamedKind, read: () => readonly NamedMemory[]): readonly NamedMemory[] => {
     try {
-      return read();
+      return possibleRows(read(), facts, notRead);
     } catch (error) {
       // The answer to the rest needs no further descriptor or process.
       if (!(isHostError(error) || error instanceof ExhaustedError)) throw error;
@@ -88,12 +89,32 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...devices,
     ...attempt('trace-rings', () => readTraceRings(source)),
     ...attempt('trace-rings', () => (source.file ? [] : capturedPerfRings(source, otherPins, notRead))),
-    ...rdmaRows(source, regions, (pid) =>
-      pinning?.every((name) => name === RDMA_DRIVER) ? pinnedByRegions(source, pid, perf, uring) : 0,
+    ...attempt('pinned', () =>
+      rdmaRows(source, regions, (pid) =>
+        pinning?.every((name) => name === RDMA_DRIVER) ? pinnedByRegions(source, pid, perf, uring) : 0,
+      ),
     ),
     ...interfaces,
   ];
   return { named, notRead, perf, otherPins };
+}
+
+/** The rows that this machine can have: another one is not read. */
+export function possibleRows(all: readonly NamedMemory[], facts: NamedFacts, notRead: NotRead[]): NamedMemory[] {
+  const most = mostMemory(facts);
+  return all.filter((one) => {
+    const why = whyImpossible(`${one.source} (${one.name})`, ownBytes(one), most);
+    if (why !== undefined) notRead.push({ kind: one.kind, code: 'unreadable', why });
+    return why === undefined;
+  });
+}
+
+/** Memory of the machine that a row has at least, as far as it is bounded by what the machine has. */
+function ownBytes({ kind, name, category, bytes, figures }: NamedMemory): number {
+  // A balloon is compared with what zones have beside MemTotal. Drivers export memory of devices too.
+  if (kind === 'balloon' || (kind === 'dma-buf' && category === null && name !== 'udmabuf')) return 0;
+  // Before 6.4, the limit of maps that allocate on use.
+  return (bytes ?? 0) - (figures.lazyBytes ?? 0);
 }
 
 /** VmPin of a process less buffers of io_uring, in bytes; 0 also where it may contain rings of perf. */

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
+import { count } from '../../base/size.js';
 import type { FileFacts, HostSource } from '../host-source.js';
 import { differingTables } from './holders.js';
+import { kilobytesOf } from './memory.js';
+import { mostMemory, whyImpossible } from './possible-amounts.js';
 import { listedPids } from './process.js';
 
 /** Maximum number of files in a snapshot, largest first. */
@@ -76,7 +79,9 @@ type OnMissing = (why: string) => void;
  * @param mappings of processes; undefined: files that are only mapped are not listed
  */
 export function sharedFiles(host: HostSource, onMissing: OnMissing, mappings?: MappedFiles): SharedFile[] {
-  return [...filesInMemory(host, onMissing, mappings), ...segments(host)].toSorted((a, b) => b.bytes - a.bytes);
+  return [...filesInMemory(host, onMissing, mappings), ...segments(host, onMissing)].toSorted(
+    (a, b) => b.bytes - a.bytes,
+  );
 }
 
 /** A mounted tmpfs that can be reached. */
@@ -520,20 +525,28 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
  * System V segments with their creators and last attaches. lpid is of the last attach or detach. Columns: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime
  * ctime rss swap (sysvipc_shm_proc_show, ipc/shm.c).
  */
-function segments(host: HostSource): SharedFile[] {
+function segments(host: HostSource, onMissing: OnMissing = () => undefined): SharedFile[] {
   const text = attempted(() => host.readText('/proc/sysvipc/shm')) ?? '';
-  return text
-    .split('\n')
-    .slice(1, MAX_ENTRIES)
-    .flatMap((line): SharedFile[] => {
-      const columns = line.trim().split(/ +/);
-      const [, id, , , pid, last, attaches, , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
-      const bytes = rss! + swap!;
-      if (columns.length !== 16 || !Number.isSafeInteger(bytes) || bytes < MIN_BYTES) return [];
-      const mapped = attaches! > 0;
-      const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped } as const;
+  const meminfo = attempted(() => host.readText('/proc/meminfo')) ?? '';
+  const [memory, swapBytes] = ['MemTotal', 'SwapTotal'].map((name) => kilobytesOf(`\n${meminfo}`, name));
+  const most = mostMemory(memory == null ? {} : { meminfo: new Map([['MemTotal', memory]]) }) + (swapBytes ?? 0);
+  const found = new Map<number, SharedFile>();
+  let malformed = 0;
+  for (const line of text.split('\n').slice(1, MAX_ENTRIES).filter(Boolean)) {
+    const columns = line.trim().split(/ +/);
+    const [, id, , , pid, last, attaches, , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
+    const bytes = rss! + swap!;
+    // An id is that of one segment.
+    if (columns.length !== 16 || !Number.isSafeInteger(bytes) || found.has(id!)) malformed++;
+    else if (bytes > most) onMissing(`${whyImpossible(`SysV segment ${id}`, bytes, most)}`);
+    else {
+      const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped: attaches! > 0 } as const;
       const at = new Date(1000 * attachedAt!);
-      if (attachedAt === 0 || Number.isNaN(at.getTime())) return [segment];
-      return [{ ...segment, attached: { at, pid: attachedAt! > detachedAt! ? last! : null } }];
-    });
+      const isKnown = attachedAt !== 0 && !Number.isNaN(at.getTime());
+      const attached = { at, pid: attachedAt! > detachedAt! ? last! : null };
+      found.set(id!, isKnown ? { ...segment, attached } : segment);
+    }
+  }
+  if (malformed > 0) onMissing(`malformed /proc/sysvipc/shm (${count(malformed, 'line')})`);
+  return [...found.values()].filter(({ bytes }) => bytes >= MIN_BYTES);
 }

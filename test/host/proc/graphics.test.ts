@@ -75,7 +75,14 @@ test('a client counts once, and what clients share counts once in the lower boun
     name: 'amdgpu 0000:03:00.0',
     category: 'gpu',
     bytes: (70 + 10 + 40) * MIB,
-    figures: { leastBytes: 120 * MIB, mostBytes: 150 * MIB, deviceBytes: 600 * MIB, clients: 2, silentClients: 0 },
+    figures: {
+      leastBytes: 120 * MIB,
+      mostBytes: 150 * MIB,
+      sharedBytes: 40 * MIB,
+      deviceBytes: 600 * MIB,
+      clients: 2,
+      silentClients: 0,
+    },
     processes: [
       { pid: 8, comm: 'p8', bytes: 150 * MIB },
       { pid: 7, comm: 'p7', bytes: 100 * MIB },
@@ -155,6 +162,16 @@ test('bufinfo adds what no process has open, and contradicts nothing silently', 
   expect(cut.notRead).toMatchObject([{ kind: 'dma-buf', code: 'unreadable' }]);
 });
 
+test('before 5.14 buffers have no inode: as many descriptors may be of one', () => {
+  const host = machine({
+    7: { 3: ['/dmabuf:', dmaBuf(100, 'system', null)], 4: ['/dmabuf:', dmaBuf(100, 'system', null)] },
+    8: { 3: ['/dmabuf:', dmaBuf(100, 'system', null)], 4: ['/dmabuf:', dmaBuf(30, 'system', null)] },
+  });
+  expect(read(host).named).toMatchObject([{ bytes: 130 * MIB, figures: { leastBytes: 130 * MIB, mostBytes: null } }]);
+  host.files.set('/sys/kernel/debug/dma_buf/bufinfo', bufinfo([1, 2, 3].map((inode) => [100, 'system', inode])));
+  expect(read(host).named).toMatchObject([{ bytes: 300 * MIB, figures: { buffers: 3, unopenedBytes: null } }]);
+});
+
 test('unreadable descriptors are named, and a host without devices is not searched', () => {
   const host = machine({ 7: { 3: ['/dmabuf:', dmaBuf(100, 'system', 1)] } });
   host.closed.add('/proc/8/fd');
@@ -229,4 +246,33 @@ test('descriptors that were not reached in time are reported, also without a dev
   let now = 0;
   host.now = () => (now += 2000);
   expect(read(host)).toMatchObject({ named: [], notRead: [{ kind: 'bpf-maps', code: 'unreadable' }] });
+});
+
+test.each([
+  ['a dma-buf without a size', 'dma-buf', '/dmabuf:', dmaBuf(40, 'system', 2).replace(/size:.*\n/, '')],
+  ['a dma-buf of a negative size', 'dma-buf', '/dmabuf:', dmaBuf(-40, 'system', 2)],
+  [
+    'a dma-buf of 2^64 bytes',
+    'dma-buf',
+    '/dmabuf:',
+    dmaBuf(2 ** 44, 'system', 2).replace(/size:.*/, `size:\t${2n ** 64n}`),
+  ],
+  ['one inode of two sizes', 'dma-buf', '/dmabuf:', dmaBuf(41, 'system', 1)],
+  ['a map without memlock', 'bpf-maps', MAP, bpfMap(2, 20).replace(/memlock:.*\n/, '')],
+  ['a map of a negative size', 'bpf-maps', MAP, bpfMap(2, -20)],
+  ['a map of 2^63 bytes', 'bpf-maps', MAP, bpfMap(2, 20).replace(/memlock:.*/, `memlock:\t${2n ** 63n}`)],
+  ['a map without an id', 'bpf-maps', MAP, bpfMap(2, 20).replace(/map_id:.*\n/, '')],
+  ['one map of two sizes', 'bpf-maps', MAP, bpfMap(1, 2000)],
+  ['a GPU in an unknown unit', 'gpu', CARD, panfrost.replace(/resident-memory:.*/, 'resident-memory:\t2 GiB')],
+])('%s is not read, not zero', (_, kind, link, info) => {
+  const host = machine({ 7: { 3: ['/dmabuf:', dmaBuf(40, 'system', 1)], 4: [MAP, bpfMap(1, 20)], 5: [link, info] } });
+  const { named, notRead } = read(host);
+  expect(notRead).toEqual([{ kind, code: 'unreadable', why: 'malformed or contradictory fdinfo of 1 descriptor' }]);
+  expect(named.filter(({ kind }) => kind !== 'gpu').map(({ bytes }) => bytes)).toEqual([40 * MIB, 20 * MIB]);
+  expect(named.filter(({ kind }) => kind === 'gpu').map(({ bytes }) => bytes)).toEqual(kind === 'gpu' ? [null] : []);
+});
+
+test('cycles of a GPU are no memory (xe_drm_client.c)', () => {
+  const info = `${panfrost}drm-cycles-rcs:\t28257900\ndrm-total-cycles-rcs:\t7655183225000\n`;
+  expect(read(machine({ 7: { 3: [CARD, info] } })).named).toMatchObject([{ bytes: 40 * MIB }]);
 });

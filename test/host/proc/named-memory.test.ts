@@ -4,9 +4,9 @@ import { withDevices } from '../../../src/account/memory/devices.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
-import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
+import { possibleRows, readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
-import type { NotRead } from '../../../src/records/named-memory.js';
+import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost, withDrivers } from '../fake-host.js';
 
 const MIB = 2 ** 20;
@@ -116,6 +116,30 @@ function checkSums({ bytes, children }: Category): void {
 
 test('a machine without any of it has no line, and nothing is missing', () => {
   expect(read({})).toEqual(NONE);
+});
+
+test.each([
+  ['zswap', 'compressed', 'Zswap:  20971x2 kB'],
+  ['zswap', 'compressed', 'Zswap:  -1 kB'],
+  ['huge-pages', 'hugetlb', 'HugePages_Total: 100\nHugepagesize: 2048 kB\nHugetlb: 0 kB'],
+  ['huge-pages', 'hugetlb', 'Hugetlb: 0'],
+  ['balloon', 'balloon', 'Balloon:  -1 kB'],
+])('%s: a line of /proc/meminfo that is malformed or contradicted is not zero', (kind, category, line) => {
+  const host = machine({ files: { '/proc/vmstat': 'balloon_inflate 0\nballoon_deflate 0\n' } });
+  host.files.set('/proc/meminfo', `${host.readText('/proc/meminfo').replace('Hugetlb: 0 kB\n', '')}${line}\n`);
+  const counts = readHostCounts(host);
+  expect(readNamedMemory(host, counts).notRead).toMatchObject([
+    { kind, code: 'unreadable', why: expect.stringContaining(String(line.split('\n').at(-1)?.split(':')[1]?.trim())) },
+  ]);
+  const row = leaves(countedMemory(counts).memory).find((one) => one.category === category);
+  expect(row?.complete).toBe(false);
+});
+
+test('huge pages before 4.16: a malformed HugePages_Total is not zero', () => {
+  const host = machine({});
+  const text = host.readText('/proc/meminfo').replace('Hugetlb: 0 kB\n', '');
+  host.files.set('/proc/meminfo', `${text}HugePages_Total: 2x\nHugepagesize: 2048 kB\n`);
+  expect(readHostCounts(host).unreadCounters).toMatchObject([{ kind: 'huge-pages' }]);
 });
 
 const POOL = '/sys/kernel/mm/hugepages/hugepages-2048kB';
@@ -306,6 +330,51 @@ test('zswap: a pool in no counter (zbud) moves from unattributed memory to its r
   expect(at(50 * MIB)).toEqual([150 * MIB, 150 * MIB, 200 * MIB]);
   // NR_ZSPAGES was not read: nothing is claimed.
   expect(at(undefined)).toEqual([null, 0, 0]);
+});
+
+test('a buffer that two GPUs share, or that is a dma-buf too, leaves unattributed memory once', () => {
+  const answer = countedMemory(readHostCounts(machine()));
+  const gpu = (own: number, shared: number): NamedMemory => ({
+    kind: 'gpu',
+    name: 'amdgpu',
+    category: 'gpu',
+    bytes: (own + shared) * MIB,
+    source: '',
+    figures: { mostBytes: (own + shared) * MIB, sharedBytes: shared * MIB },
+  });
+  const heap: NamedMemory = { ...gpu(60, 0), kind: 'dma-buf', category: 'dma-buf' };
+  const moved = (...named: NamedMemory[]) => {
+    const rows = leaves(withDevices(answer, named).memory);
+    return ['gpu', 'dma-buf'].map((name) => (rows.find(({ category }) => category === name)?.bytes ?? 0) / MIB);
+  };
+  expect(moved(gpu(10, 100), gpu(20, 90))).toEqual([130, 0]);
+  expect(moved(gpu(10, 100), gpu(20, 90), heap)).toEqual([70, 60]);
+  expect(moved(gpu(10, 50), heap)).toEqual([10, 60]);
+});
+
+test.each([
+  ['zram', { kib: {}, files: { '/sys/block/zram0/mm_stat': MM_STAT.replace(`${200 * MIB}`, `${2 ** 56}`) } }],
+  ['zfs-arc', { kib: {}, files: { '/proc/spl/kstat/zfs/arcstats': kstat({ ...ARC, size: 2 ** 56 }) } }],
+  ['zswap', { kib: { Zswap: 2 ** 43 }, files: {} }],
+  ['zswap', { kib: { Zswap: 200 * 1024 }, files: { '/sys/fs/cgroup/a.slice/memory.zswap.current': `${2 ** 52}\n` } }],
+  ['trace-rings', { kib: {}, files: { '/sys/kernel/tracing/buffer_total_size_kb': `${2 ** 39}\n` } }],
+])('%s: more than the machine has is not read', (kind, made) => {
+  const { named, notRead } = read(made);
+  expect(named.every(({ bytes }) => (bytes ?? 0) <= 1000 * MIB)).toBe(true);
+  expect(notRead).toMatchObject([{ kind, why: expect.stringContaining('more than this machine has (1000 MiB)') }]);
+});
+
+test('GPUs, dma-bufs and maps: more than the machine has is not read, unless a device or a limit may be as large', () => {
+  const row = (kind: NamedMemory['kind'], figures = {}, name = 'x'): NamedMemory => {
+    return { kind, name, category: null, bytes: 2 ** 40, source: '/proc/PID/fdinfo', figures };
+  };
+  const heap: NamedMemory = { ...row('dma-buf'), category: 'dma-buf' };
+  const small = { ...row('gpu'), bytes: 999 * MIB };
+  const wrong = [row('gpu'), heap, row('dma-buf', {}, 'udmabuf'), row('bpf-maps'), row('pinned')];
+  const right = [small, row('dma-buf', {}, 'amdgpu'), row('bpf-maps', { lazyBytes: 2 ** 40 }), row('balloon')];
+  const notRead: NotRead[] = [];
+  expect(possibleRows([...wrong, ...right], readHostCounts(machine()), notRead)).toEqual(right);
+  expect(notRead.map(({ kind }) => kind)).toEqual(wrong.map(({ kind }) => kind));
 });
 
 test('zswap: cgroups that were not searched are reported', () => {

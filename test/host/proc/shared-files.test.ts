@@ -143,14 +143,24 @@ test('does not access a file system that may not respond', () => {
   expect(paths).toEqual(['/proc/7/fd/4', '/dev/shm']);
 });
 
-test('attributes a System V segment to its creator, and skips damaged lines', () => {
+test('attributes a System V segment to its creator, and reports damaged lines', () => {
   const heading = 'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
   const line = '0 32769 600 9437184 77 78 0 0 0 0 0 0 0 0 8388608 1048576';
   const damaged = ['', '0 5 600 1', line.replace('8388608', '-'), `${line} 1`];
-  const texts = { '/proc/sysvipc/shm': [heading, line, ...damaged].join('\n') };
-  expect(sharedFiles(host({ texts }))).toEqual([
+  const texts = { '/proc/sysvipc/shm': [heading, line, ...damaged, line].join('\n') };
+  const missing: string[] = [];
+  expect(sharedFiles(host({ texts }), (why) => missing.push(why))).toEqual([
     { kind: 'segment', name: 'SysV segment 32769', pid: 77, bytes: 9 * MIB, mapped: false },
   ]);
+  expect(missing).toContain('malformed /proc/sysvipc/shm (4 lines)');
+});
+
+test('a System V segment larger than memory and swap is not read', () => {
+  const line = `0 7 600 9437184 77 78 0 0 0 0 0 0 0 0 ${2 ** 52} 0`;
+  const missing: string[] = [];
+  const texts = { '/proc/sysvipc/shm': `heading\n${line}`, '/proc/meminfo': 'MemTotal: 4194304 kB\nSwapTotal: 0 kB\n' };
+  expect(sharedFiles(host({ texts }), (why) => missing.push(why))).toEqual([]);
+  expect(missing).toContain('SysV segment 7: 4.00 PiB, more than this machine has (6.00 GiB)');
 });
 
 test.each([
