@@ -876,7 +876,7 @@ test('names the process with the largest BPF maps, and no owner of a map that is
   // Ring buffers are in another row.
   const reader = new HostReader(host, 4096);
   const processes = [{ pid: 7, comm: 'maps', bytes: 800_000_000 }];
-  reader.memory = { named: [{ kind: 'trace-rings', name: 'BPF', processes }] } as unknown as MemoryAnswer;
+  reader.memory = { named: [{ kind: 'trace-rings', name: 'BPF', figures: {}, processes }] } as unknown as MemoryAnswer;
   expect(hostFindings(reader)[0]?.figures).toMatchObject({ pid: 7, mapBytes: 100_000_000 });
 });
 
