@@ -327,6 +327,22 @@ describe('the recorder', () => {
     ]);
   });
 
+  test('caches that the kernel reclaims own no unreclaimable memory; others may if that is unknown', () => {
+    const cache = (name: string, slabs: number) =>
+      `${name} 1 1 8 1 1 : tunables 0 0 0 : slabdata ${slabs} ${slabs} 0\n`;
+    const slabinfo = `slabinfo - version: 2.1\n${cache('ext4_inode_cache', 9000)}${cache('kmalloc-4k', 4000)}${cache('odd', 3000)}`;
+    const files = {
+      '/proc/slabinfo': slabinfo,
+      '/sys/kernel/slab/ext4_inode_cache/reclaim_account': '1\n',
+      '/sys/kernel/slab/kmalloc-4k/reclaim_account': '0\n',
+    };
+    const [, list] = record(host(100, 1, files));
+    expect(list?.holders?.filter(({ category }) => category === 'slab-unreclaimable')).toMatchObject([
+      { name: 'kmalloc-4k', bound: false },
+      { name: 'odd', bound: true },
+    ]);
+  });
+
   test('a sample whose boot could not be read is of the boot of the one before', () => {
     const boots = record(
       host(100, 1, { '/proc/sys/kernel/hostname': 'web-7\n' }),
