@@ -25,7 +25,7 @@ export const recordedHoldersSchema = z.strictObject({
       bytes: count,
       /** Seconds since boot at which a process began; null: unknown, or no process. */
       beganSeconds: z.number().nonnegative().nullable(),
-      /** `bytes` is an upper bound: what pipes can hold. */
+      /** `bytes` is an upper bound: what pipes can hold, or a slab cache that may be reclaimable. */
       bound: z.boolean(),
     }),
   ),

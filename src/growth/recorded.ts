@@ -24,7 +24,7 @@ export interface RecordedGrowth {
 
 /**
  * A holder, and its growth between two lists; if `bound`, not all of that need be growth. `share`: of the growth of the
- * category between the same lists; null if that did not grow, or `bound`.
+ * category between the same lists; null if that is less than the growth of the holder, or `bound`.
  */
 type GrownHolder = RecordedHolder & { readonly grownBytes: number; readonly share: number | null };
 
@@ -38,6 +38,8 @@ export function isRetained(category: CategoryName): boolean {
 
 /** Minimum share of the growth of a named owner. */
 const OWNER_SHARE = 0.25;
+/** A holder may seem to grow by that much of the growth of its category, since they are read one after the other. */
+const APART = 1.1;
 
 /** The samples of one boot, by time. @param bootId null: those whose boot is unknown */
 export function ofBoot({ samples, holders }: Recorded, bootId: string | null): Recorded {
@@ -121,7 +123,10 @@ function ownerOf(
     const grownThen = bytesAt(after.uptimeSeconds) - bytesAt(before.uptimeSeconds);
     return grownBetween(before.holders.filter(has), before, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
-      .map((one) => ({ ...one, share: grownThen > 0 && !one.bound ? one.grownBytes / grownThen : null }));
+      .map((one) => ({
+        ...one,
+        share: one.bound || one.grownBytes > APART * grownThen ? null : one.grownBytes / grownThen,
+      }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
   return owners.find(({ bound }) => !bound) ?? owners[0] ?? null;
 }

@@ -102,6 +102,14 @@ describe('growth before the last sample', () => {
     expect(ownerOf(holder('100 9', 150, { beganSeconds: 1004 }))).toBe(150 * MIB);
   });
 
+  test('an owner that grew by more than its category has no share of that: others shrank', () => {
+    const samples = every5(1000, 100, 200, 300);
+    const shareOf = (mib: number) =>
+      recordedGrowth({ samples, holders: [list(1000), list(1010, holder('7', mib))] }, 600)[0]?.owner;
+    expect(shareOf(210)).toMatchObject({ pid: 7, share: 1.05 });
+    expect(shareOf(500)).toMatchObject({ pid: 7, grownBytes: 500 * MIB, share: null });
+  });
+
   test('no owner is named without a quarter of the growth, of another category, or without two lists', () => {
     const samples = every5(1000, 100, 200, 300);
     const ownerOf = (...holders: readonly RecordedHolders[]) => recordedGrowth({ samples, holders }, 600)[0]?.owner;

@@ -12,7 +12,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import type { NetnsChoice } from '../../host/namespaces.js';
 import { observe } from '../../host/observe.js';
-import { slabLines } from '../../host/proc/details.js';
+import { isReclaimable, slabLines } from '../../host/proc/details.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { startTicks } from '../../host/proc/process.js';
@@ -152,12 +152,12 @@ export class RingRecorder {
       ),
     );
     add('caches', () =>
-      slabLines(source).map(({ name, slabs, pagesPerSlab }) => ({
-        category: 'slab-unreclaimable',
-        key: name,
-        name,
-        bytes: slabs * pagesPerSlab * this.#pageSize,
-      })),
+      slabLines(source).flatMap(({ name, slabs, pagesPerSlab }) => {
+        const bytes = slabs * pagesPerSlab * this.#pageSize;
+        const isLeftOut = bytes < MIN_BYTES || isReclaimable(source, name);
+        // If it is unknown, the cache is only a possible owner.
+        return isLeftOut ? [] : [{ category: 'slab-unreclaimable', key: name, name, bytes, bound: isLeftOut === null }];
+      }),
     );
     if (grown.has('shared') && source.file)
       add('files', () =>

@@ -149,10 +149,9 @@ const LINE =
 function readSlabCaches(source: HostSource, pageSize: number): HostSlabCache[] {
   return slabLines(source)
     .map(({ name, used, slots, slotSize, pagesPerSlab, slabs }) => {
-      const reclaims = attribute(source, name, 'reclaim_account');
       return {
         name,
-        reclaimable: reclaims === null ? null : reclaims === 1,
+        reclaimable: isReclaimable(source, name),
         bytes: slabs * pagesPerSlab * pageSize,
         slabs,
         slots,
@@ -181,6 +180,12 @@ export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
     const [used = 0, slots = 0, slotSize = 0, slotsPerSlab = 0, pagesPerSlab = 0, slabs = 0] = figures.map(Number);
     return [{ name, used, slots, slotSize, slotsPerSlab, pagesPerSlab, slabs }];
   });
+}
+
+/** Whether SReclaimable counts a cache; null: unknown. */
+export function isReclaimable(source: HostSource, cache: string): boolean | null {
+  const reclaims = attribute(source, cache, 'reclaim_account');
+  return reclaims === null ? null : reclaims === 1;
 }
 
 /** Reads SLUB's sysfs attributes, which some kernels lack. */
