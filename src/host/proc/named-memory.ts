@@ -312,7 +312,9 @@ export function readZfsCache(source: HostSource): ZfsCache | undefined {
   try {
     text = source.readText(`${KSTAT}/arcstats`);
   } catch (error) {
-    const isLoaded = /^zfs /m.test(optionalText(source, '/proc/modules'));
+    // Its other files, too, are there only while it is loaded.
+    const isLoaded =
+      /^zfs /m.test(optionalText(source, '/proc/modules')) || optionalText(source, `${KSTAT}/abdstats`) !== '';
     if (isHostError(error, 'gone') && !isLoaded) return undefined;
     throw error;
   }
@@ -323,13 +325,17 @@ export function readZfsCache(source: HostSource): ZfsCache | undefined {
   const parts = ['data_size', 'metadata_size'].map((name) => kstat(text, name));
   const most = parts.some((part) => part === null) ? size : parts.reduce<number>((sum, part) => sum + (part ?? 0), 0);
   const pages = scattered === null || waste === null ? undefined : scattered + waste;
+  // Counters move in between, and buffers of a transfer (compression, parity) are not in the cache.
+  const slack = 4 * MIN_BYTES + size / 20;
+  if (most > size + slack || (scattered ?? 0) > 2 * size + slack)
+    throw new HostError('unreadable', `${KSTAT}/arcstats contradicts its parts: its size is ${size}`);
   const [target, min, max] = ['c', 'c_min', 'c_max'].map((name) => kstat(text, name));
   return { size, pages, mostPages: pages ?? most, target: target ?? null, min: min ?? null, max: max ?? null };
 }
 
-/** A value of a kstat: name, type and data in columns; null: it is missing, or negative. */
+/** A value of a kstat: name, type and data in columns; null: it is missing, negative, or cut. */
 function kstat(text: string, name: string): number | null {
-  const digits = new RegExp(`^${name} +\\d{1,2} +(\\d{1,18})$`, 'm').exec(text)?.[1];
+  const digits = new RegExp(`^${name} +\\d{1,2} +(\\d{1,18})\\n`, 'm').exec(text)?.[1];
   return digits === undefined ? null : Number(digits);
 }
 

@@ -425,6 +425,10 @@ test('the cache of ZFS without abdstats is an upper bound', () => {
 
 test.each([
   ['a malformed size', { [ARCSTATS]: kstat(ARC).replace(/^size .*$/m, 'size 4 x') }],
+  ['a file that is cut inside its size', { [ARCSTATS]: kstat(ARC).replace(/(^size .*\d{4})\d{5}\n[\s\S]*/m, '$1') }],
+  ['a size without its data', { [ARCSTATS]: kstat({ ...ARC, size: 0 }) }],
+  ['a size below its pages', { [ARCSTATS]: kstat({ size: 4294 }), [ABDSTATS]: kstat(ABD) }],
+  ['one of two files', { [ABDSTATS]: kstat(ABD) }],
   ['an unreadable file', { [ARCSTATS]: 'denied' as const }],
   ['a module without its file', { '/proc/modules': 'zfs 4000000 6 - Live 0x0000000000000000 (POE)\n' }],
 ])('ZFS: %s is not read, never zero', (_, files) => {
