@@ -146,9 +146,12 @@ export function readHugePagePools(source: HostSource): readonly HugePagePool[] {
     const figure = (name: string) => numberIn(source, `${POOLS}/${size}/${name}`);
     const [pages, free, reserved] = [figure('nr_hugepages'), figure('free_hugepages'), figure('resv_hugepages')];
     const surplus = hostOrNull(() => figure('surplus_hugepages'));
-    // Reservations may exceed what is free only by pages that can still be allocated beyond the pool.
-    if (free > pages || (surplus !== null && surplus > pages))
-      throw new HostError('unreadable', `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free`);
+    // Pages for a reservation are in the pool before it is (gather_surplus_pages).
+    if (free > pages || reserved > free || (surplus !== null && surplus > pages))
+      throw new HostError(
+        'unreadable',
+        `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free, ${reserved} of these reserved`,
+      );
     return [{ pageBytes, pages, free, reserved, surplus }];
   });
 }

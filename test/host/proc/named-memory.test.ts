@@ -184,6 +184,7 @@ test('huge pages by size and node, with the processes that map them', () => {
 test.each([
   ['a pool that /proc/meminfo contradicts', { [`${POOL}/nr_hugepages`]: '300\n' }],
   ['more free pages than pages', { [`${POOL}/free_hugepages`]: '101\n' }],
+  ['more reserved pages than free ones', { [`${POOL}/resv_hugepages`]: '61\n' }],
   ['a malformed pool', { [`${POOL}/free_hugepages`]: '6 0\n' }],
   ['an unreadable pool', { [`${POOL}/resv_hugepages`]: 'denied' as const }],
 ])('huge pages: %s is not read, never zero', (_, files) => {
