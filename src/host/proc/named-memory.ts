@@ -74,6 +74,14 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     return found.rows;
   });
   const zram = attempt('zram', () => zramDevices(source));
+  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  // The pages of zram are in that counter. Both change while memory is swapped.
+  if (facts.compressed !== undefined && ofZram - facts.compressed > Math.max(4 * MIN_BYTES, ofZram / 5))
+    notRead.push({
+      kind: 'zram',
+      code: 'unreadable',
+      why: `devices have ${formatSize(ofZram)}, but nr_zspages of /proc/vmstat is ${formatSize(facts.compressed)}`,
+    });
   const pinning = pinningDrivers(source);
   const otherPins: OtherPins = {
     of: (pid) => (pinning?.length === 0 ? uring.mostOf(pid) : Number.POSITIVE_INFINITY),
@@ -83,7 +91,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
     ...zram,
-    ...attempt('zswap', () => zswap(source, facts, zram, notRead)),
+    ...attempt('zswap', () => zswap(source, facts, ofZram, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
     ...devices,
@@ -283,12 +291,11 @@ const BUSY = 0.05;
 function zswap(
   source: HostSource,
   { meminfo, compressed }: NamedFacts,
-  zram: readonly NamedMemory[],
+  ofZram: number,
   notRead: NotRead[],
 ): NamedMemory[] {
   const bytes = meminfo.get('Zswap') ?? 0;
   if (bytes === 0) return [];
-  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
   const isKnown = compressed !== undefined && notRead.every(({ kind }) => kind !== 'zram');
   const unmarked = isKnown ? Math.max(0, bytes - Math.max(0, compressed - ofZram)) : null;
   const unmarkedBytes = unmarked !== null && unmarked < BUSY * bytes ? 0 : unmarked;

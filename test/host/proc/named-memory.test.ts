@@ -243,6 +243,12 @@ test('unknown features: where a balloon is has bounds, how large it is has not',
   expect(lowered.row('unattributed').range).toMatchObject({ leastBytes: 5 * MIB, mostBytes: 310 * MIB });
 });
 
+test('two virtio balloons with different features: where they are is unknown', () => {
+  const second = VIRTIO.replace('virtio3', 'virtio4');
+  const files = { ...INFLATED, [VIRTIO]: `1${'0'.repeat(63)}\n`, [second]: `1010${'0'.repeat(60)}\n` };
+  expect(read({ files }).named).toMatchObject([{ kind: 'balloon', figures: { isInMemTotal: null } }]);
+});
+
 test.each([
   ['Hyper-V', { '/sys/kernel/debug/hv-balloon': HV_BALLOON }, 'hv_balloon (Hyper-V)'],
   ['VMware before 4.20', { '/sys/kernel/debug/vmmemctl': VMWARE_OLD }, 'vmw_balloon (VMware)'],
@@ -296,6 +302,17 @@ test.each([
   ['a swap device without its files', { '/proc/swaps': 'Filename\n/dev/zram0 partition 9 9 9\n' }],
 ])('zram: %s is not read, never zero', (_, files) => {
   expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'zram' }] });
+});
+
+test.each([
+  [0, 1],
+  [100, 1],
+  [190, 0],
+])('zram of 200 MiB beside nr_zspages of %i MiB is a contradiction: %i', (mib, count) => {
+  const vmstat = `nr_zspages ${pagesOf(mib)}\n`;
+  const { named, notRead } = read({ files: { '/sys/block/zram0/mm_stat': MM_STAT, '/proc/vmstat': vmstat } });
+  expect(named).toMatchObject([{ kind: 'zram', bytes: 200 * MIB }]);
+  expect(notRead.map(({ kind }) => kind)).toEqual(Array(count).fill('zram'));
 });
 
 test('zswap: the pool once, and cgroups without those in them', () => {
