@@ -468,7 +468,7 @@ export function* unusedHugePages(host: HostReader): Generator<Finding> {
     pages,
     // Pages that a mapping reserved count as free until they are touched.
     unused: (free - reserved) * pageBytes,
-    reserved: Math.min(free, reserved) * pageBytes,
+    reserved: reserved * pageBytes,
     surplus: (surplus ?? 0) * pageBytes,
     used: (pages - free) * pageBytes,
   }));

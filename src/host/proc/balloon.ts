@@ -90,7 +90,8 @@ function driverOf(source: HostSource, isCounted: boolean): (Reported & { readonl
   if (devices.length > 0) {
     const features = devices.map((name) => text(`${VIRTIO}/${name}/features`)?.trim());
     const known = features.every((bits) => bits !== undefined && /^[01]{8,128}$/.test(bits));
-    const isInTotal = known ? features.every((bits) => bits?.[DEFLATE_ON_OOM] === '1') : null;
+    const values = new Set(features.map((bits) => bits?.[DEFLATE_ON_OOM] === '1'));
+    const isInTotal = known && values.size === 1 ? values.has(true) : null;
     return { driver: 'virtio_balloon', bytes: null, isInTotal, targetBytes: null, source: VIRTIO };
   }
   const vmware = isCounted ? null : text(VMWARE);

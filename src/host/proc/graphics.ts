@@ -129,6 +129,8 @@ export function readGraphics(
   const haveInodes = ![...buffers.keys()].some((key) => key.startsWith(WITHOUT_INODE));
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
+  if (meminfo.get('GPUActive') === 0 && [...devices.values()].some((one) => ownBytes(one) >= least))
+    notRead.push({ kind: 'gpu', code: 'unreadable', why: 'GPUActive of /proc/meminfo is 0, but clients have buffers' });
   return [
     ...[...devices.values()].flatMap((one) => deviceMemory(one, hasTtm, commOf)).toSorted(bySize),
     ...byExporter(source, buffers, { isWhole, haveInodes }, commOf),
@@ -239,6 +241,12 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
       processes: largest(known, ({ resident }) => resident, commOf),
     },
   ];
+}
+
+/** Buffers in pages of TTM that only one client has, in bytes. */
+function ownBytes({ driver, clients }: Device): number {
+  if (!DRM_IN_TTM.has(driver)) return 0;
+  return [...clients.values()].reduce((sum, one) => sum + (one === null ? 0 : one.resident - one.shared), 0);
 }
 
 /** Processes with most of these, each counting what it has open. */

@@ -74,6 +74,14 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     return found.rows;
   });
   const zram = attempt('zram', () => zramDevices(source));
+  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  // The pages of zram are in that counter. Both change while memory is swapped.
+  if (facts.compressed !== undefined && ofZram - facts.compressed > Math.max(4 * MIN_BYTES, ofZram / 5))
+    notRead.push({
+      kind: 'zram',
+      code: 'unreadable',
+      why: `devices have ${formatSize(ofZram)}, but nr_zspages of /proc/vmstat is ${formatSize(facts.compressed)}`,
+    });
   const pinning = pinningDrivers(source);
   const otherPins: OtherPins = {
     of: (pid) => (pinning?.length === 0 ? uring.mostOf(pid) : Number.POSITIVE_INFINITY),
@@ -83,7 +91,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('huge-pages', () => hugePagePools(source, facts)),
     ...attempt('balloon', () => balloon(source, facts, notRead)),
     ...zram,
-    ...attempt('zswap', () => zswap(source, facts, zram, notRead)),
+    ...attempt('zswap', () => zswap(source, facts, ofZram, notRead)),
     ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
     ...devices,
@@ -146,9 +154,12 @@ export function readHugePagePools(source: HostSource): readonly HugePagePool[] {
     const figure = (name: string) => numberIn(source, `${POOLS}/${size}/${name}`);
     const [pages, free, reserved] = [figure('nr_hugepages'), figure('free_hugepages'), figure('resv_hugepages')];
     const surplus = hostOrNull(() => figure('surplus_hugepages'));
-    // Reservations may exceed what is free only by pages that can still be allocated beyond the pool.
-    if (free > pages || (surplus !== null && surplus > pages))
-      throw new HostError('unreadable', `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free`);
+    // Pages for a reservation are in the pool before it is (gather_surplus_pages).
+    if (free > pages || reserved > free || (surplus !== null && surplus > pages))
+      throw new HostError(
+        'unreadable',
+        `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free, ${reserved} of these reserved`,
+      );
     return [{ pageBytes, pages, free, reserved, surplus }];
   });
 }
@@ -277,12 +288,11 @@ const BUSY = 0.05;
 function zswap(
   source: HostSource,
   { meminfo, compressed }: NamedFacts,
-  zram: readonly NamedMemory[],
+  ofZram: number,
   notRead: NotRead[],
 ): NamedMemory[] {
   const bytes = meminfo.get('Zswap') ?? 0;
   if (bytes === 0) return [];
-  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
   const isKnown = compressed !== undefined && notRead.every(({ kind }) => kind !== 'zram');
   const unmarked = isKnown ? Math.max(0, bytes - Math.max(0, compressed - ofZram)) : null;
   const unmarkedBytes = unmarked !== null && unmarked < BUSY * bytes ? 0 : unmarked;
@@ -309,7 +319,9 @@ export function readZfsCache(source: HostSource): ZfsCache | undefined {
   try {
     text = source.readText(`${KSTAT}/arcstats`);
   } catch (error) {
-    const isLoaded = /^zfs /m.test(optionalText(source, '/proc/modules'));
+    // Its other files, too, are there only while it is loaded.
+    const isLoaded =
+      /^zfs /m.test(optionalText(source, '/proc/modules')) || optionalText(source, `${KSTAT}/abdstats`) !== '';
     if (isHostError(error, 'gone') && !isLoaded) return undefined;
     throw error;
   }
@@ -320,13 +332,17 @@ export function readZfsCache(source: HostSource): ZfsCache | undefined {
   const parts = ['data_size', 'metadata_size'].map((name) => kstat(text, name));
   const most = parts.some((part) => part === null) ? size : parts.reduce<number>((sum, part) => sum + (part ?? 0), 0);
   const pages = scattered === null || waste === null ? undefined : scattered + waste;
+  // Counters move in between, and buffers of a transfer (compression, parity) are not in the cache.
+  const slack = 4 * MIN_BYTES + size / 20;
+  if (most > size + slack || (scattered ?? 0) > 2 * size + slack)
+    throw new HostError('unreadable', `${KSTAT}/arcstats contradicts its parts: its size is ${size}`);
   const [target, min, max] = ['c', 'c_min', 'c_max'].map((name) => kstat(text, name));
   return { size, pages, mostPages: pages ?? most, target: target ?? null, min: min ?? null, max: max ?? null };
 }
 
-/** A value of a kstat: name, type and data in columns; null: it is missing, or negative. */
+/** A value of a kstat: name, type and data in columns; null: it is missing, negative, or cut. */
 function kstat(text: string, name: string): number | null {
-  const digits = new RegExp(`^${name} +\\d{1,2} +(\\d{1,18})$`, 'm').exec(text)?.[1];
+  const digits = new RegExp(`^${name} +\\d{1,2} +(\\d{1,18})\\n`, 'm').exec(text)?.[1];
   return digits === undefined ? null : Number(digits);
 }
 

@@ -89,7 +89,8 @@ test('a client counts once, and what clients share counts once in the lower boun
     ],
   });
   // The kernel counts pages of TTM: no second time.
-  expect(read(host, { GPUActive: 150 * MIB }).named[0]?.category).toBeNull();
+  expect(read(host, { GPUActive: 150 * MIB })).toMatchObject({ named: [{ category: null }], notRead: [] });
+  expect(read(host, { GPUActive: 0 }).notRead).toMatchObject([{ kind: 'gpu', code: 'unreadable' }]);
 });
 
 test('the same client number of two devices, and a driver in shared memory', () => {

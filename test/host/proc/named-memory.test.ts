@@ -184,6 +184,7 @@ test('huge pages by size and node, with the processes that map them', () => {
 test.each([
   ['a pool that /proc/meminfo contradicts', { [`${POOL}/nr_hugepages`]: '300\n' }],
   ['more free pages than pages', { [`${POOL}/free_hugepages`]: '101\n' }],
+  ['more reserved pages than free ones', { [`${POOL}/resv_hugepages`]: '61\n' }],
   ['a malformed pool', { [`${POOL}/free_hugepages`]: '6 0\n' }],
   ['an unreadable pool', { [`${POOL}/resv_hugepages`]: 'denied' as const }],
 ])('huge pages: %s is not read, never zero', (_, files) => {
@@ -242,6 +243,12 @@ test('unknown features: where a balloon is has bounds, how large it is has not',
   expect(lowered.row('unattributed').range).toMatchObject({ leastBytes: 5 * MIB, mostBytes: 310 * MIB });
 });
 
+test('two virtio balloons with different features: where they are is unknown', () => {
+  const second = VIRTIO.replace('virtio3', 'virtio4');
+  const files = { ...INFLATED, [VIRTIO]: `1${'0'.repeat(63)}\n`, [second]: `1010${'0'.repeat(60)}\n` };
+  expect(read({ files }).named).toMatchObject([{ kind: 'balloon', figures: { isInMemTotal: null } }]);
+});
+
 test.each([
   ['Hyper-V', { '/sys/kernel/debug/hv-balloon': HV_BALLOON }, 'hv_balloon (Hyper-V)'],
   ['VMware before 4.20', { '/sys/kernel/debug/vmmemctl': VMWARE_OLD }, 'vmw_balloon (VMware)'],
@@ -295,6 +302,17 @@ test.each([
   ['a swap device without its files', { '/proc/swaps': 'Filename\n/dev/zram0 partition 9 9 9\n' }],
 ])('zram: %s is not read, never zero', (_, files) => {
   expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'zram' }] });
+});
+
+test.each([
+  [0, 1],
+  [100, 1],
+  [190, 0],
+])('zram of 200 MiB beside nr_zspages of %i MiB is a contradiction: %i', (mib, count) => {
+  const vmstat = `nr_zspages ${pagesOf(mib)}\n`;
+  const { named, notRead } = read({ files: { '/sys/block/zram0/mm_stat': MM_STAT, '/proc/vmstat': vmstat } });
+  expect(named).toMatchObject([{ kind: 'zram', bytes: 200 * MIB }]);
+  expect(notRead.map(({ kind }) => kind)).toEqual(Array(count).fill('zram'));
 });
 
 test('zswap: the pool once, and cgroups without those in them', () => {
@@ -425,6 +443,10 @@ test('the cache of ZFS without abdstats is an upper bound', () => {
 
 test.each([
   ['a malformed size', { [ARCSTATS]: kstat(ARC).replace(/^size .*$/m, 'size 4 x') }],
+  ['a file that is cut inside its size', { [ARCSTATS]: kstat(ARC).replace(/(^size .*\d{4})\d{5}\n[\s\S]*/m, '$1') }],
+  ['a size without its data', { [ARCSTATS]: kstat({ ...ARC, size: 0 }) }],
+  ['a size below its pages', { [ARCSTATS]: kstat({ size: 4294 }), [ABDSTATS]: kstat(ABD) }],
+  ['one of two files', { [ABDSTATS]: kstat(ABD) }],
   ['an unreadable file', { [ARCSTATS]: 'denied' as const }],
   ['a module without its file', { '/proc/modules': 'zfs 4000000 6 - Live 0x0000000000000000 (POE)\n' }],
 ])('ZFS: %s is not read, never zero', (_, files) => {
