@@ -11,6 +11,8 @@ export const MAX_RECORD = 32 * 2 ** 10;
 export const MAX_COPIED = 2 * 2 ** 10 - 64;
 /** No ring is larger: a reader holds it in memory. */
 const MAX_RING = 16 * 2 ** 20;
+/** No recorder writes as many records in a hundred years: with a larger number, those before it would seem lost. */
+const MAX_NUMBER = 2 ** 32;
 
 const TITLE = Buffer.from('kdump-mem-ring/1\n');
 const FIRST = 64;
@@ -82,7 +84,9 @@ function recordAt(bytes: Buffer, at: number): Omit<RingRecord, 'lostBefore'> | u
   const end = at + HEAD + length;
   if (length > MAX_RECORD || end > bytes.length) return undefined;
   if (crc32(bytes.subarray(body, end)) !== bytes.readUInt32LE(at + MAGIC.length + 4)) return undefined;
-  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), start: at, end };
+  const number = Number(bytes.readBigUInt64LE(body));
+  if (number > MAX_NUMBER) return undefined;
+  return { number, text: bytes.toString('utf8', at + HEAD, end), start: at, end };
 }
 
 /** A smaller ring: the newest records of one, back to the first that is not wanted. */

@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { MAX_COPIED, MAX_RECORD, RING_BYTES, Ring, readRing, ringRecords } from '../../src/base/ring.js';
 import { scratchFolder } from '../support/scratch.js';
@@ -90,6 +91,19 @@ describe('a ring', () => {
     const { records } = ringRecords(readFileSync(file));
     // The high byte of a small figure is zero already.
     expect(records.map(({ text }) => text)).toEqual(['first', 'third']);
+  });
+
+  test('a record with an impossible number is damaged: no others are missing before it', () => {
+    const file = fresh();
+    written(file, 'first', 'second', 'third');
+    const bytes = readFileSync(file);
+    const { start, end } = ringRecords(bytes).records[2]!;
+    bytes.writeBigUInt64LE(2n ** 64n - 1n, start + 16);
+    bytes.writeUInt32LE(crc32(bytes.subarray(start + 16, end)), start + 12);
+    expect(ringRecords(bytes)).toMatchObject({ damaged: 1, records: [{ text: 'first' }, { text: 'second' }] });
+    writeFileSync(file, bytes);
+    written(file, 'fourth');
+    expect(readRing(file)).toMatchObject({ records: [{ lostBefore: 0 }, { lostBefore: 0 }, { lostBefore: 0 }] });
   });
 
   test('overwrites the oldest records, and keeps at least ten minutes of the largest', () => {

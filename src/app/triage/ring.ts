@@ -106,7 +106,7 @@ export function withRing<A extends TriageAnswer>(
     const hint = isOfNow ? ' (for this boot, run kdump-mem triage without a log)' : '';
     return withWarning(answer, `${ring}: no samples of that boot in the ten minutes before${hint}`);
   }
-  const findings = [...answer.findings, ...growthFindings(of, last.total ?? 0)];
+  const findings = [...answer.findings, ...growthFindings(of)];
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
   const lost = losses
@@ -182,12 +182,13 @@ function boot(all: Recorded, { bootId, notBootId, at }: RingMoment): Recorded | 
   return nearest && ofBoot(all, nearest.bootId);
 }
 
-function growthFindings(own: Recorded, totalBytes: number): Finding[] {
+function growthFindings(own: Recorded): Finding[] {
+  const totalBytes = own.samples.findLast(({ look }) => look.machine.total !== null)?.look.machine.total ?? null;
   const { leastBytes, note, warning } = THRESHOLDS['memory-growth'];
   return recordedGrowth(own, WINDOW).flatMap(({ category, beforeBytes, bytes, seconds, endedSeconds, owner }) => {
     const grownBytes = bytes - beforeBytes;
-    if (!isRetained(category) || grownBytes < Math.max(leastBytes, note * totalBytes)) return [];
-    const share = totalBytes === 0 ? 0 : grownBytes / totalBytes;
+    if (!isRetained(category) || grownBytes < Math.max(leastBytes, note * (totalBytes ?? 0))) return [];
+    const share = totalBytes === null ? null : grownBytes / totalBytes;
     const isProcess = owner !== null && owner.pid !== null;
     const figures = {
       category,
@@ -207,6 +208,7 @@ function growthFindings(own: Recorded, totalBytes: number): Finding[] {
       ownerScan: owner?.scan ?? null,
       ...(owner?.bound ? { boundBytes: owner.bytes } : {}),
     };
-    return [found('recorded-growth', share >= warning ? 'warning' : 'note', figures)];
+    // Of a memory whose size is unknown, it may be most.
+    return [found('recorded-growth', share === null || share >= warning ? 'warning' : 'note', figures)];
   });
 }

@@ -443,11 +443,11 @@ export const MACHINE = {
   },
   'recorded-growth': {
     words: (
-      of: Growth &
-        Of<'endedSeconds' | 'perMinuteBytes' | 'ownerShare'> &
+      of: Omit<Growth, 'share'> &
+        Of<'share' | 'endedSeconds' | 'perMinuteBytes' | 'ownerShare'> &
         Partial<Of<'owner' | 'ownerScan', string> & Of<'boundBytes'>>,
     ) => [
-      `Memory growth before the last sample: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, about ${size(of.perMinuteBytes)} a minute${of.endedSeconds === 0 ? '' : `, until ${text(of.endedSeconds)} s before it`}.`,
+      `Memory growth before the last sample: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)}${of.share === null ? '' : ` (${percent(of.share)} of memory)`} in ${text(of.seconds)} s, about ${size(of.perMinuteBytes)} a minute${of.endedSeconds === 0 ? '' : `, until ${text(of.endedSeconds)} s before it`}.`,
       ...(of.owner == null
         ? ['The recorder knows no owner of a quarter of it.']
         : of.boundBytes == null

@@ -53,12 +53,19 @@ function record(bootId: string, uptimeSeconds: number, bytes: number): string {
 }
 
 /** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
-function recorded(file: string, last: Date, bootId = 'first', copy?: string): void {
+function recorded(
+  file: string,
+  last: Date,
+  bootId = 'first',
+  copy?: string,
+  totalOf?: (index: number) => number | null,
+): void {
   const ring = Ring.open(file, copy);
   for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
     const time = new Date(last.getTime() - 5000 * (4 - index));
     const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
-    const machine = look(1000 + 5 * index, [], { at: time, bootId });
+    const total = totalOf ? { total: totalOf(index) } : {};
+    const machine = look(1000 + 5 * index, [], { at: time, bootId, ...total });
     const sample = { look: machine, ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
     ring.append(formatJson(watchSampleJson(sample)));
     if (index % 2 > 0) continue;
@@ -96,6 +103,23 @@ describe('triage --ring', () => {
     expect(stdout).toContain(
       'Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB (100 % of the growth between two lists of owners).',
     );
+  });
+
+  test.each([
+    [
+      'unknown in the last sample: that of another one counts',
+      (index: number) => (index < 3 ? 20_000 * MIB : null),
+      'note',
+    ],
+    ['unknown in all: the growth may be most of it', () => null, 'warning'],
+  ])('the size of memory is %s', async (_, totalOf, severity) => {
+    recorded(join(at, 'ring'), new Date(), 'first', undefined, totalOf);
+    const share = severity === 'note' ? 300 / 20_000 : null;
+    writeFileSync(join(at, 'dmesg'), `<5>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP\n${OOM}`);
+    const { stdout } = await kdumpMem('triage', '--json', '--ring', join(at, 'ring'), join(at, 'dmesg'));
+    const found = JSON.parse(stdout).findings.find(({ code }: { code: string }) => code === 'recorded-growth');
+    expect([found.severity, found.figures.share]).toEqual([severity, share]);
+    expect(found.words).toMatch(share === null ? /300 MiB in 20 s/ : /300 MiB \(2 % of memory\) in 20 s/);
   });
 
   test('a log of pstore: what pstore kept of the ring beside it, unless that is of another boot', async () => {
