@@ -119,7 +119,7 @@ describe('triage --ring', () => {
     const { stdout } = await kdumpMem('triage', '--json', '--ring', join(at, 'ring'), join(at, 'dmesg'));
     const found = JSON.parse(stdout).findings.find(({ code }: { code: string }) => code === 'recorded-growth');
     expect([found.severity, found.figures.share]).toEqual([severity, share]);
-    expect(found.words).toMatch(share === null ? /300 MiB in 20 s/ : /300 MiB \(1\.5 % of memory\) in 20 s/);
+    expect(found.words).toMatch(share === null ? /300 MiB in 20 s/ : /300 MiB \(2 % of memory\) in 20 s/);
   });
 
   test('a log of pstore: what pstore kept of the ring beside it, unless that is of another boot', async () => {
