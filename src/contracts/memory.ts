@@ -363,7 +363,8 @@ export const memorySchema = z.strictObject({
          * counters differ, `isInMemTotal` 0 or 1. `zram`, `zswap`: `dataBytes` before compression; of zswap `unmarkedBytes` in no counter (zbud, z3fold). `zfs-arc`: what ZFS can
          * free (`reclaimableBytes`), and `pagesBytes`, its part in no counter of the kernel. `dying-cgroups`: `dying` of
          * the machine, `dyingInside` of them below the named cgroup. `gpu`: bounds of buffers in memory of the machine
-         * (`leastBytes`, `mostBytes`), the part of the lower one that other devices, or dma-bufs, may have too (`sharedBytes`), buffers in memory of the device (`deviceBytes`), `clients`, and those without sizes
+         * (`leastBytes`, `mostBytes`), the part of the lower one that other devices, or dma-bufs, may have too
+         * (`sharedBytes`), buffers in memory of the device (`deviceBytes`), `clients`, and those without sizes
          * (`silentClients`). `dma-buf`: `buffers`, those that no process has open (`unopenedBytes`), and bounds.
          * `page-pools`: `pools`, `pages`; of these `detachedPools`, `detachedPages`, `detachedBytes`, and the time since the
          * first was detached (`detachedSeconds`); pools of other memory (`foreignBytes`) are not in `bytes`. `nic-rings`:

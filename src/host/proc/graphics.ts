@@ -36,7 +36,7 @@ const LARGE_SHARE = 0.01;
 /** Regions of a driver that are not in the machine's own memory: of amdgpu, i915, xe, nouveau. */
 const ON_DEVICE = /^(?:vram|local|lmem|stolen|gds|gws|oa|doorbell|mmio)/;
 
-/** A line `drm-KIND-REGION: SIZE [KiB|MiB]` (drm_fdinfo_print_size of drivers/gpu/drm/drm_file.c). `drm-total-cycles-` is time. */
+/** A line `drm-KIND-REGION: SIZE [KiB|MiB]` (drm_fdinfo_print_size of drm_file.c). `drm-total-cycles-` has cycles of engines. */
 const REGION = /^drm-(total|shared|resident|memory)-(?!cycles-)([^:\n]{1,40}):(.*)$/gm;
 const SIZE = /^\s*(\d{1,15})(?: (KiB|MiB))?\s*$/;
 const UNITS: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20 };
