@@ -18,6 +18,8 @@ const TITLE = Buffer.from('kdump-mem-ring/1\n');
 const FIRST = 64;
 /** Bytes that no UTF-8 text contains. */
 const MAGIC = Buffer.from([0xff, 0x6b, 0x64, 0x72, 0xfe, 0x6d, 0x65, 0xff]);
+/** Maximum number of damaged records before the rest is not read: a ring has some ten thousand in all. */
+const MAX_DAMAGED = 2 ** 15;
 /** The magic, then the length, the CRC-32 of what follows it, and the number. */
 const HEAD = MAGIC.length + 4 + 4 + 8;
 
@@ -53,7 +55,8 @@ export function isRing(head: Buffer): boolean {
 export function ringRecords(bytes: Buffer, first = FIRST): RingContents {
   const records: Omit<RingRecord, 'lostBefore'>[] = [];
   let damaged = 0;
-  for (let at = bytes.indexOf(MAGIC, first); at >= 0; ) {
+  // Each magic may claim a checksum of many bytes.
+  for (let at = bytes.indexOf(MAGIC, first); at >= 0 && damaged < MAX_DAMAGED; ) {
     const record = recordAt(bytes, at);
     if (record) records.push(record);
     else damaged++;

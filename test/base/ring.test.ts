@@ -198,3 +198,9 @@ describe('a ring', () => {
     expect(texts(file)).toEqual(['one']);
   });
 });
+
+test('of a ring full of records that are none, only a part is read', () => {
+  const magic = Buffer.from([0xff, 0x6b, 0x64, 0x72, 0xfe, 0x6d, 0x65, 0xff]);
+  const bytes = Buffer.alloc(2 ** 20, magic);
+  expect(ringRecords(bytes, 0)).toEqual({ records: [], damaged: 2 ** 15 });
+});

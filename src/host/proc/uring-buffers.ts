@@ -29,6 +29,8 @@ interface Ring {
  */
 export class UringBuffers {
   readonly #rings = new Map<string, Ring>();
+  /** Rings of each process: there may be many of both. */
+  readonly #ofPid = new Map<number, Set<Ring>>();
   readonly #most: number;
   /** Whether there were more rings than these. */
   isCut = false;
@@ -44,11 +46,13 @@ export class UringBuffers {
     const inode = /^ino:\t(\d{1,20})$/m.exec(text)?.[1];
     // A busy ring has no other identity than its process where all have one inode (before 5.16).
     const key = `${inode} ${buffers?.join(' ') ?? `busy ${pid}`}`;
-    const ring = this.#rings.get(key);
-    if (ring) ring.pids.add(pid);
-    else if (this.#rings.size < this.#most)
-      this.#rings.set(key, { inode, buffers: buffers ?? null, pids: new Set([pid]) });
-    else this.isCut = true;
+    const ring = this.#rings.get(key) ?? { inode, buffers: buffers ?? null, pids: new Set<number>() };
+    if (!this.#rings.has(key) && this.#rings.size >= this.#most) this.isCut = true;
+    else {
+      this.#rings.set(key, ring);
+      ring.pids.add(pid);
+      this.#ofPid.set(pid, (this.#ofPid.get(pid) ?? new Set()).add(ring));
+    }
     return true;
   }
 
@@ -80,13 +84,13 @@ export class UringBuffers {
 
   /** Upper bound of what a process has of these in VmPin, in bytes; infinite: unknown. */
   mostOf(pid: number): number {
-    const own = [...this.#rings.values()].filter(({ pids }) => pids.has(pid));
+    const own = [...(this.#ofPid.get(pid) ?? [])];
     if (this.isCut || own.some(({ buffers }) => buffers === null)) return Number.POSITIVE_INFINITY;
     return unionOf(own.flatMap(({ buffers }) => buffers ?? []));
   }
 
   has(pid: number): boolean {
-    return [...this.#rings.values()].some(({ pids }) => pids.has(pid));
+    return this.#ofPid.has(pid);
   }
 
   /** Whether rings have inodes of their own (since 5.16), as two that differ prove. */
