@@ -130,6 +130,15 @@ test('ss that lists nothing, beside sockets that the kernel counts, is no all-cl
   expect((await answer(empty)).report.complete).toBe(true);
 });
 
+test('a socket that is listed twice counts once', async () => {
+  const { report } = await answer(new Host([`${udp(7, 4096)}\n${udp(8, 4096)}\n${udp(7, 8192)}`]));
+  expect(report.sockets.map(({ inode, recvQ }) => [inode, recvQ]).toSorted()).toEqual([
+    [7, 4096],
+    [8, 4096],
+  ]);
+  expect(report.complete).toBe(true);
+});
+
 test.each(['d18446744073709551615', 'd-1', 'd'])(
   'a socket whose skmem is damaged (%s) keeps what is queued, and the answer is incomplete',
   async (drops) => {

@@ -201,6 +201,8 @@ export class InetScan {
   /** Number of sockets beyond the maximum. */
   leftOut = 0;
   #unreadable = 0;
+  /** Inodes and cookies of sockets. */
+  readonly #seen = new Set<string>();
   /** A listener with pending connections was found, so sockets without an inode matter. */
   #waiting = false;
   readonly #rows = new RowCutter(
@@ -251,6 +253,10 @@ export class InetScan {
       this.#unreadable++;
       return;
     }
+    // Of a table that changes meanwhile the kernel may list a socket twice (inet_diag).
+    const identity = `${socket.inode} ${socket.cookie}`;
+    if (socket.cookie !== '' && this.#seen.has(identity)) return;
+    this.#seen.add(identity);
     // The socket is kept, but what its queues are charged for is unknown.
     if (socket.skmem === null && row.includes(' skmem:(')) this.#unreadable++;
     this.total++;
