@@ -89,12 +89,12 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
     if (!parts) continue;
     const [, name = '', rest = ''] = parts;
-    const isCount = name.startsWith('HugePages_');
-    const digits = (isCount ? /^\s*(\d{1,13})\s*$/ : /^\s*(\d{1,13}) kB\s*$/).exec(rest)?.[1];
-    if (name === 'HugePages_Total') hugePages = Number(digits ?? Number.NaN);
-    if (digits === undefined) damaged.set(name, rest.trim().slice(0, 40));
+    const kib = /^\s*(\d{1,13}) kB\s*$/.exec(rest)?.[1];
+    const plain = /^\s*(\d{1,13})\s*$/.exec(rest)?.[1];
+    if (name === 'HugePages_Total') hugePages = Number(plain ?? Number.NaN);
+    if (kib === undefined && plain === undefined) damaged.set(name, rest.trim().slice(0, 40));
     else printed.add(name);
-    if (digits !== undefined && !isCount) meminfo.set(name, Number(digits) * 1024);
+    if (kib !== undefined) meminfo.set(name, Number(kib) * 1024);
   }
   if (of !== 'text') printed.add(WHOLE);
   const reason = damaged.get('MemTotal');
