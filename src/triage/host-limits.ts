@@ -147,10 +147,9 @@ const WATCH_LINKS: ReadonlyMap<string, Watcher['kind']> = new Map([
  */
 function hasManyEpollItems({ source }: HostReader): boolean {
   const line = /^eventpoll_epi +(\d{1,12}) +\d+ +(\d{1,6}) /m.exec(optionalText(source, '/proc/slabinfo'));
-  const merged = ['total_objects', 'slab_size'].map(
-    (name) => /^\d{1,12}/.exec(optionalText(source, `/sys/kernel/slab/eventpoll_epi/${name}`))?.[0] ?? Number.NaN,
-  );
-  const [objects, size] = line?.slice(1) ?? merged;
+  const merged = (name: string) =>
+    /^\d{1,12}/.exec(optionalText(source, `/sys/kernel/slab/eventpoll_epi/${name}`))?.[0] ?? Number.NaN;
+  const [objects, size] = line?.slice(1) ?? ['total_objects', 'slab_size'].map(merged);
   return Number(objects) * Number(size) >= THRESHOLDS['file-watches'].note / 2;
 }
 

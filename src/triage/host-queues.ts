@@ -1,6 +1,6 @@
 import { HostError } from '../base/errors.js';
 import { type MessageQueue, messageQueues } from '../host/proc/message-queues.js';
-import { mostMemory, whyImpossible } from '../host/proc/possible-amounts.js';
+import { mostMemory, possibleOf, whyImpossible } from '../host/proc/possible-amounts.js';
 import { startTicks } from '../host/proc/process.js';
 import { USER_HZ } from '../records/processes.js';
 import { type Finding, found, severityOf } from './finding.js';
@@ -24,11 +24,8 @@ export function* unreadMessages(host: HostReader): Generator<Finding> {
   };
   const sizeOf = ({ bytes, messages }: MessageQueue) => bytes + HEADER * (messages ?? 0);
   const most = mostMemory(host.counts);
-  const queues = messageQueues(host.source, missed, isPossible).filter((one) => {
-    const why = whyImpossible(`messages of ${one.name}`, sizeOf(one), most);
-    if (why !== undefined) missed(why);
-    return why === undefined;
-  });
+  const listed = messageQueues(host.source, missed, isPossible);
+  const queues = possibleOf(listed, (one) => whyImpossible(`messages of ${one.name}`, sizeOf(one), most), missed);
   const bytes = queues.reduce((sum, one) => sum + sizeOf(one), 0);
   const [largest] = queues.toSorted((a, b) => sizeOf(b) - sizeOf(a));
   if (!largest || bytes < least) return;

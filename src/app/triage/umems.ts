@@ -1,13 +1,13 @@
 import { isHostError } from '../../base/errors.js';
 import { findNamespaces } from '../../host/namespaces.js';
 import { DescriptorScan } from '../../host/proc/holders.js';
-import { RARE } from '../../host/unlisted-sockets.js';
+import { eachRareRow } from '../../host/unlisted-sockets.js';
 import type { Finding } from '../../triage/finding.js';
 import { commIn } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
 
 /** A row of `ss -e -A xdp`, which needs the kernel's xsk_diag. With -O it is `tumem` (xdp_show_umem, misc/ss.c). */
-const ROW = /^xdp .* ino:(\d{1,15}) .*\bt?umem\(id:(\d{1,10}),size:(\d{1,16}),/gm;
+const ROW = /^xdp .* ino:(\d{1,15}) .*\bt?umem\(id:(\d{1,10}),size:(\d{1,15}),/;
 
 /** Adds the process with most memory registered with AF_XDP to a finding of pins that no process counts. */
 export async function withUmems(host: HostReader, findings: readonly Finding[]): Promise<readonly Finding[]> {
@@ -20,17 +20,17 @@ export async function withUmems(host: HostReader, findings: readonly Finding[]):
 async function largestUmems(host: HostReader) {
   /** Sockets may share one. */
   const umems = new Map<number, { readonly id: string; readonly bytes: number }>();
-  for (const { own, path } of findNamespaces(host.source, 'all'))
-    try {
-      let text = '';
-      await host.source.ss(RARE, own ? null : path, (bytes) => {
-        text += bytes.toString('latin1');
+  try {
+    for (const namespace of findNamespaces(host.source, 'all'))
+      await eachRareRow(host.source, namespace, (row) => {
+        const [, inode, id = '', size] = ROW.exec(row) ?? [];
+        if (inode !== undefined) umems.set(Number(inode), { id, bytes: Number(size) });
       });
-      for (const [, inode, id = '', size] of text.matchAll(ROW)) umems.set(Number(inode), { id, bytes: Number(size) });
-    } catch (error) {
-      // The finding stays without a process.
-      if (!isHostError(error)) throw error;
-    }
+  } catch (error) {
+    // The finding stays without a process: which one has most is unknown.
+    if (!isHostError(error)) throw error;
+    return undefined;
+  }
   if (umems.size === 0) return undefined;
   const scan = new DescriptorScan(host.source);
   await scan.run();

@@ -154,9 +154,11 @@ export class RingRecorder {
     add('caches', () =>
       slabLines(source).flatMap(({ name, slabs, pagesPerSlab }) => {
         const bytes = slabs * pagesPerSlab * this.#pageSize;
-        const isLeftOut = bytes < MIN_BYTES || isReclaimable(source, name);
+        const reclaimable = bytes < MIN_BYTES || isReclaimable(source, name);
         // If it is unknown, the cache is only a possible owner.
-        return isLeftOut ? [] : [{ category: 'slab-unreclaimable', key: name, name, bytes, bound: isLeftOut === null }];
+        return reclaimable
+          ? []
+          : [{ category: 'slab-unreclaimable', key: name, name, bytes, bound: reclaimable === null }];
       }),
     );
     if (grown.has('shared') && source.file)

@@ -12,12 +12,12 @@ import { mostMemory, whyImpossible } from './possible-amounts.js';
 const DRIFT_BYTES = 16 * 1024 * 1024;
 
 /**
- * Memory that /proc/meminfo does not attribute, in bytes: not free, on no LRU list, not slab, page
+ * All memory (MemTotal), and what /proc/meminfo does not attribute of it, in bytes: not free, on no LRU list, not slab, page
  * tables or kernel stacks. Pages that drivers and sockets allocate from the buddy allocator for packets
  * have no counter of their own, so their total cannot exceed this (fs/proc/meminfo.c). Not included:
  * user-space pages lent to the network (sendfile, zerocopy).
  *
- * An upper bound, widened by the error of counters. Throws `unreadable` without MemTotal.
+ * `unplaced` is an upper bound, widened by the error of counters. Throws `unreadable` without MemTotal.
  */
 export function readUnplacedMemory(source: HostSource): { readonly total: number; readonly unplaced: number } {
   const text = source.readText('/proc/meminfo');

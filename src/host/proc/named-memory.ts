@@ -1,5 +1,6 @@
 import { ExhaustedError, HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
+import { grouped } from '../../base/util.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import {
   BALLOON_DRIVERS,
@@ -15,7 +16,7 @@ import { dyingCgroups, zswapByCgroup } from './cgroup-counters.js';
 import { readGraphics } from './graphics.js';
 import { readInterfaces } from './interfaces.js';
 import { readUptime } from './machine-sample.js';
-import { mostMemory, whyImpossible } from './possible-amounts.js';
+import { mostMemory, possibleOf, whyImpossible } from './possible-amounts.js';
 import { listedPids, optionalText } from './process.js';
 import { type Region, rdmaRows } from './rdma-regions.js';
 import {
@@ -110,11 +111,10 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
 /** The rows that this machine can have: another one is not read. */
 export function possibleRows(all: readonly NamedMemory[], facts: NamedFacts, notRead: NotRead[]): NamedMemory[] {
   const most = mostMemory(facts);
-  return all.filter((one) => {
-    const why = whyImpossible(`${one.source} (${one.name})`, ownBytes(one), most);
-    if (why !== undefined) notRead.push({ kind: one.kind, code: 'unreadable', why });
-    return why === undefined;
-  });
+  const whyNot = (one: NamedMemory) => whyImpossible(`${one.source} (${one.name})`, ownBytes(one), most);
+  return [...grouped(all, ({ kind }) => kind)].flatMap(([kind, rows]) =>
+    possibleOf(rows, whyNot, (why) => notRead.push({ kind, code: 'unreadable', why })),
+  );
 }
 
 /** Memory of the machine that a row has at least, as far as it is bounded by what the machine has. */
@@ -152,15 +152,24 @@ export function readHugePagePools(source: HostSource): readonly HugePagePool[] {
     const pageBytes = poolSize(size);
     if (pageBytes === undefined) return [];
     const figure = (name: string) => numberIn(source, `${POOLS}/${size}/${name}`);
-    const [pages, free, reserved] = [figure('nr_hugepages'), figure('free_hugepages'), figure('resv_hugepages')];
-    const surplus = hostOrNull(() => figure('surplus_hugepages'));
+    const read = () => ({
+      pages: figure('nr_hugepages'),
+      free: figure('free_hugepages'),
+      reserved: figure('resv_hugepages'),
+      surplus: hostOrNull(() => figure('surplus_hugepages')),
+    });
     // Pages for a reservation are in the pool before it is (gather_surplus_pages).
-    if (free > pages || reserved > free || (surplus !== null && surplus > pages))
+    const isSound = ({ pages, free, reserved, surplus }: ReturnType<typeof read>) =>
+      free <= pages && reserved <= free && (surplus ?? 0) <= pages;
+    // A pool in use changes between two of these files.
+    const first = read();
+    const pool = isSound(first) ? first : read();
+    if (!isSound(pool))
       throw new HostError(
         'unreadable',
-        `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free, ${reserved} of these reserved`,
+        `${POOLS}/${size} contradicts itself: ${pool.free} of ${pool.pages} pages are free, ${pool.reserved} of these reserved`,
       );
-    return [{ pageBytes, pages, free, reserved, surplus }];
+    return [{ pageBytes, ...pool }];
   });
 }
 

@@ -4,7 +4,7 @@ import { count } from '../../base/size.js';
 import type { FileFacts, HostSource } from '../host-source.js';
 import { differingTables } from './holders.js';
 import { kilobytesOf } from './memory.js';
-import { mostMemory, whyImpossible } from './possible-amounts.js';
+import { mostMemory, possibleOf, whyImpossible } from './possible-amounts.js';
 import { listedPids } from './process.js';
 
 /** Maximum number of files in a snapshot, largest first. */
@@ -538,7 +538,6 @@ function segments(host: HostSource, onMissing: OnMissing = () => undefined): Sha
     const bytes = rss! + swap!;
     // An id is that of one segment.
     if (columns.length !== 16 || !Number.isSafeInteger(bytes) || found.has(id!)) malformed++;
-    else if (bytes > most) onMissing(`${whyImpossible(`SysV segment ${id}`, bytes, most)}`);
     else {
       const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped: attaches! > 0 } as const;
       const at = new Date(1000 * attachedAt!);
@@ -548,5 +547,6 @@ function segments(host: HostSource, onMissing: OnMissing = () => undefined): Sha
     }
   }
   if (malformed > 0) onMissing(`malformed /proc/sysvipc/shm (${count(malformed, 'line')})`);
-  return [...found.values()].filter(({ bytes }) => bytes >= MIN_BYTES);
+  const large = [...found.values()].filter(({ bytes }) => bytes >= MIN_BYTES);
+  return possibleOf(large, ({ name, bytes }) => whyImpossible(name, bytes, most), onMissing);
 }

@@ -166,7 +166,9 @@ async function readNamespace(
         part.total += scan.total;
         part.unreadable += scan.unreadable;
         part.leftOut += scan.leftOut;
-        if (group === 'tcp' && scan.total + scan.unreadable === 0) part.missing += countedSockets(source, namespace);
+        // A process that enters a namespace for it would cost more than it tells.
+        if (group === 'tcp' && scan.total + scan.unreadable === 0 && namespace.pid !== null)
+          part.missing += countedSockets(source, namespace);
       }
     }),
   );

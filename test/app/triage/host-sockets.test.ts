@@ -230,6 +230,19 @@ describe('sockets that ss does not list', () => {
     expect(reader.checked).not.toContain('sockets');
   });
 
+  test('a second listing without any socket is reported, beside sockets that the kernel counts', async () => {
+    const runs = (fake: FakeHost) => fake.ssCalls.filter((one) => one.includes('-t')).length;
+    const { findings, reader } = await codes(
+      unlisted((args, fake) => {
+        if (!args.includes('-t')) return undefined;
+        fake.files.set('/proc/self/net/sockstat', 'TCP: inuse 2 orphan 0 tw 0 alloc 2 mem 1\n');
+        return runs(fake) > 0 ? '' : row(9);
+      }),
+    );
+    expect(findings).toEqual([]);
+    expect(reader.unread).toMatchObject([{ check: 'sockets', why: 'the second listing of sockets is not complete' }]);
+  });
+
   test('sockets of AF_VSOCK, whose rows have no inode, may be some of them', async () => {
     const vsocks = (count: number) =>
       codes(

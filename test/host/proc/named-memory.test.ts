@@ -4,7 +4,7 @@ import { withDevices } from '../../../src/account/memory/devices.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import { ExhaustedError } from '../../../src/base/errors.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
-import { possibleRows, readNamedMemory } from '../../../src/host/proc/named-memory.js';
+import { possibleRows, readHugePagePools, readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { capturedPerfRings, type OtherPins, readPerfRings } from '../../../src/host/proc/rings.js';
 import type { NamedMemory, NotRead } from '../../../src/records/named-memory.js';
 import { FakeHost, withDrivers } from '../fake-host.js';
@@ -116,6 +116,15 @@ function checkSums({ bytes, children }: Category): void {
 
 test('a machine without any of it has no line, and nothing is missing', () => {
   expect(read({})).toEqual(NONE);
+});
+
+test('a pool of huge pages that changes while it is read is read once more', () => {
+  const source = machine({ kib: { Hugetlb: 200 * 1024 }, files: HUGE });
+  const readText = source.readText.bind(source);
+  let reads = 0;
+  source.readText = (path) => (path.endsWith('/resv_hugepages') && reads++ === 0 ? '61\n' : readText(path));
+  expect(readHugePagePools(source)).toMatchObject([{ free: 60, reserved: 10 }]);
+  expect(reads).toBe(2);
 });
 
 test.each([

@@ -161,6 +161,14 @@ test('a System V segment larger than memory and swap is not read', () => {
   const texts = { '/proc/sysvipc/shm': `heading\n${line}`, '/proc/meminfo': 'MemTotal: 4194304 kB\nSwapTotal: 0 kB\n' };
   expect(sharedFiles(host({ texts }), (why) => missing.push(why))).toEqual([]);
   expect(missing).toContain('SysV segment 7: 4.00 PiB, more than this machine has (6.00 GiB)');
+  // Of many, only some are named.
+  const several = [7, 8, 9, 10, 11].map((id) => line.replace(/^0 7 /, `0 ${id} `)).join('\n');
+  missing.length = 0;
+  sharedFiles(host({ texts: { ...texts, '/proc/sysvipc/shm': `heading\n${several}` } }), (why) => missing.push(why));
+  expect(missing.filter((why) => why.includes('this machine has'))).toEqual([
+    ...[7, 8, 9].map((id) => `SysV segment ${id}: 4.00 PiB, more than this machine has (6.00 GiB)`),
+    '2 others, each more than this machine has',
+  ]);
 });
 
 test.each([
