@@ -23,8 +23,8 @@ const DUMPS = [
   'pool netdev 5 1,2,3,4,5,6,7,8',
   // ETHTOOL_A_RINGS_*: HEADER (its ETHTOOL_A_HEADER_DEV_INDEX), RX, RX_BUF_LEN.
   'ring ethtool 15 1,6,10',
-  // RDMA_NL_NLDEV << 10 | RDMA_NLDEV_CMD_RES_MR_GET; RDMA_NLDEV_ATTR_*: RES_PID, RES_KERN_NAME (only whether), RES_MRLEN.
-  'region rdma 5133 28,29,45',
+  // RDMA_NL_NLDEV << 10 | RDMA_NLDEV_CMD_RES_MR_GET; RDMA_NLDEV_ATTR_*: RES_PID, RES_KERN_NAME (only whether), RES_MRLEN, RES_MRN.
+  'region rdma 5133 28,29,45,63',
 ];
 
 /** Time limit of one reply in seconds, and maximum number of messages of one request. */

@@ -1,7 +1,8 @@
-import { HostError } from '../base/errors.js';
+import { HostError, hostOrNull } from '../base/errors.js';
 import type { Pressure } from '../contracts/common.js';
 import { isCgroupFile } from '../host/proc/cgroup-counters.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
+import { mostMemory, whyImpossible } from '../host/proc/possible-amounts.js';
 import { optionalText } from '../host/proc/process.js';
 import { type Finding, found } from './finding.js';
 import { near } from './host-limits.js';
@@ -36,7 +37,9 @@ export function* cgroups(host: HostReader): Generator<Finding> {
   const isV2 = top.includes('cgroup.procs');
   if (!isV2 && !top.includes('memory')) throw new HostError('gone', `${ROOT}: no memory controller found`);
   const root = isV2 ? ROOT : `${ROOT}/memory`;
-  const withKills = !hasNoKills(host);
+  const total = hostOrNull(() => host.meminfo('MemTotal'));
+  const mostBytes = mostMemory(total === null ? {} : { meminfo: new Map([['MemTotal', total]]) });
+  const shared = { mostBytes, withKills: !hasNoKills(host) };
   const waiting = [{ folder: root, depth: 0 }];
   /** Files of a cgroup that was listed, by its parent. */
   const listed = new Map<string, ReadonlySet<string>>();
@@ -71,10 +74,10 @@ export function* cgroups(host: HostReader): Generator<Finding> {
     const cgroup = folder.slice(own.length) || '/';
     try {
       if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
-      if (names.has('memory.current')) usages.push(usageV2(host, { folder, cgroup, names, withKills }));
+      if (names.has('memory.current')) usages.push(usageV2(host, { folder, cgroup, names, ...shared }));
       else if (names.has('memory.usage_in_bytes') && depth > 0)
-        usages.push(usageV1(host, { folder, cgroup, names, withKills }));
-      else if (isV2 && withKills && names.has('memory.events'))
+        usages.push(usageV1(host, { folder, cgroup, names, ...shared }));
+      else if (isV2 && shared.withKills && names.has('memory.events'))
         usages.push({ cgroup, finding: undefined, kills: killsOf(host, folder) });
     } catch (error) {
       if (!isAbsent(error)) host.miss('cgroups', HIDES, error);
@@ -103,12 +106,23 @@ interface CgroupFolder {
   /** Its files. */
   readonly names: ReadonlySet<string>;
   readonly withKills: boolean;
+  /** Upper bound of the memory of the machine. */
+  readonly mostBytes: number;
 }
 
-function usageV2(host: HostReader, { folder, cgroup, names, withKills }: CgroupFolder): Usage {
+/** Memory that is charged to a cgroup, in bytes. @throws {HostError} unreadable, or not possible on this machine */
+function usedBytes(host: HostReader, { folder, cgroup, mostBytes }: CgroupFolder, file: string): number {
+  const bytes = host.number(`${folder}/${file}`);
+  const why = whyImpossible(`${file} of ${cgroup}`, bytes, mostBytes);
+  if (why !== undefined) throw new HostError('unreadable', why);
+  host.cgroups.push({ cgroup, folder, bytes });
+  return bytes;
+}
+
+function usageV2(host: HostReader, of: CgroupFolder): Usage {
+  const { folder, cgroup, names, withKills } = of;
   const kills = withKills && names.has('memory.events') ? killsOf(host, folder) : 0;
-  const used = host.number(`${folder}/memory.current`);
-  host.cgroups.push({ cgroup, folder, bytes: used });
+  const used = usedBytes(host, of, 'memory.current');
   const max = limitOf(host, `${folder}/memory.max`);
   const high = limitOf(host, `${folder}/memory.high`);
   if (max !== null || high !== null) checkUsage(host, folder, used, '');
@@ -197,13 +211,13 @@ class CgroupProcesses {
   }
 }
 
-function usageV1(host: HostReader, { folder, cgroup, names, withKills }: CgroupFolder): Usage {
+function usageV1(host: HostReader, of: CgroupFolder): Usage {
+  const { folder, cgroup, names, withKills } = of;
   const kills =
     withKills && names.has('memory.oom_control')
       ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
       : 0;
-  const used = host.number(`${folder}/memory.usage_in_bytes`);
-  host.cgroups.push({ cgroup, folder, bytes: used });
+  const used = usedBytes(host, of, 'memory.usage_in_bytes');
   // A cgroup without a charge is not near its limit.
   if (used === 0) return { cgroup, kills, finding: undefined };
   const limit = host.number(`${folder}/memory.limit_in_bytes`);

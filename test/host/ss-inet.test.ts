@@ -119,6 +119,7 @@ describe('hostile rows', () => {
 
   test.each([
     ['too large a queue', 'tcp ESTAB 99999999999999999999 0 1.1.1.1:1 1.1.1.1:2 ino:1 sk:1'],
+    ['a queue of 2^32 bytes', 'tcp ESTAB 0 4294967296 1.1.1.1:1 1.1.1.1:2 ino:1 sk:1'],
     ['a unix row', 'u_str ESTAB 0 0 * 1 * 2 skmem:(r0,rb0,t0,tb0,f0,w0,o0,bl0,d0) <->'],
     ['a truncated address', 'tcp ESTAB 0 0 1.1.1.1:1 1.1.1'],
   ])('are refused: %s', (_, line) => {
@@ -133,6 +134,15 @@ test('have null memory figures, not zero, if ss fell back to /proc', () => {
     tcp: null,
     cgroup: null,
   });
+});
+
+test.each([
+  [4294967295, { rmem: 4294967295 }],
+  [4294967296, null],
+])('have no memory figures if one is more than the kernel has room for: %d', (rmem, skmem) => {
+  const figures = `skmem:(r${rmem},rb2,t0,tb4,f5,w6,o7,bl8,d9)`;
+  const row = parseInetRow(`tcp ESTAB 9 0 1.1.1.1:1 1.1.1.1:2 ino:5 sk:1 <-> ${figures}`);
+  expect([row]).toMatchObject([{ recvQ: 9, skmem }]);
 });
 
 test('an idle row of UDP is known from its bytes exactly when all its figures are zero', () => {

@@ -808,6 +808,7 @@ describe('one word of /proc that is damaged, missing or contradicts another', ()
     ['/proc/sysvipc/shm', '2048000000 0\n', '-\n', 'shared-memory'],
     ['/sys/fs/cgroup/web.slice/memory.max', '1000000\n', '', 'cgroups'],
     ['/sys/fs/cgroup/db.slice/memory.current', '1500000000', '15000000', 'cgroups'],
+    ['/sys/fs/cgroup/db.slice/memory.current', '1500000000', '1500000000000', 'cgroups'],
     ['/sys/fs/cgroup/db.slice/memory.stat', '400000000', '40000000000', 'cgroups'],
   ])('%s: %s → %s', (path, from, to, check) => {
     const { unread } = answered(path, from, to);

@@ -68,7 +68,9 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   if (listed === null) return NONE;
   const text = wholeLines(listed, notRead);
   const entered = source.file ? requested : capturedPlaces(text, namespaces);
-  const lines = linesOf(text);
+  const { lines, malformed } = linesOf(text);
+  if (malformed > 0)
+    notRead.push({ kind: 'page-pools', code: 'unreadable', why: `${count(malformed, 'malformed line')} of netlink` });
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
   const left = source.file ? namespaces.length - entered.length : 0;
   if (closed + left > 0)
@@ -90,7 +92,7 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
       notRead.push({ kind, code: 'unreadable', why: `${what}: refused by the kernel` });
   const onDamaged: OnDamaged = (kind, why) => void notRead.push({ kind, code: 'unreadable', why });
   const rows = [...pools(lines, nameOf, uptime, onDamaged), ...rings(lines, links, nameOf, onDamaged)];
-  return { rows, regions: regionsOf(lines) };
+  return { rows, regions: regionsOf(lines, onDamaged) };
 }
 
 /** The lines of a list; one that was cut lacks its last line, and a part of the one before. */
@@ -113,38 +115,49 @@ type OnDamaged = (kind: NamedKind, why: string) => void;
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
-/** @throws {HostError} `unreadable`: a line is malformed */
-function linesOf(text: string): Line[] {
-  return text.split('\n').flatMap((line): Line[] => {
+/** Lines with objects, and the number of those that are malformed. */
+function linesOf(text: string): { readonly lines: readonly Line[]; readonly malformed: number } {
+  let malformed = 0;
+  const lines = text.split('\n').flatMap((line): Line[] => {
     if (!/^(?:link|pool|ring|region) /.test(line)) return [];
     const [kind = '', place, ...fields] = line.split(' ');
     const attributes = new Map<string, number>();
     let name = '';
     for (const field of fields) {
       const [, key = '', value] = /^(\w{1,5})=([0-9a-f]{0,64})$/.exec(field) ?? [];
-      if (value === undefined) throw new HostError('unreadable', `malformed line of netlink: ${line.slice(0, 80)}`);
+      if (value === undefined) {
+        malformed++;
+        return [];
+      }
       if (kind === 'link' && key === '3') name = Buffer.from(value, 'hex').toString('utf8');
       else attributes.set(key, /^\d+$/.test(value) ? Number(value) : Number.NaN);
     }
     return [{ kind, place: Number(place), attributes, name }];
   });
+  return { lines, malformed };
 }
 
 /**
  * Regions of processes, not those of kernel modules. A device that several namespaces share is listed in each: its lines of
- * the first one count. Attributes: RES_PID, RES_KERN_NAME, RES_MRLEN.
+ * the first one count, and each region once. Attributes: RES_PID, RES_KERN_NAME, RES_MRLEN, RES_MRN (since 5.0).
  */
-function regionsOf(lines: readonly Line[]): Region[] {
+function regionsOf(lines: readonly Line[], onDamaged: OnDamaged): Region[] {
   const firstPlaces = new Map<number | undefined, number>();
-  return lines.flatMap(({ kind, place, attributes }): Region[] => {
+  const seen = new Set<string>();
+  let damaged = 0;
+  const regions = lines.flatMap(({ kind, place, attributes }): Region[] => {
     if (kind !== 'region') return [];
-    const [device, pid, bytes] = ['index', '28', '45'].map((key) => attributes.get(key));
+    const [device, pid, bytes, id] = ['index', '28', '45', '63'].map((key) => attributes.get(key));
     if (!firstPlaces.has(device)) firstPlaces.set(device, place);
-    if (firstPlaces.get(device) !== place || attributes.has('29')) return [];
-    if (bytes === undefined || !(bytes >= 0))
-      throw new HostError('unreadable', 'a memory region has an impossible size');
-    return [{ pid: pid ?? null, bytes }];
+    const key = `${device} ${id}`;
+    if (firstPlaces.get(device) !== place || attributes.has('29') || seen.has(key)) return [];
+    if (id !== undefined) seen.add(key);
+    if (bytes !== undefined && isCount(bytes)) return [{ pid: pid ?? null, bytes }];
+    damaged++;
+    return [];
   });
+  if (damaged > 0) onDamaged('pinned', `${count(damaged, 'memory region')} of RDMA with an impossible size`);
+  return regions;
 }
 
 /** Undefined: a size is impossible, or the time when it was detached, such as one in the future. */

@@ -315,6 +315,12 @@ function zswap(
   };
   const onMissing = (why: string) => void notRead.push({ kind: 'zswap', code: 'unreadable', why });
   const cgroups = zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20), onMissing);
+  // Charged to cgroups is what is stored; the pool has gaps beside it. Both change while they are read.
+  const charged = cgroups.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  if (charged > 1.2 * bytes + MIN_BYTES) {
+    onMissing(`cgroups have ${formatSize(charged)}, but Zswap of /proc/meminfo is ${formatSize(bytes)}`);
+    return [whole];
+  }
   return [whole, ...cgroups.slice(0, MAX_LISTED)];
 }
 

@@ -21,7 +21,8 @@ export function parseInetRow(line: string, netns: number | null = null): SocketR
   const cgroupAt = details.indexOf(' cgroup:');
   const ids = cgroupAt < 0 ? details : details.slice(0, cgroupAt);
   const record = { recvQ: Number(recvQ), sendQ: Number(sendQ), inode: Number(INODE.exec(ids)?.[1] ?? 0) };
-  if (!Number.isSafeInteger(record.recvQ + record.sendQ + record.inode)) return null;
+  // Queues are __u32 (struct inet_diag_msg).
+  if (Math.max(record.recvQ, record.sendQ) >= 2 ** 32 || !Number.isSafeInteger(record.inode)) return null;
   const kind = KINDS[netid];
   if (!kind) return null;
   const tcp = netid === 'tcp';
@@ -170,7 +171,8 @@ export function parseSkmem(text: string): SocketMemory | null {
     backlog: figure(8),
     drops: found[9] === undefined ? null : figure(9),
   };
-  return Object.values(memory).every((each) => each === null || Number.isSafeInteger(each)) ? memory : null;
+  // __u32 (SK_MEMINFO_*, include/uapi/linux/sock_diag.h).
+  return Object.values(memory).every((each) => each === null || each < 2 ** 32) ? memory : null;
 }
 
 const FULL_NAMES: Record<string, string> = { ESTAB: 'ESTABLISHED' };

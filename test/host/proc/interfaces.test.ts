@@ -65,10 +65,9 @@ test('rings are bounds: at least one full queue, at most all of them in pages', 
   expect(ring('')).toBeUndefined();
 });
 
-test('closed namespaces are named, malformed lines are an error', () => {
+test('closed namespaces are named', () => {
   const { notRead } = read(`${LINKS}closed 1\nend\n`);
   expect(notRead).toMatchObject([{ kind: 'page-pools', code: 'denied' }]);
-  expect(() => read('pool 0 1=x\nend\n')).toThrow('malformed');
   expect(read(null)).toEqual({ named: [], regions: [], notRead: [] });
 });
 
@@ -120,7 +119,18 @@ test('regions of RDMA: those of a shared device once, and none of kernel modules
     notRead: [],
   });
   expect(read(`${LINKS}lacks 0 region\nend\n`).notRead).toMatchObject([{ kind: 'pinned', code: 'unreadable' }]);
-  expect(() => read('region 0 index=0 28=7 45=\nend\n')).toThrow('impossible');
+});
+
+test('regions of RDMA: each once, and a malformed line or size costs that region alone', () => {
+  const sound = 'region 0 index=0 28=7 45=4096 63=1\n';
+  const others = 'region 0 index=0 28=7 45=4096 63=2\nregion 0 index=1 28=7 45=4096 63=1\n';
+  const damaged = 'region 0 index=0 28=7 45= 63=3\nregion 0 index=0 28=7 45=4096 63=x\n';
+  const { regions, notRead } = read(`${sound}${sound}${others}${damaged}end\n`);
+  expect(regions).toEqual(Array.from({ length: 3 }, () => ({ pid: 7, bytes: 4096 })));
+  expect(notRead).toEqual([
+    { kind: 'page-pools', code: 'unreadable', why: '1 malformed line of netlink' },
+    { kind: 'pinned', code: 'unreadable', why: '1 memory region of RDMA with an impossible size' },
+  ]);
 });
 
 test('perl and python3 print the same; a host without both has a reason for it', () => {

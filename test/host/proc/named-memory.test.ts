@@ -382,12 +382,20 @@ test.each([
   ['zram', { kib: {}, files: { '/sys/block/zram0/mm_stat': MM_STAT.replace(`${200 * MIB}`, `${2 ** 56}`) } }],
   ['zfs-arc', { kib: {}, files: { '/proc/spl/kstat/zfs/arcstats': kstat({ ...ARC, size: 2 ** 56 }) } }],
   ['zswap', { kib: { Zswap: 2 ** 43 }, files: {} }],
-  ['zswap', { kib: { Zswap: 200 * 1024 }, files: { '/sys/fs/cgroup/a.slice/memory.zswap.current': `${2 ** 52}\n` } }],
   ['trace-rings', { kib: {}, files: { '/sys/kernel/tracing/buffer_total_size_kb': `${2 ** 39}\n` } }],
 ])('%s: more than the machine has is not read', (kind, made) => {
   const { named, notRead } = read(made);
   expect(named.every(({ bytes }) => (bytes ?? 0) <= 1000 * MIB)).toBe(true);
   expect(notRead).toMatchObject([{ kind, why: expect.stringContaining('more than this machine has (1000 MiB)') }]);
+});
+
+test('zswap: cgroups with more than the whole pool are not read', () => {
+  const file = (bytes: number) => ({ '/sys/fs/cgroup/a.slice/memory.zswap.current': `${bytes}\n` });
+  const of = (bytes: number) => read({ kib: { Zswap: 200 * 1024 }, files: file(bytes) });
+  expect(of(200 * MIB)).toMatchObject({ named: [{ name: 'zswap' }, { name: '/a.slice' }], notRead: [] });
+  const { named, notRead } = of(400 * MIB);
+  expect(named).toMatchObject([{ name: 'zswap', bytes: 200 * MIB }]);
+  expect(notRead).toMatchObject([{ kind: 'zswap', code: 'unreadable', why: expect.stringContaining('400 MiB') }]);
 });
 
 test('GPUs, dma-bufs and maps: more than the machine has is not read, unless a device or a limit may be as large', () => {
@@ -411,9 +419,11 @@ test('zswap: cgroups that were not searched are reported', () => {
     list: (path: string) => (path === '/sys/fs/cgroup' ? names : []),
     readText: (path: string) => (path.endsWith('/memory.zswap.current') ? `${20 * MIB}\n` : read(path)),
   });
-  expect(readNamedMemory(host, readHostCounts(host)).notRead).toMatchObject([
-    { kind: 'zswap', why: 'only 5000 cgroups were searched for memory in zswap' },
-  ]);
+  expect(readNamedMemory(host, readHostCounts(host)).notRead).toContainEqual({
+    kind: 'zswap',
+    code: 'unreadable',
+    why: 'only 5000 cgroups were searched for memory in zswap',
+  });
 });
 
 test('without a descriptor left for another program, the other sources are still read', () => {
