@@ -93,6 +93,8 @@ const group = z.strictObject({
   ...sizes,
   /** Processes that are not in pssBytes and ussBytes, because theirs are unknown, and the sum of their RSS. */
   withoutPss: z.strictObject({ processes: count, rssBytes: count }),
+  /** Sizes that at least one of the processes lacks: their sums are lower bounds. Absent: an answer of an older version. */
+  partialSizes: z.array(z.string()).optional(),
   /**
    * Upper bound of the memory freed if the complete group is killed. It includes memory shared only within
    * the group; freedIfKilledBytes is the lower bound. Live, neither includes sockets. Null: no upper bound.

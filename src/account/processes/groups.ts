@@ -117,9 +117,15 @@ function totalOf(processes: readonly ProcessFigures[]): ProcessTotal {
     processes: processes.length,
     ...(sums as ProcessSizes),
     withoutPss: withoutPss(processes),
+    partialSizes: PROCESS_SIZES.filter((size) => processes.some((process) => isPartial(process, size))),
     networkEstimated: processes.some(({ networkEstimate }) => networkEstimate !== null),
     complete: processes.every(({ complete }) => complete),
   };
+}
+
+/** Whether a size is missing or, where other figures of the process contradict each other, may be too small. */
+function isPartial(process: ProcessFigures, size: ProcessSize): boolean {
+  return process[size] === null || (!process.complete && process.pssBytes !== null && process.rssBytes !== null);
 }
 
 function withoutPss(processes: readonly ProcessFigures[]): ProcessTotal['withoutPss'] {

@@ -333,7 +333,7 @@ function commandOf({ comm, sharedWith }: ProcessFigures): string {
 function sumColumn(heading: string, size: ProcessSize, spare?: number): Column<ProcessGroup> {
   const column = sizeColumn<ProcessGroup>(heading, size, spare);
   const value = (group: ProcessGroup) => {
-    const least = group.complete || group[size] === null ? '' : '≥ ';
+    const least = group[size] !== null && group.partialSizes?.includes(size) ? '≥ ' : '';
     const about = size === 'networkPinnedBytes' && group.networkEstimated && group.networkPinnedBytes ? '~' : '';
     return `${least}${about}${known(group[size])}`;
   };

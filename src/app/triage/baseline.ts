@@ -118,6 +118,8 @@ interface Grown {
   readonly pid: number | null;
   readonly comm: string | null;
   readonly cache: string | null;
+  /** 1: the process started since the baseline. */
+  readonly isNew?: number;
   /** Growth of this owner. */
   readonly ownerBytes: number | null;
 }
@@ -147,7 +149,8 @@ function ownerOf(
     const item = lists.processes?.items.get(`${pid} ${ticks}`);
     const isNew = ticks !== null && Number(ticks) / USER_HZ > (origin.uptime ?? Infinity);
     const before = item ? item.sizes[measure!.before] : isNew ? 0 : null;
-    if (before != null) grown.push({ ...none, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
+    const state = isNew ? { isNew: 1 } : {};
+    if (before != null) grown.push({ ...none, ...state, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
   }
   const [most] = grown.toSorted((a, b) => b.ownerBytes! - a.ownerBytes!);
   return most && most.ownerBytes! >= share * grownBytes ? most : none;

@@ -20,7 +20,7 @@ type Growth = Amount &
   OfProcess &
   Of<'category' | 'cache', string> &
   Of<'grownBytes' | 'beforeBytes' | 'seconds' | 'ownerBytes'> &
-  Partial<Of<'file', string> & Of<'fileBytes' | 'pipes' | 'mostBytes' | 'processes'>>;
+  Partial<Of<'file', string> & Of<'fileBytes' | 'pipes' | 'mostBytes' | 'processes' | 'isNew'>>;
 
 /** What a limit counts. */
 const LIMITED: readonly (readonly [limit: RegExp, counted: string])[] = [
@@ -427,10 +427,12 @@ export const MACHINE = {
   },
   'memory-growth': {
     words: (of: Growth) => [
-      `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+      `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s (${size((60 * Number(of.grownBytes)) / Math.max(1, Number(of.seconds)))} a minute), from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
       ...(of.ownerBytes == null
         ? []
-        : [`Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`]),
+        : [
+            `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}${of.isNew === 1 ? ', which started since then' : ''}, ${size(of.ownerBytes)}.`,
+          ]),
       ...(of.file == null
         ? []
         : [
