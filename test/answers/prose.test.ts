@@ -43,6 +43,8 @@ const NAMES = [
   'fileSystem',
   'name',
   'names',
+  // Names of fields.
+  'partialSizes',
   'owner',
   'key',
   'category',

@@ -28,6 +28,8 @@ export class TriageRun {
   readonly ended: Promise<{ status: number | null; signal: string | null }>;
   stdout = '';
   stderr = '';
+  /** Processes of others: where they are thousands, reading all again takes longer than a dump. */
+  readonly #others = new Set<string>();
 
   constructor(...words: readonly string[]) {
     this.child = spawn(process.execPath, [commandPath('kdump-mem'), 'triage', ...words], {
@@ -46,10 +48,13 @@ export class TriageRun {
 
   /** Its processes that are reading a dump now. */
   workers(): number[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => parentOf(pid) === this.child.pid && wordsOf(pid).includes('--as-worker'))
-      .map(Number);
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && !this.#others.has(name));
+    const own = pids.filter((pid) => {
+      const isOwn = parentOf(pid) === this.child.pid;
+      if (!isOwn) this.#others.add(pid);
+      return isOwn;
+    });
+    return own.filter((pid) => wordsOf(pid).includes('--as-worker')).map(Number);
   }
 
   /** Waits for a process that reads a dump with this in its path; undefined if the run ends before. */
