@@ -1,4 +1,3 @@
-import { HostError } from '../../base/errors.js';
 import { count } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { NamedKind, NamedMemory, NotRead } from '../../records/named-memory.js';
