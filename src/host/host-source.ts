@@ -17,6 +17,9 @@ export interface TmpfsUse {
   readonly limit: number | null;
 }
 
+/** Descriptors of a process by number: the inode of a socket, the target of another link, or `denied`. */
+export type DescriptorTable = ReadonlyMap<number, string | number>;
+
 /**
  * Access to a host: the live host, or a substitute (a capture, a test). Paths are absolute, as on the host.
  *
@@ -82,6 +85,8 @@ export interface HostSource {
   inode(path: string): number;
   /** The host itself, if this is one that repeats what it has read. */
   readonly fresh?: HostSource;
+  /** Returns a table (`/proc/PID/fd`) that it repeats; undefined: another path. Throws what reading the table threw. */
+  table?(path: string): DescriptorTable | undefined;
   /** The same host at an earlier time: of a capture. */
   readonly earlier?: HostSource | undefined;
   /** Inodes of the sockets between this process and commands that it runs, which ss lists too. */

@@ -1,4 +1,5 @@
 import { HostError } from '../base/errors.js';
+import { descriptors } from '../host/proc/descriptor-tables.js';
 import { readNetworkLimits } from '../host/proc/net-tables.js';
 import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { WATCH_LINES } from '../host/proc/process-files.js';
@@ -169,9 +170,10 @@ function readWatches(host: HostReader): { readonly users: Map<number, Inotify>; 
     try {
       let instances = 0;
       const counts = { inotify: 0, fanotify: 0, epoll: 0 };
-      for (const fd of host.source.list(`/proc/${pid}/fd`)) {
+      for (const { fd, link } of descriptors(host.source, `/proc/${pid}/fd`)) {
         if (left-- <= 0) throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
-        const kind = WATCH_LINKS.get(host.link(`/proc/${pid}/fd/${fd}`));
+        if (link === 'denied') throw new HostError('denied', `/proc/${pid}/fd/${fd}: permission denied`);
+        const kind = typeof link === 'number' ? undefined : WATCH_LINKS.get(link);
         if (kind === undefined || (kind === 'epoll' && !withEpoll)) continue;
         if (kind === 'inotify') instances++;
         const info = host.optional(`/proc/${pid}/fdinfo/${fd}`);

@@ -65,7 +65,7 @@ function recordState(work: Work, member: Member, pid: string): 'process' | 'larg
   // The process exited after it was listed.
   if (status === null) return undefined;
   const putFile = (path: string, lines: readonly string[]) => {
-    for (const line of lines) member.write(`${path}:${line}\n`);
+    member.write(lines.map((line) => `${path}:${line}\n`).join(''));
   };
   putFile(
     `${folder}/status`,

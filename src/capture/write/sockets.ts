@@ -104,11 +104,13 @@ async function recordRare(
 }
 
 function recordTables(work: Work, here: string, namespace: Namespace, coverage: SsCoverage): void {
-  const { source, archive, failures, parts, anonymizer } = work;
+  const { source, archive, failures, deadline, parts, anonymizer } = work;
   // A namespace that cannot be entered is only readable through a process in it.
   if (coverage === 'closed' && namespace.pid === null) return;
   for (const table of coverage === 'all' ? ALWAYS : [...ALWAYS, ...INSTEAD_OF_SS])
     try {
+      // With many sockets the kernel takes seconds for one.
+      if (INSTEAD_OF_SS.includes(table)) deadline.check(`${here}net/${table}`);
       const text = readNetTable(source, namespace, table);
       const shown = table === 'unix' && !parts.has('unix-paths') ? netTableWithoutNames(text) : text;
       const written = anonymizer ? anonymizer.netTable(table, shown) : shown;

@@ -153,10 +153,11 @@ function readAll(
   for (const name of listedPids(source)) {
     const [folder, pid] = [`/proc/${name}`, Number(name)];
     try {
-      const captured = () => source.list(`${folder}/fdinfo`).map((fd) => ({ fd, link: '/dmabuf:' }));
+      const captured = () => source.list(`${folder}/fdinfo`).map((fd) => ({ fd, link: '/dmabuf:' as string | number }));
       for (const { fd, link } of source.file ? descriptors(source, `${folder}/fd`) : captured()) {
         isLate ||= source.now() > until;
         if (isLate) return { denied, isLate };
+        if (typeof link === 'number') continue;
         if (link === PERF_LINK) {
           perf.add(pid);
           continue;

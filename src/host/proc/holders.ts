@@ -1,6 +1,6 @@
 import { hostOrNull, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { descriptors, socketInode } from './descriptor-tables.js';
+import { descriptors } from './descriptor-tables.js';
 import { isPid, listedPids } from './process.js';
 
 /** A process that holds a socket open, with all its descriptors of it, lowest first. */
@@ -96,12 +96,11 @@ export class DescriptorScan {
       let read = 0;
       try {
         for (const { fd, link } of descriptors(this.#source, `/proc/${pid}/fd`)) {
-          const inode = socketInode(link);
           if (link === 'denied') denied = true;
-          else if (inode !== null) {
+          else if (typeof link === 'number') {
             this.#pids.push(pid);
             this.#fds.push(fd);
-            this.#inodes.push(inode);
+            this.#inodes.push(link);
           }
           if (++read % 16 === 0 && performance.now() > turnEnds) {
             await new Promise((resolve) => setImmediate(resolve));
@@ -166,9 +165,8 @@ function readTable(
   let denied = false;
   try {
     for (const { fd, link } of descriptors(source, directory)) {
-      const inode = socketInode(link);
       if (link === 'denied') denied = true;
-      else if (inode !== null) note(inode, fd);
+      else if (typeof link === 'number') note(link, fd);
     }
   } catch (error) {
     if (isHostError(error)) return error.code === 'denied' ? 'denied' : 'gone';

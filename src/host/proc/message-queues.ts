@@ -185,7 +185,7 @@ function openQueues(host: HostSource, until: number): (QueueFile & { readonly pi
     if (host.now() > until || found.size >= MAX_QUEUES) break;
     let devices: ReadonlySet<string> | undefined;
     for (const { fd, link } of attempted(() => [...descriptors(host, `/proc/${pid}/fd`)]) ?? []) {
-      if (!/^\/[^/:]{1,255}$/.test(link)) continue;
+      if (typeof link === 'number' || !/^\/[^/:]{1,255}$/.test(link)) continue;
       const path = `/proc/${pid}/fd/${fd}`;
       const facts = attempted(() => host.file?.(path));
       const device = deviceNumber(facts?.device ?? 0);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import { count } from '../../base/size.js';
 import type { FileFacts, HostSource } from '../host-source.js';
+import { descriptors } from './descriptor-tables.js';
 import { differingTables } from './holders.js';
 import { kilobytesOf } from './memory.js';
 import { mostMemory, possibleOf, whyImpossible } from './possible-amounts.js';
@@ -200,15 +201,23 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
     points.set(mounts, known);
     return known;
   };
+  const opened = function* (pid: string) {
+    try {
+      yield* descriptors(host, `/proc/${pid}/fd`);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied') denied.processes.add(pid);
+    }
+  };
   for (const pid of pids) {
     if (isLate) break;
-    const descriptors = `/proc/${pid}/fd`;
     // The namespace of a process is read once, not for each descriptor.
     let mounts = namespaces.size < MAX_NAMESPACES ? mountsIn(pid) : undefined;
-    for (const fd of readOf('processes', pid, () => host.list(descriptors)) ?? []) {
+    for (const { fd, link } of opened(pid)) {
       if (isOver()) break;
-      const path = `${descriptors}/${fd}`;
-      const link = readOf('processes', pid, () => host.readLink(path)) ?? '';
+      if (link === 'denied') denied.processes.add(pid);
+      if (typeof link === 'number') continue;
+      const path = `/proc/${pid}/fd/${fd}`;
       if (link.startsWith('/memfd:')) {
         // memfds with hugetlb pages are in another file system.
         if (attempted(() => host.tmpfs?.(path)))

@@ -279,6 +279,16 @@ describe('a snapshot', () => {
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
+
+  test('reads no table of all sockets in place of ss when its time is over', async () => {
+    const host = { ...WEB_HOST, files: { ...WEB_HOST.files, '/proc/self/net/udp': 'sl local\n' }, readMs: 1000 };
+    const late = await recordSnapshot(host, { timeoutSeconds: 5 });
+    expect(late.asked).not.toContain('/proc/self/net/udp');
+    expect(late.files.get('errors')).toMatch(/^sample-1\/netns-\d+\/net\/udp\tunreadable\t.*timeout/m);
+    const { ss: _, ...withoutSs } = host;
+    const inTime = await recordSnapshot({ ...withoutSs, readMs: 0 }, { timeoutSeconds: 5 });
+    expect(inTime.files.get('sample-1/netns-4026531840/net/udp')).toBe('sl local\n');
+  });
 });
 
 const SECRETS = ['hunter2', 'hunter3', 'hunter4', 'secret.sock', 'secret-app'];

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
-import { withTablesReadOnce } from '../../../src/host/proc/descriptor-tables.js';
+import { descriptors, withTablesReadOnce } from '../../../src/host/proc/descriptor-tables.js';
 import { scanHolders, withLateHolders } from '../../../src/host/proc/holders.js';
 import { FakeHost } from '../fake-host.js';
 
@@ -29,6 +29,26 @@ test('repeats descriptor tables as they were, without reading them again', () =>
   expect(reads).toEqual(['/proc/20/fd/9']);
 });
 
+test('lists the processes, and reads the namespace of each, once', () => {
+  const host = twoProcesses();
+  host.links.set('/proc/10/ns/mnt', 'mnt:[1]');
+  host.links.set('/proc/20/ns/mnt', 'denied');
+  const once = withTablesReadOnce(host);
+  const before = once.list('/proc');
+  expect(once.readLink('/proc/10/ns/mnt')).toBe('mnt:[1]');
+  // One process starts, and pid 10 is another process now: the answer is of the moment before.
+  host.addProcess(30, { fds: { 3: 502 } });
+  host.links.set('/proc/10/ns/mnt', 'mnt:[2]');
+  host.links.set('/proc/10/fd/3', '/etc/passwd');
+  expect(once.list('/proc')).toEqual(before);
+  expect(once.readLink('/proc/10/ns/mnt')).toBe('mnt:[1]');
+  expect([...descriptors(once, '/proc/10/fd')].map(({ link }) => link)).toEqual(['/dev/null', 500, 501]);
+  expect(once.fresh?.list('/proc')).toContain('30');
+  // Never the namespace of another process, nor of another kind.
+  expect(() => once.readLink('/proc/20/ns/mnt')).toThrow(/permission denied/);
+  expect(() => once.readLink('/proc/10/ns/net')).toThrow(HostError);
+});
+
 test('reads all other paths, and tables of threads', () => {
   const host = twoProcesses();
   const once = withTablesReadOnce(host);
@@ -46,6 +66,11 @@ test('fails for an unreadable table as the host did, and reads an unreadable lin
   const once = withTablesReadOnce(host);
   expect(() => once.list('/proc/99/fd')).toThrow(new HostError('denied', '/proc/99/fd: permission denied'));
   expect(() => once.readLink('/proc/10/fd/4')).toThrow(/permission denied/);
+  const links = () => [...descriptors(once, '/proc/10/fd')].map(({ link }) => link);
+  expect(links()).toEqual(['/dev/null', 500, 'denied']);
+  host.links.set('/proc/10/fd/4', 'socket:[501]');
+  expect(links()).toEqual(['/dev/null', 500, 501]);
+  expect(() => [...descriptors(once, '/proc/99/fd')]).toThrow(/permission denied/);
 });
 
 test('a socket that was passed on since is searched for on the host itself', async () => {
