@@ -1,6 +1,7 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { READER_VARIABLE } from '../host/child.js';
 import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
+import { commandGroups } from './kit/commands.js';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
@@ -18,14 +19,6 @@ Exit status: 0 success, 1 a requested check failed (triage --fail-on,
 snapshot --verify, --engine verify), 2 usage error, 3 the dump or kernel could
 not be read, 4 the requested object does not exist, 5 the answer is incomplete
 (with --strict), 70 internal error (please report it).`;
-
-/** Commands by help heading, in the order of the help. */
-const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  'Start here (for sockets that are not read: skcheck):': ['triage', 'memory', 'procs', 'snapshot', 'diff'],
-  'Deeper:': ['sockets', 'skb', 'stacks', 'blocked', 'log', 'watch', 'leaks'],
-  'Examine a dump in detail:': ['info', 'whatis', 'refs', 'read', 'struct', 'extract'],
-  'Set up and look up:': ['doctor', 'explain', 'mcp', 'completion', 'help'],
-};
 
 /**
  * Runs kdump-mem with some of its commands. The bundler (scripts/bundle-parts/entries.mjs) creates one bundle
@@ -87,13 +80,13 @@ function usageLine(text: string, command?: string): string {
   return `kdump-mem: ${asCalled(`${words.replace(/\.$/, '')}. Options: kdump-mem ${command} --help`)}\n`;
 }
 
-/** Groups the program's commands by GROUPS; options remain one list. */
+/** Groups the program's commands by heading; options remain one list. */
 function groupItems<T extends Command | Option>(
   _declared: T[],
   visible: T[],
   headingOf: (item: T) => string,
 ): Map<string, T[]> {
-  const groups = Object.entries(GROUPS).map(([heading, names]) => {
+  const groups = commandGroups().map(([heading, names]) => {
     const items = names.flatMap((name) => visible.filter((item) => isNamed(item, name)));
     return [heading, items] as const;
   });

@@ -80,7 +80,7 @@ export function readUts(kernel: Kernel, fields: Fields): UtsFacts {
   return { nodename: text(1), release: text(2), version: text(3), machine: text(4) };
 }
 
-/** Returns MemTotal, in bytes. @throws {KernelError}, {@link ReadError} */
+/** Returns MemTotal, in bytes. */
 export function ramBytes(kernel: Kernel): number {
   // Atomic since 5.0; a plain long before.
   const atomic = kernel.symbol('_totalram_pages') !== undefined;

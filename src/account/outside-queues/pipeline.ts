@@ -178,7 +178,7 @@ export interface Packets {
   readonly holds: Tally;
 }
 
-/** Counts packets. @throws {KernelError}, {@link ReadError} */
+/** Counts packets. */
 export function packetsOf(
   { skbs, newTally }: Pick<OutsideTools, 'skbs' | 'newTally'>,
   known: Known,

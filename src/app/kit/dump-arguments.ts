@@ -94,20 +94,3 @@ function isThere(word: string): boolean {
     return word.includes('/');
   }
 }
-
-/** Returns advice on reading a snapshot that was passed to a command as a dump. */
-export function snapshotNext(command: string, file: string): string {
-  const next = IN_PLACE[command] ?? 'Run: kdump-mem triage --from FILE';
-  const name = TAKES_SNAPSHOTS.includes(command) ? `Run: kdump-mem ${command} --from FILE` : next;
-  return name.replace('FILE', () => file);
-}
-
-const TAKES_SNAPSHOTS = ['triage', 'memory', 'procs', 'log', 'blocked'];
-
-/** Advice on reading a snapshot, for commands that need kernel memory. */
-export const IN_PLACE: Readonly<Record<string, string>> = {
-  sockets: 'Run: skcheck --from FILE',
-  skb: 'Run: skcheck --from FILE',
-  stacks: 'A snapshot made with --with stacks has them as text, in its file sample-2/stacks',
-  info: 'Run: kdump-mem triage --from FILE',
-};

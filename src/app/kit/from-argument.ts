@@ -1,15 +1,15 @@
 import { type Command, type CommandUnknownOpts, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { BootChoice } from '../../log/boots.js';
 import type { OptionsOf } from './arguments.js';
-import { IN_PLACE } from './dump-arguments.js';
+import { snapshotAdvice } from './commands.js';
 import { UsageError } from './failure.js';
-import type { SourceOptions } from './kernel-source.js';
+import { KERNEL_FILES, type SourceOptions } from './kernel-source.js';
 
 /** Options of a command that accepts a snapshot instead of a kernel. */
 export type FromOptions = OptionsOf<typeof addFromOption<[], SourceOptions>>;
 
 /** Options that name a kernel, or files for reading one. */
-const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map'];
+const OF_KERNELS = ['vmcore', 'live', 'btf', ...KERNEL_FILES];
 
 /** @param others options of the command that cannot be combined with --from */
 export function addFromOption<A extends unknown[], O extends OptionValues>(
@@ -90,7 +90,7 @@ export function refuseFrom(program: Command): void {
     const refuse = (): never => {
       throw new UsageError(
         `${name} reads kernel memory, which a snapshot does not contain`,
-        `${IN_PLACE[name] ?? 'memory, procs, log, blocked, triage and skcheck accept --from'}.`,
+        `${snapshotAdvice(name) ?? 'memory, procs, log, blocked, triage and skcheck accept --from'}.`,
       );
     };
     command.addOption(new Option('--from <file>').argParser(refuse).hideHelp());

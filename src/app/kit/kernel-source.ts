@@ -12,7 +12,8 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
 import type { TypesFile } from '../../kernel/native/provenance.js';
 import type { OptionsOf } from './arguments.js';
-import { snapshotNext, takeDumpArguments } from './dump-arguments.js';
+import { snapshotNext } from './commands.js';
+import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import { Progress } from './terminal.js';
 
@@ -58,18 +59,30 @@ export function checkEngine(
   throw new UsageError(`${name} does not support --engine ${refused.join(' or ')}${instead}`);
 }
 
-/** Options that name a source, or belong to one. */
-const SOURCES = ['vmcore', 'from', 'fromSamples', 'live', 'map', 'vmlinux', 'symbols', 'types', 'btf', 'crash'];
+/** Options that name files for reading a kernel. */
+export const KERNEL_FILES = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
+
+/** Options that name another source than this machine, or belong to one. */
+const OTHER_SOURCES = ['vmcore', 'from', 'fromSamples', 'btf', ...KERNEL_FILES];
+
+/** Whether crash is one of the requested readers. */
+export function usesCrash({ engine }: Pick<SourceOptions, 'engine'>): boolean {
+  return OTHER_ENGINES.some((other) => other === engine);
+}
 
 /** Makes this machine the source of a command that names no other, as `triage` does. */
 export function liveByDefault<Declared extends CommandUnknownOpts>(command: Declared): Declared {
   const live = command.options.find(({ long }) => long === '--live');
   if (live) live.description = 'read this machine (default without a dump), its kernel memory as root';
   return command.hook('preAction', (_, invoked) => {
-    const options: Readonly<Record<string, unknown>> = invoked.opts();
-    if (SOURCES.some((name) => options[name] !== undefined) || options.engine !== 'auto') return;
-    invoked.setOptionValueWithSource('live', true, 'implied');
+    const options = invoked.opts();
+    if (options.live === undefined && namesNoSource(options)) invoked.setOptionValueWithSource('live', true, 'implied');
   });
+}
+
+/** Whether no option but `--live` names a source, or how to read one. */
+export function namesNoSource(options: Readonly<Record<string, unknown>>): boolean {
+  return options.engine === 'auto' && OTHER_SOURCES.every((name) => options[name] === undefined);
 }
 
 /** Adds `--types`, and `--btf`, its former name from when it supported only BTF. */
@@ -230,9 +243,9 @@ function checkSource(options: SourceOptions): readonly string[] {
   return files;
 }
 
-function checkMap({ live, engine }: SourceOptions, map: string): void {
-  if (live) throw new UsageError('--map and --live cannot be combined');
-  if (engine === 'crash' || engine === 'verify') throw new UsageError('--map requires the native engine');
+function checkMap(options: SourceOptions, map: string): void {
+  if (options.live) throw new UsageError('--map and --live cannot be combined');
+  if (usesCrash(options)) throw new UsageError('--map requires the native engine');
   checkFile(map, 'wrong-map');
 }
 

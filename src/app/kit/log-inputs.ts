@@ -10,7 +10,7 @@ import { heldInput, isText, STDIN } from '../../host/text-input.js';
 import { type MessageSink, TextLogReader, type TextLogSummary } from '../../log/reader.js';
 import { findDumps } from '../../triage/batch/search.js';
 import { UsageError } from './failure.js';
-import type { SourceOptions } from './kernel-source.js';
+import { type SourceOptions, usesCrash } from './kernel-source.js';
 
 /** Text logs to read. */
 export interface LogInputs {
@@ -58,11 +58,11 @@ export async function inputsAmong(
  *
  * @throws the given error if there is no such log
  */
-export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOptions): LogInputs {
+export function inputsBeside(error: unknown, options: SourceOptions): LogInputs {
+  const { vmcore, live } = options;
   const [dump, ...others] = live ? [] : findDumps(vmcore ?? []).dumps;
   const isOfDump = error instanceof KernelError || error instanceof ReadError;
-  const isNative = engine === 'auto' || engine === 'native';
-  const logs = isOfDump && isNative && dump && others.length === 0 ? logsBeside(dump.dump) : [];
+  const logs = isOfDump && !usesCrash(options) && dump && others.length === 0 ? logsBeside(dump.dump) : [];
   if (!isOfDump || !dump || logs.length === 0) throw error;
   const names = logs.map(({ name }) => name).join(' and ');
   const why = `${error.message}: everything here is from ${names}, the ${logs.length === 1 ? 'log' : 'logs'} beside the dump`;

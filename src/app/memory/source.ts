@@ -2,10 +2,8 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
 import { UsageError } from '../kit/failure.js';
 import { checkFrom, LIVE_SOURCES, type LiveOptions } from '../kit/from-argument.js';
+import { KERNEL_FILES, usesCrash } from '../kit/kernel-source.js';
 import type { MemoryDepth } from './depths.js';
-
-/** Options that apply to /proc/kcore only. */
-const OF_KCORE = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
  * Returns a sampler of this machine if the options request one. It uses the native engine. The sampler takes
@@ -28,12 +26,12 @@ export async function liveSampler(
   }
   if (source !== undefined && !live) throw new UsageError('--source requires --live');
   if (!live) return undefined;
-  if (engine === 'crash' || engine === 'verify') {
+  if (usesCrash(options)) {
     if (source !== undefined && source !== 'kcore')
       throw new UsageError(`--engine ${engine} reads /proc/kcore and conflicts with --source ${source}`);
     return undefined;
   }
-  const unused = OF_KCORE.find((name) => options[name] !== undefined);
+  const unused = KERNEL_FILES.find((name) => options[name] !== undefined);
   if (unused !== undefined && source !== undefined && source !== 'kcore')
     throw new UsageError(`--${unused} requires /proc/kcore and conflicts with --source ${source}`);
   if (depth?.needsFrames && source !== undefined && source !== 'kcore')
@@ -42,7 +40,7 @@ export async function liveSampler(
     import('./live.js'),
     import('../../host/live.js'),
   ]);
-  const isKcoreOnly = OF_KCORE.some((name) => options[name] !== undefined);
+  const isKcoreOnly = KERNEL_FILES.some((name) => options[name] !== undefined);
   if (depth?.name === 'files' && source === undefined && !isKcoreOnly) {
     const { mayReadCachedFiles, readCachedFiles } = await import('../../host/proc/cached-files.js');
     if (mayReadCachedFiles(liveHost))

@@ -8,7 +8,7 @@ import type { AnswerOptions } from '../kit/answer.js';
 import { type OptionsOf, parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
-import { addSourceOptions, collectFiles, liveByDefault } from '../kit/kernel-source.js';
+import { addSourceOptions, collectFiles, KERNEL_FILES, liveByDefault } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
 import { parseThreshold, SORT_WORDS } from './thresholds.js';
 
@@ -104,9 +104,6 @@ function parsePid(text: string): PidArgument {
   return namespace === undefined ? pid : { namespace: Number(namespace), pid };
 }
 
-/** Options for dumps that do not apply to /proc. */
-const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
-
 /**
  * Rejects options that do not apply.
  *
@@ -124,7 +121,7 @@ export function checkProcsSource(
     | 'huge'
     | 'prometheus'
     | 'speedscope'
-    | (typeof OF_DUMPS)[number]
+    | (typeof KERNEL_FILES)[number]
   >,
 ): void {
   const { live, vmcore, container, prometheus, speedscope, pss, huge, from } = options;
@@ -137,7 +134,7 @@ export function checkProcsSource(
     throw new UsageError('--huge requires a dump: it reads the content of huge pages');
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore exclude each other');
-  const idle = OF_DUMPS.find((name) => options[name] !== undefined);
+  const idle = KERNEL_FILES.find((name) => options[name] !== undefined);
   if (idle !== undefined) throw new UsageError(`--live does not support --${idle}, because it reads /proc`);
 }
 

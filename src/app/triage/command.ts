@@ -10,7 +10,7 @@ import { type OptionsOf, parseInterval, parseNumber } from '../kit/arguments.js'
 import { EXIT, UsageError } from '../kit/failure.js';
 import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { checkPage } from '../kit/html-page.js';
-import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
+import { addSourceOptions, namesNoSource, sourceWords } from '../kit/kernel-source.js';
 import type { CaptureInputs, LogInputs } from '../kit/log-inputs.js';
 import { addManyOptions, checkFailOn, type ManyTriageOptions, manyOptions, parseFailOn } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
@@ -246,9 +246,6 @@ async function withHost(found: KernelTriage): Promise<KernelTriage> {
   return withHostFindings(found, await new HostReader(liveHost, found.kernel.pageSize).readMappings());
 }
 
-/** Options that name a kernel, or need its memory. */
-const OF_KERNEL = ['vmcore', 'from', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map', 'rules'] as const;
-
 /** Whether to watch this machine. @throws {UsageError} for anything else that is to be watched */
 function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
   const { watch, interval, count, ndjson, similar } = options;
@@ -263,7 +260,7 @@ function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
 
 /** Whether the command is about this machine, and does not need its kernel memory. */
 function readsThisHost(options: Readonly<Record<string, unknown>>, words: readonly string[]): boolean {
-  return words.length === 0 && options.engine === 'auto' && OF_KERNEL.every((name) => options[name] === undefined);
+  return words.length === 0 && options.rules === undefined && namesNoSource(options);
 }
 
 /**

@@ -10,7 +10,7 @@ import { didYouMean, nearestNames } from '../../walk/values/place.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { decimal, type OptionsOf, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { collectFiles } from '../kit/kernel-source.js';
+import { collectFiles, KERNEL_FILES, usesCrash } from '../kit/kernel-source.js';
 import { MIN_WORKER_BYTES } from './jobs.js';
 
 /** Options of triage for many dumps. */
@@ -68,7 +68,7 @@ const OF_MANY = [
 ] as const;
 const OF_BESIDE = ['anonymize', 'keep', 'keepBytes', 'settle', 'notify'] as const;
 /** Options that apply only to one kernel or one dump. */
-const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'types', 'crash', 'map', 'verbose', 'html'] as const;
+const OF_ONE = ['live', 'json', ...KERNEL_FILES, 'verbose', 'html'] as const;
 
 /**
  * Returns a search for the dumps to read in worker processes; undefined: a single dump, read in this process.
@@ -82,14 +82,14 @@ export function manyOptions(
   options: ManyTriageOptions & AnswerOptions & { readonly verbose?: true; readonly html?: string },
   words: readonly string[],
 ): (() => Found) | undefined {
-  const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
+  const { vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
   if (output !== undefined && !ndjson) throw new UsageError('--output needs --ndjson');
   const lacking = OF_BESIDE.find((name) => options[name] !== undefined && !options.beside);
   if (lacking !== undefined) throw new UsageError(`${optionOf(lacking)} needs --beside`);
   if (retry && output === undefined && resume === undefined) throw new UsageError('--retry needs --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
-  const crash = engine === 'crash' || engine === 'verify';
+  const crash = usesCrash(options);
   const find = () => findDumps(vmcore ?? [], true);
   const search = options.beside ? find : once(find);
   if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search))) return undefined;

@@ -109,7 +109,7 @@ export function storePages(kernel: NativeKernel, store: Store, address: bigint, 
   store(address + BigInt(bytes - 1));
 }
 
-/** Reads a pointer at an address. @throws {ReadError} */
+/** Reads a pointer at an address. */
 export function pointerAt(kernel: NativeKernel, address: bigint): bigint {
   return kernel.read(address, 8).getBigUint64(0, true);
 }
@@ -199,9 +199,7 @@ function onCpus(kernel: NativeKernel): bigint[] {
 /** Maximum number of descriptors kept of a table, which has a bit for each. */
 const MAX_DESCRIPTORS = 65_536;
 
-/**
- * Reads the descriptor tables; drgn also reads those of kernel threads, which share the files of init_task.
- */
+/** Reads the descriptor tables; drgn also reads those of kernel threads, which share the files of init_task. */
 function readDescriptors(kernel: NativeKernel, files: bigint): void {
   if (files === 0n) return;
   const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
@@ -252,9 +250,7 @@ export function readTasks(kernel: NativeKernel, store: Store): void {
 /** Upper bound: on x86_64 FPU state makes tasks larger than their type, but not larger than 1 MiB. */
 const MAX_TASK = 1 << 20;
 
-/**
- * Returns the size of a task: `arch_task_struct_size` if its type excludes FPU state (arch/x86, since 4.2).
- */
+/** Returns the size of a task: `arch_task_struct_size` if its type excludes FPU state (arch/x86, since 4.2). */
 function taskBytes(kernel: NativeKernel, typed: number): number {
   let found = 0;
   attempt(() => {
@@ -267,9 +263,7 @@ function taskBytes(kernel: NativeKernel, typed: number): number {
 /** THREAD_SIZE without KASAN, unless pages are larger (x86_64 and arm64). */
 const USUAL_STACK = 16_384;
 
-/**
- * Returns THREAD_SIZE from the size of the first task's stack (since 6.9; before, together with its task).
- */
+/** Returns THREAD_SIZE from the size of the first task's stack (since 6.9; before, together with its task). */
 function stackBytes(kernel: NativeKernel): number {
   const usual = Math.max(USUAL_STACK, kernel.facts.pageSize);
   for (const name of ['stack', 'task']) {

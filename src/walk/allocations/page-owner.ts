@@ -178,7 +178,7 @@ export class PageExtensions {
     return Number(offset);
   }
 
-  /** Address of a frame's extension; undefined: its section has none. @throws {ReadError} */
+  /** Address of a frame's extension; undefined: its section has none. */
   addressOf(frame: number): bigint | undefined {
     const base = this.#baseOf(frame);
     return base === undefined ? undefined : base + BigInt(this.size) * BigInt(frame);

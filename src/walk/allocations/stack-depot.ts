@@ -207,7 +207,7 @@ export class SlabTracks {
     this.#flag = slabFlag(kernel, '_SLAB_STORE_USER');
   }
 
-  /** Whether SLUB writes them in a cache. @throws {ReadError} */
+  /** Whether SLUB writes them in a cache. */
   isOn(cache: bigint): boolean {
     return Math.floor(this.#cache.read(cache).number('flags') / this.#flag) % 2 === 1;
   }

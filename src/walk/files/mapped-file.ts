@@ -60,7 +60,7 @@ export class MappedFileReader {
     this.#devices = new BlockDeviceNames(kernel);
   }
 
-  /** Number of base pages in memory according to the file; for hugetlb, of huge pages. @throws {ReadError} */
+  /** Number of base pages in memory according to the file; for hugetlb, of huge pages. */
   pages(mapping: bigint): number {
     return this.#mapping.read(mapping).number('nrpages');
   }
@@ -123,7 +123,7 @@ class BlockDeviceNames {
     this.#disk = new StructReader(kernel, 'gendisk', ['disk_name']);
   }
 
-  /** Returns the name of a block device; untrusted. @throws {ReadError} */
+  /** Returns the name of a block device; untrusted. */
   of(inode: bigint): string {
     const both = this.#inode.containerOf(inode, 'vfs_inode');
     const device = this.#device.read(this.#inode.addressOf(both, 'bdev'));

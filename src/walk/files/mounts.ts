@@ -60,7 +60,7 @@ export class Mounts {
     return fit.find(({ of }) => of === 'init') ?? fit.find(({ of }) => of === 'other');
   }
 
-  /** Returns the mount that contains a `struct vfsmount`. @throws {ReadError} */
+  /** Returns the mount that contains a `struct vfsmount`. */
   at(vfsmount: bigint): Mount {
     return this.read(this.#vfsmount.containerOf(vfsmount, 'mnt'));
   }

@@ -150,7 +150,7 @@ interface TextPositions {
   holds(position: bigint): boolean;
 }
 
-/** Undefined if the kernel's types lack the member. @throws {ReadError} */
+/** Undefined if the kernel's types lack the member. */
 function textPositions(kernel: Kernel, ring: LogRing): TextPositions | undefined {
   const layout = typeOf(kernel, 'printk_ringbuffer');
   const head = layout?.member('text_data_ring.head_lpos');
@@ -201,9 +201,7 @@ type BlockForm = 'copied' | 'printed';
 /** Minimum number of blocks with more spare bytes than alignment explains, as evidence of the second form. */
 const MIN_SIGNS = 3;
 
-/**
- * Determines the form of blocks from their spare bytes: those that each has beyond the length of its text.
- */
+/** Determines the form of blocks from their spare bytes: those that each has beyond the length of its text. */
 function blockForm(spare: readonly number[]): BlockForm {
   return spare.filter((bytes) => bytes >= ALIGNMENT).length >= MIN_SIGNS ? 'printed' : 'copied';
 }

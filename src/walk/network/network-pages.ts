@@ -202,7 +202,7 @@ export class CountedPages {
     this.#mapping = memberOf(page, 'mapping').offset;
   }
 
-  /** Whether the allocation that begins with this page frame is such a page. @throws {ReadError} */
+  /** Whether the allocation that begins with this page frame is such a page. */
   has(frame: number): boolean {
     const page = this.#page.to(this.#kernel.pages.pageOfFrame(frame));
     const { view, base } = page.look(this.#flagsAt, 8);

@@ -5,9 +5,7 @@ import { cpuMask, numaNodes, perCpuAddress } from '../cpus.js';
 import { pointerPartOf, pointersPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/**
- * Walks the free objects of one slab cache: each contains the address of the next one, possibly obfuscated.
- */
+/** Walks the free objects of one slab cache: each contains the address of the next one, possibly obfuscated. */
 export class FreeList {
   readonly #kernel: Kernel;
   readonly #offset: bigint;
@@ -67,7 +65,7 @@ function swapBytes(value: bigint): bigint {
 export interface Sheaf {
   /** Number of objects. */
   readonly size: number;
-  /** Addresses of the objects. @throws {ReadError} */
+  /** Addresses of the objects. */
   objects(): bigint[];
 }
 

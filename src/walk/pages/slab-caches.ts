@@ -168,12 +168,12 @@ export class ChildCaches {
     return this.#root !== undefined;
   }
 
-  /** Root cache of a cache, which may be the cache itself. @throws {ReadError} */
+  /** Root cache of a cache, which may be the cache itself. */
   rootOf(cache: bigint): bigint {
     return this.#root?.read(cache).pointer('memcg_params.root_cache') || cache;
   }
 
-  /** The copies of a root cache. @throws {ReadError}, {@link TornList} */
+  /** The copies of a root cache. */
   *of(root: bigint): Generator<bigint> {
     if (!this.#links) return;
     const head = this.#links.addressOf(root, 'memcg_params.children');

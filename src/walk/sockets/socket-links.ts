@@ -57,9 +57,7 @@ export class SocketLinks {
     this.#control = new StructReader(kernel, 'sk_buff', ['cb']).offset('cb');
   }
 
-  /**
-   * Returns the socks of connections that a listener has not accepted yet: they have no file and no inode.
-   */
+  /** Returns the socks of connections that a listener has not accepted yet: they have no file and no inode. */
   accepting(sock: bigint): bigint[] {
     return this.#try(sock, 'its accept queue', () => {
       const view = this.#sock.read(sock);
@@ -192,7 +190,7 @@ export class SocketLinks {
     }
   }
 
-  /** Files of the unix sockets in a list, by the edges of the garbage collector (since 6.10). @throws {ReadError} */
+  /** Files of the unix sockets in a list, by the edges of the garbage collector (since 6.10). */
   #inFlight(list: bigint): bigint[] {
     const view = StructReader.ifPresent(this.#kernel, 'scm_fp_list', ['edges', 'count_unix'])?.read(list);
     const edges = view?.pointer('edges') ?? 0n;

@@ -13,7 +13,7 @@ export interface CpuRegisters {
   readonly source: 'crash_notes' | 'note' | 'qemu';
   /** The task that the kernel recorded with the registers; undefined: QEMU does not know tasks. */
   readonly pid: number | undefined;
-  /** Read on demand, like `sp` and `get`. @throws {ReadError} */
+  /** Read on demand, like `sp` and `get`. */
   readonly pc: bigint;
   readonly sp: bigint;
   /** Whether the CPU was in user space. */
@@ -102,14 +102,14 @@ function ownNote(kernel: Kernel, cpu: number): CpuRegisters | undefined {
   });
 }
 
-/** Reads the 8 bytes at an offset of a struct elf_prstatus. @throws {ReadError} */
+/** Reads the 8 bytes at an offset of a struct elf_prstatus. */
 type Word = (offset: number) => bigint;
 
 function wordsOf(note: DataView): Word {
   return (offset) => note.getBigUint64(offset, true);
 }
 
-/** Reads only the requested registers: the others are private. @throws {ReadError} */
+/** Reads only the requested registers: the others are private. */
 function decode(kernel: Kernel, word: Word, source: CpuRegisters['source']): CpuRegisters {
   const arm = kernel.facts.arch === 'arm64';
   const names = arm ? ARM64 : X86;
@@ -206,12 +206,12 @@ export class RunningTasks {
     return new Set(this.#running.values());
   }
 
-  /** Returns the registers of a CPU; undefined if they were not saved. @throws {ReadError} */
+  /** Returns the registers of a CPU; undefined if they were not saved. */
   registers(cpu: number): CpuRegisters | undefined {
     return cpuRegisters(this.#kernel, cpu, this.#possible);
   }
 
-  /** Returns the address of a CPU's idle task (`rq.idle`). @throws {ReadError} */
+  /** Returns the address of a CPU's idle task (`rq.idle`). */
   idleTask(cpu: number): bigint {
     const rq = new StructReader(this.#kernel, 'rq', ['idle']);
     const queue = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);

@@ -130,7 +130,7 @@ export class BlockDevices {
     return undefined;
   }
 
-  /** The device that a buffer is read from or written to. @throws {ReadError} */
+  /** The device that a buffer is read from or written to. */
   ofBuffer(buffer: bigint): WaitDevice | undefined {
     const device = new StructReader(this.#kernel, 'buffer_head', ['b_bdev']).read(buffer);
     const queue = this.#queueOf(device.pointer('b_bdev'));
@@ -139,7 +139,7 @@ export class BlockDevices {
     return this.ofQueue(queue);
   }
 
-  /** The file system of a page, or its block device; undefined: the page is in no file. @throws {ReadError} */
+  /** The file system of a page, or its block device; undefined: the page is in no file. */
   ofPage(frame: number): WaitDevice | undefined {
     const page = new MappedPageReader(this.#kernel);
     page.read(frame);
@@ -164,7 +164,7 @@ export class BlockDevices {
     return queue === undefined ? undefined : this.ofQueue(queue);
   }
 
-  /** A file system, and its block device if it has one. @throws {ReadError} */
+  /** A file system, and its block device if it has one. */
   ofSuperBlock(address: bigint): WaitDevice {
     const kernel = this.#kernel;
     const reader = new StructReader(kernel, 'super_block', [
@@ -366,7 +366,7 @@ export class BlockDevices {
     return reader.read(queue).pointer('tag_set');
   }
 
-  /** The queue of a `struct block_device`. @throws {ReadError} */
+  /** The queue of a `struct block_device`. */
   #queueOf(device: bigint): bigint | undefined {
     const reader = new StructReader(this.#kernel, 'block_device', ['bd_disk']);
     return this.#queueOfDisk(reader.read(device).pointer('bd_disk'));

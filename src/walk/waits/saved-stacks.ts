@@ -34,7 +34,7 @@ export class SavedStacks {
     return address - (address % this.#size);
   }
 
-  /** Lowest address of a task's stack; 0n: it has none. @throws {ReadError} */
+  /** Lowest address of a task's stack; 0n: it has none. */
   start(task: bigint): bigint {
     return this.#task.read(task).pointer('stack');
   }
@@ -50,7 +50,7 @@ export class SavedStacks {
     return { sp, words: this.#words(start, sp, Number(end - sp)) };
   }
 
-  /** The complete stack of a task that may run. @throws {ReadError} */
+  /** The complete stack of a task that may run. */
   whole(task: bigint): SavedStack {
     const start = this.start(task);
     return { sp: start, words: this.#words(start, start, Number(this.#size)) };

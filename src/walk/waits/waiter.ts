@@ -85,7 +85,7 @@ export class Waiters {
     return { shape, address: node - list, node };
   }
 
-  /** The task of a waiter. @throws {ReadError} */
+  /** The task of a waiter. */
   taskOf({ address, shape }: Waiter): bigint {
     const at = address + (this.#layouts.get(shape)?.task ?? 0n);
     return pointerPartOf(this.#kernel, `struct ${SHAPES[shape].struct}`, address, at);
