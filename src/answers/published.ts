@@ -1,4 +1,5 @@
 import { blockedSchema } from '../contracts/blocked.js';
+import { diffSchema } from '../contracts/diff.js';
 import { explainSchema } from '../contracts/explain.js';
 import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from '../contracts/growth.js';
 import { infoSchema } from '../contracts/info.js';
@@ -31,15 +32,14 @@ import { triageEndSchema, triageLineSchema } from '../contracts/triage-line.js';
 import { unattributedSchema } from '../contracts/unattributed.js';
 import { unreachableSchema } from '../contracts/unreachable.js';
 import { verifySchema } from '../contracts/verify.js';
+import { watchSampleSchema, watchSchema } from '../contracts/watch.js';
 import { whatisSchema } from '../contracts/whatis.js';
 import { mapSchema } from '../extract/map/schema.js';
-import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { extractSchema } from './extract/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { readSchema } from './read/schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import { watchSampleSchema, watchSchema } from './watch/schema.js';
 
 /**
  * Schemas of all answers and JSON lines that the commands print, by the value of their field `schema`. The

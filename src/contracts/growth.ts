@@ -170,8 +170,20 @@ export const procsGrowthSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type GrowthJson = Immutable<z.infer<typeof growthSchema>>;
+/** A rate with its interval. */
+export type Growth = NonNullable<Immutable<z.infer<typeof growthSchema>>>;
+export type Course = NonNullable<z.infer<typeof courseSchema>>;
 export type ProcsSampleJson = Immutable<z.infer<typeof procsSampleSchema>>;
 export type ProcessSampleJson = Immutable<z.infer<typeof processSampleSchema>>;
 export type ProcsEndJson = Immutable<z.infer<typeof procsEndSchema>>;
 export type ProcsGrowthJson = Immutable<z.infer<typeof procsGrowthSchema>>;
+/** State of a machine at one time. Its names are untrusted. */
+export type MachineSample = ProcsGrowthJson['machine'];
+/** A process and its growth since the machine's last boot. */
+export type GrownProcess = ProcsGrowthJson['processes'][number];
+/** A process at one time. */
+export type ProcessSample = Omit<GrownProcess, keyof typeof grown>;
+/** A process that has exited. */
+export type EndedProcess = ProcsGrowthJson['endedGrowing'][number];
+/** Trend of MemAvailable, and whether processes explain it. */
+export type Loss = Pick<ProcsGrowthJson, keyof typeof lossShape>;

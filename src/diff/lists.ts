@@ -1,3 +1,4 @@
+import type { DiffJson } from '../contracts/diff.js';
 import { Series } from '../growth/series.js';
 import { type Trend, trendOf } from '../growth/trend.js';
 import type {
@@ -15,8 +16,7 @@ import type {
  * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
  * `only-after`, `only-before`: in one list, and the other is incomplete.
  */
-export const STATUSES = ['both', 'new', 'gone', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const;
-export type Status = (typeof STATUSES)[number];
+export type Status = NonNullable<DiffJson['processes']>['items'][number]['status'];
 
 /** Change of a list item. */
 export interface ItemDiff<By = Measure> extends Course {

@@ -1,25 +1,9 @@
+import type { DiffJson } from '../contracts/diff.js';
 import { type CategoryDiff, type ItemDiff, type ListDiff, leavesOf } from './lists.js';
 import type { CategoryMeasure, ListName, Measure, PipesInMemory, Who } from './state.js';
 
-/** Change of free memory, and the categories that account for it. Bytes; negative: decrease. */
-export interface Loss {
-  /** Decrease of free memory; negative: it rose. */
-  readonly lost: number;
-  /** Hot-added memory; negative: removed. */
-  readonly plugged: number;
-  /**
-   * Categories with known owners: increases, and decreases. With unattributed and uncompared memory they sum
-   * to the lost and plugged memory, to the byte. Null: single categories cannot be compared.
-   */
-  readonly grew: number | null;
-  readonly shrank: number | null;
-  readonly unattributed: number | null;
-  readonly uncompared: number | null;
-  /**
-   * `nothing`: the increases are less than half of the loss. Null: nothing was lost (another boot or host),
-   * or undecided.
-   */
-  readonly explanation: 'categories' | 'nothing' | null;
+/** Change of free memory, and the categories that account for it. */
+export interface Loss extends NonNullable<DiffJson['loss']> {
   /** The pipes that can hold a large part of what grew without an owner; null: none are known. */
   readonly pipes: PipesInMemory | null;
   /** Growth by category, largest first, each with the owner that may account for most of it. */
@@ -75,7 +59,7 @@ export type OwnersOf = (category: string) => ListDiff<Measure | CategoryMeasure>
 export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number | null): Loss | null {
   const free = memory.children.find(({ category }) => category === 'free');
   if (!free || free.change === null || memory.change === null) return null;
-  const lost = -free.change;
+  const lostBytes = -free.change;
   const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
   const isComparable = leaves.some(({ change }) => change !== null);
   const named = leaves.filter(({ category }) => !OWNERLESS.has(category));
@@ -86,16 +70,17 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
   const ownerless = leaves.filter(({ category }) => OWNERLESS.has(category));
   const unattributed = sum(ownerless, (change) => change);
   const pipes = ownerless.find((one) => one.pipes)?.pipes ?? null;
-  const uncompared = lost + memory.change - grew - shrank - unattributed;
-  const isLost = drift !== null && lost >= Math.max(MIN_LOSS, drift);
+  const uncompared = lostBytes + memory.change - grew - shrank - unattributed;
+  const isLost = drift !== null && lostBytes >= Math.max(MIN_LOSS, drift);
   return {
-    lost,
-    plugged: memory.change,
-    ...(isComparable
-      ? { grew, shrank, unattributed, uncompared }
-      : { grew: null, shrank: null, unattributed: null, uncompared: null }),
+    lostBytes,
+    pluggedBytes: memory.change,
+    grewBytes: isComparable ? grew : null,
+    shrankBytes: isComparable ? shrank : null,
+    unattributedBytes: isComparable ? unattributed : null,
+    uncomparedBytes: isComparable ? uncompared : null,
     pipes: isComparable && pipes && unattributed > 0 && pipes.mostBytes >= GOOD_PART * unattributed ? pipes : null,
-    explanation: isLost && isComparable ? explanationOf(lost, grew, uncompared) : null,
+    explanation: isLost && isComparable ? explanationOf(lostBytes, grew, uncompared) : null,
     categories: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))

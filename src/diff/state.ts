@@ -160,31 +160,6 @@ export type Note =
   | { readonly code: 'inconsistent'; readonly name: string; readonly words: string }
   | { readonly code: 'spread'; readonly name: string; readonly words: string };
 
-/** All note codes. */
-export const NOTE_CODES = [
-  'reordered',
-  'same-time',
-  'time-unknown',
-  'clock-set',
-  'different-hosts',
-  'different-boots',
-  'boot-unknown',
-  'different-kernels',
-  'different-page-sizes',
-  'different-sources',
-  'memory-hotplug',
-  'different-memory-sizes',
-  'missing-in-input',
-  'list-incomplete',
-  'missed-process',
-  'lesser-measure',
-  'change-unknown',
-  'pid-reused',
-  'incomplete',
-  'inconsistent',
-  'spread',
-] as readonly Note['code'][];
-
 /** Notes that leave the answer complete. */
 const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
   'reordered',

@@ -1,25 +1,5 @@
-import type { ProcessSample } from '../account/processes/process.js';
-import type { MachineSample } from '../records/machine-sample.js';
-import type { History, HistoryKind, Trend } from './trend.js';
-
-/** Growth of a process. */
-export interface GrownProcess {
-  /** Its last sample. */
-  readonly sample: ProcessSample;
-  /** Trend of the held memory; null: too few samples. */
-  readonly trend: Trend | null;
-  /** Page faults per second; null: there is no earlier sample. */
-  readonly minorPerSecond: number | null;
-  readonly majorPerSecond: number | null;
-}
-
-/** A process that has exited. */
-export interface EndedProcess extends GrownProcess {
-  /** Time when it was last seen, seconds since boot. */
-  readonly seenAt: number;
-  /** Another process has its pid now. */
-  readonly pidReused: boolean;
-}
+import type { EndedProcess, GrownProcess, Growth, Loss, MachineSample } from '../contracts/growth.js';
+import { type History, type HistoryKind, NO_TREND, type Trend } from './trend.js';
 
 /** Growth of processes since the machine's last boot, with rates and confidence. */
 export interface GrowthAnswer {
@@ -48,23 +28,6 @@ export interface GrowthAnswer {
   readonly complete: boolean;
 }
 
-/** Trend of MemAvailable, and whether processes explain it. */
-export interface Loss {
-  /** Trend of MemAvailable; null: too few samples, or not available. */
-  readonly available: Trend | null;
-  /** Trend of the sum of all processes; null: some are unknown. */
-  readonly held: Trend | null;
-  /** Trend of the sum of both, which processes do not change by taking available memory. */
-  readonly rest: Trend | null;
-  /** Seconds until MemAvailable reaches zero at this rate; null: no significant decline. */
-  readonly ends: { readonly soonest: number; readonly likely: number; readonly latest: number } | null;
-  /**
-   * What explains the decline. `processes`: they explain at least half of it; `nothing`: nothing that grew
-   * here explains half of it. Null: no significant decline, or undecided.
-   */
-  readonly explanation: 'processes' | 'nothing' | null;
-}
-
 /** Figures of a machine that losses are computed from, in bytes. */
 export interface LossSeries<H extends History> {
   /** Times of all samples, without values. */
@@ -78,20 +41,26 @@ export interface LossSeries<H extends History> {
 }
 
 export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKind<H>): Loss {
-  const [available, held, rest] = [series.available, series.held, series.rest].map(kind.trendOf);
-  const trends = { available: available ?? null, held: held ?? null, rest: rest ?? null };
-  if (available?.course !== 'shrinks') return { ...trends, ends: null, explanation: null };
-  const { growth } = available;
+  const of = (one: H) => kind.trendOf(one) ?? NO_TREND;
+  const [available, held, rest] = [of(series.available), of(series.held), of(series.rest)];
+  const trends = {
+    memAvailableGrowth: available.growth,
+    memAvailableCourse: available.course,
+    processesGrowth: held.growth,
+    otherGrowth: rest.growth,
+  };
+  if (available.course !== 'shrinks') return { ...trends, memAvailableExhausted: null, explanation: null };
+  const { perSecond, low, high } = available.growth;
   const left = series.available.last?.value ?? 0;
   return {
     ...trends,
-    ends: { soonest: left / -growth.low, likely: left / -growth.perSecond, latest: left / -growth.high },
-    explanation: explanationOf(-growth.perSecond, rest ?? null, kind.trendOf(series.restOfSeen)),
+    memAvailableExhausted: { soonest: left / -low, likely: left / -perSecond, latest: left / -high },
+    explanation: explanationOf(-perSecond, rest.growth, kind.trendOf(series.restOfSeen)),
   };
 }
 
 /** Each claim is tested with the bound that can refute it. */
-function explanationOf(fall: number, rest: Trend | null, restOfSeen: Trend | null): Loss['explanation'] {
+function explanationOf(fall: number, rest: Growth | null, restOfSeen: Trend | null): Loss['explanation'] {
   if (restOfSeen && -restOfSeen.growth.low <= fall / 2) return 'processes';
-  return rest && -rest.growth.high > fall / 2 ? 'nothing' : null;
+  return rest && -rest.high > fall / 2 ? 'nothing' : null;
 }

@@ -1,5 +1,6 @@
+import type { Course } from '../contracts/growth.js';
 import { laterHalf, medianOf, type Points, Samples } from './series.js';
-import { type Course, courseOf, fitOf, growthOf, type HistoryKind, type Trend, trendOf } from './trend.js';
+import { courseOf, fitOf, growthOf, type HistoryKind, type Trend, trendOf } from './trend.js';
 
 /** Seconds of a day: the period of daily load. */
 export const DAY = 86_400;

@@ -1,7 +1,7 @@
-import type { Held, ProcessSample } from '../account/processes/process.js';
-import type { MachineSample } from '../records/machine-sample.js';
-import { type EndedProcess, type GrownProcess, type GrowthAnswer, type LossSeries, lossOf } from './answer.js';
-import type { History, HistoryKind, Trend } from './trend.js';
+import type { EndedProcess, GrownProcess, MachineSample, ProcessSample } from '../contracts/growth.js';
+import type { WatchSampleJson } from '../contracts/watch.js';
+import { type GrowthAnswer, type LossSeries, lossOf } from './answer.js';
+import { type History, type HistoryKind, NO_TREND } from './trend.js';
 
 /** A machine and its processes at one time. */
 export interface ProcessesAtTime {
@@ -13,14 +13,8 @@ export interface ProcessesAtTime {
   readonly others?: OtherProcesses | undefined;
 }
 
-/** Processes of which only sums are known, as in {@link Held}. */
-export interface OtherProcesses {
-  readonly processes: number;
-  /** Null: some are unknown. */
-  readonly taken: number | null;
-  /** Only of processes whose shared memory is counted once. */
-  readonly seen: number;
-}
+/** Processes of which only sums are known. */
+export type OtherProcesses = WatchSampleJson['otherProcesses'];
 
 /** Maximum number of exited processes that grew until they exited. */
 const MAX_ENDED = 20;
@@ -37,10 +31,10 @@ interface Track<H> {
   seenAt: number;
   series: H;
   /** How the held memory was measured. */
-  by: Held['by'] | undefined;
+  by: 'pss' | 'rss' | undefined;
   faults: FaultCount | undefined;
-  minorPerSecond: number | null;
-  majorPerSecond: number | null;
+  minorFaultsPerSecond: number | null;
+  majorFaultsPerSecond: number | null;
 }
 
 interface FaultCount {
@@ -81,7 +75,7 @@ export class ProcessGrowth<H extends History = History> {
     if (!known || known.bootId !== machine.bootId) {
       if (this.#boots.has(machine.bootId ?? '') || this.#boots.size === MAX_BOOTS) return 'mixed';
       this.#begin(machine);
-    } else if (machine.uptime <= known.uptime) {
+    } else if (machine.uptimeSeconds <= known.uptimeSeconds) {
       this.#notLater++;
       return 'not-later';
     }
@@ -90,10 +84,10 @@ export class ProcessGrowth<H extends History = History> {
     for (const sample of processes) {
       const key = keyOf(sample);
       seen.add(key);
-      this.#follow(key, sample, machine.uptime);
+      this.#follow(key, sample, machine.uptimeSeconds);
     }
     this.#ended = [];
-    this.#removeExited(seen, new Set(processes.map(({ who }) => who.pid)), whole);
+    this.#removeExited(seen, new Set(processes.map(({ pid }) => pid)), whole);
     this.#sum(look);
     return 'taken';
   }
@@ -131,8 +125,8 @@ export class ProcessGrowth<H extends History = History> {
   }
 
   #follow(key: string, sample: ProcessSample, uptime: number): void {
-    const { held, readAt, minorFaults, majorFaults } = sample;
-    const at = readAt ?? uptime;
+    const { heldBytes, heldBy, uptimeSeconds, minorFaults, majorFaults } = sample;
+    const at = uptimeSeconds ?? uptime;
     let track = this.#tracks.get(key);
     if (!track) {
       track = {
@@ -141,31 +135,31 @@ export class ProcessGrowth<H extends History = History> {
         series: this.kind.make(),
         by: undefined,
         faults: undefined,
-        minorPerSecond: null,
-        majorPerSecond: null,
+        minorFaultsPerSecond: null,
+        majorFaultsPerSecond: null,
       };
       this.#tracks.set(key, track);
     }
-    if (held) {
+    if (heldBytes !== null && heldBy !== null) {
       // Values that were measured differently are not comparable, nor are sums with them.
-      if (track.by !== undefined && track.by !== held.by) {
+      if (track.by !== undefined && track.by !== heldBy) {
         track.series = this.kind.make();
         this.#restartSums();
       }
-      track.by = held.by;
-      if (!track.series.add(at, held.bytes)) {
+      track.by = heldBy;
+      if (!track.series.add(at, heldBytes)) {
         // Either its time or an earlier one is wrong; it is unknown which.
         this.#begunAnew++;
         track.series = this.kind.make();
-        track.series.add(at, held.bytes);
+        track.series.add(at, heldBytes);
       }
     }
     const faults = { at, minor: minorFaults, major: majorFaults };
     if (track.faults && at > track.faults.at) {
       const rate = (now: number | null, past: number | null) =>
         now === null || past === null || now < past ? null : (now - past) / (at - (track.faults?.at ?? 0));
-      track.minorPerSecond = rate(minorFaults, track.faults.minor);
-      track.majorPerSecond = rate(majorFaults, track.faults.major);
+      track.minorFaultsPerSecond = rate(minorFaults, track.faults.minor);
+      track.majorFaultsPerSecond = rate(majorFaults, track.faults.major);
     }
     if (this.faultsSince === 'last' || !track.faults) track.faults = faults;
     track.sample = sample;
@@ -181,13 +175,15 @@ export class ProcessGrowth<H extends History = History> {
   #removeExited(seen: ReadonlySet<string>, pids: ReadonlySet<number>, whole: boolean): void {
     for (const [key, track] of this.#tracks) {
       if (seen.has(key)) continue;
-      const pidReused = pids.has(track.sample.who.pid);
+      const pidReused = pids.has(track.sample.pid);
       if (!whole && !pidReused) continue;
       this.#tracks.delete(key);
       if (pidReused) this.#pidsReused++;
-      this.#ended.push({ ...this.#grownOf(track), seenAt: track.seenAt, pidReused });
+      const { pid, comm, startTicks, heldBytes, growth, course } = this.#grownOf(track);
+      const seenSeconds = track.seenAt;
+      this.#ended.push({ pid, comm, startTicks, heldBytes, growth, course, seenSeconds, pidReused });
     }
-    const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
+    const growing = this.#ended.filter(({ course }) => course === 'grows');
     if (growing.length > 0) this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MAX_ENDED);
     if (!whole) this.#evictUnseen(seen);
   }
@@ -201,23 +197,24 @@ export class ProcessGrowth<H extends History = History> {
     for (const [key] of unseen.slice(0, over)) this.#tracks.delete(key);
   }
 
-  #grownOf({ sample, series, minorPerSecond, majorPerSecond }: Track<H>): GrownProcess {
-    return { sample, trend: this.kind.trendOf(series), minorPerSecond, majorPerSecond };
+  #grownOf({ sample, series, minorFaultsPerSecond, majorFaultsPerSecond }: Track<H>): GrownProcess {
+    const trend = this.kind.trendOf(series) ?? NO_TREND;
+    return { ...sample, ...trend, minorFaultsPerSecond, majorFaultsPerSecond };
   }
 
   #sum({ machine, processes, whole, others }: ProcessesAtTime): void {
-    const { uptime, available } = machine;
+    const { uptimeSeconds: uptime, memAvailableBytes: available } = machine;
     const { clock, available: left, held, rest, restOfSeen } = this.#loss;
     clock.add(uptime, 0);
     if (available !== null) left.add(uptime, available);
-    this.#complete = whole && processes.every((one) => one.held?.by === 'pss');
+    this.#complete = whole && processes.every((one) => one.heldBy === 'pss');
     if (!whole) return;
-    let [all, seen, known] = [others?.taken ?? 0, others?.seen ?? 0, others?.taken !== null];
-    for (const { held: own } of processes) {
-      if (own) all += own.taken;
-      else known = false;
+    let [all, seen, known] = [others?.takenBytes ?? 0, others?.seenBytes ?? 0, others?.takenBytes !== null];
+    for (const { takenBytes, heldBy } of processes) {
+      all += takenBytes ?? 0;
+      known &&= takenBytes !== null;
       // PSS divides shared memory among its processes: it counts once.
-      if (own?.by === 'pss') seen += own.taken;
+      if (heldBy === 'pss') seen += takenBytes ?? 0;
     }
     if (known) held.add(uptime, all);
     if (known && available !== null) rest.add(uptime, available + all);
@@ -231,18 +228,16 @@ function emptyLoss<H extends History>({ make }: HistoryKind<H>): LossSeries<H> {
 }
 
 /** Key of a process. A pid is reused, but not with the same start time. */
-export function keyOf({ who, started }: ProcessSample): string {
-  return `${who.pid} ${started ?? '?'}`;
+export function keyOf({ pid, startTicks }: ProcessSample): string {
+  return `${pid} ${startTicks ?? '?'}`;
 }
 
 /** Significant growth first, then by rate, then by size. */
-function byGrowth(a: GrownProcess, b: GrownProcess): number {
-  const [one, other] = [a, b].map(({ trend }) => (trend?.course === 'grows' ? 1 : 0));
-  const rate = (trend: Trend | null) => trend?.growth.perSecond ?? 0;
+function byGrowth(a: EndedProcess | GrownProcess, b: EndedProcess | GrownProcess): number {
   return (
-    (other ?? 0) - (one ?? 0) ||
-    rate(b.trend) - rate(a.trend) ||
-    (b.sample.held?.bytes ?? -1) - (a.sample.held?.bytes ?? -1) ||
-    a.sample.who.pid - b.sample.who.pid
+    Number(b.course === 'grows') - Number(a.course === 'grows') ||
+    (b.growth?.perSecond ?? 0) - (a.growth?.perSecond ?? 0) ||
+    (b.heldBytes ?? -1) - (a.heldBytes ?? -1) ||
+    a.pid - b.pid
   );
 }

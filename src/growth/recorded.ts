@@ -46,7 +46,7 @@ export function ofBoot({ samples, holders }: Recorded, bootId: string | null): R
   return {
     samples: samples
       .filter(({ look }) => look.machine.bootId === bootId)
-      .toSorted((a, b) => a.look.machine.uptime - b.look.machine.uptime),
+      .toSorted((a, b) => a.look.machine.uptimeSeconds - b.look.machine.uptimeSeconds),
     holders: holders.filter((one) => one.bootId === bootId).toSorted((a, b) => a.uptimeSeconds - b.uptimeSeconds),
   };
 }
@@ -56,8 +56,8 @@ export function ofBoot({ samples, holders }: Recorded, bootId: string | null): R
  * program can set.
  */
 export function recordedGrowth({ samples, holders }: Recorded, seconds: number): RecordedGrowth[] {
-  const end = samples.at(-1)?.look.machine.uptime ?? 0;
-  const within = samples.filter(({ look }) => look.machine.uptime >= end - seconds);
+  const end = samples.at(-1)?.look.machine.uptimeSeconds ?? 0;
+  const within = samples.filter(({ look }) => look.machine.uptimeSeconds >= end - seconds);
   const names = new Set(within.flatMap(({ ledger }) => [...(ledger?.categories.keys() ?? [])]));
   const used = new Set(
     within.flatMap(({ ledger }) =>
@@ -69,7 +69,7 @@ export function recordedGrowth({ samples, holders }: Recorded, seconds: number):
       const bytes = ledger?.categories.get(category);
       // Memory whose counter could not be read once is unattributed there, and did not grow.
       const isOther = category === 'unattributed' && [...used].some((name) => !ledger?.categories.has(name));
-      return bytes === undefined || isOther ? [] : [{ at: look.machine.uptime, bytes }];
+      return bytes === undefined || isOther ? [] : [{ at: look.machine.uptimeSeconds, bytes }];
     });
     const rise = largestRise(points);
     if (!rise) return [];

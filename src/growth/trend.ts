@@ -1,4 +1,4 @@
-import type { GrowthJson } from '../contracts/growth.js';
+import type { Course, Growth } from '../contracts/growth.js';
 import { laterHalf, medianOf, type Points, type Sampled, Series } from './series.js';
 
 /** Minimum number of points for a trend. */
@@ -7,17 +7,13 @@ export const MIN_POINTS = 8;
 /** From this number on the later half has enough points to confirm growth. */
 export const MIN_TO_GROW = 2 * MIN_POINTS - 1;
 
-/**
- * Course of a series. `grows` and `shrinks`: overall, and still in its second half. `grew` and `shrank`:
- * overall, but continuation is not significant (a cache that is full now, a step, too few samples). `steady`:
- * its interval contains zero.
- */
-export type Course = 'grows' | 'grew' | 'steady' | 'shrank' | 'shrinks';
-
 export interface Trend {
   readonly growth: Growth;
   readonly course: Course;
 }
+
+/** Too few samples. */
+export const NO_TREND = { growth: null, course: null } as const;
 
 /** @returns null: too few samples */
 export function trendOf(series: Sampled): Trend | null {
@@ -219,12 +215,6 @@ function interpolated(sorted: Float64Array, index: number): number {
   const [one, next] = [sorted[below] ?? 0, sorted[Math.min(below + 1, sorted.length - 1)] ?? 0];
   return one + (next - one) * (inside - below);
 }
-
-/**
- * Rate of change by samples, in bytes per second if the samples are bytes. The true rate is between `low` and
- * `high` with the given confidence.
- */
-export type Growth = NonNullable<GrowthJson>;
 
 /** Confidence of every interval. With hundreds of processes, 95 % would report some by chance. */
 export const CONFIDENCE = 0.99;

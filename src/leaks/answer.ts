@@ -1,4 +1,4 @@
-import type { Growth } from '../growth/trend.js';
+import type { Growth } from '../contracts/growth.js';
 import type { Site } from '../records/allocation-sites.js';
 import { LEAK_VERDICTS } from '../records/leak-codes.js';
 import { isWhole, type LeakNote } from './notes.js';

@@ -1,5 +1,6 @@
+import type { Growth } from '../contracts/growth.js';
 import { Series } from '../growth/series.js';
-import { type Growth, trendOf } from '../growth/trend.js';
+import { trendOf } from '../growth/trend.js';
 import type { Held, MethodCode, Reading, Recording } from './recording.js';
 import type { SiteSurvivors } from './site-survivors.js';
 

@@ -1,25 +1,4 @@
-import type { HostErrorCode } from '../base/errors.js';
-import type { Pressure } from '../contracts/common.js';
 import type { Balloon, NotRead, ZfsCache } from './named-memory.js';
-
-/** State of the machine at one time. Bytes; null: unknown. */
-export interface MachineSample {
-  readonly at: Date;
-  /** Time since boot: the only clock that cannot be set. */
-  readonly uptime: number;
-  /** Unique for each boot; null: hidden. */
-  readonly bootId: string | null;
-  readonly host: string | null;
-  readonly total: number | null;
-  /** MemAvailable: the kernel's estimate of memory available without swapping. */
-  readonly available: number | null;
-  readonly swapTotal: number | null;
-  readonly swapFree: number | null;
-  readonly pressure: Pressure | null;
-  /** Why pressure is not available. */
-  readonly noPressure: string | null;
-  readonly noPressureCode?: HostErrorCode | null;
-}
 
 /** Memory counters of /proc, in bytes. Counters that this kernel lacks are absent. */
 export interface MemoryCounters {

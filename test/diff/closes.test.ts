@@ -48,11 +48,14 @@ test.each(['kcore', 'counters'])('changes add up to that of the parent (next to 
       const { categories, loss } = looks(first, last, depth);
       if (!categories || !loss) throw new Error('both have categories');
       expect(unclosed(categories)).toEqual([]);
-      const { lost, plugged, grew, shrank, unattributed, uncompared } = loss;
-      if (grew !== null) {
+      const { lostBytes, pluggedBytes, grewBytes, shrankBytes, unattributedBytes, uncomparedBytes } = loss;
+      if (grewBytes !== null) {
         expect(depth).toBe('kcore');
-        const parts = [shrank, unattributed, uncompared].reduce<number>((sum, part) => sum + (part ?? 0), grew);
-        expect(parts).toBe(lost + plugged);
+        const parts = [shrankBytes, unattributedBytes, uncomparedBytes].reduce<number>(
+          (sum, part) => sum + (part ?? 0),
+          grewBytes,
+        );
+        expect(parts).toBe(lostBytes + pluggedBytes);
         return;
       }
       // No category outside free memory is comparable, as between kcore and counters.
@@ -69,7 +72,7 @@ test('changes have the opposite sign in reverse order', () => {
     fc.property(trees, trees, (one, other) => {
       const [forward, back] = [looks(one, other), looks(other, one)];
       expect(changes(forward.categories, 1)).toEqual(changes(back.categories, -1));
-      expect(forward.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
+      expect(forward.loss?.lostBytes).toBe(-(back.loss?.lostBytes ?? 0) || 0);
     }),
   );
 });

@@ -18,12 +18,12 @@ test('attributes a loss of free memory to growing categories, to the byte', () =
   expect(complete).toBe(true);
   expect(seconds).toEqual([0, 2700]);
   expect(loss).toMatchObject({
-    lost: 291 * MIB,
-    grew: 300 * MIB,
-    shrank: -10 * MIB,
-    unattributed: MIB,
-    uncompared: 0,
-    plugged: 0,
+    lostBytes: 291 * MIB,
+    grewBytes: 300 * MIB,
+    shrankBytes: -10 * MIB,
+    unattributedBytes: MIB,
+    uncomparedBytes: 0,
+    pluggedBytes: 0,
     explanation: 'categories',
   });
   expect(loss?.categories[0]?.category).toMatchObject({ category: 'network-sockets', change: 300 * MIB });
@@ -35,7 +35,7 @@ test('attributes a loss of free memory to growing categories, to the byte', () =
 test('does not attribute a loss to growth if no category has it', () => {
   const before = memoryAt(0, { anonymous: 100, unattributed: 5 });
   const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unattributed: 205 })]);
-  expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unattributed: 200 * MIB });
+  expect(loss).toMatchObject({ explanation: 'nothing', grewBytes: 10 * MIB, unattributedBytes: 200 * MIB });
   const half = compareStates([before, memoryAt(60, { anonymous: 205, unattributed: 105 })]).loss;
   expect(half?.explanation).toBe('categories');
 });
@@ -57,7 +57,12 @@ test('reports memory that was plugged in, which completes the sum', () => {
   const more = stateOf(60, { memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 } });
   const { loss, notes } = compareStates([memoryAt(0, { anonymous: 50 }), more]);
   expect(notes).toEqual([{ code: 'memory-hotplug', bytes: 200 * MIB }]);
-  expect(loss).toMatchObject({ lost: -150 * MIB, plugged: 200 * MIB, grew: 50 * MIB, uncompared: 0 });
+  expect(loss).toMatchObject({
+    lostBytes: -150 * MIB,
+    pluggedBytes: 200 * MIB,
+    grewBytes: 50 * MIB,
+    uncomparedBytes: 0,
+  });
 });
 
 test('compares groups, but not single categories, of inputs of different depth', () => {
@@ -78,7 +83,7 @@ test('compares groups, but not single categories, of inputs of different depth',
     [10 * MIB, null],
     [null, 300 * MIB],
   ]);
-  expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, uncompared: null, explanation: null });
+  expect(loss).toMatchObject({ lostBytes: 290 * MIB, grewBytes: null, uncomparedBytes: null, explanation: null });
 });
 
 test('does not compare a category that only one release knows, and the sum is complete', () => {
@@ -88,14 +93,14 @@ test('does not compare a category that only one release knows, and the sum is co
   ]);
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
   expect(kernel).toMatchObject({ change: 50 * MIB, uncompared: 50 * MIB });
-  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, uncompared: 50 * MIB, explanation: null });
+  expect(loss).toMatchObject({ lostBytes: 50 * MIB, grewBytes: 0, uncomparedBytes: 50 * MIB, explanation: null });
 });
 
 test('sorts inputs in the wrong order, with a note', () => {
   const { states, notes, loss } = compareStates([memoryAt(60, { anonymous: 300 }), memoryAt(0, { anonymous: 100 })]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', '60.json']);
   expect(notes).toEqual([{ code: 'reordered' }]);
-  expect(loss?.lost).toBe(200 * MIB);
+  expect(loss?.lostBytes).toBe(200 * MIB);
 });
 
 test('sorts inputs by uptime if the wall clock was set', () => {
@@ -173,7 +178,7 @@ test('notes that a category missing in the first input may have grown', () => {
   ]);
   expect(notes).toEqual([{ code: 'change-unknown', part: 'categories', count: 1 }]);
   expect(complete).toBe(false);
-  expect(loss).toMatchObject({ lost: 401 * MIB, grew: MIB, uncompared: 400 * MIB, explanation: null });
+  expect(loss).toMatchObject({ lostBytes: 401 * MIB, grewBytes: MIB, uncomparedBytes: 400 * MIB, explanation: null });
 });
 
 test('notes another host, unless one boot id proves that it is the same', () => {

@@ -1,6 +1,6 @@
-import type { Held, ProcessSample } from '../../src/account/processes/process.js';
+import { UNKNOWN_HELD } from '../../src/account/processes/process.js';
+import type { MachineSample, ProcessSample } from '../../src/contracts/growth.js';
 import type { ProcessesAtTime } from '../../src/growth/processes.js';
-import type { MachineSample } from '../../src/records/machine-sample.js';
 
 const MIB = 2 ** 20;
 
@@ -8,19 +8,23 @@ const MIB = 2 ** 20;
 export function held(
   pid: number,
   mib: number | null,
-  more: Partial<ProcessSample> & { readonly by?: Held['by']; readonly comm?: string } = {},
+  { heldBy = 'pss', ...more }: Partial<ProcessSample> = {},
 ): ProcessSample {
-  const { by = 'pss', comm = 'worker', ...rest } = more;
   const bytes = mib === null ? null : Math.round(mib * MIB);
   return {
-    who: { pid, comm, nsPids: [pid], cgroup: null, pod: null, container: null },
-    held: bytes === null ? null : { bytes, taken: bytes, by },
-    started: 100 + pid,
-    readAt: null,
+    pid,
+    comm: 'worker',
+    nsPids: [pid],
+    cgroup: null,
+    pod: null,
+    container: null,
+    startTicks: 100 + pid,
+    uptimeSeconds: null,
+    ...(bytes === null ? UNKNOWN_HELD : { heldBytes: bytes, takenBytes: bytes, heldBy }),
     minorFaults: 0,
     majorFaults: 0,
-    pressure: null,
-    ...rest,
+    cgroupPressure: null,
+    ...more,
   };
 }
 
@@ -33,14 +37,14 @@ export function look(
 ): ProcessesAtTime {
   return {
     machine: {
-      at: new Date(1e12 + 1000 * uptime),
-      uptime,
-      bootId: 'first',
+      at: new Date(1e12 + 1000 * uptime).toISOString(),
       host: 'made-up',
-      total: 1024 * MIB,
-      available: 512 * MIB,
-      swapTotal: 0,
-      swapFree: 0,
+      bootId: 'first',
+      uptimeSeconds: uptime,
+      memTotalBytes: 1024 * MIB,
+      memAvailableBytes: 512 * MIB,
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
       pressure: null,
       noPressure: 'none here',
       noPressureCode: 'gone',

@@ -23,7 +23,7 @@ const minutes = <T = ProcessesAtTime>(many: number, of: (at: number) => T) =>
   Array.from({ length: many }, (_, at) => of(at));
 
 const coursesOf = ({ processes }: GrowthAnswer) =>
-  Object.fromEntries(processes.map(({ sample, trend }) => [sample.who.pid, trend?.course]));
+  Object.fromEntries(processes.map(({ pid, course }) => [pid, course ?? undefined]));
 
 describe('growing processes', () => {
   test('are listed first, with the rate of a slow leak in its interval', () => {
@@ -41,9 +41,9 @@ describe('growing processes', () => {
       ),
     );
     expect(coursesOf(answer)).toEqual({ 1: 'steady', 2: 'grows', 3: 'steady', 4: 'steady' });
-    const { growth } = answer.processes[0]?.trend ?? {};
+    const { growth } = answer.processes[0] ?? {};
     const rate = MIB / 3600;
-    expect(answer.processes[0]?.sample.who.pid).toBe(2);
+    expect(answer.processes[0]?.pid).toBe(2);
     expect(growth?.low).toBeLessThanOrEqual(rate);
     expect(growth?.high).toBeGreaterThanOrEqual(rate);
     expect(Math.abs((growth?.perSecond ?? 0) / rate - 1)).toBeLessThan(0.1);
@@ -55,29 +55,29 @@ describe('growing processes', () => {
     const answer = answerOf(
       minutes(40, (at) => {
         const readAt = at + Math.abs(late()) / 4;
-        return look(at, [held(1, 100 + readAt, { readAt })]);
+        return look(at, [held(1, 100 + readAt, { uptimeSeconds: readAt })]);
       }),
     );
-    expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, -1);
-    expect(answer.processes[0]?.trend?.growth.low).toBeCloseTo(MIB, -1);
+    expect(answer.processes[0]?.growth?.perSecond).toBeCloseTo(MIB, -1);
+    expect(answer.processes[0]?.growth?.low).toBeCloseTo(MIB, -1);
   });
 
   test('exclude samples with unknown values, which are no zeros', () => {
     const answer = answerOf(minutes(60, (at) => look(at, [held(1, at % 3 === 0 ? null : 100), held(2, null)])));
     const [first, second] = answer.processes;
-    expect(first?.trend?.growth).toMatchObject({ perSecond: 0, low: 0, high: 0, samples: 40 });
-    expect(second?.trend).toBeNull();
+    expect(first?.growth).toMatchObject({ perSecond: 0, low: 0, high: 0, samples: 40 });
+    expect(second).toMatchObject({ growth: null, course: null });
     expect(answer.complete).toBe(false);
-    expect(answer.loss.held).toBeNull();
+    expect(answer.loss.processesGrowth).toBeNull();
   });
 
   test('start a new series if the measure changes', () => {
     const answer = answerOf(
-      minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { by: at < 30 ? 'pss' : 'rss' })])),
+      minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { heldBy: at < 30 ? 'pss' : 'rss' })])),
     );
-    expect(answer.processes[0]?.trend).toMatchObject({ course: 'steady', growth: { perSecond: 0, samples: 30 } });
+    expect(answer.processes[0]).toMatchObject({ course: 'steady', growth: { perSecond: 0, samples: 30 } });
     // The sums change with it, too.
-    expect(answer.loss.held?.growth).toMatchObject({ perSecond: 0, samples: 30 });
+    expect(answer.loss.processesGrowth).toMatchObject({ perSecond: 0, samples: 30 });
   });
 });
 
@@ -85,33 +85,33 @@ describe('faults per second', () => {
   const looks = minutes(5, (at) => look(2 * at, [held(1, 10, { minorFaults: 10 * at ** 2, majorFaults: at })]));
 
   test('are computed from the preceding sample', () => {
-    expect(answerOf(looks).processes[0]).toMatchObject({ minorPerSecond: 35, majorPerSecond: 0.5 });
+    expect(answerOf(looks).processes[0]).toMatchObject({ minorFaultsPerSecond: 35, majorFaultsPerSecond: 0.5 });
   });
 
   test('are computed from the first sample', () => {
     const [process] = answerOf(looks, 'first').processes;
-    expect(process).toMatchObject({ minorPerSecond: 20, majorPerSecond: 0.5 });
+    expect(process).toMatchObject({ minorFaultsPerSecond: 20, majorFaultsPerSecond: 0.5 });
   });
 
   test('are null for one sample, or for counts that decrease', () => {
-    const none = { minorPerSecond: null, majorPerSecond: null };
+    const none = { minorFaultsPerSecond: null, majorFaultsPerSecond: null };
     expect(answerOf(looks.slice(0, 1)).processes[0]).toMatchObject(none);
     const back = [look(0, [held(1, 10, { minorFaults: 5 })]), look(1, [held(1, 10)])];
-    expect(answerOf(back).processes[0]).toMatchObject({ minorPerSecond: null, majorPerSecond: 0 });
+    expect(answerOf(back).processes[0]).toMatchObject({ minorFaultsPerSecond: null, majorFaultsPerSecond: 0 });
   });
 });
 
 describe('exited processes', () => {
   test('include one whose pid is reused', () => {
     const answer = answerOf(
-      minutes(60, (at) => look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })])),
+      minutes(60, (at) => look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { startTicks: 999 })])),
     );
     expect(answer.pidsReused).toBe(1);
     expect(coursesOf(answer)[7]).toBe('shrank');
     expect(answer.endedGrowing).toHaveLength(1);
     const [ended] = answer.endedGrowing;
-    expect(ended).toMatchObject({ pidReused: true, seenAt: 49 });
-    expect(ended?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
+    expect(ended).toMatchObject({ pidReused: true, seenSeconds: 49 });
+    expect(ended?.growth?.perSecond).toBeCloseTo(MIB, 3);
   });
 
   test('are reported once, and leave nothing behind', () => {
@@ -121,7 +121,7 @@ describe('exited processes', () => {
       growth.add(look(at, [held(1, 10), held(100 + at, 5)]));
       const answer = growth.answer();
       expect(answer?.processes).toHaveLength(2);
-      return answer?.ended.map(({ sample }) => sample.who.pid);
+      return answer?.ended.map(({ pid }) => pid);
     });
     expect(endings).toEqual([[], ...Array.from({ length: 39 }, (_, at) => [100 + at])]);
   });
@@ -138,9 +138,7 @@ describe('exited processes', () => {
         look(at, at === 20 ? [] : Array.from({ length: 50 }, (_, pid) => held(pid + 1, (pid + 1) * at))),
       ),
     );
-    expect(answer.endedGrowing.map(({ sample }) => sample.who.pid)).toEqual(
-      Array.from({ length: 20 }, (_, index) => 50 - index),
-    );
+    expect(answer.endedGrowing.map(({ pid }) => pid)).toEqual(Array.from({ length: 20 }, (_, index) => 50 - index));
   });
 });
 
@@ -152,9 +150,11 @@ describe('clocks', () => {
   });
 
   test('rates use the boot clock, though the wall clock may be set back', () => {
-    const answer = answerOf(minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12) })));
-    expect(answer.processes[0]?.trend?.growth).toMatchObject({ samples: 40 });
-    expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
+    const answer = answerOf(
+      minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12).toISOString() })),
+    );
+    expect(answer.processes[0]?.growth).toMatchObject({ samples: 40 });
+    expect(answer.processes[0]?.growth?.perSecond).toBeCloseTo(MIB, 3);
   });
 
   test('a reboot restarts everything', () => {
@@ -163,7 +163,7 @@ describe('clocks', () => {
       ...minutes(20, (at) => look(at, [held(1, 100)], { bootId: 'second' })),
     ]);
     expect(answer).toMatchObject({ boots: 2, samples: 20, seconds: 19, endedGrowing: [] });
-    expect(answer.processes[0]?.trend?.growth).toMatchObject({ perSecond: 0, samples: 20 });
+    expect(answer.processes[0]?.growth).toMatchObject({ perSecond: 0, samples: 20 });
   });
 
   test('a boot before the last one belongs to another machine', () => {
@@ -179,7 +179,7 @@ describe('the loss of MemAvailable', () => {
     return answerOf(
       minutes(120, (at) =>
         look(MINUTE * at, [held(1, 100 + holds(at)), held(2, 50)], {
-          available: Math.round((512 - lostAt(at) + wanders()) * MIB),
+          memAvailableBytes: Math.round((512 - lostAt(at) + wanders()) * MIB),
         }),
       ),
     ).loss;
@@ -192,7 +192,7 @@ describe('the loss of MemAvailable', () => {
     );
     expect(loss.explanation).toBe('processes');
     // 512 - 119 MiB are left, and one is lost per minute.
-    const { soonest = 0, likely = 0, latest = 0 } = loss.ends ?? {};
+    const { soonest = 0, likely = 0, latest = 0 } = loss.memAvailableExhausted ?? {};
     expect(likely / MINUTE).toBeGreaterThan(385);
     expect(likely / MINUTE).toBeLessThan(401);
     expect(soonest).toBeLessThan(likely);
@@ -222,7 +222,7 @@ describe('the loss of MemAvailable', () => {
 
   test('has no end and no explanation if there is none', () => {
     for (const lostAt of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
-      expect(losing(lostAt, (at) => at)).toMatchObject({ ends: null, explanation: null });
+      expect(losing(lostAt, (at) => at)).toMatchObject({ memAvailableExhausted: null, explanation: null });
   });
 
   const shared = (by: 'pss' | 'rss') =>
@@ -230,8 +230,8 @@ describe('the loss of MemAvailable', () => {
       minutes(120, (at) =>
         look(
           MINUTE * at,
-          Array.from({ length: 4 }, (_, pid) => held(pid + 1, at / 4, { by })),
-          { available: Math.round((512 - at) * MIB) },
+          Array.from({ length: 4 }, (_, pid) => held(pid + 1, at / 4, { heldBy: by })),
+          { memAvailableBytes: Math.round((512 - at) * MIB) },
         ),
       ),
     );
@@ -244,9 +244,9 @@ describe('the loss of MemAvailable', () => {
   });
 
   test('has no sum for a sample without all processes', () => {
-    const { loss } = answerOf(minutes(120, (at) => look(at, [held(1, 5)], { available: 1e9 - at }, false)));
-    expect(loss).toMatchObject({ held: null, rest: null, explanation: null });
-    expect(loss.available?.course).toBe('shrinks');
+    const { loss } = answerOf(minutes(120, (at) => look(at, [held(1, 5)], { memAvailableBytes: 1e9 - at }, false)));
+    expect(loss).toMatchObject({ processesGrowth: null, otherGrowth: null, explanation: null });
+    expect(loss.memAvailableCourse).toBe('shrinks');
   });
 });
 
@@ -266,7 +266,7 @@ test('uses memory in proportion to concurrent processes, 20 MiB for 5,000', () =
       growth.add(
         look(
           at,
-          Array.from({ length: 5000 }, (_, pid) => held(pid + 1, pid % 50, { started: pid % 10 === 0 ? at : 1 })),
+          Array.from({ length: 5000 }, (_, pid) => held(pid + 1, pid % 50, { startTicks: pid % 10 === 0 ? at : 1 })),
         ),
       );
   };

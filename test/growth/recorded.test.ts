@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { MachineSample } from '../../src/contracts/growth.js';
 import type { RecordedHolder, RecordedHolders } from '../../src/contracts/recorded-holders.js';
 import { MAX_HOLDERS, ofBoot, recordedGrowth } from '../../src/growth/recorded.js';
 import type { WatchSample } from '../../src/growth/watch/answer.js';
 import type { CategoryName } from '../../src/records/categories.js';
 import type { HolderScan } from '../../src/records/holder-scans.js';
-import type { MachineSample } from '../../src/records/machine-sample.js';
 import { look } from './made-up-machine.js';
 
 const MIB = 2 ** 20;
@@ -81,8 +81,8 @@ describe('growth before the last sample', () => {
   test('a clock that is set changes nothing', () => {
     const samples = [
       sample(1000, { anonymous: 100 }),
-      sample(1005, { anonymous: 200 }, { at: new Date(5) }),
-      sample(1010, { anonymous: 300 }, { at: new Date(9e12) }),
+      sample(1005, { anonymous: 200 }, { at: new Date(5).toISOString() }),
+      sample(1010, { anonymous: 300 }, { at: new Date(9e12).toISOString() }),
     ];
     expect(recordedGrowth({ samples, holders: [] }, 600)).toMatchObject([{ seconds: 10, bytes: 300 * MIB }]);
   });
@@ -156,6 +156,6 @@ describe('growth before the last sample', () => {
     expect(ofBoot({ samples, holders }, null)).toEqual({ samples: [], holders: [] });
     // Copies of records may come behind newer ones.
     const mixed = ofBoot({ samples: samples.toReversed(), holders: [] }, 'first');
-    expect(mixed.samples.map(({ look: { machine } }) => machine.uptime)).toEqual([5, 10]);
+    expect(mixed.samples.map(({ look: { machine } }) => machine.uptimeSeconds)).toEqual([5, 10]);
   });
 });

@@ -1,6 +1,7 @@
 import { WalkError } from '../../base/errors.js';
 import { formatCount } from '../../base/size.js';
 import type { Pressure } from '../../contracts/common.js';
+import type { ProcessSample } from '../../contracts/growth.js';
 import type { DescriptorsAnswer } from '../../contracts/process.js';
 import type { KindOfPages, MachinePages, ProcessFigures, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import { cgroupFields } from '../../records/cgroups.js';
@@ -60,59 +61,39 @@ export interface FoundProcesses extends Omit<ProcsAnswer, 'schema' | 'allListed'
   readonly hidden: boolean;
 }
 
-/**
- * Memory that is freed only if this process (or processes that share it) releases it, bytes: anonymous and
- * shared memory, including swapped pages. File pages, which the kernel can reclaim, and page tables are
- * excluded.
- */
-export interface Held {
-  readonly bytes: number;
-  /** Its part of MemAvailable: the same without swap, with page tables. */
-  readonly taken: number;
-  /**
-   * `pss`: shared pages are divided among the processes that map them, so sums are exact. `rss`: shared pages
-   * count in full for each process; used without permission for PSS, and before 5.4.
-   */
-  readonly by: 'pss' | 'rss';
-}
-
-/** Figures of one process in one sample. */
-export interface ProcessSample {
-  readonly who: Pick<ProcessFigures, 'pid' | 'comm' | 'nsPids' | 'cgroup' | 'pod' | 'container'>;
-  readonly held: Held | null;
-  /** Start time in ticks since boot; null: unknown. */
-  readonly started: number | null;
-  /** Time of the read in seconds since boot; null: the same as the machine's. */
-  readonly readAt: number | null;
-  readonly minorFaults: number | null;
-  readonly majorFaults: number | null;
-  /** Pressure of its cgroup. */
-  readonly pressure: Pressure | null;
-}
-
-export function processSample(record: ProcessMemoryRecord, pressure: Pressure | null): ProcessSample {
-  const { pid, comm, nsPids, cgroup, started, readAt, minorFaults, majorFaults } = record;
+/** Returns a process as it is followed from sample to sample. */
+export function processSample(record: ProcessMemoryRecord, cgroupPressure: Pressure | null): ProcessSample {
+  const { pid, comm, nsPids, cgroup, started: startTicks, readAt: uptimeSeconds, minorFaults, majorFaults } = record;
   return {
-    who: { pid, comm, nsPids, ...cgroupFields(cgroup) },
-    held: heldBy(record),
-    started,
-    readAt,
+    pid,
+    comm,
+    nsPids,
+    ...cgroupFields(cgroup),
+    startTicks,
+    uptimeSeconds,
+    ...heldBy(record),
     minorFaults,
     majorFaults,
-    pressure,
+    cgroupPressure,
   };
 }
 
-function heldBy({ sums, status }: ProcessMemoryRecord): Held | null {
+type Held = Pick<ProcessSample, 'heldBytes' | 'takenBytes' | 'heldBy'>;
+
+function heldBy({ sums, status }: ProcessMemoryRecord): Held {
   const tables = status?.pageTables ?? null;
   return (
     held('pss', sums?.pssAnonymous, sums?.pssShmem, sums?.swapPss, tables) ??
-    held('rss', status?.anonymous, status?.shmem, status?.swap, tables)
+    // Without permission for PSS, and before 5.4.
+    held('rss', status?.anonymous, status?.shmem, status?.swap, tables) ??
+    UNKNOWN_HELD
   );
 }
 
+export const UNKNOWN_HELD: Held = { heldBytes: null, takenBytes: null, heldBy: null };
+
 function held(
-  by: Held['by'],
+  by: 'pss' | 'rss',
   anonymous: number | null = null,
   shmem: number | null = null,
   swap: number | null = null,
@@ -120,7 +101,7 @@ function held(
 ): Held | null {
   if (anonymous === null || shmem === null || swap === null || tables === null) return null;
   const inMemory = anonymous + shmem;
-  return { bytes: inMemory + swap, taken: inMemory + tables, by };
+  return { heldBytes: inMemory + swap, takenBytes: inMemory + tables, heldBy: by };
 }
 
 /**

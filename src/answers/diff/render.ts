@@ -1,5 +1,6 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { formatCount } from '../../base/size.js';
+import type { CategoryDiffJson, DiffJson } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
@@ -8,7 +9,6 @@ import { socketEnds } from '../../records/socket-ends.js';
 import { perMinute } from '../growth/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
-import type { CategoryDiffJson, DiffJson } from './schema.js';
 import {
   headline,
   MIN_RATED,
@@ -267,7 +267,7 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     seconds: seconds?.at(-1) ?? null,
     sameBoot,
     summary: headline(answer),
-    loss: loss && lossJson(loss),
+    loss: loss && figuresOf(loss),
     categories: categories && categoryJson(categories),
     processes: readList(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
     sockets: readList(lists.sockets, (who) =>
@@ -296,16 +296,8 @@ function inputJson({ name, origin, release, pageSize, memory }: HostState) {
   };
 }
 
-function lossJson({ lost, plugged, grew, shrank, unattributed, uncompared, explanation }: Loss) {
-  return {
-    lostBytes: lost,
-    pluggedBytes: plugged,
-    grewBytes: grew,
-    shrankBytes: shrank,
-    unattributedBytes: unattributed,
-    uncomparedBytes: uncompared,
-    explanation,
-  };
+function figuresOf({ pipes: _, categories: _grown, ...figures }: Loss) {
+  return figures;
 }
 
 function courseJson({ bytes, change, perSecond, trend, grewEachTime }: Course) {

@@ -163,7 +163,7 @@ export function headline(answer: DiffAnswer): string {
   const { loss, sameBoot } = answer;
   const when = whenWords(answer);
   if (!loss) return `${listSentence(answer)} ${when}.`;
-  const { lost } = loss;
+  const { lostBytes: lost } = loss;
   const size = formatSize(Math.abs(lost));
   if (sameBoot === false) {
     const hosts = answer.notes.flatMap((note) =>
@@ -194,7 +194,7 @@ function leftWords({ categories }: DiffAnswer): string {
  * @param source option that names the last input
  */
 export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): string | undefined {
-  if (!loss || sameBoot === false || loss.lost < MIN_LOSS) return undefined;
+  if (!loss || sameBoot === false || loss.lostBytes < MIN_LOSS) return undefined;
   const who = loss.categories[0]?.who?.who;
   const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
   return `kdump-mem ${isProcess ? `procs --pid ${who.pid}` : 'triage'} ${source}`;
@@ -205,10 +205,12 @@ export const MIN_RATED = 60;
 
 function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
-  return took < MIN_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
+  return took < MIN_RATED || !loss ? '' : ` (${perMinute(-loss.lostBytes / took)}/min)`;
 }
 
-function reasonWords({ lost, explanation, grew, unattributed, uncompared, categories, pipes }: Loss): string {
+function reasonWords(loss: Loss): string {
+  const { lostBytes: lost, explanation, grewBytes: grew, categories, pipes } = loss;
+  const { unattributedBytes: unattributed, uncomparedBytes: uncompared } = loss;
   const inPipes = pipes
     ? ` (pipes of pid ${pipes.pid} (${escapeText(pipes.comm ?? '?')}) can hold up to ${formatSize(pipes.mostBytes)})`
     : '';
@@ -246,13 +248,13 @@ const SMALL = 0.001;
  * boots.
  */
 function largestIncrease(
-  { categories: [first], unattributed, uncompared }: Loss,
+  { categories: [first], unattributedBytes, uncomparedBytes }: Loss,
   { categories: all }: DiffAnswer,
 ): string {
   const change = first?.category.change ?? 0;
   if (!first || change < MIN_LOSS) return '';
   const small = SMALL * (all?.bytes.at(-1) ?? 0);
-  if ([change, unattributed ?? small, uncompared ?? small].every((one) => one < small))
+  if ([change, unattributedBytes ?? small, uncomparedBytes ?? small].every((one) => one < small))
     return ' No category grew by 0.1 % of memory.';
   const reserved = first.category.category === 'crash-kernel' ? ' (reserved at boot: crashkernel=)' : '';
   return ` Largest increase: ${increaseWords(first)}${reserved}.`;

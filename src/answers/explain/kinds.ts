@@ -14,15 +14,15 @@ import type {
 import type { CaptureFault } from '../../capture/read/manifest.js';
 import type { Condition } from '../../capture/write/when/trigger.js';
 import type { OwnerState } from '../../contracts/blocked.js';
+import type { Course } from '../../contracts/growth.js';
 import type { TypesVerified } from '../../contracts/info.js';
 import type { Corruption } from '../../contracts/log-reports.js';
 import type { AllocationStacks } from '../../contracts/stacks.js';
 import type { UnreachableGroup } from '../../contracts/unreachable.js';
+import type { WatchDoubtCode, WatchJson } from '../../contracts/watch.js';
 import type { Status } from '../../diff/lists.js';
 import type { Measure, Note } from '../../diff/state.js';
 import type { CheckCode, CheckState } from '../../doctor/checks.js';
-import type { Course } from '../../growth/trend.js';
-import type { WatchDoubtCode, WatchVerdict } from '../../growth/watch/answer.js';
 import type { MethodRefusal } from '../../leaks/readings/methods.js';
 import type { StacksWarning } from '../../profile/faults/counts.js';
 import type { CategoryName } from '../../records/categories.js';
@@ -89,7 +89,7 @@ export interface CodesOf {
   'leak-place': Place;
   'leak-unplaced': Unplaced;
   'leak-method-refusal': MethodRefusal;
-  'watch-verdict': WatchVerdict;
+  'watch-verdict': WatchJson['verdict'];
   course: Course;
   'loss-explanation': 'categories' | 'processes' | 'nothing';
   'diff-status': Status;

@@ -1,5 +1,5 @@
-import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
-import type { Growth } from '../../growth/trend.js';
+import type { GrownProcess, Growth } from '../../contracts/growth.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
 import { formatMetric, gauge, type Labels, labelValue, type Metric, type Series } from '../text/prometheus.js';
 
 /** Maximum number of owners with their own series, largest first; all others are summed as `(others)`. */
@@ -13,7 +13,7 @@ export const MAX_OWNERS = 30;
 export function processMetrics(answer: GrowthAnswer): string {
   const { machine, loss, processes, samples, seconds, complete } = answer;
   const owners = ownersOf(processes);
-  const growing = processes.filter(({ trend }) => trend?.course === 'grows').length;
+  const growing = processes.filter(({ course }) => course === 'grows').length;
   const metrics: Metric[] = [
     gauge(
       'kdump_mem_process_held_bytes',
@@ -28,22 +28,22 @@ export function processMetrics(answer: GrowthAnswer): string {
     gauge(
       'kdump_mem_processes_growing',
       'Processes with significant growth up to the last sample.',
-      processes.some(({ trend }) => trend !== null) ? [[{}, growing]] : [],
+      processes.some(({ course }) => course !== null) ? [[{}, growing]] : [],
     ),
     gauge(
       'kdump_mem_available_growth_bytes_per_second',
       'Growth of MemAvailable: low, likely and high bound (99 % confidence).',
-      boundsOf({}, loss.available?.growth),
+      boundsOf({}, loss.memAvailableGrowth),
     ),
     gauge(
       'kdump_mem_available_exhausted_seconds',
       'Seconds until MemAvailable is exhausted at this rate; absent: no significant decline.',
-      loss.ends === null
+      loss.memAvailableExhausted === null
         ? []
         : [
-            [{ bound: 'low' }, loss.ends.soonest],
-            [{ bound: 'likely' }, loss.ends.likely],
-            [{ bound: 'high' }, loss.ends.latest],
+            [{ bound: 'low' }, loss.memAvailableExhausted.soonest],
+            [{ bound: 'likely' }, loss.memAvailableExhausted.likely],
+            [{ bound: 'high' }, loss.memAvailableExhausted.latest],
           ],
     ),
     gauge(
@@ -55,7 +55,7 @@ export function processMetrics(answer: GrowthAnswer): string {
     gauge('kdump_mem_procs_window_seconds', 'Time from the first sample to the last.', [[{}, seconds]]),
     gauge('kdump_mem_procs_complete', '0: the memory of a process is unknown.', [[{}, complete ? 1 : 0]]),
     gauge('kdump_mem_procs_timestamp_seconds', 'Unix time of the last sample.', [
-      [{}, Math.floor(machine.at.getTime() / 1000)],
+      [{}, Math.floor(Date.parse(machine.at) / 1000)],
     ]),
   ];
   return metrics.map(formatMetric).join('');
@@ -64,21 +64,20 @@ export function processMetrics(answer: GrowthAnswer): string {
 interface Owner {
   readonly labels: Labels;
   bytes: number;
-  growth: Growth | undefined;
+  growth: Growth | null;
 }
 
 /** Groups processes by name, container and pod. Processes whose size is unknown are omitted. */
 function ownersOf(processes: readonly GrownProcess[]): Owner[] {
   const byName = new Map<string, Owner>();
-  for (const { sample, trend } of processes) {
-    const { held, who } = sample;
-    if (!held) continue;
-    const labels = { comm: who.comm, container: (who.container ?? '').slice(0, 12), pod: who.pod ?? '' };
+  for (const { comm, container, pod, heldBytes, growth, course } of processes) {
+    if (heldBytes === null) continue;
+    const labels = { comm, container: (container ?? '').slice(0, 12), pod: pod ?? '' };
     const key = Object.values(labels).map(labelValue).join('\n');
-    const owner = byName.get(key) ?? { labels, bytes: 0, growth: undefined };
+    const owner = byName.get(key) ?? { labels, bytes: 0, growth: null };
     byName.set(key, owner);
-    owner.bytes += held.bytes;
-    if (trend?.course === 'grows') owner.growth = faster(owner.growth, trend.growth);
+    owner.bytes += heldBytes;
+    if (course === 'grows') owner.growth = faster(owner.growth, growth);
   }
   const owners = [...byName.values()].sort((a, b) => b.bytes - a.bytes);
   // A growing owner has its own series, however small it is.
@@ -94,18 +93,18 @@ function ownersOf(processes: readonly GrownProcess[]): Owner[] {
     {
       labels: { comm: '(others)', container: '', pod: '' },
       bytes: others.reduce((sum, { bytes }) => sum + bytes, 0),
-      growth: others.map(({ growth }) => growth).reduce(faster, undefined),
+      growth: others.map(({ growth }) => growth).reduce(faster, null),
     },
   ];
 }
 
-function faster(one: Growth | undefined, other: Growth | undefined): Growth | undefined {
+function faster(one: Growth | null, other: Growth | null): Growth | null {
   if (!one || !other) return one ?? other;
   return other.perSecond > one.perSecond ? other : one;
 }
 
 /** Returns the lower bound, the likely value and the upper bound. */
-export function boundsOf(labels: Labels, growth: Growth | undefined): Series[] {
+export function boundsOf(labels: Labels, growth: Growth | null): Series[] {
   if (!growth) return [];
   return [
     [{ ...labels, bound: 'low' }, growth.low],

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import type { ProcessSample } from '../../account/processes/process.js';
+import { UNKNOWN_HELD } from '../../account/processes/process.js';
 import {
+  type MachineSample,
   machineShape,
-  type ProcsGrowthJson,
+  type ProcessSample,
   processSampleSchema,
   procsEndSchema,
   procsSampleSchema,
 } from '../../contracts/growth.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import { cgroupFields, placeOf } from '../../records/cgroups.js';
-import type { MachineSample } from '../../records/machine-sample.js';
 
 /** Defaults for fields that an earlier release did not store. */
 export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.catch(null) };
@@ -50,7 +50,6 @@ const processLine = z.object(
     cgroupPressure: true,
   }).shape,
 );
-type StoredProcess = Omit<z.infer<typeof processLine>, 'schema'>;
 const endLine = z.object({ schema: procsEndSchema.shape.schema });
 const line = z.discriminatedUnion('schema', [lookLine, processLine, endLine]);
 
@@ -129,42 +128,46 @@ export class StoredSamples {
     }
     if (this.#processes.length === this.#look.most)
       throw new StoredError(`more than the ${this.#look.most} processes of its sample`);
-    const { pid } = sample.who;
+    const { pid } = sample;
     if (this.#pids.has(pid)) throw new StoredError(`pid ${pid} occurs twice in one sample`);
     this.#pids.add(pid);
     this.#processes.push(sample);
   }
 }
 
-/** @param found output of {@link machineJson} */
-export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
+/** @param found a machine, among other fields of its line */
+export function machineOf(found: MachineSample): MachineSample {
   return {
-    at: new Date(found.at),
-    uptime: found.uptimeSeconds,
-    bootId: found.bootId,
+    at: new Date(found.at).toISOString(),
     host: found.host,
-    total: found.memTotalBytes,
-    available: found.memAvailableBytes,
-    swapTotal: found.swapTotalBytes,
-    swapFree: found.swapFreeBytes,
+    bootId: found.bootId,
+    uptimeSeconds: found.uptimeSeconds,
+    memTotalBytes: found.memTotalBytes,
+    memAvailableBytes: found.memAvailableBytes,
+    swapTotalBytes: found.swapTotalBytes,
+    swapFreeBytes: found.swapFreeBytes,
     pressure: found.pressure,
     noPressure: found.noPressure,
     noPressureCode: found.noPressureCode,
   };
 }
 
-/** @param found output of {@link sampleJson}, and the identity of the process */
-export function processOf(found: StoredProcess): ProcessSample {
-  const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
-  const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
+/** @param found a process, among other fields of its line */
+export function processOf(found: Omit<ProcessSample, 'pod' | 'container'>): ProcessSample {
+  const { pid, comm, nsPids, cgroup, startTicks, uptimeSeconds, heldBytes, takenBytes, heldBy } = found;
+  const { minorFaults, majorFaults, cgroupPressure } = found;
+  const isKnown = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
-    who: { pid, comm, nsPids, ...cgroupFields(cgroup === null ? null : placeOf(cgroup)) },
-    held: known ? { bytes: heldBytes, taken: takenBytes, by: heldBy } : null,
-    started: found.startTicks,
-    readAt: found.uptimeSeconds,
-    minorFaults: found.minorFaults,
-    majorFaults: found.majorFaults,
-    pressure: found.cgroupPressure,
+    pid,
+    comm,
+    nsPids,
+    ...cgroupFields(cgroup === null ? null : placeOf(cgroup)),
+    startTicks,
+    uptimeSeconds,
+    ...(isKnown ? { heldBytes, takenBytes, heldBy } : UNKNOWN_HELD),
+    minorFaults,
+    majorFaults,
+    cgroupPressure,
   };
 }
 

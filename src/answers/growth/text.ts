@@ -1,6 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { GrownProcess } from '../../contracts/growth.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
 import { cgroupColumn } from '../procs/document.js';
 import { wrap } from '../text/cut.js';
@@ -65,7 +66,7 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
     pidsReused > 0
       ? ` ${pidsReused === 1 ? '1 pid was reused by another process' : `${formatCount(pidsReused)} pids were reused by other processes`}.`
       : '';
-  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again}`;
+  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.slice(0, 19)}Z.${earlier}${again}`;
 }
 
 const LEGEND =
@@ -73,7 +74,7 @@ const LEGEND =
 
 /** Meaning of the columns; also that shared memory counts fully for a process whose smaps is not readable. */
 function notesOf(listed: readonly GrownProcess[]): string[] {
-  const rough = listed.filter(({ sample: { held } }) => held?.by === 'rss').length;
+  const rough = listed.filter(({ heldBy }) => heldBy === 'rss').length;
   return [
     LEGEND,
     ...(rough === 0
@@ -88,37 +89,33 @@ function columnsOf(listed: readonly GrownProcess[], verbose: boolean): Column<Gr
   const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
     heading,
     align: 'right' as const,
-    value: ({ trend }: GrownProcess) => (trend ? perMinute(trend.growth[of]) : '?'),
+    value: ({ growth }: GrownProcess) => (growth ? perMinute(growth[of]) : '?'),
     ...(spare === undefined ? {} : { spare }),
   });
-  const faults = (heading: string, of: 'minorPerSecond' | 'majorPerSecond', spare: number) => ({
+  const faults = (heading: string, of: 'minorFaultsPerSecond' | 'majorFaultsPerSecond', spare: number) => ({
     heading,
     spare,
     align: 'right' as const,
     value: (row: GrownProcess) => frequency(row[of]),
   });
   return [
-    { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
-    {
-      heading: 'HELD',
-      align: 'right',
-      value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
-    },
+    { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
+    { heading: 'HELD', align: 'right', value: ({ heldBytes }) => (heldBytes === null ? '?' : formatSize(heldBytes)) },
     rate('RATE/MIN', 'perSecond'),
     rate('LOW', 'low', 2),
     rate('HIGH', 'high', 2),
-    { heading: 'TREND', value: ({ trend }) => (trend ? trend.course : '?') },
-    faults('MINOR/S', 'minorPerSecond', 4),
-    faults('MAJOR/S', 'majorPerSecond', 3),
+    { heading: 'TREND', value: ({ course }) => course ?? '?' },
+    faults('MINOR/S', 'minorFaultsPerSecond', 4),
+    faults('MAJOR/S', 'majorFaultsPerSecond', 3),
     ...(verbose
       ? [
-          numberColumn('SAMPLES', ({ trend }) => trend && String(trend.growth.samples)),
-          numberColumn('FOR', ({ trend }) => trend && formatSeconds(trend.growth.seconds)),
-          numberColumn('PSI', ({ sample }) => sample.pressure && `${sample.pressure.some.avg10} %`),
+          numberColumn('SAMPLES', ({ growth }) => growth && String(growth.samples)),
+          numberColumn('FOR', ({ growth }) => growth && formatSeconds(growth.seconds)),
+          numberColumn('PSI', ({ cgroupPressure: pressure }) => pressure && `${pressure.some.avg10} %`),
         ]
       : []),
-    { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
-    ...cgroupColumn(listed, ({ sample }) => sample.who),
+    { heading: 'COMMAND', value: ({ comm }) => escapeText(comm) },
+    ...cgroupColumn(listed, (row) => row),
   ];
 }
 

@@ -1,7 +1,8 @@
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
-import { type Growth, MIN_POINTS, MIN_TO_GROW } from '../../growth/trend.js';
+import type { EndedProcess, GrownProcess, Growth, Loss } from '../../contracts/growth.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
+import { MIN_POINTS, MIN_TO_GROW } from '../../growth/trend.js';
 
 /** Returns the headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {
@@ -27,9 +28,7 @@ export function endedWords({ ended }: GrowthAnswer): string | null {
 
 /** Lists processes that grew until they exited. */
 export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
-  return endedGrowing.map(
-    (one) => `${who(one)} grew by ${rateWords(one.trend?.growth)} until it exited with ${sizeOf(one)}.`,
-  );
+  return endedGrowing.map((one) => `${who(one)} grew by ${rateWords(one.growth)} until it exited with ${sizeOf(one)}.`);
 }
 
 /** Formats a duration: `48 s`, `52 min`, `7.3 h`, `12 days`. */
@@ -45,45 +44,45 @@ export function formatSeconds(seconds: number): string {
 function growingWords({ processes, samples }: GrowthAnswer): string {
   if (samples < MIN_TO_GROW)
     return `Sample ${samples}: RATE/MIN is shown from sample ${MIN_POINTS} on, TREND from sample ${MIN_TO_GROW} on.`;
-  const growing = processes.filter(({ trend }) => trend?.course === 'grows');
+  const growing = processes.filter(({ course }) => course === 'grows');
   const [first, second] = growing;
   if (!first) return 'No process shows significant growth.';
   const more =
     second === undefined
       ? ''
       : growing.length === 2
-        ? ` Also ${who(second)}, by ${rateWords(second.trend?.growth)}.`
+        ? ` Also ${who(second)}, by ${rateWords(second.growth)}.`
         : ` ${formatCount(growing.length - 1)} more processes grow.`;
-  return `${who(first)} grows by ${rateWords(first.trend?.growth)} and holds ${sizeOf(first)}.${more}`;
+  return `${who(first)} grows by ${rateWords(first.growth)} and holds ${sizeOf(first)}.${more}`;
 }
 
 function availableWords({ machine, loss }: GrowthAnswer): string {
-  if (machine.available === null) return 'This kernel does not report MemAvailable.';
-  const now = `MemAvailable is ${formatSize(machine.available)}`;
-  const { available, ends } = loss;
-  if (!available) return `${now}.`;
+  if (machine.memAvailableBytes === null) return 'This kernel does not report MemAvailable.';
+  const now = `MemAvailable is ${formatSize(machine.memAvailableBytes)}`;
+  const { memAvailableGrowth: growth, memAvailableCourse: course, memAvailableExhausted: ends } = loss;
+  if (!growth) return `${now}.`;
   if (ends) {
-    return `${now} and falls by ${rateWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.`;
+    return `${now} and falls by ${rateWords(negative(growth))}. At this rate it is exhausted in ${endsWords(ends)}.`;
   }
-  if (available.course === 'shrank')
+  if (course === 'shrank')
     return `${now}. It fell since sample 1, but not significantly in the later half of the samples.`;
   return `${now}, with no significant decline.`;
 }
 
 /** Formats the time until exhaustion: `4.2 h to 5.1 h`. */
-export function endsWords({ soonest, likely, latest }: NonNullable<Loss['ends']>): string {
+export function endsWords({ soonest, likely, latest }: NonNullable<Loss['memAvailableExhausted']>): string {
   return formatSeconds(soonest) === formatSeconds(latest)
     ? formatSeconds(likely)
     : `${formatSeconds(soonest)} to ${formatSeconds(latest)}`;
 }
 
 function explanationWords({ loss }: GrowthAnswer): string[] {
-  const { explanation, rest, held } = loss;
+  const { explanation, otherGrowth, processesGrowth } = loss;
   if (explanation === 'processes')
-    return [`Processes account for it: their memory grows by ${rateWords(held?.growth)}.`];
+    return [`Processes account for it: their memory grows by ${rateWords(processesGrowth)}.`];
   if (explanation === 'nothing')
     return [
-      `No process accounts for the decline of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} are not in any process. Next: kdump-mem memory --live --watch`,
+      `No process accounts for the decline of MemAvailable: ${rateWords(otherGrowth && negative(otherGrowth))} are not in any process. Next: kdump-mem memory --live --watch`,
     ];
   return [];
 }
@@ -100,17 +99,17 @@ export function negative({ perSecond, low, high, ...rest }: Growth): Growth {
 }
 
 /** Formats a rate: `57.2 MiB/min (56.1 MiB to 58.3 MiB)`. */
-function rateWords(growth: Growth | undefined): string {
+function rateWords(growth: Growth | null): string {
   if (!growth) return '?';
   const { perSecond, low, high } = growth;
   const plain = (rate: number) => perMinute(rate).replace('+', '');
   return `${plain(perSecond)}/min (${plain(low)}/min to ${plain(high)}/min)`;
 }
 
-function who({ sample: { who: process } }: GrownProcess | EndedProcess): string {
-  return `pid ${process.pid} (${escapeText(process.comm)})`;
+function who({ pid, comm }: GrownProcess | EndedProcess): string {
+  return `pid ${pid} (${escapeText(comm)})`;
 }
 
-function sizeOf({ sample: { held } }: GrownProcess): string {
-  return held === null ? '?' : formatSize(held.bytes);
+function sizeOf({ heldBytes }: GrownProcess | EndedProcess): string {
+  return heldBytes === null ? '?' : formatSize(heldBytes);
 }

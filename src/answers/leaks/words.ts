@@ -1,7 +1,7 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { Growth } from '../../growth/trend.js';
+import type { Growth } from '../../contracts/growth.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
 import { type LeakNote, sawAll } from '../../leaks/notes.js';

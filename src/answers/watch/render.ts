@@ -1,11 +1,11 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
-import type { GrownProcess } from '../../growth/answer.js';
-import type { GrownCategory, GrownDevice, WatchAnswer } from '../../growth/watch/answer.js';
+import type { GrownProcess } from '../../contracts/growth.js';
+import type { GrownDevice, WatchJson } from '../../contracts/watch.js';
+import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
 import type { DeviceKind } from '../../records/named-memory.js';
 import { deviceWords } from '../diff/words.js';
-import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJson } from '../growth/json.js';
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
@@ -13,55 +13,39 @@ import { cgroupColumn } from '../procs/document.js';
 import { wrap } from '../text/cut.js';
 import { counter, formatMetric, gauge, labelValue, type Metric } from '../text/prometheus.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
-import type { WatchCategoryJson, WatchJson } from './schema.js';
 import { availableWords, doubtWords, earlierWords, isComplete, perDay, verdictWords, type Watched } from './words.js';
 
-export function watchJson(watched: Watched): WatchJson {
+/** The answer, with the doubts in words. */
+export function watchAnswer(watched: Watched): WatchJson {
   const { answer, ended, store, warnings } = watched;
-  const { growth, gaps, categories, doubts } = answer;
+  const { growth } = answer;
   return {
     schema: 'kdump-mem.watch/1',
     verdict: answer.verdict,
-    doubts: doubts.map((doubt) => ({ code: doubt.code, message: doubtWords(doubt) })),
-    atMostPerSecond: answer.atMost,
-    machine: machineJson(growth.machine),
-    from: answer.from.toISOString(),
+    doubts: answer.doubts.map((doubt) => ({ code: doubt.code, message: doubtWords(doubt) })),
+    atMostPerSecond: answer.atMostPerSecond,
+    machine: growth.machine,
+    from: answer.from,
     samples: growth.samples,
     seconds: answer.seconds,
-    source: answer.source ?? null,
-    ...lossJson(growth.loss),
-    categories: categories.map(categoryJson),
-    devices: answer.devices.map(({ trend, ...one }) => ({
-      ...one,
-      growth: growthJson(trend?.growth),
-      course: courseOf(trend),
-    })),
-    unreadDevices: [...answer.unreadDevices],
-    processes: growth.processes.map(grownProcessJson),
-    endedGrowing: growth.endedGrowing.map(endedJson),
-    gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
-    lostSamples: answer.lost,
+    source: answer.source,
+    ...growth.loss,
+    categories: answer.categories.map(({ points: _, ...category }) => category),
+    devices: answer.devices,
+    unreadDevices: answer.unreadDevices,
+    processes: growth.processes,
+    endedGrowing: growth.endedGrowing,
+    gaps: answer.gaps,
+    lostSamples: answer.lostSamples,
     boots: growth.boots,
-    earlierBoots: answer.earlier.map(({ bootId, from, to, samples, seconds, verdict, growing }) => ({
-      bootId,
-      from: from.toISOString(),
-      to: to.toISOString(),
-      samples,
-      seconds,
-      verdict,
-      growing: growing.map(categoryJson),
-    })),
+    earlierBoots: answer.earlierBoots,
     notLater: growth.notLater,
     pidsReused: growth.pidsReused,
-    store: store && { file: store.file, tornLines: store.torn, notStored: store.notStored },
+    store,
     ended,
     complete: isComplete(watched),
     warnings,
   };
-}
-
-function categoryJson({ category, group, bytes, reclaimable, trend }: GrownCategory): WatchCategoryJson {
-  return { category, group, bytes, reclaimable, growth: growthJson(trend?.growth), course: courseOf(trend) };
 }
 
 /** The growth: the verdict, the doubts, then tables. */
@@ -117,7 +101,7 @@ const UNREAD: Readonly<Record<DeviceKind, string>> = {
 
 /** Without empty categories that do not change. */
 export function shownCategories({ categories }: WatchAnswer): GrownCategory[] {
-  return categories.filter(({ bytes, trend }) => bytes > 0 || (trend?.growth.perSecond ?? 0) !== 0);
+  return categories.filter(({ bytes, growth }) => bytes > 0 || (growth?.perSecond ?? 0) !== 0);
 }
 
 export function samplesWords({
@@ -128,17 +112,17 @@ export function samplesWords({
   categories,
 }: WatchAnswer): string {
   const host = machine.host === null ? '' : ` on ${escapeText(machine.host)}`;
-  const isRated = [...categories, ...processes].some(({ trend }) => trend);
-  const by = source === undefined ? '' : `, categories from ${source}`;
+  const isRated = [...categories, ...processes].some(({ growth }) => growth);
+  const by = source === null ? '' : `, categories from ${source}`;
   return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}.${isRated ? ' RATE/DAY is between LOW and HIGH with 99 % confidence.' : ''}`;
 }
 
-type Trended = Pick<GrownCategory, 'trend'>;
+type Trended = Pick<GrownCategory, 'growth' | 'course'>;
 
 const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
   heading,
   align: 'right' as const,
-  value: ({ trend }: Trended) => (trend ? perDay(trend.growth[of]) : '?'),
+  value: ({ growth }: Trended) => (growth ? perDay(growth[of]) : '?'),
   ...(spare === undefined ? {} : { spare }),
 });
 
@@ -146,7 +130,7 @@ const RATES = [
   rate('RATE/DAY', 'perSecond'),
   rate('LOW', 'low', 2),
   rate('HIGH', 'high', 1),
-  { heading: 'TREND', value: ({ trend }: Trended) => (trend ? trend.course : '?') },
+  { heading: 'TREND', value: ({ course }: Trended) => course ?? '?' },
 ] as const;
 
 export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
@@ -172,16 +156,16 @@ export const DEVICE_COLUMNS: readonly Column<GrownDevice>[] = [
 ];
 
 export const processColumns = (rows: readonly GrownProcess[]): readonly Column<GrownProcess>[] => [
-  { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
-  { heading: 'HELD', align: 'right', value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)) },
+  { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
+  { heading: 'HELD', align: 'right', value: ({ heldBytes }) => (heldBytes === null ? '?' : formatSize(heldBytes)) },
   ...RATES,
-  { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
-  ...cgroupColumn(rows, ({ sample }) => sample.who),
+  { heading: 'COMMAND', value: ({ comm }) => escapeText(comm) },
+  ...cgroupColumn(rows, (row) => row),
 ];
 
 /** Without the columns of rates where none is known yet. */
 function known<Row extends Trended>(columns: readonly Column<Row>[], rows: readonly Row[]): readonly Column<Row>[] {
-  if (rows.some(({ trend }) => trend)) return columns;
+  if (rows.some(({ growth }) => growth)) return columns;
   return columns.filter(({ heading }) => RATES.every((one) => one.heading !== heading));
 }
 
@@ -196,8 +180,8 @@ function more(all: readonly unknown[], limit: number): string[] {
   return left > 0 ? [`${formatCount(left)} more: --limit N lists them.`] : [];
 }
 
-function stamp(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
+function stamp(date: string): string {
+  return `${date.slice(0, 19)}Z`;
 }
 
 /** How the watch itself does. */
@@ -232,10 +216,10 @@ function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
 }
 
 function ofAnswer({ categories, devices, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
-  const known = categories.filter(({ trend }) => trend !== null);
+  const known = categories.filter(({ growth }) => growth !== null);
   return [
     gauge('kdump_mem_watch_timestamp_seconds', 'Unix time of the last sample.', [
-      [{}, Math.floor(growth.machine.at.getTime() / 1000)],
+      [{}, Math.floor(Date.parse(growth.machine.at) / 1000)],
     ]),
     gauge('kdump_mem_watch_window_seconds', 'Time from the first sample of this boot to the last.', [[{}, seconds]]),
     gauge(
@@ -249,7 +233,7 @@ function ofAnswer({ categories, devices, verdict, doubts, growth, seconds, sourc
       doubts.map(({ code }) => [{ code }, 1]),
     ),
     categoryBytes(categories),
-    ...(source === undefined ? [] : [sourceMetric(source)]),
+    ...(source === null ? [] : [sourceMetric(source)]),
     gauge(
       'kdump_mem_device_bytes',
       'Rings, pins and buffers of devices, which categories contain; absent: unknown.',
@@ -260,15 +244,15 @@ function ofAnswer({ categories, devices, verdict, doubts, growth, seconds, sourc
     gauge(
       'kdump_mem_category_growing',
       '1: significant growth up to the last sample.',
-      known.map(({ category, group, reclaimable, trend }) => [
+      known.map(({ category, group, reclaimable, course }) => [
         { group, category, reclaimable: reclaimable ? 'yes' : 'no' },
-        trend?.course === 'grows' ? 1 : 0,
+        course === 'grows' ? 1 : 0,
       ]),
     ),
     gauge(
       'kdump_mem_category_growth_bytes_per_second',
       'Growth: low, likely and high bound (99 % confidence).',
-      known.flatMap(({ category, group, trend }) => boundsOf({ group, category }, trend?.growth)),
+      known.flatMap(({ category, group, growth }) => boundsOf({ group, category }, growth)),
     ),
   ];
 }

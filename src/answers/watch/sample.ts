@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { formatJson } from '../../base/util.js';
 import { type RecordedHolders, recordedHoldersSchema } from '../../contracts/recorded-holders.js';
+import { type WatchSampleJson, watchSampleSchema } from '../../contracts/watch.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
-import { machineJson, sampleJson } from '../growth/json.js';
 import { laterMachineShape, machineOf, processOf, StoredError, wrongWords } from '../growth/stored.js';
-import { type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MAX_PATH = 240;
@@ -16,33 +15,25 @@ export const MAX_DEVICES = 8;
 const MAX_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
-export function watchSampleJson(sample: WatchSample): WatchSampleJson {
+export function watchSampleLine(sample: WatchSample): WatchSampleJson {
   const { look, ledger, devices = null, noCategories, noCategoriesCode, hidden, interval, lost } = sample;
-  const { processes = 0, taken = 0, seen = 0 } = look.others ?? {};
   return {
     schema: 'kdump-mem.watch-sample/1',
-    ...machineJson(look.machine),
+    ...look.machine,
     intervalSeconds: interval,
     lostBefore: lost,
     source: ledger?.source ?? null,
     categories: ledger && Object.fromEntries(ledger.categories),
     noCategories,
     noCategoriesCode: noCategoriesCode ?? null,
-    processes: look.processes.map((process) => {
-      const { pid, comm, nsPids, cgroup: path } = process.who;
-      const { cgroupPressure: _, ...figures } = sampleJson(process);
-      return {
-        pid,
-        comm,
-        nsPids: nsPids.slice(-MAX_NAMESPACES),
-        cgroup: path !== null && formatJson(path).length > MAX_PATH ? null : path,
-        ...figures,
-      };
-    }),
-    devices:
-      devices?.devices.filter(({ name }) => formatJson(name).length <= MAX_PATH).map((one) => ({ ...one })) ?? null,
-    unreadDevices: [...(devices?.unread ?? [])],
-    otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
+    processes: look.processes.map(({ pod: _, container: _id, cgroupPressure: _psi, ...process }) => ({
+      ...process,
+      nsPids: process.nsPids.slice(-MAX_NAMESPACES),
+      cgroup: formatJson(process.cgroup).length > MAX_PATH ? null : process.cgroup,
+    })),
+    devices: devices?.devices.filter(({ name }) => formatJson(name).length <= MAX_PATH) ?? null,
+    unreadDevices: devices?.unread ?? [],
+    otherProcesses: look.others ?? { processes: 0, takenBytes: 0, seenBytes: 0 },
     allListed: look.whole,
     hidden,
   };
@@ -81,7 +72,7 @@ export function storedWatchSample(line: string): WatchSample | null {
       machine: machineOf(found),
       processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
       whole: found.allListed,
-      others: { processes: others.processes, taken: others.takenBytes, seen: others.seenBytes },
+      others,
     },
     ledger: source === null || categories === null ? null : { source, categories: new Map(entriesOf(categories)) },
     devices: found.devices && { devices: found.devices, unread: found.unreadDevices },

@@ -1,9 +1,10 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
+import type { Growth } from '../../contracts/growth.js';
+import type { EarlierBoot, WatchDoubtCode, WatchJson } from '../../contracts/watch.js';
 import { DAY, MIN_SECONDS } from '../../growth/day-trend.js';
-import type { Growth } from '../../growth/trend.js';
-import type { EarlierBoot, WatchAnswer, WatchDoubt, WatchDoubtCode } from '../../growth/watch/answer.js';
+import type { WatchAnswer, WatchDoubt } from '../../growth/watch/answer.js';
 import type { Warning } from '../../walk/warnings.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
 
@@ -15,7 +16,7 @@ export function perDay(bytesPerSecond: number): string {
 
 /** The sentence that matters first. */
 export function verdictWords(answer: WatchAnswer): string {
-  const { verdict, growth, atMost } = answer;
+  const { verdict, growth, atMostPerSecond: atMost } = answer;
   const time = formatSeconds(answer.seconds);
   if (verdict === 'grows') return growingWords(answer);
   if (verdict === 'nothing-grows')
@@ -27,24 +28,20 @@ export function verdictWords(answer: WatchAnswer): string {
 function growingWords({ categories, growth: { processes }, seconds }: WatchAnswer): string {
   const grown = [
     ...categories
-      .filter(({ group, reclaimable, trend }) => group !== 'free' && !reclaimable && trend)
-      .map(({ category, bytes, trend }) => ({ who: categoryWords({ category }), bytes, trend })),
-    ...processes.map(({ sample: { who, held }, trend }) => ({
-      who: `pid ${who.pid} (${escapeText(who.comm)})`,
-      bytes: held?.bytes,
-      trend,
-    })),
-  ].filter(({ trend }) => trend?.course === 'grows');
-  const named = grown.slice(0, 3).map(({ who, bytes, trend }) => {
-    const has = bytes === undefined ? '' : ` to ${formatSize(bytes)}`;
-    return `${who} by ${rangeWords(trend?.growth)}${has}`;
+      .filter(({ group, reclaimable }) => group !== 'free' && !reclaimable)
+      .map((one) => ({ ...one, who: categoryWords(one) })),
+    ...processes.map((one) => ({ ...one, who: `pid ${one.pid} (${escapeText(one.comm)})`, bytes: one.heldBytes })),
+  ].filter(({ course }) => course === 'grows');
+  const named = grown.slice(0, 3).map(({ who, bytes, growth }) => {
+    const has = bytes === null ? '' : ` to ${formatSize(bytes)}`;
+    return `${who} by ${rangeWords(growth)}${has}`;
   });
   const more = grown.length > 3 ? ` and ${formatCount(grown.length - 3)} more` : '';
   return `Growth over ${formatSeconds(seconds)}: ${named.join(', ')}${more}.`;
 }
 
 /** `1.34 GiB per day (1.30 GiB to 1.39 GiB)`. */
-function rangeWords(growth: Growth | undefined): string {
+function rangeWords(growth: Growth | null): string {
   if (!growth) return '?';
   return `${plain(growth.perSecond)} per day (${plain(growth.low)} to ${plain(growth.high)})`;
 }
@@ -69,8 +66,8 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
   'sum-changed': ({ count = 0 }) =>
     `Inconsistent samples in the store: the sum of categories changed in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, but MemTotal did not.`,
   'may-grow': ({ count = 0, category }) =>
-    category?.trend
-      ? `Possible growth${count === 1 ? '' : ` in ${formatCount(count)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.trend.growth.high)} per day, which would exhaust MemAvailable within a month.`
+    category?.growth
+      ? `Possible growth${count === 1 ? '' : ` in ${formatCount(count)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.growth.high)} per day, which would exhaust MemAvailable within a month.`
       : `The growth of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} is unknown.`,
   'available-falls': () => 'MemAvailable falls significantly, but no category shows matching growth.',
   rebooted: ({ count = 0 }) =>
@@ -92,17 +89,17 @@ export function doubtWords(doubt: WatchDoubt): string {
 
 /** The decline of MemAvailable, if it is significant. */
 export function availableWords({ growth: { machine, loss } }: WatchAnswer): string[] {
-  const { available, ends, explanation } = loss;
+  const { memAvailableGrowth: available, memAvailableExhausted: ends, explanation } = loss;
   if (!available || !ends) return [];
   const cause = { processes: ' Growing processes account for it.', nothing: ' No process accounts for it.' };
   return [
-    `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.${explanation === null ? '' : cause[explanation]}`,
+    `MemAvailable is ${formatSize(machine.memAvailableBytes ?? 0)} and falls by ${rangeWords(negative(available))}. At this rate it is exhausted in ${endsWords(ends)}.${explanation === null ? '' : cause[explanation]}`,
   ];
 }
 
 /** The results of earlier boots. */
-export function earlierWords({ earlier }: WatchAnswer): string[] {
-  return earlier.map((boot) => `Earlier boot, ${minute(boot.from)} to ${minute(boot.to)}: ${bootWords(boot)}`);
+export function earlierWords({ earlierBoots }: WatchAnswer): string[] {
+  return earlierBoots.map((boot) => `Earlier boot, ${minute(boot.from)} to ${minute(boot.to)}: ${bootWords(boot)}`);
 }
 
 function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
@@ -111,20 +108,20 @@ function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
   const [first] = growing;
   if (first) {
     const more = growing.length > 1 ? `, and ${formatCount(growing.length - 1)} more` : '';
-    return `${categoryWords(first)} grew by ${rangeWords(first.trend?.growth)}${more}.`;
+    return `${categoryWords(first)} grew by ${rangeWords(first.growth)}${more}.`;
   }
   return verdict === 'grows' ? `a process grew ${time}.` : `inconclusive after ${formatSeconds(seconds)}.`;
 }
 
-function minute(date: Date): string {
-  return `${date.toISOString().slice(0, 16)}Z`;
+function minute(date: string): string {
+  return `${date.slice(0, 16)}Z`;
 }
 
 /** A watch that has ended, or one that was stored. */
 export interface Watched {
   readonly answer: WatchAnswer;
-  readonly ended: 'signal' | 'time' | 'stored';
-  readonly store: { readonly file: string; readonly torn: number; readonly notStored: number } | null;
+  readonly ended: WatchJson['ended'];
+  readonly store: WatchJson['store'];
   readonly warnings: readonly Warning[];
 }
 

@@ -1,4 +1,4 @@
-import { procsEnd } from '../../answers/growth/json.js';
+import { procsEnd } from '../../answers/growth/lines.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthText } from '../../answers/growth/text.js';
 import { capturedJson } from '../../answers/origin.js';

@@ -17,7 +17,7 @@ async function answerSamples(files: readonly string[], options: ProcsOptions): P
   if (files.includes('')) throw new UsageError('a file’s name is empty');
   const [{ growthOfFiles }, { procsGrowth }, { growthText }, { processMetrics }] = await Promise.all([
     import('./samples.js'),
-    import('../../answers/growth/json.js'),
+    import('../../answers/growth/lines.js'),
     import('../../answers/growth/text.js'),
     import('../../answers/growth/prometheus.js'),
   ]);

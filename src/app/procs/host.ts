@@ -1,10 +1,11 @@
 import { type Capture, hostProcesses } from '../../account/processes/host.js';
 import { type FoundProcesses, processSample } from '../../account/processes/process.js';
-import { processSampleJson, procsSample } from '../../answers/growth/json.js';
+import { processSampleLine, procsSample } from '../../answers/growth/lines.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
 import type { Pressure } from '../../contracts/common.js';
-import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { GrownProcess } from '../../contracts/growth.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
@@ -146,7 +147,7 @@ export function selectProcesses(
   options: ProcsOptions,
 ): GrownProcess[] {
   const meant = new Set(processes.filter(selection(options)).map(({ pid }) => pid));
-  return answer.processes.filter(({ sample }) => meant.has(sample.who.pid));
+  return answer.processes.filter(({ pid }) => meant.has(pid));
 }
 
 /** Returns the lines of a sample in the format of --ndjson. */
@@ -158,13 +159,13 @@ export function* lookLines(
 ): Generator<string> {
   const { processes, warnings } = found.answer;
   const listed = selectProcesses(found, answer, options);
-  const whole = found.look.whole && listed.length === found.look.processes.length;
-  const facts = { look, listed: listed.length, whole, warnings };
+  const allListed = found.look.whole && listed.length === found.look.processes.length;
+  const facts = { sample: look, processes: listed.length, allListed, warnings };
   yield `${formatJson(procsSample(answer, facts))}\n`;
   const figures = new Map(processes.map((process) => [process.pid, process]));
   for (const grown of listed) {
-    const own = figures.get(grown.sample.who.pid);
-    if (own) yield `${formatJson(processSampleJson(own, grown))}\n`;
+    const own = figures.get(grown.pid);
+    if (own) yield `${formatJson(processSampleLine(own, grown))}\n`;
   }
 }
 

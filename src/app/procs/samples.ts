@@ -42,7 +42,7 @@ export function growthOfFiles(files: readonly string[]): {
       'corrupt',
       `start times of processes are inconsistent ${begunAnew === 1 ? 'once' : `${begunAnew} times`}: growth is computed from there on`,
     );
-  const unknown = processes.filter(({ sample }) => sample.held === null).length;
+  const unknown = processes.filter(({ heldBytes }) => heldBytes === null).length;
   if (unknown > 0)
     warnings.add('unreadable', `memory of ${unknown} ${unknown === 1 ? 'process' : 'processes'} is unknown`);
   return { answer, warnings: warnings.list() };
@@ -107,7 +107,7 @@ function beginningOf(file: string): number {
   });
   let begins = Number.NaN;
   const stored = new StoredSamples(({ machine }) => {
-    begins = machine.at.getTime();
+    begins = Date.parse(machine.at);
   });
   try {
     stored.line(head.split('\n', 1)[0] ?? '');

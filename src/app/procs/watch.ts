@@ -1,10 +1,11 @@
-import { procsEnd } from '../../answers/growth/json.js';
+import { procsEnd } from '../../answers/growth/lines.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthPage } from '../../answers/growth/text.js';
 import { watchPageBlock, watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
 import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
-import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { GrownProcess } from '../../contracts/growth.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import { SAMPLE_HISTORY } from '../../growth/trend.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -54,7 +55,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
         else {
           const rows = listed.slice(0, options.limit ?? USUAL_ROWS);
           const page = growthPage(answer, warnings, { listed: rows, width: terminalWidth(), verbose });
-          printAnswer(watchPageBlock(page, index, answer.machine.at));
+          printAnswer(watchPageBlock(page, index, new Date(answer.machine.at)));
         }
       }
     });
@@ -81,7 +82,7 @@ function growthScreen(interval: number, verbose: boolean | undefined, quit: () =
       watchPageFrame(
         growthPage(answer, warnings, { listed, verbose, width: view.columns }),
         view,
-        watchWhen(look, answer.machine.at, interval),
+        watchWhen(look, new Date(answer.machine.at), interval),
       ),
   });
 }

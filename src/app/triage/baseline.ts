@@ -183,7 +183,7 @@ export async function readBaseline(path: string, { bootId }: Origin): Promise<Ho
 
 function stateOfSample(
   name: string,
-  { machine: { at, host, bootId, uptime } }: WatchSample['look'],
+  { machine: { at, host, bootId, uptimeSeconds: uptime } }: WatchSample['look'],
   { source, categories }: NonNullable<WatchSample['ledger']>,
 ): HostState {
   const children = [...categories].map(([category, bytes]) => ({ category, bytes, children: [] }));
@@ -193,7 +193,7 @@ function stateOfSample(
     release: null,
     pageSize: null,
     flaws: [],
-    origin: { at, host, bootId, uptime },
+    origin: { at: new Date(at), host, bootId, uptime },
     memory: { depth: source, drift: 0, tree: { category: 'memory', bytes, children } },
     // Samples lack anonymous memory of a process by itself: only one that started since can be the owner.
     lists: {},

@@ -5,6 +5,7 @@ import { storedRecordedHolders, storedWatchSample } from '../../answers/watch/sa
 import { HostError } from '../../base/errors.js';
 import { PMSG, type RingCopy, readRing } from '../../base/ring.js';
 import { RING } from '../../capture/read/manifest.js';
+import type { MachineSample } from '../../contracts/growth.js';
 import type { RecordedHolders } from '../../contracts/recorded-holders.js';
 import { isRetained, ofBoot, type Recorded, recordedGrowth } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
@@ -110,7 +111,7 @@ export function withRing<A extends TriageAnswer>(
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
   const lost = losses
-    .filter((one) => one.bootId === last.bootId && one.uptime >= last.uptime - WINDOW)
+    .filter((one) => one.bootId === last.bootId && one.uptime >= last.uptimeSeconds - WINDOW)
     .reduce((sum, { count }) => sum + count, 0);
   return damaged > 1 || lost > 0
     ? withWarning(more, `${files.map(nameOf).join(', ')}: ${Math.max(damaged, lost)} records are damaged or missing`)
@@ -159,8 +160,8 @@ function readRecorded(
       const sample = storedWatchSample(text);
       if (sample) {
         const { machine } = sample.look;
-        place(machine.bootId, machine.uptime);
-        add(samples, `${machine.bootId} ${machine.uptime}`, sample);
+        place(machine.bootId, machine.uptimeSeconds);
+        add(samples, `${machine.bootId} ${machine.uptimeSeconds}`, sample);
       } else foreign++;
     } catch (error) {
       if (!(error instanceof StoredError)) throw error;
@@ -174,16 +175,17 @@ function readRecorded(
 function boot(all: Recorded, { bootId, notBootId, at }: RingMoment): Recorded | undefined {
   const last = new Map(all.samples.map((sample) => [sample.look.machine.bootId, sample.look.machine]));
   if (bootId != null) return last.has(bootId) ? ofBoot(all, bootId) : undefined;
-  const apart = (time: Date) => (at ? Math.abs(at.getTime() - time.getTime()) / 1000 : 0);
+  const apart = (machine: MachineSample) => (at ? Math.abs(at.getTime() - Date.parse(machine.at)) / 1000 : 0);
   const boots = [...last.values()].filter(
-    (machine) => apart(machine.at) <= APART && (notBootId == null || machine.bootId !== notBootId),
+    (machine) => apart(machine) <= APART && (notBootId == null || machine.bootId !== notBootId),
   );
-  const [nearest] = at ? boots.toSorted((a, b) => apart(a.at) - apart(b.at)) : boots.slice(-1);
+  const [nearest] = at ? boots.toSorted((a, b) => apart(a) - apart(b)) : boots.slice(-1);
   return nearest && ofBoot(all, nearest.bootId);
 }
 
 function growthFindings(own: Recorded): Finding[] {
-  const totalBytes = own.samples.findLast(({ look }) => look.machine.total !== null)?.look.machine.total ?? null;
+  const totalBytes =
+    own.samples.findLast(({ look }) => look.machine.memTotalBytes !== null)?.look.machine.memTotalBytes ?? null;
   const { leastBytes, note, warning } = THRESHOLDS['memory-growth'];
   return recordedGrowth(own, WINDOW).flatMap(({ category, beforeBytes, bytes, seconds, endedSeconds, owner }) => {
     const grownBytes = bytes - beforeBytes;

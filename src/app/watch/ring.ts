@@ -1,10 +1,11 @@
 import { countedMemory } from '../../account/memory/counted.js';
-import { watchSampleJson } from '../../answers/watch/sample.js';
+import { watchSampleLine } from '../../answers/watch/sample.js';
 import { ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
+import type { MachineSample } from '../../contracts/growth.js';
 import type { RecordedHolder, RecordedHolders } from '../../contracts/recorded-holders.js';
 import { isRetained, MAX_HOLDERS } from '../../growth/recorded.js';
 import { endAll } from '../../host/child.js';
@@ -19,7 +20,6 @@ import { startTicks } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
 import type { HolderScan } from '../../records/holder-scans.js';
-import type { MachineSample } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
 import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
@@ -73,15 +73,15 @@ export class RingRecorder {
     const ledger = categorySample(countedMemory(readHostCounts(this.#source)));
     const look = { machine, processes: [], whole: false };
     const sample = { look, ledger, noCategories: null, hidden: false, interval: INTERVAL, lost: 0 };
-    this.#ring.append(formatJson(watchSampleJson(sample)));
-    const least = Math.max(GROWN_BYTES, GROWN_SHARE * (machine.total ?? 0));
+    this.#ring.append(formatJson(watchSampleLine(sample)));
+    const least = Math.max(GROWN_BYTES, GROWN_SHARE * (machine.memTotalBytes ?? 0));
     const grown = new Set(
       [...ledger.categories]
         .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= least)
         .map(([name]) => name)
         .filter(isRetained),
     );
-    const { uptime } = machine;
+    const { uptimeSeconds: uptime } = machine;
     const isDue = !this.#listed || uptime - this.#listed.uptime >= HOLDERS_EVERY - INTERVAL / 2;
     if (!(isDue || grown.size > 0) || uptime < this.#notBefore) return;
     const begun = this.#source.now();
@@ -99,12 +99,21 @@ export class RingRecorder {
   /** What identifies the machine is the last that was read: a sample without it would be one of another boot. */
   #machine(at: Date): MachineSample {
     const read = readMachine(this.#source, at);
-    const { bootId = null, host = null, total = null } = this.#before ?? {};
-    this.#before = { ...read, bootId: read.bootId ?? bootId, host: read.host ?? host, total: read.total ?? total };
+    const { bootId = null, host = null, memTotalBytes = null } = this.#before ?? {};
+    this.#before = {
+      ...read,
+      bootId: read.bootId ?? bootId,
+      host: read.host ?? host,
+      memTotalBytes: read.memTotalBytes ?? memTotalBytes,
+    };
     return this.#before;
   }
 
-  #append({ bootId, uptime }: MachineSample, scans: readonly HolderScan[], all: readonly RecordedHolder[]): void {
+  #append(
+    { bootId, uptimeSeconds }: MachineSample,
+    scans: readonly HolderScan[],
+    all: readonly RecordedHolder[],
+  ): void {
     // The smallest are cut where a record is full.
     const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
     const holders = bySize.map((one) => ({
@@ -117,7 +126,7 @@ export class RingRecorder {
       return formatJson({
         schema: 'kdump-mem.recorded-holders/1',
         bootId,
-        uptimeSeconds: uptime,
+        uptimeSeconds,
         scans,
         holders: holders.slice(0, count),
         unlistedBytes,
@@ -203,7 +212,7 @@ export class RingRecorder {
     } finally {
       const rest = (REST * (this.#source.now() - begun)) / 1000;
       // Two lists show what grew: one a minute is always possible.
-      this.#socketsNotBefore = machine.uptime + Math.min(rest, HOLDERS_EVERY);
+      this.#socketsNotBefore = machine.uptimeSeconds + Math.min(rest, HOLDERS_EVERY);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { StoredError } from '../../answers/growth/stored.js';
 import { watchHtml } from '../../answers/watch/html/page.js';
-import { watchJson, watchMetrics, watchText } from '../../answers/watch/render.js';
+import { watchAnswer, watchMetrics, watchText } from '../../answers/watch/render.js';
 import { storedWatchSample } from '../../answers/watch/sample.js';
 import { isComplete, verdictWords, type Watched } from '../../answers/watch/words.js';
 import { HostError, KdumpMemError } from '../../base/errors.js';
@@ -113,7 +113,7 @@ export class Watch {
     return {
       answer,
       ended: this.#ended,
-      store: store === undefined ? null : { file: store, torn: this.#stored.torn, notStored },
+      store: store === undefined ? null : { file: store, tornLines: this.#stored.torn, notStored },
       warnings: warnings.list(),
     };
   }
@@ -172,13 +172,13 @@ export class Watch {
  */
 export function reportStore(file: string): Watched {
   const [growth, warnings] = [new WatchGrowth(), new Warnings()];
-  const { torn } = readStore(file, warnings, (sample) => growth.add(sample));
+  const { torn: tornLines } = readStore(file, warnings, (sample) => growth.add(sample));
   const answer = growth.answer();
   if (!answer)
     throw new HostError('unreadable', `${file}: contains no samples`, {
       next: 'Record some: kdump-mem watch --store FILE',
     });
-  return { answer, ended: 'stored', store: { file, torn, notStored: 0 }, warnings: warnings.list() };
+  return { answer, ended: 'stored', store: { file, tornLines, notStored: 0 }, warnings: warnings.list() };
 }
 
 /** Contents of a store. */
@@ -245,7 +245,7 @@ export function printWatched(watched: Watched, options: WatchOptions): void {
   const metrics = () => watchMetrics(watched.answer, null);
   if (watched.ended === 'stored' && typeof prometheus === 'string') writeTextfile(prometheus, metrics());
   if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
-  else if (json) printAnswer(formatJson(watchJson(watched), 2));
+  else if (json) printAnswer(formatJson(watchAnswer(watched), 2));
   else if (html !== undefined) printAnswer(page(watched, options));
   else printText(watchText(watched, { limit, width: terminalWidth() }));
   if (!json) printWarnings(watched.warnings);

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { conflictWhy } from '../../account/memory/proc-counters.js';
 import type { Category } from '../../account/memory/tree.js';
 import { processSample } from '../../account/processes/process.js';
-import { MAX_DEVICES, watchSampleJson } from '../../answers/watch/sample.js';
+import { MAX_DEVICES, watchSampleLine } from '../../answers/watch/sample.js';
 import {
   HostError,
   KdumpMemError,
@@ -13,14 +13,15 @@ import {
 } from '../../base/errors.js';
 import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
+import type { MachineSample } from '../../contracts/growth.js';
+import type { DeviceSample } from '../../contracts/watch.js';
 import { keyOf } from '../../growth/processes.js';
-import type { CategorySample, DeviceSample, DeviceSamples, WatchSample } from '../../growth/watch/answer.js';
+import type { CategorySample, DeviceSamples, WatchSample } from '../../growth/watch/answer.js';
 import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 import type { CategoryName } from '../../records/categories.js';
-import type { MachineSample } from '../../records/machine-sample.js';
 import { DEVICE_KINDS, deviceBounds, isDeviceKind, type NamedKind } from '../../records/named-memory.js';
 import type { PssChoice } from '../../records/pss.js';
 
@@ -176,7 +177,7 @@ export class WatchStore {
   add(sample: WatchSample): StoreError | null {
     const lost = sample.lost + this.#missing;
     try {
-      this.#lines.append(formatJson(watchSampleJson({ ...sample, lost })));
+      this.#lines.append(formatJson(watchSampleLine({ ...sample, lost })));
       this.#missing = 0;
       return null;
     } catch (error) {

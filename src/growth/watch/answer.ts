@@ -1,40 +1,29 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { UnavailableCode } from '../../base/errors.js';
+import type {
+  DeviceSample,
+  EarlierBoot,
+  GrownDevice,
+  WatchCategory,
+  WatchDoubtCode,
+  WatchJson,
+} from '../../contracts/watch.js';
 import { type CategoryGroup, type CategoryName, categoryFacts } from '../../records/categories.js';
 import type { DeviceKind } from '../../records/named-memory.js';
 import type { GrowthAnswer } from '../answer.js';
 import { DaySeries, dayTrendOf } from '../day-trend.js';
 import type { ProcessesAtTime } from '../processes.js';
 import type { Points } from '../series.js';
-import type { Trend } from '../trend.js';
-
-/** Times without samples. */
-export interface Gaps {
-  readonly count: number;
-  readonly seconds: number;
-  readonly longest: number;
-}
-
-/** Result of an earlier boot. */
-export interface EarlierBoot {
-  readonly bootId: string | null;
-  readonly from: Date;
-  readonly to: Date;
-  readonly samples: number;
-  readonly seconds: number;
-  readonly verdict: WatchVerdict;
-  /** Categories with significant growth, fastest first. */
-  readonly growing: readonly GrownCategory[];
-}
+import { NO_TREND } from '../trend.js';
 
 /** Facts about a machine since its last boot. */
 export interface WatchFacts {
   readonly growth: GrowthAnswer;
   /** Wall-clock time of the first sample of this boot. */
-  readonly from: Date;
+  readonly from: string;
   readonly seconds: number;
-  /** Undefined: no sample has a memory breakdown. */
-  readonly source: MemorySource | undefined;
+  /** Null: no sample has a memory breakdown. */
+  readonly source: MemorySource | null;
   readonly sourceChanges: number;
   /** Number of times the sum of all categories changed, but not the memory of the machine. */
   readonly sumChanges: number;
@@ -49,9 +38,8 @@ export interface WatchFacts {
    * in seconds.
    */
   readonly clockSteps: { readonly count: number; readonly seconds: number };
-  readonly gaps: Gaps;
-  /** Number of missing samples. */
-  readonly lost: number;
+  readonly gaps: WatchJson['gaps'];
+  readonly lostSamples: number;
   /** Number of samples without a memory breakdown, and the reason of the last one. */
   readonly withoutLedger: { readonly count: number; readonly why: string | null };
   /** Some processes are missing. */
@@ -61,32 +49,8 @@ export interface WatchFacts {
 /** Growth of a watched machine. */
 export interface WatchAnswer extends WatchFacts, Judgement {
   /** The latest earlier boots; at most a few. */
-  readonly earlier: readonly EarlierBoot[];
+  readonly earlierBoots: readonly EarlierBoot[];
 }
-
-/**
- * Reasons to doubt that nothing grew, and further observations. `too-short`: less than two days, so that the
- * time of day may explain the changes. `gaps`: times without samples. `lost-samples`: samples that could not
- * be taken or stored. `no-categories`: samples without a memory breakdown. `source-changed`: the memory
- * breakdown changed its source. `sum-changed`: the sum of all categories changed, but not the memory of the
- * machine. `may-grow`: growth of a category cannot be excluded. `available-falls`: MemAvailable declines, but
- * no category grows. `rebooted`: the result covers only the last boot. `clock`: times that contradict each
- * other. `hidden`: /proc hides processes.
- */
-export const WATCH_DOUBT_CODES = [
-  'too-short',
-  'gaps',
-  'lost-samples',
-  'no-categories',
-  'source-changed',
-  'sum-changed',
-  'may-grow',
-  'available-falls',
-  'rebooted',
-  'clock',
-  'hidden',
-] as const;
-export type WatchDoubtCode = (typeof WATCH_DOUBT_CODES)[number];
 
 export interface WatchDoubt {
   readonly code: WatchDoubtCode;
@@ -97,53 +61,23 @@ export interface WatchDoubt {
   readonly why?: string;
 }
 
-/**
- * `grows`: something grows significantly. `nothing-grows`: known that nothing does. `inconclusive`: neither.
- */
-export type WatchVerdict = 'grows' | 'nothing-grows' | 'inconclusive';
-
 export interface Judgement {
-  readonly verdict: WatchVerdict;
+  readonly verdict: WatchJson['verdict'];
   readonly doubts: readonly WatchDoubt[];
   /** Maximum growth of a category, bytes per second; null: unknown for some. */
-  readonly atMost: number | null;
+  readonly atMostPerSecond: number | null;
 }
 
 /** Growth of a category. */
-export interface GrownCategory {
-  readonly category: CategoryName;
-  readonly group: CategoryGroup;
-  readonly bytes: number;
-  /** The kernel itself reclaims it if memory is short. */
-  readonly reclaimable: boolean;
-  /** Null: too few samples. */
-  readonly trend: Trend | null;
+export interface GrownCategory extends WatchCategory {
   /** Bytes over time, in seconds since boot. */
   readonly points: Points;
-}
-
-/** Rings, pins or buffers of devices at one time. */
-export interface DeviceSample {
-  readonly kind: DeviceKind;
-  /** Untrusted. */
-  readonly name: string;
-  /** Null: its bounds differ too much to be compared. */
-  readonly bytes: number | null;
-  readonly leastBytes: number;
-  readonly mostBytes: number;
-  /** The process that has most of it; null: unknown. */
-  readonly process: { readonly pid: number; readonly comm: string | null; readonly bytes: number } | null;
 }
 
 /** @param unread kinds that could not be read, or only in part */
 export interface DeviceSamples {
   readonly devices: readonly DeviceSample[];
   readonly unread: readonly DeviceKind[];
-}
-
-/** Growth of such memory. `trend` null: too few samples, or an amount that is unknown. */
-export interface GrownDevice extends DeviceSample {
-  readonly trend: Trend | null;
 }
 
 /** Bytes of a group of categories over time. */
@@ -219,10 +153,10 @@ export class CategoryGrowth {
       group: categoryFacts(category).group,
       bytes: series.last?.value ?? 0,
       reclaimable: RECLAIMABLE.has(category),
-      trend: dayTrendOf(series),
+      ...(dayTrendOf(series) ?? NO_TREND),
       points: series.points(),
     }));
-    const rate = ({ trend }: GrownCategory) => (trend?.course === 'grows' ? trend.growth.perSecond : 0);
+    const rate = ({ growth, course }: GrownCategory) => (course === 'grows' ? (growth?.perSecond ?? 0) : 0);
     return found.sort((a, b) => rate(b) - rate(a) || b.bytes - a.bytes);
   }
 
@@ -261,7 +195,7 @@ export class DeviceGrowth {
   devices(): GrownDevice[] {
     return this.#last.devices.map((one) => {
       const series = one.bytes === null ? undefined : this.#series.get(deviceKey(one));
-      return { ...one, trend: series ? dayTrendOf(series) : null };
+      return { ...one, ...((series && dayTrendOf(series)) ?? NO_TREND) };
     });
   }
 }

@@ -1,16 +1,14 @@
-import type { ProcessSample } from '../../account/processes/process.js';
+import type { ProcessSample } from '../../contracts/growth.js';
+import type { EarlierBoot, WatchDoubtCode, WatchJson } from '../../contracts/watch.js';
 import { DAY, DAY_HISTORY, type DaySeries, MIN_SECONDS } from '../day-trend.js';
 import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
 import {
   CategoryGrowth,
   DeviceGrowth,
-  type EarlierBoot,
-  type Gaps,
   type GrownCategory,
   type Judgement,
   type WatchAnswer,
   type WatchDoubt,
-  type WatchDoubtCode,
   type WatchFacts,
   type WatchSample,
 } from './answer.js';
@@ -31,7 +29,7 @@ const CLOCK_SLACK = 1;
 class Boot {
   readonly categories = new CategoryGrowth();
   readonly devices = new DeviceGrowth();
-  gaps: Gaps = { count: 0, seconds: 0, longest: 0 };
+  gaps: WatchJson['gaps'] = { count: 0, seconds: 0, longestSeconds: 0 };
   lost = 0;
   withoutLedger: WatchFacts['withoutLedger'] = { count: 0, why: null };
   hidden = false;
@@ -40,15 +38,15 @@ class Boot {
    * in seconds.
    */
   clockSteps = { count: 0, seconds: 0 };
-  last: { readonly at: Date; readonly uptime: number; readonly interval: number } | undefined;
+  last: { readonly at: number; readonly uptime: number; readonly interval: number } | undefined;
 
-  constructor(readonly from: Date) {}
+  constructor(readonly from: string) {}
 
   follow({ look: { machine }, ledger, devices, noCategories, hidden, interval, lost }: WatchSample): void {
-    const { at, uptime } = machine;
+    const [at, uptime] = [Date.parse(machine.at), machine.uptimeSeconds];
     const before = this.last;
     this.last = { at, uptime, interval };
-    const wall = before ? (at.getTime() - before.at.getTime()) / 1000 : 0;
+    const wall = before ? (at - before.at) / 1000 : 0;
     const step = before ? Math.abs(wall - (uptime - before.uptime)) : 0;
     if (step > CLOCK_SLACK) {
       const { count, seconds } = this.clockSteps;
@@ -57,14 +55,14 @@ class Boot {
     const usual = Math.max(interval, before?.interval ?? 0);
     const late = before ? uptime - before.uptime : 0;
     if (late > LATE * usual) {
-      const { count, seconds, longest } = this.gaps;
+      const { count, seconds, longestSeconds } = this.gaps;
       const gap = late - usual;
-      this.gaps = { count: count + 1, seconds: seconds + gap, longest: Math.max(longest, gap) };
+      this.gaps = { count: count + 1, seconds: seconds + gap, longestSeconds: Math.max(longestSeconds, gap) };
     }
     this.lost += lost;
     this.hidden = hidden;
     if (devices) this.devices.add(devices, uptime);
-    if (ledger) this.categories.add(ledger, uptime, machine.total);
+    if (ledger) this.categories.add(ledger, uptime, machine.memTotalBytes);
     else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noCategories };
   }
 }
@@ -92,7 +90,7 @@ export class WatchGrowth {
   /** @returns undefined if there was no sample */
   answer(): WatchAnswer | undefined {
     const facts = this.#boot && this.#facts(this.#boot);
-    return facts && { ...facts, ...judge(facts), earlier: this.#earlier };
+    return facts && { ...facts, ...judge(facts), earlierBoots: this.#earlier };
   }
 
   #facts({ from, categories, devices, gaps, lost, withoutLedger, hidden, clockSteps }: Boot): WatchFacts | undefined {
@@ -103,11 +101,11 @@ export class WatchGrowth {
       from,
       seconds: growth.seconds,
       gaps,
-      lost,
+      lostSamples: lost,
       withoutLedger,
       hidden,
       clockSteps,
-      source: categories.source,
+      source: categories.source ?? null,
       sourceChanges: categories.sourceChanges,
       sumChanges: categories.sumChanges,
       categories: categories.categories(),
@@ -128,9 +126,9 @@ export class WatchGrowth {
       samples: growth.samples,
       seconds,
       verdict: judge(facts).verdict,
-      growing: categories.filter(
-        ({ trend, group, reclaimable }) => trend?.course === 'grows' && group !== 'free' && !reclaimable,
-      ),
+      growing: categories
+        .filter(({ course, group, reclaimable }) => course === 'grows' && group !== 'free' && !reclaimable)
+        .map(({ points: _, ...category }) => category),
     };
   }
 }
@@ -153,14 +151,14 @@ const MAX_GAPS = 0.1;
 const MONTH = 30 * DAY;
 
 function judge(facts: WatchFacts): Judgement {
-  const { growth, categories, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
+  const { growth, categories, gaps, lostSamples, sourceChanges, withoutLedger, hidden } = facts;
   const doubts: WatchDoubt[] = [];
   const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
   // A category that was absent, or whose source changed, was followed only for a part of the time.
-  const seconds = Math.min(facts.seconds, ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []));
+  const seconds = Math.min(facts.seconds, ...judged.flatMap((one) => one.growth?.seconds ?? []));
   if (seconds < MIN_SECONDS) doubts.push({ code: 'too-short', seconds });
   if (gaps.seconds > MAX_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
-  if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
+  if (lostSamples > 0) doubts.push({ code: 'lost-samples', count: lostSamples });
   if (withoutLedger.count > MAX_GAPS * growth.samples || categories.length === 0)
     doubts.push({ code: 'no-categories', count: withoutLedger.count, why: withoutLedger.why ?? '' });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
@@ -172,28 +170,26 @@ function judge(facts: WatchFacts): Judgement {
     doubts.push({ code: 'clock', count: outOfOrder + clockSteps.count, seconds: clockSteps.seconds });
   else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });
-  const grows =
-    judged.some(({ trend }) => trend?.course === 'grows') ||
-    growth.processes.some(({ trend }) => trend?.course === 'grows');
-  const highs = judged.map(({ trend }) => trend?.growth.high ?? null);
+  const grows = [...judged, ...growth.processes].some(({ course }) => course === 'grows');
+  const highs = judged.map((one) => one.growth?.high ?? null);
   const known = highs.length > 0 && !highs.includes(null);
-  const atMost = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
+  const atMostPerSecond = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
   if (!grows && facts.seconds >= MIN_SECONDS) doubts.push(...mayGrow(facts, judged));
   const spoilt = doubts.some(({ code }) => SPOILS.has(code));
   const verdict = grows ? 'grows' : spoilt || !known ? 'inconclusive' : 'nothing-grows';
-  return { verdict, doubts, atMost };
+  return { verdict, doubts, atMostPerSecond };
 }
 
 /** The largest growth that cannot be excluded, and contradictions to "nothing grows". */
 function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): WatchDoubt[] {
-  const { available, total } = growth.machine;
+  const { memAvailableBytes: available, memTotalBytes: total } = growth.machine;
   const room = available ?? (total ?? 0) / 10;
-  const high = ({ trend }: GrownCategory) => trend?.growth.high ?? Number.POSITIVE_INFINITY;
+  const high = (one: GrownCategory) => one.growth?.high ?? Number.POSITIVE_INFINITY;
   const worst = judged.filter((category) => high(category) * MONTH > room);
   const [category] = worst.sort((a, b) => high(b) - high(a));
   return [
     ...(category ? [{ code: 'may-grow' as const, count: worst.length, category }] : []),
-    ...(growth.loss.available?.course === 'shrinks' ? [{ code: 'available-falls' as const }] : []),
+    ...(growth.loss.memAvailableCourse === 'shrinks' ? [{ code: 'available-falls' as const }] : []),
   ];
 }
 
@@ -217,7 +213,7 @@ export interface ProcessSelection {
  * @param before keys of those in the previous sample
  */
 export function choose(all: readonly ProcessSample[], before: ReadonlySet<string>): ProcessSelection {
-  const sorted = [...all].sort((a, b) => (b.held?.bytes ?? -1) - (a.held?.bytes ?? -1));
+  const sorted = [...all].sort((a, b) => (b.heldBytes ?? -1) - (a.heldBytes ?? -1));
   const largest = sorted.slice(0, MAX_PROCESSES);
   const followed = sorted.slice(MAX_PROCESSES).filter((one) => before.has(keyOf(one)));
   const processes = [...largest, ...followed.slice(0, MAX_PROCESSES)];
@@ -225,13 +221,13 @@ export function choose(all: readonly ProcessSample[], before: ReadonlySet<string
   let [taken, seen, known] = [0, 0, true];
   for (const one of all) {
     if (chosen.has(one)) continue;
-    taken += one.held?.taken ?? 0;
-    known &&= one.held !== null;
-    if (one.held?.by === 'pss') seen += one.held.taken;
+    taken += one.takenBytes ?? 0;
+    known &&= one.takenBytes !== null;
+    if (one.heldBy === 'pss') seen += one.takenBytes ?? 0;
   }
   return {
     processes,
-    others: { processes: all.length - processes.length, taken: known ? taken : null, seen },
+    others: { processes: all.length - processes.length, takenBytes: known ? taken : null, seenBytes: seen },
     droppedProcesses: Math.max(0, followed.length - MAX_PROCESSES),
   };
 }

@@ -1,14 +1,15 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
 import type { Pressure, PressureLine } from '../../contracts/common.js';
+import type { MachineSample } from '../../contracts/growth.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type { MachineSample, Origin } from '../../records/machine-sample.js';
+import type { Origin } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
 /** @throws {HostError} without /proc/uptime: rates need a clock that cannot be set */
 export function readMachine(source: HostSource, at: Date): MachineSample {
-  const uptime = readUptime(source);
-  if (uptime === null) throw new HostError('unreadable', 'malformed /proc/uptime');
+  const uptimeSeconds = readUptime(source);
+  if (uptimeSeconds === null) throw new HostError('unreadable', 'malformed /proc/uptime');
   const meminfo = optionalText(source, '/proc/meminfo');
   const bytes = (name: string): number | null => {
     const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(meminfo)?.[1];
@@ -17,15 +18,15 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
   const found = readMachinePressure(source);
   const line = (path: string) => optionalText(source, path).trim() || null;
   return {
-    at,
-    uptime,
-    bootId: line('/proc/sys/kernel/random/boot_id'),
+    at: at.toISOString(),
     host: line('/proc/sys/kernel/hostname'),
-    total: bytes('MemTotal'),
+    bootId: line('/proc/sys/kernel/random/boot_id'),
+    uptimeSeconds,
+    memTotalBytes: bytes('MemTotal'),
     // Since 3.14.
-    available: bytes('MemAvailable'),
-    swapTotal: bytes('SwapTotal'),
-    swapFree: bytes('SwapFree'),
+    memAvailableBytes: bytes('MemAvailable'),
+    swapTotalBytes: bytes('SwapTotal'),
+    swapFreeBytes: bytes('SwapFree'),
     pressure: 'pressure' in found ? found.pressure : null,
     noPressure: 'why' in found ? found.why : null,
     noPressureCode: 'why' in found ? found.code : null,

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
 import { categoryBlock, diffJson, diffText, listBlock } from '../../../src/answers/diff/render.js';
-import { diffSchema } from '../../../src/answers/diff/schema.js';
 import { noteWords } from '../../../src/answers/diff/words.js';
 import { type Block, blockTexts } from '../../../src/answers/text/blocks.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
+import { diffSchema } from '../../../src/contracts/diff.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { diffCategories } from '../../../src/diff/lists.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { processSampleJson, procsEnd, procsGrowth, procsSample } from '../../../src/answers/growth/json.js';
+import { processSampleLine, procsEnd, procsGrowth, procsSample } from '../../../src/answers/growth/lines.js';
 import { StoredSamples } from '../../../src/answers/growth/stored.js';
 import { formatJson } from '../../../src/base/util.js';
 import {
@@ -37,11 +37,11 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
   look(
     at,
     [
-      held(1, 10 + at, { comm: 'a"\n\u001b', minorFaults: at, pressure: PSI }),
-      held(2, null, { started: null, majorFaults: null }),
-      ...(at < 19 ? [held(3, 7, { by: 'rss' })] : []),
+      held(1, 10 + at, { comm: 'a"\n\u001b', minorFaults: at, cgroupPressure: PSI }),
+      held(2, null, { startTicks: null, majorFaults: null }),
+      ...(at < 19 ? [held(3, 7, { heldBy: 'rss' })] : []),
     ],
-    { pressure: PSI, noPressure: null, noPressureCode: null, available: null },
+    { pressure: PSI, noPressure: null, noPressureCode: null, memAvailableBytes: null },
   ),
 );
 
@@ -53,13 +53,12 @@ function written(looks: readonly ProcessesAtTime[]): string[] {
     const answer = growth.answer();
     if (!answer) return [];
     const listed = answer.processes;
-    const facts = { look: index + 1, listed: listed.length, whole: one.whole, warnings: [] };
+    const facts = { sample: index + 1, processes: listed.length, allListed: one.whole, warnings: [] };
     return [
       formatJson(procsSampleSchema.parse(procsSample(answer, facts))),
       ...listed.map((grown) => {
-        const { who } = grown.sample;
         const figures = {
-          ...who,
+          ...grown,
           ...NO_SIZES,
           uid: 0,
           threads: 1,
@@ -73,7 +72,7 @@ function written(looks: readonly ProcessesAtTime[]): string[] {
           sharedWith: [],
           complete: true,
         };
-        return formatJson(processSampleSchema.parse(processSampleJson(figures, grown)));
+        return formatJson(processSampleSchema.parse(processSampleLine(figures, grown)));
       }),
     ];
   });
@@ -92,7 +91,7 @@ test('reads its own output back without loss, and without turning null into a nu
   const { looks, torn, cut } = stored(written(LOOKS));
   expect({ torn, cut }).toEqual({ torn: 0, cut: 0 });
   const inOrder = (all: readonly ProcessesAtTime[]) =>
-    all.map(({ processes, ...rest }) => ({ ...rest, processes: processes.toSorted((a, b) => a.who.pid - b.who.pid) }));
+    all.map(({ processes, ...rest }) => ({ ...rest, processes: processes.toSorted((a, b) => a.pid - b.pid) }));
   expect(inOrder(looks)).toEqual(inOrder(LOOKS));
 });
 
@@ -117,8 +116,8 @@ test('identifies a container by the path of its cgroup', () => {
   const container = 'ab'.repeat(32);
   const place = { cgroup: `/docker/${container}`, pod: null, container };
   const one = held(1, 5);
-  const { looks } = stored(written([look(1, [{ ...one, who: { ...one.who, ...place } }])]));
-  expect(looks[0]?.processes[0]?.who).toMatchObject(place);
+  const { looks } = stored(written([look(1, [{ ...one, ...place }])]));
+  expect(looks[0]?.processes[0]).toMatchObject(place);
 });
 
 test('counts truncated lines; their samples report no sum and no exited process', () => {

@@ -20,7 +20,7 @@ function answerOf(looks: readonly ProcessesAtTime[]) {
 
 const minutes = (many: number, of: (at: number) => ProcessesAtTime) => Array.from({ length: many }, (_, at) => of(at));
 
-const available = (bytes: number) => ({ available: Math.round(bytes) });
+const available = (bytes: number) => ({ memAvailableBytes: Math.round(bytes) });
 
 const LEAK = answerOf(
   minutes(60, (at) =>
@@ -51,7 +51,7 @@ test('the fastest growing process comes first, with rate and confidence, then th
 });
 
 test('uses the singular for one sample and one pid', () => {
-  const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
+  const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { startTicks: 7 })])]);
   expect(textOf(again)).toContain(' 1 pid was reused by another process.');
   expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain('Source: 1 sample on made-up in 0 s,');
 });
@@ -73,7 +73,7 @@ test('reports that there are too few samples', () => {
 test('reports a reboot, and memory that is counted once for each process that shares it', () => {
   const answer = answerOf([
     look(9, [held(1, 1)]),
-    ...minutes(20, (at) => look(at, [held(1, 1, { by: 'rss' })], { bootId: 'second' })),
+    ...minutes(20, (at) => look(at, [held(1, 1, { heldBy: 'rss' })], { bootId: 'second' })),
   ]);
   expect(textOf(answer)).toContain('The machine rebooted once meanwhile: figures are for the');
   expect(textOf(answer)).toContain('HELD of 1 process is RSS');
@@ -110,7 +110,7 @@ test('metrics have a bounded number of series, which include the growing process
   expect(series).toHaveLength(MAX_OWNERS + 1);
   expect(series.at(-1)).toContain('comm="(others)"');
   const sum = series.map((line) => Number(line.split(' ').at(-1))).reduce((a, b) => a + b);
-  const all = many.processes.reduce((bytes, { sample }) => bytes + (sample.held?.bytes ?? 0), 0);
+  const all = many.processes.reduce((bytes, { heldBytes }) => bytes + (heldBytes ?? 0), 0);
   expect(sum).toBe(all);
   expect(processMetrics(many)).toMatch(
     /^kdump_mem_process_growth_bytes_per_second\{comm="c0",container="",pod="",bound="low"\} \d/m,
@@ -118,7 +118,7 @@ test('metrics have a bounded number of series, which include the growing process
 });
 
 test('unknown values have no series, rather than zero', () => {
-  const text = processMetrics(answerOf([look(0, [held(1, null)], { available: null })]));
+  const text = processMetrics(answerOf([look(0, [held(1, null)], { memAvailableBytes: null })]));
   expect(text).not.toMatch(/^kdump_mem_(process_held|process_growth|processes_growing|available)/m);
   expect(text).toMatch(/^kdump_mem_procs_complete 0$/m);
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { watchHtml } from '../../../src/answers/watch/html/page.js';
-import { watchJson, watchMetrics, watchText } from '../../../src/answers/watch/render.js';
-import { watchSchema } from '../../../src/answers/watch/schema.js';
+import { watchAnswer, watchMetrics, watchText } from '../../../src/answers/watch/render.js';
 import { doubtWords } from '../../../src/answers/watch/words.js';
-import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/answer.js';
+import { WATCH_DOUBT_CODES, watchSchema } from '../../../src/contracts/watch.js';
+import { NO_TREND } from '../../../src/growth/trend.js';
 import { watchedFor } from './watched.js';
 
 const HOSTILE = '\u001b[31m<b>"\u202e';
@@ -48,7 +48,7 @@ describe('text', () => {
 });
 
 describe('rings and pins', () => {
-  const device = { kind: 'pinned', name: HOSTILE, leastBytes: 2 ** 20, mostBytes: 2 ** 22, trend: null } as const;
+  const device = { kind: 'pinned', name: HOSTILE, leastBytes: 2 ** 20, mostBytes: 2 ** 22, ...NO_TREND } as const;
   const devices = [
     { ...device, bytes: null, process: null },
     {
@@ -73,8 +73,8 @@ describe('rings and pins', () => {
   });
 
   test('are in JSON, metrics and the page', () => {
-    expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
-    expect(watchJson(watched).devices).toMatchObject([{ bytes: null, course: null }, { process: { pid: 9 } }]);
+    expect(watchSchema.parse(watchAnswer(watched))).toEqual(watchAnswer(watched));
+    expect(watchAnswer(watched).devices).toMatchObject([{ bytes: null, course: null }, { process: { pid: 9 } }]);
     expect(watchMetrics(watched.answer, null)).toContain(
       'kdump_mem_device_bytes{kind="trace-rings",name="perf"} 1048576\n',
     );
@@ -85,8 +85,9 @@ describe('rings and pins', () => {
 });
 
 test('JSON conforms to its schema and contains the verdict', () => {
-  for (const watched of [leak, quiet, short]) expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
-  const json = watchJson(leak);
+  for (const watched of [leak, quiet, short])
+    expect(watchSchema.parse(watchAnswer(watched))).toEqual(watchAnswer(watched));
+  const json = watchAnswer(leak);
   expect(json).toMatchObject({ verdict: 'grows', doubts: [], complete: true, ended: 'stored' });
   const [category] = json.categories;
   expect(category).toMatchObject({
@@ -98,8 +99,12 @@ test('JSON conforms to its schema and contains the verdict', () => {
   });
   expect(category?.growth?.low).toBeLessThan(1e6 / 60);
   expect(category?.growth?.high).toBeGreaterThan(1e6 / 60);
-  expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
-  expect(watchJson(short)).toMatchObject({ verdict: 'inconclusive', complete: false, doubts: [{ code: 'too-short' }] });
+  expect(watchAnswer(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
+  expect(watchAnswer(short)).toMatchObject({
+    verdict: 'inconclusive',
+    complete: false,
+    doubts: [{ code: 'too-short' }],
+  });
 });
 
 describe('metrics', () => {
@@ -149,7 +154,7 @@ describe('the page', () => {
 
   test('has the host and the time of the last sample in its title', () => {
     const { host, at } = leak.answer.growth.machine;
-    const time = at.toISOString().slice(0, 19).replace('T', ' ');
+    const time = at.slice(0, 19).replace('T', ' ');
     expect(page).toContain(`<title>Memory growth of ${host}, ${time} UTC</title>`);
   });
 
@@ -170,7 +175,7 @@ describe('the page', () => {
 
   test('can be made from a store with invalid times', () => {
     const { growth } = quiet.answer;
-    const far = { ...growth, machine: { ...growth.machine, uptime: 1e300 } };
+    const far = { ...growth, machine: { ...growth.machine, uptimeSeconds: 1e300 } };
     const page = watchHtml({ ...quiet, answer: { ...quiet.answer, growth: far } }, FACTS, 20);
     expect(page).toContain('<p class="times"><span>?</span>');
   });

@@ -9,13 +9,10 @@ export function watchedFor(options: Partial<WeekOptions>, comm = 'web'): Watched
   const growth = new WatchGrowth();
   for (const sample of week({ rhythm, seed: 1, ...options })) {
     const { look } = sample;
-    const processes = look.processes.map((one) => ({
-      ...one,
-      who: { ...one.who, comm: one.who.comm === 'web' ? comm : one.who.comm },
-    }));
+    const processes = look.processes.map((one) => ({ ...one, comm: one.comm === 'web' ? comm : one.comm }));
     growth.add({ ...sample, look: { ...look, processes } });
   }
   const answer = growth.answer();
   if (!answer) throw new Error('there was no sample');
-  return { answer, ended: 'stored', store: { file: 'x', torn: 0, notStored: 0 }, warnings: [] };
+  return { answer, ended: 'stored', store: { file: 'x', tornLines: 0, notStored: 0 }, warnings: [] };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
-import { watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { watchSampleLine } from '../../../src/answers/watch/sample.js';
 import { changesSince as changes, readBaseline } from '../../../src/app/triage/baseline.js';
 import { formatJson } from '../../../src/base/util.js';
 import type { HostState, Item } from '../../../src/diff/state.js';
@@ -202,7 +202,7 @@ describe('a store of watch as baseline', () => {
   function line(bootId: string, uptime: number, slab: number | null): string {
     const { machine, ...rest } = look(uptime, []);
     return formatJson(
-      watchSampleJson({
+      watchSampleLine({
         look: { ...rest, machine: { ...machine, bootId } },
         ledger: slab === null ? null : { source: 'counters', categories: new Map([['slab-unreclaimable', slab]]) },
         noCategories: slab === null ? 'denied' : null,

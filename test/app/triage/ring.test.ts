@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { storedRecordedHolders, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { storedRecordedHolders, watchSampleLine } from '../../../src/answers/watch/sample.js';
 import { RingRecorder } from '../../../src/app/watch/ring.js';
 import { ExhaustedError, HostError } from '../../../src/base/errors.js';
 import { MAX_COPIED, MAX_RECORD, Ring, ringRecords } from '../../../src/base/ring.js';
@@ -64,10 +64,10 @@ function recorded(
   for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
     const time = new Date(last.getTime() - 5000 * (4 - index));
     const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
-    const total = totalOf ? { total: totalOf(index) } : {};
-    const machine = look(1000 + 5 * index, [], { at: time, bootId, ...total });
+    const total = totalOf ? { memTotalBytes: totalOf(index) } : {};
+    const machine = look(1000 + 5 * index, [], { at: time.toISOString(), bootId, ...total });
     const sample = { look: machine, ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
-    ring.append(formatJson(watchSampleJson(sample)));
+    ring.append(formatJson(watchSampleLine(sample)));
     if (index % 2 > 0) continue;
     ring.append(record(bootId, 1000 + 5 * index, mib * MIB - 50 * MIB));
   }

@@ -46,7 +46,7 @@ test('an internal error stops the watch', async () => {
 
 test('a watch does not sample itself', async () => {
   const sample = await sampler().take(new Date(), 0);
-  expect(sample.look.processes.map(({ who }) => who.pid)).not.toContain(process.pid);
+  expect(sample.look.processes.map(({ pid }) => pid)).not.toContain(process.pid);
 });
 
 test('a sample has rings and pins with the process that has most of them; a failed pass leaves all kinds unread', async () => {

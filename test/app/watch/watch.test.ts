@@ -5,9 +5,9 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { watchSampleJson } from '../../../src/answers/watch/sample.js';
-import { type WatchJson, watchSampleSchema, watchSchema } from '../../../src/answers/watch/schema.js';
+import { watchSampleLine } from '../../../src/answers/watch/sample.js';
 import { formatJson } from '../../../src/base/util.js';
+import { type WatchJson, watchSampleSchema, watchSchema } from '../../../src/contracts/watch.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -52,7 +52,7 @@ function stored(options: Partial<WeekOptions> = {}): { file: string; lines: stri
   const file = newFile();
   const rhythm = RHYTHMS['a wave, and little noise']!;
   const lines = [...week({ rhythm, seed: 3, leak: 1, days: 3, ...options })].map((sample) =>
-    formatJson(watchSampleJson(sample)),
+    formatJson(watchSampleLine(sample)),
   );
   fs.writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
   return { file, lines };

@@ -125,7 +125,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
     bytes.set('page-cache', 16e9 - used);
     yield {
       look: look(start + time, [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })], {
-        available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0),
+        memAvailableBytes: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0),
       }),
       ledger: { source: 'counters', categories: bytes },
       noCategories: null,

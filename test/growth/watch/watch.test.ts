@@ -1,10 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import type { DeviceSample, DeviceSamples, WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
+import type { MachineSample } from '../../../src/contracts/growth.js';
+import type { DeviceSample } from '../../../src/contracts/watch.js';
+import type { DeviceSamples, WatchAnswer, WatchSample } from '../../../src/growth/watch/answer.js';
 import { choose, MAX_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
 import type { CategoryName } from '../../../src/records/categories.js';
-import type { MachineSample } from '../../../src/records/machine-sample.js';
 import type { DeviceKind } from '../../../src/records/named-memory.js';
 import { held, look } from '../made-up-machine.js';
 import { MB } from './made-up-weeks.js';
@@ -23,7 +24,7 @@ function sample(
     ['free-buddy', 4 * GB - slab * MB],
   ]);
   return {
-    look: look(uptime, processes, { available: 3 * GB, ...machine }),
+    look: look(uptime, processes, { memAvailableBytes: 3 * GB, ...machine }),
     ledger: { source: 'counters', categories },
     noCategories: null,
     hidden: false,
@@ -55,7 +56,7 @@ const codesOf = ({ doubts }: WatchAnswer) => doubts.map(({ code }) => code);
 describe('no growth', () => {
   test('is reported if it is known: over two days, without gaps', () => {
     const answer = answerOf(hours(72, (at) => sample(HOUR * at)));
-    expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [], atMost: 0 });
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [], atMostPerSecond: 0 });
   });
 
   test.each<[string, () => WatchSample[]]>([
@@ -64,7 +65,10 @@ describe('no growth', () => {
     ['no-categories', () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noCategories: 'x' }))],
     ['no-categories', () => hours(72, (at) => sample(HOUR * at, { ledger: null, noCategories: 'denied' }))],
     ['may-grow', () => hours(72, (at) => sample(HOUR * at, { slab: 1000 + 700 * Math.sin(at ** 2) }))],
-    ['available-falls', () => hours(72, (at) => sample(HOUR * at, { machine: { available: 3 * GB - at * MB } }))],
+    [
+      'available-falls',
+      () => hours(72, (at) => sample(HOUR * at, { machine: { memAvailableBytes: 3 * GB - at * MB } })),
+    ],
     [
       'too-short',
       () =>
@@ -83,7 +87,7 @@ describe('no growth', () => {
   test('is reported together with losses that do not matter', () => {
     const samples = hours(72, (at) => sample(HOUR * at, { hidden: true, lost: at === 9 ? 1 : 0 }));
     const answer = answerOf(samples);
-    expect(answer).toMatchObject({ verdict: 'nothing-grows', lost: 1 });
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', lostSamples: 1 });
     expect(codesOf(answer)).toEqual(['lost-samples', 'hidden']);
   });
 });
@@ -102,7 +106,7 @@ describe('growth', () => {
     expect(answer.verdict).toBe('grows');
     const [first] = answer.categories;
     expect(first).toMatchObject({ category: 'slab-unreclaimable', reclaimable: false });
-    expect(first?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
+    expect(first?.growth?.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
     const caches = answerOf(
       hours(72, (at) => ({
         ...sample(HOUR * at),
@@ -118,22 +122,24 @@ describe('growth', () => {
       })),
     );
     expect(caches.verdict).toBe('nothing-grows');
-    expect(caches.categories.filter(({ trend }) => trend?.course === 'grows')).toHaveLength(2);
+    expect(caches.categories.filter(({ course }) => course === 'grows')).toHaveLength(2);
   });
 
   test('is reported for a single process', () => {
     const answer = answerOf(hours(72, (at) => sample(HOUR * at, { processes: [held(1, 10), held(7, 10 + at)] })));
     expect(answer.verdict).toBe('grows');
-    expect(answer.growth.processes[0]?.sample.who.pid).toBe(7);
+    expect(answer.growth.processes[0]?.pid).toBe(7);
   });
 
   test('is not joined for a process whose pid is reused', () => {
     const answer = answerOf(
-      hours(72, (at) => sample(HOUR * at, { processes: [at < 60 ? held(7, 10 + at) : held(7, 10, { started: 999 })] })),
+      hours(72, (at) =>
+        sample(HOUR * at, { processes: [at < 60 ? held(7, 10 + at) : held(7, 10, { startTicks: 999 })] }),
+      ),
     );
     expect(answer.growth.pidsReused).toBe(1);
     expect(answer.growth.processes).toHaveLength(1);
-    expect(answer.growth.processes[0]?.trend?.growth.samples).toBe(12);
+    expect(answer.growth.processes[0]?.growth?.samples).toBe(12);
     expect(answer.growth.endedGrowing[0]).toMatchObject({ pidReused: true });
   });
 
@@ -142,10 +148,10 @@ describe('growth', () => {
     const part = (at: number, processes: ReturnType<typeof held>[]) =>
       growth.add({ ...sample(HOUR * at), look: look(HOUR * at, processes, {}, false) });
     part(0, [held(7, 10), held(8, 10)]);
-    part(1, [held(7, 10, { started: 999 })]);
+    part(1, [held(7, 10, { startTicks: 999 })]);
     const answer = growth.answer();
     expect(answer?.growth.pidsReused).toBe(1);
-    expect(answer?.growth.ended.map(({ sample: { who } }) => who.pid)).toEqual([7]);
+    expect(answer?.growth.ended.map(({ pid }) => pid)).toEqual([7]);
   });
 });
 
@@ -157,8 +163,8 @@ describe('clocks', () => {
     ]);
     expect(answer).toMatchObject({ verdict: 'nothing-grows', seconds: 59 * HOUR });
     expect(codesOf(answer)).toEqual(['rebooted']);
-    expect(answer.earlier).toHaveLength(1);
-    const [before] = answer.earlier;
+    expect(answer.earlierBoots).toHaveLength(1);
+    const [before] = answer.earlierBoots;
     expect(before).toMatchObject({ bootId: 'first', verdict: 'grows', samples: 72 });
     expect(before?.growing.map(({ category }) => category)).toEqual(['slab-unreclaimable']);
   });
@@ -167,7 +173,7 @@ describe('clocks', () => {
     const growth = new WatchGrowth();
     for (let boot = 0; boot < 50; boot++)
       for (const at of [1, 2]) growth.add(sample(at, { machine: { bootId: `${boot}` } }));
-    expect(growth.answer()?.earlier.map(({ bootId }) => bootId)).toEqual(
+    expect(growth.answer()?.earlierBoots.map(({ bootId }) => bootId)).toEqual(
       Array.from({ length: 10 }, (_, index) => `${39 + index}`),
     );
     expect(growth.answer()?.growth.boots).toBe(50);
@@ -176,34 +182,38 @@ describe('clocks', () => {
 
   test('rates use the boot clock, though the wall clock may be set back', () => {
     const answer = answerOf(
-      hours(72, (at) => sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12) } })),
+      hours(72, (at) =>
+        sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12).toISOString() } }),
+      ),
     );
     expect(answer.verdict).toBe('grows');
-    expect(answer.categories[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
+    expect(answer.categories[0]?.growth?.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
   });
 
   test('an uptime that disagrees with the wall clock makes the answer inconclusive', () => {
     // A virtual machine that is paused and resumed: each hour of uptime takes two by the wall clock.
-    const stopped = hours(72, (at) => sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at) } }));
+    const stopped = hours(72, (at) =>
+      sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at).toISOString() } }),
+    );
     expect(answerOf(stopped).verdict).toBe('inconclusive');
     expect(answerOf(stopped).doubts).toEqual([{ code: 'clock', count: 71, seconds: 71 * HOUR }]);
     // One step of ten minutes in three days, as a daemon sets a clock.
     const once = hours(72, (at) =>
-      sample(HOUR * at, { machine: { at: new Date(1e12 + 3.6e6 * at + (at > 9 ? 6e5 : 0)) } }),
+      sample(HOUR * at, { machine: { at: new Date(1e12 + 3.6e6 * at + (at > 9 ? 6e5 : 0)).toISOString() } }),
     );
     expect(answerOf(once)).toMatchObject({ verdict: 'nothing-grows', doubts: [] });
   });
 
   test('gaps are counted, with their durations', () => {
     const { gaps } = answerOf([0, 1, 2, 10, 11, 31].map((at) => sample(HOUR * at)));
-    expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longest: 19 * HOUR });
+    expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longestSeconds: 19 * HOUR });
   });
 });
 
 describe('the sum of all categories', () => {
   /** A sample in which one category has this many bytes, on a machine with this many. */
   const saying = (at: number, bytes: number, total = 5 * GB) => {
-    const one = sample(HOUR * at, { machine: { total } });
+    const one = sample(HOUR * at, { machine: { memTotalBytes: total } });
     const categories = new Map(one.ledger?.categories).set('anonymous', bytes);
     return { ...one, ledger: { source: 'counters', categories } } as const;
   };
@@ -237,7 +247,7 @@ test('categories restart if the source changes', () => {
   );
   expect(codesOf(answer)).toContain('source-changed');
   expect(answer).toMatchObject({ verdict: 'inconclusive', source: 'pageflags', sourceChanges: 1 });
-  expect(answer.categories[0]?.trend).toBeNull();
+  expect(answer.categories[0]?.growth).toBeNull();
 });
 
 describe('processes in a sample', () => {
@@ -247,21 +257,21 @@ describe('processes in a sample', () => {
     const { processes, others, droppedProcesses: letGo } = choose(many, new Set());
     expect(processes).toEqual(many.slice(0, MAX_PROCESSES));
     expect(others.processes).toBe(400 - MAX_PROCESSES);
-    const all = many.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
-    const own = processes.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
-    expect([others.taken, others.seen, letGo]).toEqual([all - own, all - own, 0]);
+    const all = many.reduce((sum, one) => sum + (one.takenBytes ?? 0), 0);
+    const own = processes.reduce((sum, one) => sum + (one.takenBytes ?? 0), 0);
+    expect([others.takenBytes, others.seenBytes, letGo]).toEqual([all - own, all - own, 0]);
   });
 
   test('keep those of the preceding sample while there is room', () => {
     const before = (pids: number[]) => new Set(pids.map((pid) => `${pid} ${100 + pid}`));
-    expect(choose(many, before([300])).processes.at(-1)?.who.pid).toBe(300);
-    const all = choose(many, before(many.map(({ who }) => who.pid)));
+    expect(choose(many, before([300])).processes.at(-1)?.pid).toBe(300);
+    const all = choose(many, before(many.map(({ pid }) => pid)));
     expect(all.processes).toHaveLength(2 * MAX_PROCESSES);
     expect(all.droppedProcesses).toBe(400 - 2 * MAX_PROCESSES);
   });
 
   test('make the sum unknown if one value is unknown', () => {
-    expect(choose([...many, held(900, null)], new Set()).others.taken).toBeNull();
+    expect(choose([...many, held(900, null)], new Set()).others.takenBytes).toBeNull();
   });
 });
 
@@ -289,7 +299,7 @@ test('memory is limited for 100,000 samples with changing processes', () => {
   watch(20_000, 100_000);
   expect(inUse() - before).toBeLessThan(4 * 2 ** 20);
   const answer = growth.answer();
-  expect(answer?.growth.samples).toBe(100_000);
+  expect(answer?.growth?.samples).toBe(100_000);
   expect(answer?.seconds).toBe(60 * 99_999);
   expect(answer?.growth.processes.length).toBeLessThanOrEqual(400);
 });
@@ -305,8 +315,8 @@ describe('rings and pins', () => {
 
   test('that grow have a rate, and do not change the verdict', () => {
     const [one] = of(grown);
-    expect(one).toMatchObject({ name: 'perf', bytes: 81 * MB, trend: { course: 'grows' } });
-    expect(one?.trend?.growth.perSecond).toBeCloseTo(MB / HOUR, 3);
+    expect(one).toMatchObject({ name: 'perf', bytes: 81 * MB, course: 'grows' });
+    expect(one?.growth?.perSecond).toBeCloseTo(MB / HOUR, 3);
     const answer = answerOf(grown.map((devices, at) => sample(HOUR * at, { devices })));
     expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [] });
   });
@@ -315,12 +325,12 @@ describe('rings and pins', () => {
     const cut = grown.map((list, at) =>
       at % 5 === 4 ? { devices: [perf(1)], unread: ['trace-rings' as const] } : list,
     );
-    expect(of(cut.slice(0, -1))[0]?.trend?.growth.perSecond).toBeCloseTo(MB / HOUR, 3);
+    expect(of(cut.slice(0, -1))[0]?.growth?.perSecond).toBeCloseTo(MB / HOUR, 3);
   });
 
   test('one that was closed starts again, and an unknown amount has no rate', () => {
     const again = grown.map((list, at) => (at === 70 ? { devices: [], unread: [] } : list));
-    expect(of(again)).toMatchObject([{ bytes: 81 * MB, trend: null }]);
-    expect(of([...grown, { devices: [perf(null)], unread: [] }])).toMatchObject([{ bytes: null, trend: null }]);
+    expect(of(again)).toMatchObject([{ bytes: 81 * MB, growth: null }]);
+    expect(of([...grown, { devices: [perf(null)], unread: [] }])).toMatchObject([{ bytes: null, growth: null }]);
   });
 });

@@ -21,12 +21,12 @@ export function named(
   { categories, verdict, growth }: WatchAnswer,
   { leak = 0, leaks = 'slab-unreclaimable' }: WeekOptions,
 ): { readonly where: boolean; readonly rate: boolean } {
-  const found = categories.find(({ category }) => category === leaks)?.trend;
-  const process = growth.processes.find(({ sample }) => sample.who.comm === 'web')?.trend;
+  const found = categories.find(({ category }) => category === leaks);
+  const process = growth.processes.find(({ comm }) => comm === 'web');
   const trends = leaks === 'anonymous' ? [found, process] : [found];
   const rate = (leak * MB) / 60;
   return {
     where: verdict === 'grows' && trends.every((trend) => trend?.course === 'grows'),
-    rate: trends.every((trend) => trend && trend.growth.low <= rate && rate <= trend.growth.high),
+    rate: trends.every((trend) => !!trend?.growth && trend.growth.low <= rate && rate <= trend.growth.high),
   };
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type DiffJson, diffSchema } from '../../../src/answers/diff/schema.js';
+import { type DiffJson, diffSchema } from '../../../src/contracts/diff.js';
 import { drgnJson } from '../../support/drgn.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { labDump, labVmcore } from '../../support/lab.js';

@@ -1,8 +1,9 @@
 import { categoryWords } from '../../../account/memory/category-names.js';
 import { formatSize } from '../../../base/size.js';
-import type { GrownProcess } from '../../../growth/answer.js';
+import type { GrownProcess } from '../../../contracts/growth.js';
+import type { GrownDevice } from '../../../contracts/watch.js';
 import type { Points } from '../../../growth/series.js';
-import type { GroupHistory, GrownCategory, GrownDevice, WatchAnswer } from '../../../growth/watch/answer.js';
+import type { GroupHistory, GrownCategory, WatchAnswer } from '../../../growth/watch/answer.js';
 import type { CategoryGroup } from '../../../records/categories.js';
 import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
@@ -70,7 +71,7 @@ ${htmlTable<GrownProcess>({
 <p>${sentence(samplesWords(answer))}</p>`;
   const about = html`<p>kdump-mem ${facts.version}, ${facts.made.toISOString().replace(/\.\d+/, '')}: <code>${sentence(facts.source)}</code>.</p>`;
   return pageHtml({
-    title: pageTitle('Memory growth', { host, release: null, at }),
+    title: pageTitle('Memory growth', { host, release: null, at: new Date(at) }),
     style: `${TREEMAP_STYLE}${AREAS_STYLE}`,
     body,
     about,
@@ -129,7 +130,7 @@ function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
     });
   });
   const said = stacked.map(({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`);
-  const dateAt = (time: number) => new Date(machine.at.getTime() - 1000 * (machine.uptime - time));
+  const dateAt = (time: number) => new Date(Date.parse(machine.at) - 1000 * (machine.uptimeSeconds - time));
   return html`${legend(stacked)}
 <div class="over-time"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="All memory over time: ${said.join('; ')}.">
 ${areas}</svg></div>

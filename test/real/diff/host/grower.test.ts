@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DiffJson, diffSchema } from '../../../../src/answers/diff/schema.js';
+import { type DiffJson, diffSchema } from '../../../../src/contracts/diff.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { until } from '../../skcheck/stage.js';
 

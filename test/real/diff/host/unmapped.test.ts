@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
-import { diffSchema } from '../../../../src/answers/diff/schema.js';
+import { diffSchema } from '../../../../src/contracts/diff.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 /** Bytes of shared memory in an answer. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { diffSchema } from '../../../../src/answers/diff/schema.js';
+import { diffSchema } from '../../../../src/contracts/diff.js';
 import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { commandPath, kdumpMem, kdumpMemJson } from '../../../support/cli.js';
 import { expectTruth, KERNELS, type Kernel, MIB, meminfoOf, pagesOf } from '../../../support/counter-tables.js';

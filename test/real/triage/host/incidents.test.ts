@@ -5,7 +5,7 @@ import { tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { diffSchema } from '../../../../src/answers/diff/schema.js';
+import { diffSchema } from '../../../../src/contracts/diff.js';
 import { memorySchema } from '../../../../src/contracts/memory.js';
 import type { TriageJson } from '../../../../src/contracts/triage.js';
 import { kdumpMem, kdumpMemJson } from '../../../support/cli.js';

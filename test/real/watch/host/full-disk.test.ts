@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { watchSampleSchema, watchSchema } from '../../../../src/answers/watch/schema.js';
+import { watchSampleSchema, watchSchema } from '../../../../src/contracts/watch.js';
 import { commandPath } from '../../../support/cli.js';
 
 /**

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { watchMetrics } from '../../../../src/answers/watch/render.js';
-import { watchSampleJson } from '../../../../src/answers/watch/sample.js';
+import { watchSampleLine } from '../../../../src/answers/watch/sample.js';
 import { formatJson } from '../../../../src/base/util.js';
 import { watchedFor } from '../../../answers/watch/watched.js';
 import { RHYTHMS, week } from '../../../growth/watch/made-up-weeks.js';
@@ -35,7 +35,7 @@ test('promtool accepts the metrics, including hostile names', async () => {
   const file = join(dir, 'watch.ndjson');
   const rhythm = RHYTHMS['a backup each night']!;
   const samples = [...week({ rhythm, seed: 5, leak: 1, days: 3, leaks: 'anonymous' })];
-  writeFileSync(file, samples.map((one) => `${formatJson(watchSampleJson(one))}\n`).join(''));
+  writeFileSync(file, samples.map((one) => `${formatJson(watchSampleLine(one))}\n`).join(''));
   const { stdout } = await kdumpMem('watch', '--for', '0', '--store', file, '--prometheus');
   expect(stdout).toMatch(/^kdump_mem_category_growing\{.*category="anonymous".*\} 1$/m);
   accepted(stdout);

@@ -44,7 +44,7 @@ function shareInPipes(file: string): number {
   const unattributedAt = (uptime: number) =>
     texts
       .map((text) => (text.includes('watch-sample/1') ? storedWatchSample(text) : null))
-      .find((sample) => sample?.look.machine.uptime === uptime)!
+      .find((sample) => sample?.look.machine.uptimeSeconds === uptime)!
       .ledger!.categories.get('unattributed')!;
   return (last.bytes - first.bytes) / (unattributedAt(last.uptime) - unattributedAt(first.uptime));
 }

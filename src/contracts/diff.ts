@@ -1,11 +1,9 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { count } from '../../contracts/common.js';
-import { growthSchema } from '../../contracts/growth.js';
-import { socketEndsShape } from '../../contracts/sockets.js';
-import { STATUSES } from '../../diff/lists.js';
-import { NOTE_CODES } from '../../diff/state.js';
-import { DEVICE_KINDS } from '../../records/named-memory.js';
+import type { Immutable } from '../base/util.js';
+import { DEVICE_KINDS } from '../records/named-memory.js';
+import { count } from './common.js';
+import { growthSchema } from './growth.js';
+import { socketEndsShape } from './sockets.js';
 
 /**
  * `kdump-mem diff --json`, version 1: changes from the first input to the last. Sizes are bytes; null:
@@ -14,6 +12,30 @@ import { DEVICE_KINDS } from '../../records/named-memory.js';
 
 const bytes = count.nullable();
 const change = z.int().nullable();
+
+const NOTE_CODES = [
+  'reordered',
+  'same-time',
+  'time-unknown',
+  'clock-set',
+  'different-hosts',
+  'different-boots',
+  'boot-unknown',
+  'different-kernels',
+  'different-page-sizes',
+  'different-sources',
+  'memory-hotplug',
+  'different-memory-sizes',
+  'missing-in-input',
+  'list-incomplete',
+  'missed-process',
+  'lesser-measure',
+  'change-unknown',
+  'pid-reused',
+  'incomplete',
+  'inconsistent',
+  'spread',
+] as const;
 
 const course = {
   beforeBytes: bytes,
@@ -60,7 +82,7 @@ const measured = {
    * `was-empty`, `is-empty`: it held nothing then, or was absent. `only-after`, `only-before`: the other list
    * is incomplete.
    */
-  status: z.enum(STATUSES),
+  status: z.enum(['both', 'new', 'gone', 'was-empty', 'is-empty', 'only-after', 'only-before']),
 };
 
 const process = z.strictObject({

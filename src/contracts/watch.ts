@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { count, unavailableCode, warningSchema } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { CATEGORIES } from '../records/categories.js';
+import { DEVICE_KINDS } from '../records/named-memory.js';
+import { count, unavailableCode, warningSchema } from './common.js';
 import {
   courseSchema,
   endedSchema,
@@ -9,10 +11,7 @@ import {
   heldShape,
   lossShape,
   machineShape,
-} from '../../contracts/growth.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
-import { CATEGORIES } from '../../records/categories.js';
-import { DEVICE_KINDS } from '../../records/named-memory.js';
+} from './growth.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */
 
@@ -73,7 +72,30 @@ export const watchSampleSchema = z.strictObject({
   hidden: z.boolean(),
 });
 
-export type WatchSampleJson = Immutable<z.input<typeof watchSampleSchema>>;
+export type WatchSampleJson = Immutable<z.output<typeof watchSampleSchema>>;
+
+/**
+ * Reasons to doubt that nothing grew, and further observations. `too-short`: less than two days, so that the
+ * time of day may explain the changes. `gaps`: times without samples. `lost-samples`: samples that could not
+ * be taken or stored. `no-categories`: samples without a memory breakdown. `source-changed`: the memory
+ * breakdown changed its source. `sum-changed`: the sum of all categories changed, but not the memory of the
+ * machine. `may-grow`: growth of a category cannot be excluded. `available-falls`: MemAvailable declines, but
+ * no category grows. `rebooted`: the result covers only the last boot. `clock`: times that contradict each
+ * other. `hidden`: /proc hides processes.
+ */
+export const WATCH_DOUBT_CODES = [
+  'too-short',
+  'gaps',
+  'lost-samples',
+  'no-categories',
+  'source-changed',
+  'sum-changed',
+  'may-grow',
+  'available-falls',
+  'rebooted',
+  'clock',
+  'hidden',
+] as const;
 
 /** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: unknown. */
 
@@ -151,5 +173,13 @@ export const watchSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type WatchJson = Immutable<z.input<typeof watchSchema>>;
-export type WatchCategoryJson = Immutable<z.input<typeof category>>;
+export type WatchDoubtCode = (typeof WATCH_DOUBT_CODES)[number];
+/** Growth of a watched machine. */
+export type WatchJson = Immutable<z.output<typeof watchSchema>>;
+export type WatchCategory = WatchJson['categories'][number];
+/** Growth of rings, pins or buffers of devices. */
+export type GrownDevice = WatchJson['devices'][number];
+/** Such memory at one time. Its name is untrusted. */
+export type DeviceSample = NonNullable<WatchSampleJson['devices']>[number];
+/** Result of an earlier boot. */
+export type EarlierBoot = WatchJson['earlierBoots'][number];
