@@ -55,10 +55,10 @@ test('returns null for values that a machine does not report', () => {
   const host = new FakeHost();
   host.files.set('/proc/uptime', '12.50 3.00\n');
   host.files.delete('/proc/meminfo');
-  const none = { total: null, available: null, swapTotal: null, swapFree: null };
+  const none = { memTotalBytes: null, memAvailableBytes: null, swapTotalBytes: null, swapFreeBytes: null };
   expect(readMachine(host, new Date(5))).toEqual({
-    at: new Date(5),
-    uptime: 12.5,
+    at: '1970-01-01T00:00:00.005Z',
+    uptimeSeconds: 12.5,
     bootId: null,
     host: null,
     ...none,
@@ -69,10 +69,10 @@ test('returns null for values that a machine does not report', () => {
   host.files.set('/proc/meminfo', 'MemTotal:  100 kB\nMemAvailable:  50 kB\nSwapTotal:  0 kB\n');
   host.files.set('/proc/sys/kernel/random/boot_id', 'b1\n');
   expect(readMachine(host, new Date(5))).toMatchObject({
-    total: 102_400,
-    available: 51_200,
-    swapTotal: 0,
-    swapFree: null,
+    memTotalBytes: 102_400,
+    memAvailableBytes: 51_200,
+    swapTotalBytes: 0,
+    swapFreeBytes: null,
     bootId: 'b1',
   });
 });
