@@ -67,9 +67,8 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   if (listed === null) return NONE;
   const text = wholeLines(listed, notRead);
   const entered = source.file ? requested : capturedPlaces(text, namespaces);
-  const { lines, malformed } = linesOf(text);
-  if (malformed > 0)
-    notRead.push({ kind: 'page-pools', code: 'unreadable', why: `${count(malformed, 'malformed line')} of netlink` });
+  const onDamaged: OnDamaged = (kind, why) => void notRead.push({ kind, code: 'unreadable', why });
+  const lines = linesOf(text, onDamaged);
   const closed = text.match(/^closed \d+$/gm)?.length ?? 0;
   const left = source.file ? namespaces.length - entered.length : 0;
   if (closed + left > 0)
@@ -89,7 +88,6 @@ export function readInterfaces(source: HostSource, uptime: number | null, notRea
   for (const [name, { kind, what, pattern }] of REQUESTS)
     if (new RegExp(`^(?:${pattern}) \\d+ ${name}$`, 'm').test(text))
       notRead.push({ kind, code: 'unreadable', why: `${what}: refused by the kernel` });
-  const onDamaged: OnDamaged = (kind, why) => void notRead.push({ kind, code: 'unreadable', why });
   const rows = [...pools(lines, nameOf, uptime, onDamaged), ...rings(lines, links, nameOf, onDamaged)];
   return { rows, regions: regionsOf(lines, onDamaged) };
 }
@@ -114,9 +112,9 @@ type OnDamaged = (kind: NamedKind, why: string) => void;
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
-/** Lines with objects, and the number of those that are malformed. */
-function linesOf(text: string): { readonly lines: readonly Line[]; readonly malformed: number } {
-  let malformed = 0;
+/** Lines with objects; one that is malformed costs what it describes. */
+function linesOf(text: string, onDamaged: OnDamaged): Line[] {
+  const malformed = new Map<string, number>();
   const lines = text.split('\n').flatMap((line): Line[] => {
     if (!/^(?:link|pool|ring|region) /.test(line)) return [];
     const [kind = '', place, ...fields] = line.split(' ');
@@ -125,7 +123,7 @@ function linesOf(text: string): { readonly lines: readonly Line[]; readonly malf
     for (const field of fields) {
       const [, key = '', value] = /^(\w{1,5})=([0-9a-f]{0,64})$/.exec(field) ?? [];
       if (value === undefined) {
-        malformed++;
+        malformed.set(kind, (malformed.get(kind) ?? 0) + 1);
         return [];
       }
       if (kind === 'link' && key === '3') name = Buffer.from(value, 'hex').toString('utf8');
@@ -133,7 +131,11 @@ function linesOf(text: string): { readonly lines: readonly Line[]; readonly malf
     }
     return [{ kind, place: Number(place), attributes, name }];
   });
-  return { lines, malformed };
+  for (const [name, { kind, what }] of REQUESTS) {
+    const damaged = malformed.get(name) ?? 0;
+    if (damaged > 0) onDamaged(kind, `${what}: ${count(damaged, 'malformed line')}`);
+  }
+  return lines;
 }
 
 /**
@@ -150,7 +152,8 @@ function regionsOf(lines: readonly Line[], onDamaged: OnDamaged): Region[] {
     if (!firstPlaces.has(device)) firstPlaces.set(device, place);
     const key = `${device} ${id}`;
     if (firstPlaces.get(device) !== place || attributes.has('29') || seen.has(key)) return [];
-    if (id !== undefined) seen.add(key);
+    // One without a readable number may be another region.
+    if (id !== undefined && isCount(id)) seen.add(key);
     if (bytes !== undefined && isCount(bytes)) return [{ pid: pid ?? null, bytes }];
     damaged++;
     return [];

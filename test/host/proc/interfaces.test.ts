@@ -124,11 +124,13 @@ test('regions of RDMA: those of a shared device once, and none of kernel modules
 test('regions of RDMA: each once, and a malformed line or size costs that region alone', () => {
   const sound = 'region 0 index=0 28=7 45=4096 63=1\n';
   const others = 'region 0 index=0 28=7 45=4096 63=2\nregion 0 index=1 28=7 45=4096 63=1\n';
+  // Of an older kernel, or unreadable.
+  const unnumbered = 'region 0 index=0 28=7 45=4096\nregion 0 index=0 28=7 45=4096 63=\n'.repeat(2);
   const damaged = 'region 0 index=0 28=7 45= 63=3\nregion 0 index=0 28=7 45=4096 63=x\n';
-  const { regions, notRead } = read(`${sound}${sound}${others}${damaged}end\n`);
-  expect(regions).toEqual(Array.from({ length: 3 }, () => ({ pid: 7, bytes: 4096 })));
+  const { regions, notRead } = read(`${sound}${sound}${others}${unnumbered}${damaged}end\n`);
+  expect(regions).toEqual(Array.from({ length: 7 }, () => ({ pid: 7, bytes: 4096 })));
   expect(notRead).toEqual([
-    { kind: 'page-pools', code: 'unreadable', why: '1 malformed line of netlink' },
+    { kind: 'pinned', code: 'unreadable', why: 'memory regions of RDMA: 1 malformed line' },
     { kind: 'pinned', code: 'unreadable', why: '1 memory region of RDMA with an impossible size' },
   ]);
 });
