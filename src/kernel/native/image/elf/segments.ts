@@ -9,7 +9,8 @@ import { type SegmentTable, VirtualSegments } from './header.js';
 
 /**
  * Memory in segments of a file, by physical and by virtual address, in chunks through a cache. Segments may
- * overlap physically (a kdump's kernel text is also in RAM): bytes are read from the one that starts first.
+ * overlap physically (a kdump's kernel text is also in RAM): bytes are read from the one that starts first, of those
+ * that a truncated file still has.
  */
 export class SegmentMemory {
   readonly #source: ByteSource;
@@ -17,6 +18,10 @@ export class SegmentMemory {
   readonly #chunks: LineCache;
   /** Cache key of each segment's chunk 0. */
   readonly #firstChunk: Float64Array;
+  /** Number of bytes of each segment that the file has. */
+  readonly #present: Float64Array;
+  readonly #readable: Pieces;
+  /** As the headers say; those beyond `#readable` are truncated, those beyond both were filtered out. */
   readonly #stored: Pieces;
   readonly #described: Pieces;
   readonly #virtual: VirtualSegments;
@@ -33,9 +38,13 @@ export class SegmentMemory {
     this.#chunks = new LineCache(cache.budget, (...request) => this.#fill(...request));
     this.#readAhead = source.size !== Number.POSITIVE_INFINITY;
     this.#firstChunk = firstChunks(source, segments);
-    this.#stored = piecesOf(segments, segments.stored);
-    const isComplete = segments.stored.every((bytes, i) => bytes === segments.described[i]);
-    this.#described = isComplete ? this.#stored : piecesOf(segments, segments.described);
+    const { stored, described } = segments;
+    const inFile = (segment: number) => source.size - Number(segments.offset(segment));
+    this.#present = stored.map((bytes, segment) => Math.max(0, Math.min(bytes, inFile(segment))));
+    this.#readable = piecesOf(segments, this.#present);
+    const same = (left: Float64Array, right: Float64Array) => left.every((bytes, i) => bytes === right[i]);
+    this.#stored = same(stored, this.#present) ? this.#readable : piecesOf(segments, stored);
+    this.#described = same(stored, described) ? this.#stored : piecesOf(segments, described);
     this.#virtual = new VirtualSegments(segments);
   }
 
@@ -56,22 +65,19 @@ export class SegmentMemory {
     return this.#storedRanges(descriptor);
   }
 
-  /** Memory past the end of a truncated file is not stored. */
   *#storedRanges(descriptor: number): Generator<FileRange> {
-    const { starts, ends, segments } = this.#stored;
+    const { starts, ends, segments } = this.#readable;
     for (let i = 0; i < starts.length; i++) {
       const segment = segments[i]!;
-      const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
-      const physical = this.#segments.physical(segment)!;
-      const [start, end] = [starts[i]!, Math.min(ends[i]!, physical + inFile)];
-      const offset = Number(this.#segments.offset(segment)) + start - physical;
-      if (end > start) yield { start, end, descriptor, offset };
+      const [start, end] = [starts[i]!, ends[i]!];
+      const offset = Number(this.#segments.offset(segment)) + start - this.#segments.physical(segment)!;
+      yield { start, end, descriptor, offset };
     }
   }
 
   readPhysical(address: number, length: number): DataView {
-    const { starts, ends, segments } = this.#stored;
-    const piece = pieceAt(this.#stored, address);
+    const { starts, ends, segments } = this.#readable;
+    const piece = pieceAt(this.#readable, address);
     if (piece < 0) throw this.#absent(address);
     const segment = segments[piece]!;
     const relative = address - this.#segments.physical(segment)!;
@@ -99,13 +105,13 @@ export class SegmentMemory {
     let compared = 0;
     for (let segment = 0; segment < this.#segments.length; segment++) {
       const start = this.#segments.physical(segment);
-      const bytes = this.#segments.stored[segment]!;
+      const bytes = this.#present[segment]!;
       for (let done = 0; start !== undefined && done < bytes; ) {
         if (compared === MAX_COMPARED) return undefined;
-        const piece = pieceAt(this.#stored, start + done);
-        const end = Math.min(start + bytes, this.#stored.ends[piece]!);
+        const piece = pieceAt(this.#readable, start + done);
+        const end = Math.min(start + bytes, this.#readable.ends[piece]!);
         const length = Math.min(end - start - done, CHUNK);
-        if (this.#stored.segments[piece] === segment) {
+        if (this.#readable.segments[piece] === segment) {
           done = end - start;
           continue;
         }
@@ -123,9 +129,9 @@ export class SegmentMemory {
 
   /** See MemoryImage. */
   locate(address: number, length: number, window: ByteWindow): boolean {
-    const piece = pieceAt(this.#stored, address);
-    if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
-    const segment = this.#stored.segments[piece]!;
+    const piece = pieceAt(this.#readable, address);
+    if (piece < 0 || address + length > this.#readable.ends[piece]!) return false;
+    const segment = this.#readable.segments[piece]!;
     return this.#place(segment, address - this.#segments.physical(segment)!, length, window);
   }
 
@@ -214,6 +220,8 @@ export class SegmentMemory {
   }
 
   #absent(address: number): ReadError {
+    const piece = pieceAt(this.#stored, address);
+    if (piece >= 0) return this.#cut(this.#stored.segments[piece]!, address);
     const described = pieceAt(this.#described, address) >= 0;
     return new ReadError(described ? 'filtered' : 'absent', BigInt(address));
   }

@@ -1,4 +1,4 @@
-import { truncateSync } from 'node:fs';
+import { statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -175,6 +175,31 @@ it('opens a truncated core, and reports the missing memory', () => {
 
   truncateSync(file, 100);
   expect(() => openImage([file])).toThrow(/needs 176 bytes, has 100/);
+});
+
+it('takes memory that a truncated core has only in a later segment from there', () => {
+  // The direct map begins first, and its data is cut; the kernel's own mapping is at the start of the file.
+  const loads = [
+    { virtual: 0xffffffff81000000n, physical: 8192n, data: pageOf(3) },
+    { virtual: direct, physical: 0n, data: Buffer.concat([pageOf(1), pageOf(2), pageOf(3), pageOf(4)]) },
+  ];
+  const file = directory.write('cut-overlap', writeElf({ loads }));
+  truncateSync(file, statSync(file).size - 3 * 4096 + 100);
+  const image = openImage([file]);
+  expect([...image.facts.physicalRanges]).toEqual([
+    { start: 0, end: 4196 },
+    { start: 8192, end: 12288 },
+  ]);
+  expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(1))).toBe(true);
+  expect(bytes(image.readPhysical(8192, 4096)).equals(pageOf(3))).toBe(true);
+  for (const [address, length] of [
+    [4096, 4096],
+    [8192, 4097],
+    [12288, 1],
+  ] as const)
+    expect(() => image.readPhysical(address, length)).toThrow(expect.objectContaining({ code: 'truncated' }));
+  expect(() => image.readPhysical(16384, 1)).toThrow(expect.objectContaining({ code: 'absent' }));
+  image.close();
 });
 
 it.each([['vmlinux', { type: 2 }]])('refuses %s by name', (name, spec) => {
