@@ -6,10 +6,12 @@
  */
 #include <asm/io.h>
 #include <linux/gfp.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
@@ -197,6 +199,16 @@ static noinline void keep_tagged(void)
 	note("kept_tagged", count + 1, count * 600UL + 7 * PAGE_SIZE);
 }
 
+/* Has the address of a page that is not its own on its stack, as any thread may from an earlier user of the stack. */
+static int keep_word(void *frame)
+{
+	void *volatile left = page_address(pfn_to_page((unsigned long)frame));
+
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	return left == NULL;
+}
+
 /* Only the page tables of the area have its pages. */
 static noinline void keep_vmap(void)
 {
@@ -206,6 +218,8 @@ static noinline void keep_vmap(void)
 	for (i = 0; pages && i < count; i++)
 		pages[i] = alloc_pages(GFP_KERNEL | __GFP_ZERO, 0);
 	WRITE_ONCE(kept_area, vmap(pages, count, VM_MAP, PAGE_KERNEL));
+	if (pages)
+		kthread_run(keep_word, (void *)page_to_pfn(pages[0]), "lost-word");
 	/* kfree leaves most of it as it is. */
 	memset(pages, 0, count * sizeof(*pages));
 	kfree(pages);

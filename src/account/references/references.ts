@@ -246,6 +246,11 @@ class Found {
 
 const RANKS: readonly Holder['kind'][] = ['slab-object', 'symbol', 'vmalloc-area', 'page'];
 
+/** Whether the holder may be a leftover: a word in a stack or in a page of unknown content. */
+export function isDoubtful({ holder }: ReferenceGroup): boolean {
+  return holder.kind !== 'slab-object' && holder.kind !== 'symbol';
+}
+
 function rank({ holder }: ReferenceGroup): number {
   const at = RANKS.indexOf(holder.kind);
   return at < 0 ? RANKS.length : at;

@@ -10,7 +10,7 @@ import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { framesOfArea } from './allocations.js';
 import { Contents } from './contents.js';
 import { type Holder, placeOf } from './holders.js';
-import { findReferences, NO_GROUP, type ReferencesFound } from './references.js';
+import { findReferences, isDoubtful, NO_GROUP, type ReferencesFound } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks, TargetFinder } from './search.js';
 import { markReached } from './unreachable.js';
 
@@ -63,8 +63,8 @@ export async function describeUnattributed(
     const at = found.holderOf[number]!;
     const referring = at === NO_GROUP ? null : found.groups[at]!;
     const first = 'start' in target ? target.start / pageSize : -1;
-    const mapping = referring ? undefined : mapped.get(number);
-    const holder = referring?.holder ?? mapping ?? null;
+    const mapping = mapped.get(number);
+    const holder = mapping ?? referring?.holder ?? null;
     const frame = length === pageSize ? first : -1;
     if (frame >= 0 && referring) split.referenced(frame, referring.forms.pointer > 0);
     const followsBlock = frame >= 0 && !holder && split.follows(frame);
@@ -85,7 +85,7 @@ export async function describeUnattributed(
     groups.set(key, group);
     group.blocks++;
     group.bytes += length;
-    group.references += mapping ? 1 : found.perTarget[number]!;
+    group.references += found.perTarget[number]! + (mapping ? 1 : 0);
     for (const port of ports) group.ports.set(port, (group.ports.get(port) ?? 0) + 1);
     sums.bytes += length;
     sums.unread += unread;
@@ -119,8 +119,9 @@ export async function describeUnattributed(
 }
 
 /**
- * The holder of each block that only vmalloc areas map (vmap), by its number: no word has the address of such a page. It
- * is in use as long as something refers to an area that maps it.
+ * The area that maps each block which nothing else certainly holds (vmap), by its number: no word has the address of
+ * such a page, or only one that may be left over, in a stack. Without any, it is in use as long as something refers to
+ * an area that maps it.
  */
 async function keptByAreas(
   kernel: Kernel,
@@ -130,6 +131,7 @@ async function keptByAreas(
   progress: ProgressOf,
 ): Promise<ReadonlyMap<number, Holder>> {
   const mapped = new Map<number, Holder>();
+  const loose = new Set<number>();
   const holders = new Map<string | null, Holder>();
   const areas = identifier.places()?.areas;
   const { pageSize } = kernel.facts;
@@ -142,13 +144,16 @@ async function keptByAreas(
       holders.set(name, holder);
       for (const frame of framesOfArea(kernel, areas, area, warnings) ?? []) {
         const number = targets.numberAt(frame * pageSize);
-        if (number >= 0 && found.holderOf[number] === NO_GROUP) mapped.set(number, holder);
+        if (number < 0) continue;
+        const at = found.holderOf[number]!;
+        if (at === NO_GROUP) loose.add(number);
+        if (at === NO_GROUP || isDoubtful(found.groups[at]!)) mapped.set(number, holder);
       }
     }
   });
-  if (mapped.size === 0) return mapped;
+  if (loose.size === 0) return mapped;
   const { all, graph } = await markReached(kernel, identifier, warnings, progress);
-  for (const number of mapped.keys()) {
+  for (const number of loose) {
     const same = all.numberOf(targets.addressOf(kernel, number));
     if (same < 0 || graph.states[same] !== REACHED) mapped.delete(number);
   }
