@@ -8,7 +8,10 @@ import { count } from './common.js';
 export const recordedHoldersSchema = z.strictObject({
   schema: z.literal('kdump-mem.recorded-holders/1'),
   bootId: z.string().nullable(),
+  /** Of the sample to which the list belongs. */
   uptimeSeconds: z.number().nonnegative(),
+  /** Uptime at which the list was read, if no sample waited for it. */
+  takenSeconds: z.number().nonnegative().optional(),
   /** Completed scans: a holder of another one may have been there. */
   scans: z.array(z.enum(HOLDER_SCANS)),
   /** The largest of each scan and category. */

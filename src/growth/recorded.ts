@@ -105,7 +105,6 @@ function ownerOf(
   all: readonly RecordedHolders[],
 ): GrownHolder | null {
   const since = (all.findLast(({ uptimeSeconds }) => uptimeSeconds <= from) ?? all[0])?.uptimeSeconds ?? 0;
-  const bytesAt = (uptime: number) => points.findLast(({ at }) => at <= uptime)?.bytes ?? points[0]?.bytes ?? 0;
   const owners = HOLDER_SCANS.flatMap((scan) => {
     const lists = all.filter(({ uptimeSeconds, scans }) => uptimeSeconds >= since && scans.includes(scan));
     const before = lists.findLast(({ uptimeSeconds }) => uptimeSeconds <= from) ?? lists[0];
@@ -120,7 +119,8 @@ function ownerOf(
       return EACH_MINUTE.includes(scan)
         ? []
         : after.holders.filter(has).map((one) => ({ ...one, grownBytes: one.bytes, share: null, bound: true }));
-    const grownThen = bytesAt(after.uptimeSeconds) - bytesAt(before.uptimeSeconds);
+    const [then, now] = [before, after].map((list) => bytesAt(points, list.takenSeconds ?? list.uptimeSeconds));
+    const grownThen = now! - then!;
     return grownBetween(before.holders.filter(has), before, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
       .map((one) => ({
@@ -129,6 +129,14 @@ function ownerOf(
       }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
   return owners.find(({ bound }) => !bound) ?? owners[0] ?? null;
+}
+
+/** Between two samples, memory is taken to grow evenly. */
+function bytesAt(points: readonly Point[], uptime: number): number {
+  const before = points.findLast(({ at }) => at <= uptime) ?? points[0];
+  const after = points.find(({ at }) => at > uptime);
+  if (!before || !after || after === before) return before?.bytes ?? 0;
+  return before.bytes + ((after.bytes - before.bytes) * (uptime - before.at)) / (after.at - before.at);
 }
 
 function grownBetween(

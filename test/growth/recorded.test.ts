@@ -148,6 +148,20 @@ describe('growth before the last sample', () => {
     expect(ownerOf(scanned(100, 'sockets', holder('7', 1)), after)).toEqual([7, 590, true]);
   });
 
+  test('growth beside a list that was read after its sample is that until then', () => {
+    const samples = every5(1000, 100, 200, 300, 400, 500);
+    const read = (uptime: number, takenSeconds: number, mib: number) => ({
+      ...list(uptime, holder('7', mib)),
+      takenSeconds,
+    });
+    const shareOf = (...holders: readonly RecordedHolders[]) =>
+      recordedGrowth({ samples, holders }, 600)[0]?.owner?.share;
+    expect(shareOf(read(1000, 1004, 80), read(1015, 1016, 320))).toBeCloseTo(1);
+    expect(shareOf(list(1000, holder('7', 80)), list(1015, holder('7', 320)))).toBeCloseTo(0.8);
+    // After the last sample, and before the first, nothing is known.
+    expect(shareOf(read(1000, 990, 0), read(1020, 1023, 400))).toBeCloseTo(1);
+  });
+
   test('boots are apart', () => {
     const samples = [sample(1000, { anonymous: 1 }, { bootId: 'other' }), ...every5(5, 1, 2)];
     const holders = [list(5), { ...list(1000), bootId: 'other' }];

@@ -69,6 +69,7 @@ export class RingRecorder {
 
   /** @throws {HostError} /proc is not available; the error of the write */
   sample(at: Date): void {
+    const readAt = this.#source.now();
     const machine = this.#machine(at);
     const ledger = categorySample(countedMemory(readHostCounts(this.#source)));
     const look = { machine, processes: [], whole: false };
@@ -89,7 +90,7 @@ export class RingRecorder {
     this.#notBefore = uptime + (REST * (this.#source.now() - begun)) / 1000;
     this.#listed = { uptime, categories: ledger.categories };
     if (!grown.has('unattributed') || this.#sockets || uptime < this.#socketsNotBefore) return;
-    this.#sockets = this.#scanSockets(machine)
+    this.#sockets = this.#scanSockets(machine, readAt)
       .catch(this.#onScanFailure)
       .finally(() => {
         this.#sockets = undefined;
@@ -113,6 +114,7 @@ export class RingRecorder {
     { bootId, uptimeSeconds }: MachineSample,
     scans: readonly HolderScan[],
     all: readonly RecordedHolder[],
+    takenSeconds?: number,
   ): void {
     // The smallest are cut where a record is full.
     const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
@@ -127,6 +129,7 @@ export class RingRecorder {
         schema: 'kdump-mem.recorded-holders/1',
         bootId,
         uptimeSeconds,
+        ...(takenSeconds === undefined ? {} : { takenSeconds }),
         scans,
         holders: holders.slice(0, count),
         unlistedBytes,
@@ -194,9 +197,10 @@ export class RingRecorder {
   /**
    * Lists the owners of sockets. Samples do not wait for it: ss may take seconds where sockets are many.
    *
+   * @param readAt milliseconds on the source's clock at which the sample was read
    * @throws the error of the write, or of a bug
    */
-  async #scanSockets(machine: MachineSample): Promise<void> {
+  async #scanSockets(machine: MachineSample, readAt: number): Promise<void> {
     const begun = this.#source.now();
     try {
       const observation = await observe(this.#source, { intervalMs: 0, netns: this.#netns, reader: 'auto' });
@@ -205,7 +209,9 @@ export class RingRecorder {
       const owners = largest(socketMemory(observation).map(socketHolder)).map(
         (one): RecordedHolder => ({ ...NOT_OF_PROCESS, scan: 'sockets', ...one }),
       );
-      this.#append(machine, ['sockets'], owners);
+      const { startedMs, endedMs } = observation.first;
+      const later = ((startedMs + endedMs) / 2 - readAt) / 1000;
+      this.#append(machine, ['sockets'], owners, machine.uptimeSeconds + later);
     } catch (error) {
       // A list without sockets names no owner of them.
       if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
