@@ -396,7 +396,9 @@ describe('the recorder', () => {
   test('if memory without a counter grew, owners of sockets are a list of their own', async () => {
     const texts: string[] = [];
     let now = memory(100, 0, 0);
-    const source = new Proxy(now, { get: (_, name) => Reflect.get(now, name) });
+    let ms = 0;
+    const clock = () => (ms += 1);
+    const source = new Proxy(now, { get: (_, name) => (name === 'now' ? clock : Reflect.get(now, name)) });
     const recorder = new RingRecorder({ append: (text) => void texts.push(text) }, noFailure, source);
     for (const one of [now, memory(105, 70, 65), memory(110, 140, 130)]) {
       now = one;
@@ -413,6 +415,9 @@ describe('the recorder', () => {
       'sockets',
     ]);
     expect(sockets.map(({ uptimeSeconds }) => uptimeSeconds)).toEqual([105, 110]);
+    // Each look at the clock takes a millisecond here; ss ran after several.
+    for (const { uptimeSeconds, takenSeconds } of sockets) expect(takenSeconds).toBeGreaterThan(uptimeSeconds + 0.001);
+    expect(lists[1]).not.toHaveProperty('takenSeconds');
     const [first, second] = sockets.flatMap(({ holders }) => holders as Record<string, unknown>[]);
     const owner = { name: 'p7 (1 socket)', key: 'sockets 7 700', pid: 7, category: 'unattributed', bound: false };
     // The structure of a socket buffer has 512 bytes.
