@@ -28,9 +28,9 @@ import { registerWords, SPINS, spinLocks } from '../walk/waits/spinlocks.js';
 import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
 import { MAX_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
 import { Warnings } from '../walk/warnings.js';
+import { KnownAddresses, type SymbolsByAddress } from './known-addresses.js';
 import { attempted } from './memory/missed.js';
 import { Names } from './task-stacks.js';
-import { AddressIdentifier, type SymbolsByAddress } from './whatis.js';
 
 export interface BlockedChoice {
   /** Also tasks in interruptible sleep that wait for futexes, and traced tasks that stopped. */
@@ -549,14 +549,7 @@ class Forest {
     const identifier = attempted(
       this.#warnings,
       'objects',
-      () =>
-        new AddressIdentifier(
-          this.#kernel,
-          this.#kernel.symbolTable,
-          this.#warnings,
-          undefined,
-          this.#choice.onFileName,
-        ),
+      () => new KnownAddresses(this.#kernel, this.#kernel.symbolTable, this.#warnings, this.#choice.onFileName),
     );
     const all = [...this.#locks.values()].map((lock) => {
       const waiters = [...lock.waiters.values()].map((place) => this.#describe(place));
@@ -616,11 +609,11 @@ class StackTable {
 
 /** What a lock is part of; for a page, its file. */
 function objectAt(
-  identifier: AddressIdentifier | undefined,
+  identifier: KnownAddresses | undefined,
   { address, kind }: Pick<Lock, 'address' | 'kind'>,
 ): Identified | null {
   if (identifier === undefined || address === null) return null;
-  const object = identifier.near(address);
+  const object = identifier.of(address).object;
   if (!PAGES.has(kind) || object?.kind !== 'page-struct') return object;
   return identifier.fileOf(object.frame) ?? object;
 }

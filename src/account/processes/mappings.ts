@@ -55,19 +55,19 @@ export function mappingsOf(
   warnings: Warnings,
   onName?: (place: NamePlace) => void,
 ): Mapping[] {
-  const said = (error: unknown, what = '') =>
+  const report = (error: unknown, what = '') =>
     warnings.add(codeOf(error), `${spaceName(space)}: ${what}${(error as Error).message}`);
   const doubt = (message: string) => warnings.add('corrupt', `${spaceName(space)} ${message}`);
   const { pageSize } = kernel.facts;
   const found = new ProcessAreaReader(kernel).read(space.mm);
-  for (const error of found.doubts) said(error);
+  for (const error of found.doubts) report(error);
   const files = new FileMappings(kernel);
   const areas = found.areas.map((area) => {
     let mapping = 0n;
     try {
       mapping = files.of(area);
     } catch (error) {
-      said(error);
+      report(error);
     }
     return new AreaPages(area, pageSize, mapping);
   });
@@ -77,7 +77,7 @@ export function mappingsOf(
       `has ${odd.outside} pages outside all mappings, the first at 0x${(odd.firstOutside * pageSize).toString(16)}`,
     );
   if (odd.strays > 0) doubt(`has ${odd.strays} misplaced pages: it maps ${odd.firstStray}`);
-  if (odd.whyUnread) said(odd.whyUnread);
+  if (odd.whyUnread) report(odd.whyUnread);
   const counted = new ResidentCountReader(kernel).read(space).swapped;
   const swapped = swappedOf(kernel, areas, counted, spaces, counts);
   const entries = swapped?.reduce((sum, { pages }) => sum + pages, 0);
@@ -98,7 +98,7 @@ export function mappingsOf(
       ofFile = shmem.of(area, pageSize);
       ({ name, kind } = names.of(area, found, space.mm));
     } catch (error) {
-      said(error, 'mapped object: ');
+      report(error, 'mapped object: ');
     }
     const both = sumOfSwap(swapped?.[index], ofFile);
     const bytes = (count: number) => Math.round(count * pageSize);

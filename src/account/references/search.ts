@@ -13,7 +13,8 @@ import { SlotUse } from '../../walk/pages/slot-use.js';
 import { Targets } from '../../walk/references/target-index.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
-import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
+import type { SymbolsByAddress } from '../known-addresses.js';
+import { AddressIdentifier } from '../whatis.js';
 import { findReferences, type ReferencesFound } from './references.js';
 
 /** Targets of `refs`: addresses, page frames, the objects of a slab cache, the pages of a category. */

@@ -37,26 +37,26 @@ export interface MemoryTextOptions {
 /** Formats the memory breakdown: a headline, the tree of categories, remarks, and the next command. */
 export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): string {
   const { source, verbose = false, width = null } = options;
-  const said = (text: string) => wrap(text, width).join('\n');
+  const paragraph = (text: string) => wrap(text, width).join('\n');
   const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
-    said(headline(answer)),
-    ...pipeWords(answer).map(said),
+    paragraph(headline(answer)),
+    ...pipeWords(answer).map(paragraph),
     treeTable(answer, verbose, width),
-    ...incompleteWords(answer, verbose).map(said),
-    ...uninitializedWords(answer).map(said),
-    ...(verbose || isNotable(answer) ? [...looseWords(answer), ...unflaggedWords(answer)].map(said) : []),
-    ...(verbose ? noteWords(answer).map(said) : []),
-    ...hugeWords(answer).map(said),
-    ...elsewhereWords(answer).map(said),
-    ...socketWords(answer).map(said),
-    ...namedWords(answer, verbose).map(said),
-    ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
+    ...incompleteWords(answer, verbose).map(paragraph),
+    ...uninitializedWords(answer).map(paragraph),
+    ...(verbose || isNotable(answer) ? [...looseWords(answer), ...unflaggedWords(answer)].map(paragraph) : []),
+    ...(verbose ? noteWords(answer).map(paragraph) : []),
+    ...hugeWords(answer).map(paragraph),
+    ...elsewhereWords(answer).map(paragraph),
+    ...socketWords(answer).map(paragraph),
+    ...namedWords(answer, verbose).map(paragraph),
+    ...(verbose && empty.length > 0 ? [paragraph(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
     ...(verbose && answer.driftBytes > 0
-      ? [said(`Counters changed by ${formatSize(answer.driftBytes)} during the scan.`)]
+      ? [paragraph(`Counters changed by ${formatSize(answer.driftBytes)} during the scan.`)]
       : []),
-    ...(answer.source === 'vmcore' ? [] : [said(sourceText(answer).trim())]),
+    ...(answer.source === 'vmcore' ? [] : [paragraph(sourceText(answer).trim())]),
     `Next: ${next}`,
   ].join('\n\n');
 }

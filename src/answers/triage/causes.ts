@@ -187,7 +187,7 @@ export function conclusionSentences(
   }
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
   const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');
-  const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
+  const pinning = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
       ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
@@ -196,5 +196,5 @@ export function conclusionSentences(
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
       : [`${process} has more, RSS ${size(largestRssBytes)}, which may be its normal use.`];
-  return [said, counted, ...wrong];
+  return [pinning, counted, ...wrong];
 }

@@ -204,8 +204,8 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
     [label, named],
     ['Not read', more],
   ] as const;
-  const said = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
-  return said.length === 0 ? undefined : said.join(' ');
+  const parts = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
+  return parts.length === 0 ? undefined : parts.join(' ');
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */

@@ -144,8 +144,8 @@ export class Calls {
       const end = await runWorker([name, ...more, ...words], { seconds, bytes, served });
       if ('text' in end) return end.text;
       const { message } = end.failure;
-      const [, status, said = message] = EXITED.exec(message) ?? [];
-      throw new FailedCall(named(said), { cause: Number(status) });
+      const [, status, reason = message] = EXITED.exec(message) ?? [];
+      throw new FailedCall(named(reason), { cause: Number(status) });
     };
     const [printed = '', beside = ''] = (await run('--json')).split(FORMS_SEPARATOR);
     const json = parseJson(printed, (text) => named(escapeText(shorten(text))));

@@ -47,8 +47,8 @@ export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
 
 /** Whether an answer lacks no data: by its own word, or else by its warnings. */
 export function isComplete({ complete, total, totals, warnings }: JsonObject): boolean {
-  const said = [complete, Object(total).complete, Object(totals).complete];
-  const known = said.filter((one) => typeof one === 'boolean');
+  const flags = [complete, Object(total).complete, Object(totals).complete];
+  const known = flags.filter((one) => typeof one === 'boolean');
   if (known.length > 0) return known.every(Boolean);
   return itemsOf(warnings).every(({ code }) => isNote({ code: String(code) }));
 }

@@ -1,7 +1,7 @@
+import type { SymbolsByAddress } from '../../account/known-addresses.js';
 import type { ProgressOf } from '../../account/references/search.js';
 import { describeUnattributed } from '../../account/references/unattributed.js';
 import { describeUnreachable } from '../../account/references/unreachable.js';
-import type { SymbolsByAddress } from '../../account/whatis.js';
 import { unattributedBlocks } from '../../answers/memory/unattributed/document.js';
 import { unreachableBlocks } from '../../answers/memory/unreachable/document.js';
 import type { Kernel } from '../../kernel/kernel.js';

@@ -93,7 +93,7 @@ export class MemoryMetrics {
   readonly #sample: () => Promise<MemoryAnswer>;
   readonly #now: () => number;
   #last: TimedSample | undefined;
-  #said = '';
+  #reported = '';
 
   /** @param sample throws a {@link KdumpMemError} if permission is denied or no source is available */
   constructor(sample: () => Promise<MemoryAnswer>, now: () => number = () => performance.now()) {
@@ -109,14 +109,14 @@ export class MemoryMetrics {
       const answer = await this.#sample();
       const at = this.#now();
       this.#last = { answer, at, durationMs: at - begun };
-      this.#said = '';
+      this.#reported = '';
       return { text: this.#metrics(this.#last), ok: true };
     } catch (error) {
       if (!(error instanceof KdumpMemError)) throw error;
       this.#last = undefined;
       const words = `skcheck: memory: ${escapeText(error.message)}.\n`;
-      if (words !== this.#said) process.stderr.write(words);
-      this.#said = words;
+      if (words !== this.#reported) process.stderr.write(words);
+      this.#reported = words;
       return { text: up(0), ok: false };
     }
   }

@@ -47,8 +47,8 @@ export function presentTriage(
   present(answer, options, {
     toJson: triageJson,
     unsaid: ({ host, warnings }) => {
-      const said = isWhole && host?.pasted ? pastedWords(host.pasted).join('; ') : undefined;
-      return warnings.filter(({ message }) => message !== said);
+      const origin = isWhole && host?.pasted ? pastedWords(host.pasted).join('; ') : undefined;
+      return warnings.filter(({ message }) => message !== origin);
     },
     toText: (found, width) => printedTriage(found, options, { width, source }),
   });

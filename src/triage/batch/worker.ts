@@ -147,8 +147,8 @@ class Run {
     const by = signal === 'SIGKILL' && oomKills() > this.#killsBefore ? ', probably by the OOM killer' : '';
     if (signal) return failed('killed', `the worker was killed by ${signal}${by}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
-    const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
-    return failed('worker-failed', `the worker exited with status ${status}: ${said}`);
+    const reason = this.#words.split('\n', 1)[0]?.slice(0, 300);
+    return failed('worker-failed', `the worker exited with status ${status}: ${reason}`);
   }
 
   #done(end: WorkerEnd): void {

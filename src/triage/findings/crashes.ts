@@ -1,5 +1,5 @@
 import { isRequestedCrash } from '../../log/words.js';
-import { type Declarations, type Of, process, type Reported, running, said, text, type Words } from './declared.js';
+import { type Declarations, type Of, process, type Reported, running, figuresOf, text, type Words } from './declared.js';
 
 type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
 
@@ -90,7 +90,7 @@ function oopsWords(of: Oops, title?: string): Words {
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
   // Kernels print a null address as "(null)".
   const [isNull = ''] = /NULL pointer dereference/.exec(title ?? '') ?? [];
-  const kind = said(of, 'trap', 'place', 'kind', 'error') || isNull;
+  const kind = figuresOf(of, 'trap', 'place', 'kind', 'error') || isNull;
   const what =
     of.address == null
       ? `Kernel oops${where}${kind === '' ? '' : `: ${kind}`}.`

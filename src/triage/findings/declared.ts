@@ -67,7 +67,7 @@ export const cgroupPath = (path: Figure | undefined): string[] =>
   podOf(path) === undefined ? [] : [`Cgroup path: ${text(path)}.`];
 
 /** The figures that a line of the log had, whichever of its forms it has. */
-export const said = <Names extends string>(
+export const figuresOf = <Names extends string>(
   figures: Partial<Of<Names, number | string>>,
   ...names: readonly Names[]
 ): string => names.flatMap((name) => (figures[name] == null ? [] : text(figures[name]))).join(': ');

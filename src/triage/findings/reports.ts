@@ -1,4 +1,4 @@
-import { type Declarations, type Of, place, process, type Reported, said, text } from './declared.js';
+import { type Declarations, type Of, place, process, type Reported, figuresOf, text } from './declared.js';
 
 /** A report that is named by its title. */
 type Report = Reported &
@@ -15,7 +15,7 @@ export const REPORTS = {
       of: Reported & Partial<Of<'cache' | 'what' | 'list' | 'kasan' | 'slab' | 'saturated' | 'process', string>>,
     ) => [
       // The message of a bad page has the word.
-      `Memory corruption detected${place(of)}: ${said(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+      `Memory corruption detected${place(of)}: ${figuresOf(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
       ...(/^kunit_/.test(String(of.symbol))
         ? ['A test of the kernel (KUnit) was running: it may do this on purpose.']
         : []),
@@ -31,7 +31,7 @@ export const REPORTS = {
     words: (
       of: Reported &
         Partial<Of<'driver' | 'what' | 'error' | 'device' | 'kind' | 'frame', string> & Of<'count' | 'on'>>,
-    ) => `Hardware error: ${said(of, 'driver', 'what', 'error', 'device', 'kind')}.`,
+    ) => `Hardware error: ${figuresOf(of, 'driver', 'what', 'error', 'device', 'kind')}.`,
     means:
       'The processor, the memory controller or a PCIe device reported an error. UE: an uncorrected error; data is lost. CE: a corrected error; many of them often precede a failure.',
     known:
@@ -126,7 +126,7 @@ export const REPORTS = {
     words: (
       of: Reported & Partial<Of<'protocol' | 'what' | 'sockets' | 'table' | 'neighbours' | 'routes' | 'files', string>>,
     ) =>
-      `Network resource exhausted: ${said(of, 'protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files')}.`,
+      `Network resource exhausted: ${figuresOf(of, 'protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files')}.`,
     traits: ['passing'],
     means:
       'The network stack ran out of a resource: tcp_mem was exhausted, the connection (conntrack) or neighbour table was full, or the limit of open files was reached.',
@@ -138,7 +138,7 @@ export const REPORTS = {
     words: (of: FileSystem) =>
       of.server != null
         ? `NFS server ${text(of.server)} is not responding.`
-        : `File system or disk error: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is now read-only`}.`,
+        : `File system or disk error: ${figuresOf(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is now read-only`}.`,
     means: 'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
     known:
       'Lines of fs/ext4, fs/jbd2, fs/xfs, fs/btrfs, net/sunrpc, block/blk-core.c, fs/buffer.c, mm/page_io.c and drivers/nvme.',
@@ -149,7 +149,7 @@ export const REPORTS = {
 
 /** The name that people search for, and where it was. */
 function named(of: Report, title?: string): string {
-  const name = title === undefined ? said(of, 'what', 'kind', 'symbol') : text(title);
+  const name = title === undefined ? figuresOf(of, 'what', 'kind', 'symbol') : text(title);
   const cpu = of.cpu == null ? '' : ` on CPU ${text(of.cpu)}`;
   const task = of.pid == null ? '' : ` in ${process(of)}`;
   return `${name.replace(/[.!]$/, '')}${cpu}${task}.`;

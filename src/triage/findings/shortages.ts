@@ -9,7 +9,7 @@ import {
   percent,
   place,
   process,
-  said,
+  figuresOf,
   size,
   text,
   type Words,
@@ -188,7 +188,7 @@ function allocationWords(of: Failure, title?: string): Words {
   if (of.order === undefined) {
     const task = of.spl == null || of.pid == null ? '' : ` in ${process(of)}${place(of)}`;
     const cache = title?.startsWith('SLUB: no memory') ? ` (${text(title.replace(/^.* for /, ''))})` : '';
-    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'spl', 'xfs', 'zram', 'overcommit')}${cache}${task}.`;
+    return `Allocation failure: ${figuresOf(of, 'what', 'percpu', 'slab', 'spl', 'xfs', 'zram', 'overcommit')}${cache}${task}.`;
   }
   const what = of.milliseconds == null ? 'failure' : 'stall';
   const name =

@@ -62,23 +62,23 @@ const number = (text: string | undefined): number | null => (text === undefined 
 
 /** Collects lines of the OOM reaper, a separate task, for the report of the victim. */
 export class Reaper {
-  readonly #said = new Map<number, { readonly seq: number; readonly how: 'reaped' | 'failed' }>();
+  readonly #reaps = new Map<number, { readonly seq: number; readonly how: 'reaped' | 'failed' }>();
 
   take({ text, seq }: LogLine): boolean {
     const groups = REAPED.exec(text)?.groups;
     if (!groups) return false;
     const pid = Number(groups.pid ?? groups.failed);
-    this.#said.delete(pid);
-    this.#said.set(pid, { seq, how: groups.pid === undefined ? 'failed' : 'reaped' });
-    const [oldest] = this.#said.keys();
-    if (this.#said.size > MAX_REAPED && oldest !== undefined) this.#said.delete(oldest);
+    this.#reaps.delete(pid);
+    this.#reaps.set(pid, { seq, how: groups.pid === undefined ? 'failed' : 'reaped' });
+    const [oldest] = this.#reaps.keys();
+    if (this.#reaps.size > MAX_REAPED && oldest !== undefined) this.#reaps.delete(oldest);
     return true;
   }
 
   /** Reaper state of a process killed by the message `seq`. */
   of(pid: number, seq: number): OomVictim['reaper'] {
-    const said = this.#said.get(pid);
-    return said === undefined || said.seq < seq ? null : said.how;
+    const reap = this.#reaps.get(pid);
+    return reap === undefined || reap.seq < seq ? null : reap.how;
   }
 }
 

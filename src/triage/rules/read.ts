@@ -28,8 +28,8 @@ export function readRules(name: string, text: string): Rules {
   const document = parseDocument(text, { lineCounter: lines, logLevel: 'error', uniqueKeys: true });
   const [broken] = document.errors;
   if (broken) {
-    const [said = ''] = broken.message.split('\n');
-    throw new RulesError(`${name}: ${said.replace(/:$/, '')}`);
+    const [reason = ''] = broken.message.split('\n');
+    throw new RulesError(`${name}: ${reason.replace(/:$/, '')}`);
   }
   const at = (path: readonly PropertyKey[]) => {
     const offset = offsetOf(document.contents, path);

@@ -15,18 +15,18 @@ const MAX_BYTES = 1 << 16;
 /** Returns fields from VMCOREINFO, or from the kernel's types where VMCOREINFO lacks them. */
 export function fieldsOf(
   kernel: Pick<Kernel, 'struct' | 'stated'>,
-  said: StatedLayout | undefined = kernel.stated,
+  stated: StatedLayout | undefined = kernel.stated,
 ): Fields {
   const sound = (value: number | undefined): number | undefined =>
     value !== undefined && value <= MAX_BYTES ? value : undefined;
   return {
     offset(struct, member) {
-      const offset = sound(said?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;
+      const offset = sound(stated?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;
       if (offset === undefined) throw unknown(`struct ${struct} with a member ${member}`);
       return offset;
     },
     size(struct) {
-      const size = sound(said?.size(struct)) ?? kernel.struct(struct)?.size;
+      const size = sound(stated?.size(struct)) ?? kernel.struct(struct)?.size;
       if (size === undefined || size === 0) throw unknown(`struct ${struct}`);
       return size;
     },

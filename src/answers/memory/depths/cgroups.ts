@@ -28,14 +28,14 @@ export function cgroupsTable({ cgroups, files }: MemoryAnswer, { limit, width }:
   const bytes = left.reduce((sum, one) => sum + one.bytes, 0);
   const all = [...cgroups.cgroups, uncharged, slabs, ...unnamed];
   const sum = all.reduce((total, one) => total + one.bytes, 0);
-  const said = [
+  const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`]
       : []),
     ...(dying.length > 0 ? [`${dyingWords(dying)}${pinningWords(files)}`] : []),
     `Total: ${formatSize(sum)}. Each page is charged to one cgroup, even if others use it. OBJECTS: slab objects, which are charged separately. KERNEL COUNTER: includes child cgroups, slab objects and per-CPU stock.${empty > 0 ? ` ${formatCount(empty)} cgroups have no charges.` : ''}`,
   ];
-  return [renderTable(COLUMNS, rows, width), ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
+  return [renderTable(COLUMNS, rows, width), ...sentences.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 
 const REASONS: Readonly<Record<UnnamedCharges['reason'], string>> = {

@@ -29,7 +29,7 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
   const deleted = files.files.filter((file) => file.deleted);
   const sizeOf = inCgroup === undefined ? bytesOf : chargedBytes;
   const sum = (some: readonly FileFigures[]) => some.reduce((all, one) => all + sizeOf(one), 0);
-  const said = [
+  const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
@@ -44,7 +44,7 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
     answer.sharedFiles?.find(({ name, bytes }) => name === rows[0]?.name && bytes === rows[0].bytes) ?? {};
   const owner = opener ? `, open in pid ${opener.pid} (${escapeText(opener.comm)})` : '';
   const head = largest('file', rows, width, owner);
-  return [head + table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
+  return [head + table, ...sentences.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 
 const bytesOf = ({ bytes }: FileFigures): number => bytes;
@@ -170,7 +170,7 @@ function cachedFilesTable(answer: MemoryAnswer, cached: CachedFiles, { limit, wi
   const [all, found] = [cacheBytes(answer), residentBytes(cached)];
   const rest = Math.max(0, all - found);
   const why = answer.unavailable?.find(({ source }) => source === 'kcore')?.why;
-  const said = [
+  const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
@@ -184,5 +184,5 @@ function cachedFilesTable(answer: MemoryAnswer, cached: CachedFiles, { limit, wi
   const source = `Source: fincore, open and mapped files only; /proc/kcore is not available${why === undefined ? '' : ` (${escapeText(why)})`}.`;
   const table = renderTable(CACHED_COLUMNS, files.slice(0, limit), width);
   const wrapped = (words: string) => wrap(words, width).join('\n');
-  return [wrapped(source), table, ...said.map(wrapped)].join('\n\n');
+  return [wrapped(source), table, ...sentences.map(wrapped)].join('\n\n');
 }

@@ -155,7 +155,7 @@ const MISLEADS: Readonly<Record<FigureFormat, readonly string[]>> = {
 /** Formats the figures of free(1) or /proc/meminfo, computed from rows of `memory`. */
 export function figuresTable({ figures }: MemoryAnswer, { width }: ListOptions): string {
   if (!figures) throw new TypeError('figures that were not requested');
-  const said = (text: string) => wrap(text, width).join('\n');
+  const paragraph = (text: string) => wrap(text, width).join('\n');
   const table = renderTable<FigureLine>(
     [
       { heading: figures.format.toUpperCase(), value: ({ name }) => name },
@@ -174,8 +174,8 @@ export function figuresTable({ figures }: MemoryAnswer, { width }: ListOptions):
   const nowhere = figures.onlyInTotal.map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
   return [
     table,
-    ...(nowhere.length > 0 ? [said(`Only in the first line: ${nowhere.join(', ')}.`)] : []),
-    ...MISLEADS[figures.format].map(said),
+    ...(nowhere.length > 0 ? [paragraph(`Only in the first line: ${nowhere.join(', ')}.`)] : []),
+    ...MISLEADS[figures.format].map(paragraph),
   ].join('\n\n');
 }
 

@@ -95,10 +95,10 @@ ${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sen
 /** The conclusion, large figures, and the chain of causes. */
 function conclusion(findings: readonly Finding[], facts: CauseFacts, memory?: MemoryAnswer): Content {
   const { sentences, trees } = concluded(findings, facts);
-  const said = sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
+  const paragraph = sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
   const chains = trees.filter(({ below }) => below.some(isEffect)).slice(0, MAX_WHOLE);
   return [
-    said,
+    paragraph,
     memory && largeFigures(memory),
     chains.length > 0
       ? html`<nav aria-label="Causes and their effects"><ul>${chains.map((tree) => chain(tree, findings))}</ul></nav>`
@@ -146,25 +146,25 @@ function findingsSection(
       ? html`<p class="faint">The log around a finding is shown for the first ${MAX_WITH_LOG} findings.</p>`
       : undefined;
   if (others.length === 0) return [without, ...whole];
-  const said = others
+  const items = others
     .slice(0, MAX_SAID)
     .map((finding) => html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`);
-  const unsaid = others.length - said.length;
-  const more = unsaid > 0 ? html`<p>and ${formatCount(unsaid)} more</p>` : undefined;
+  const omitted = others.length - items.length;
+  const more = omitted > 0 ? html`<p>and ${formatCount(omitted)} more</p>` : undefined;
   return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings</h3></summary>
-<ul>${said}</ul>${more}
+<ul>${items}</ul>${more}
 </details>`;
 }
 
 function missing(answer: TriageAnswer, detail: TriageDetail | undefined): Content {
   const warnings = detail?.warnings ?? [];
-  const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
+  const messages = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
   const unread = unreadWords(answer.unread ?? [], true);
   // A single process cannot change the answer: no alarm.
   if (unread !== undefined && lacksOneProcess(answer))
-    return html`<p class="faint">${sentence(unread)}</p>${missingSection(true, [...lostLines(answer), ...said])}`;
-  if (unread !== undefined) said.add(unread);
-  return missingSection(answer.complete && warnings.every(leavesComplete), [...lostLines(answer), ...said]);
+    return html`<p class="faint">${sentence(unread)}</p>${missingSection(true, [...lostLines(answer), ...messages])}`;
+  if (unread !== undefined) messages.add(unread);
+  return missingSection(answer.complete && warnings.every(leavesComplete), [...lostLines(answer), ...messages]);
 }
 
 function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {

@@ -129,10 +129,10 @@ function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
       return html`<polygon class="${group}" points="${raw(pathOf(places))}"/>\n`;
     });
   });
-  const said = stacked.map(({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`);
+  const ranges = stacked.map(({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`);
   const dateAt = (time: number) => new Date(Date.parse(machine.at) - 1000 * (machine.uptimeSeconds - time));
   return html`${legend(stacked)}
-<div class="over-time"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="All memory over time: ${said.join('; ')}.">
+<div class="over-time"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="All memory over time: ${ranges.join('; ')}.">
 ${areas}</svg></div>
 <p class="times"><span>${stamp(dateAt(scale.from))}</span><span>${stamp(dateAt(scale.to))}</span></p>
 <p class="faint">Full height: ${formatSize(Math.round(scale.high))}. Gaps: no samples.</p>`;

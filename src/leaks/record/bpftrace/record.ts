@@ -216,8 +216,8 @@ function missedRuns(pid: number): number | null {
 }
 
 /** Whether this version does not support stacks of bare addresses. */
-function isOldStackMode(said: string): boolean {
-  return /Unknown identifier: 'raw'|[Uu]nknown stack mode/.test(said);
+function isOldStackMode(stderr: string): boolean {
+  return /Unknown identifier: 'raw'|[Uu]nknown stack mode/.test(stderr);
 }
 
 /** Reason why bpftrace exited early. */
