@@ -1,5 +1,5 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import { formatCount } from '../../base/size.js';
+import { count, formatCount } from '../../base/size.js';
 import type { CategoryDiff, Course, DiffJson } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
@@ -111,18 +111,14 @@ function smallWords(small: readonly Row[], unchanged: number): string {
   return [
     ...(known.length > 0
       ? [
-          `${known.length === 1 ? '1 more category' : `${formatCount(known.length)} more categories`} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
+          `${count(known.length, 'more category', 'more categories')} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
         ]
       : []),
     ...(unknown > 0
-      ? [
-          `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`,
-        ]
+      ? [`${count(unknown, 'category', 'categories')} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`]
       : []),
     ...(unchanged > 0
-      ? [
-          `${unchanged === 1 ? '1 category that did not change is' : `${formatCount(unchanged)} categories that did not change are`} not listed.`,
-        ]
+      ? [`${count(unchanged, 'category that did not change is', 'categories that did not change are')} not listed.`]
       : []),
   ].join(' ');
 }

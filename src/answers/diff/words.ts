@@ -1,6 +1,6 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
@@ -146,10 +146,10 @@ export function noteWords(note: Note): string {
       return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${LESSER_MEASURE[note.part]}`;
     case 'change-unknown':
       return note.part === 'categories'
-        ? `change unknown for ${formatCount(note.count)} ${note.count === 1 ? 'category that is' : 'categories that are'} missing in the first or last input`
+        ? `change unknown for ${count(note.count, 'category that is', 'categories that are')} missing in the first or last input`
         : `change unknown for ${formatCount(note.count)} of the ${PARTS[note.part]}`;
     case 'pid-reused':
-      return `${formatCount(note.count)} ${note.count === 1 ? 'pid was' : 'pids were'} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
+      return `${count(note.count, 'pid was', 'pids were')} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
     case 'incomplete':
     case 'spread':
       return `${note.name}: ${note.words}`;
