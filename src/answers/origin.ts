@@ -1,5 +1,5 @@
 import { escapeText } from '../base/escape.js';
-import { formatCount, formatSize } from '../base/size.js';
+import { count, formatSize } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
 import type { AnswerOrigin, Captured } from '../contracts/common.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
@@ -55,10 +55,9 @@ function figureWords({ figures }: PastedPart): string[] {
 /** What a text contains, what of it is not used, and which commands print what it lacks; clauses, escaped. */
 export function pastedWords(pasted: Pasted): string[] {
   const { parts, hasLog, unknownLines } = pasted;
-  const lines = (count: number) => `${formatCount(count)} ${count === 1 ? 'line' : 'lines'}`;
   const used = parts
     .filter(({ why }) => why === null)
-    .map((part) => `${part.kind} (${[lines(part.lines), ...figureWords(part)].join(', ')})`);
+    .map((part) => `${part.kind} (${[count(part.lines, 'line'), ...figureWords(part)].join(', ')})`);
   const named = [...used, ...(hasLog ? ['a kernel log'] : [])];
   const more = named.length - MAX_PARTS;
   const unused = parts.flatMap(({ kind, line, why }) =>
@@ -68,7 +67,7 @@ export function pastedWords(pasted: Pasted): string[] {
   return [
     `the text contains ${named.slice(0, MAX_PARTS).join(', ') || 'nothing that is used'}${more > 0 ? `, and ${more} more` : ''}`,
     ...(unused.length > 0 ? [`not used: ${unused.slice(0, MAX_PARTS).join(', ')}`] : []),
-    ...(unknownLines > 0 ? [`not recognized: ${lines(unknownLines)}`] : []),
+    ...(unknownLines > 0 ? [`not recognized: ${count(unknownLines, 'line')}`] : []),
     ...(lacked.length > 0 ? [`not in the text: the output of ${lacked.join(', ')}`] : []),
   ];
 }

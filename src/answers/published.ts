@@ -1,6 +1,7 @@
 import { blockedSchema } from '../contracts/blocked.js';
 import { diffSchema } from '../contracts/diff.js';
 import { explainSchema } from '../contracts/explain.js';
+import { extractSchema } from '../contracts/extract.js';
 import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from '../contracts/growth.js';
 import { infoSchema } from '../contracts/info.js';
 import { leakMethodsSchema, leaksSchema } from '../contracts/leaks.js';
@@ -36,7 +37,6 @@ import { watchSampleSchema, watchSchema } from '../contracts/watch.js';
 import { whatisSchema } from '../contracts/whatis.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { doctorSchema } from './doctor/schema.js';
-import { extractSchema } from './extract/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { readSchema } from './read/schema.js';
 import { skcheckSchema } from './skcheck/schema.js';

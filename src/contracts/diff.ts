@@ -182,4 +182,6 @@ export const diffSchema = z.strictObject({
 });
 
 export type DiffJson = Immutable<z.infer<typeof diffSchema>>;
-export type CategoryDiffJson = Immutable<z.infer<typeof category>>;
+export type CategoryDiff = Immutable<z.infer<typeof category>>;
+/** A figure over all inputs. */
+export type Course = Omit<CategoryDiff, 'category' | 'uncomparedBytes' | 'children'>;

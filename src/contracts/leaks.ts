@@ -9,7 +9,7 @@ import {
   PLACES,
   UNPLACED,
 } from '../records/leak-codes.js';
-import { addressText, count, siteFrameSchema, unavailableCode } from './common.js';
+import { address, count, siteFrameSchema, unavailableCode } from './common.js';
 import { growthSchema } from './growth.js';
 import { socketEndsShape } from './sockets.js';
 
@@ -70,7 +70,7 @@ const held = {
 };
 
 const socket = z.strictObject({
-  sock: addressText,
+  sock: address,
   inode: count.nullable(),
   protocol: z.string(),
   local: z.string().nullable(),
@@ -90,7 +90,7 @@ const survivors = z.strictObject({
     z.strictObject({
       place: z.enum(PLACES),
       /** Category of kdump-mem memory. */
-      category: z.enum(CATEGORIES as [string, ...string[]]).nullable(),
+      category: z.enum(CATEGORIES).nullable(),
       cache: z.string().nullable(),
       /** Why a place is unknown. */
       why: z.enum(UNPLACED).nullable(),
@@ -111,6 +111,7 @@ const survivors = z.strictObject({
 
 export const leaksSchema = z.strictObject({
   schema: z.literal('kdump-mem.leaks/1'),
+  /** Pages of the buddy allocator, slab objects, vmalloc areas. */
   type: z.enum(['page', 'slab', 'vmalloc']),
   method: z.enum([
     'allocinfo',
@@ -126,8 +127,8 @@ export const leaksSchema = z.strictObject({
   ]),
   seconds: z.number().nonnegative(),
   windows: count,
-  /** One block in `oneIn` is traced: those whose frame number or object address matches these bits. */
-  sample: z.strictObject({ oneIn: z.int().positive(), mask: addressText, residue: addressText }),
+  /** One block in `oneIn` is traced: those whose frame number or object address has `residue` in the bits of `mask`. */
+  sample: z.strictObject({ oneIn: z.int().positive(), mask: address, residue: address }),
   endedEarly: z.boolean(),
   total: z.strictObject(held),
   /** Ordered by verdict: leaking, growing, unknown, transient. */
@@ -153,14 +154,19 @@ export const leaksSchema = z.strictObject({
   unavailable: z.array(z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() })),
   lookedUp: count,
   foundFree: z.strictObject({ blocks: count, bytes: count }),
+  /** Null: unknown. */
   losses: z.strictObject({
+    /** Events lost because the kernel's buffers were not read in time. */
     overrun: count.nullable(),
+    /** Frees without a recorded allocation, mostly older than the recording. */
     unknownFrees: count.nullable(),
+    /** Allocations of memory that still counted as held: a free was missed. */
     missedFrees: count.nullable(),
     withoutStack: count.nullable(),
+    /** Allocations that were dropped because our own memory is limited. */
     dropped: count.nullable(),
   }),
-  /** Page frames allocated during the recording, according to /proc/vmstat and to events. */
+  /** Page frames allocated during the recording, according to /proc/vmstat (pgalloc_*) and to events, scaled. */
   unseen: z.strictObject({ allocated: count, traced: count, low: count, high: count }).nullable(),
   /** Page frames freed without an event; null: unknown. */
   unseenFrees: count.nullable(),
@@ -198,4 +204,8 @@ export const leaksSchema = z.strictObject({
   ),
 });
 
-export type LeaksJson = Immutable<z.input<typeof leaksSchema>>;
+export type LeaksAnswer = Immutable<z.output<typeof leaksSchema>>;
+/** What a site holds at the end, with its verdict. Names are untrusted, in all of these. */
+export type LeakSite = LeaksAnswer['sites'][number];
+export type LeakSurvivors = NonNullable<LeakSite['survivors']>;
+export type LeakPlace = LeakSurvivors['places'][number];

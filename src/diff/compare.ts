@@ -1,4 +1,5 @@
-import { type CategoryDiff, diffCategories, diffLists, type ListDiff, leavesOf } from './lists.js';
+import type { CategoryDiff } from '../contracts/diff.js';
+import { diffCategories, diffLists, type ListDiff, leavesOf } from './lists.js';
 import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
 import {
   CATEGORY_MEASURES,
@@ -36,6 +37,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const { states, seconds, sameBoot } = order;
   const depths = unique(states.flatMap(({ memory }) => memory?.depth ?? []));
   const { trees, unknown } = comparableTrees(states);
+  const last = trees.slice(-1).flatMap((tree) => (tree ? leaves(tree) : []));
   const knowCategories = states.every(({ memory }) => memory !== null);
   const categories = knowCategories ? diffCategories(trees, depths.length === 1, seconds) : null;
   const lists = Object.fromEntries(LISTS.map((name) => [name, diffList(name, order)])) as Record<
@@ -48,11 +50,11 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     ...differing(states),
     ...(depths.length > 1 ? [{ code: 'different-sources', depths } as const] : strangeCategories(categories)),
     ...(unknown > 0 ? [{ code: 'change-unknown', part: 'categories', count: unknown } as const] : []),
-    ...(categories?.change
+    ...(categories?.changeBytes
       ? [
           {
             code: sameBoot === false ? ('different-memory-sizes' as const) : ('memory-hotplug' as const),
-            bytes: categories.change,
+            bytes: categories.changeBytes,
           },
         ]
       : []),
@@ -67,7 +69,13 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     categories,
     lists,
     notes,
-    loss: categories && lossOf(categories, ownersOf(order, lists), sameBoot === false ? null : drift),
+    loss:
+      categories &&
+      lossOf(categories, {
+        last: new Map(last.map((leaf) => [leaf.category, leaf])),
+        ownersOf: ownersOf(order, lists),
+        drift: sameBoot === false ? null : drift,
+      }),
     complete: notes.every(isHarmless),
   };
 }
@@ -164,7 +172,7 @@ function differing(states: readonly HostState[]): Note[] {
  * Returns categories that one input lacks although both have the same source: a later release may have more.
  */
 function strangeCategories(categories: CategoryDiff | null): Note[] {
-  const count = categories ? leavesOf(categories).filter(({ change }) => change === null).length : 0;
+  const count = categories ? leavesOf(categories).filter(({ changeBytes }) => changeBytes === null).length : 0;
   return count === 0 ? [] : [{ code: 'change-unknown', part: 'categories', count }];
 }
 
@@ -188,9 +196,9 @@ function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states 
     ...LISTS.flatMap((part): Note[] => {
       const list = lists[part];
       if (!list) return [];
-      const { whole, missed, otherwise, unknown } = list;
+      const { complete, missed, otherwise, unknown } = list;
       return [
-        ...(whole ? [] : [{ code: 'list-incomplete', part } as const]),
+        ...(complete ? [] : [{ code: 'list-incomplete', part } as const]),
         ...(missed > 0 ? [{ code: 'missed-process', part, count: missed } as const] : []),
         ...(otherwise > 0 ? [{ code: 'lesser-measure', part, count: otherwise } as const] : []),
         ...(unknown > 0 ? [{ code: 'change-unknown', part, count: unknown } as const] : []),

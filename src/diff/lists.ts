@@ -1,16 +1,7 @@
-import type { DiffJson } from '../contracts/diff.js';
+import type { CategoryDiff, Course, DiffJson } from '../contracts/diff.js';
 import { Series } from '../growth/series.js';
-import { type Trend, trendOf } from '../growth/trend.js';
-import type {
-  CategoryMeasure,
-  CategoryState,
-  FileInMemory,
-  Item,
-  Listing,
-  Measure,
-  PipesInMemory,
-  Who,
-} from './state.js';
+import { NO_TREND, trendOf } from '../growth/trend.js';
+import type { CategoryMeasure, CategoryState, Item, Listing, Measure, Who } from './state.js';
 
 /**
  * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
@@ -23,7 +14,7 @@ export interface ItemDiff<By = Measure> extends Course {
   /** The item as last listed. */
   readonly who: Who;
   /** The compared measure; null: the first and last have none in common. */
-  readonly by: By | null;
+  readonly measure: By | null;
   readonly status: Status;
 }
 
@@ -31,18 +22,18 @@ export interface ListDiff<By = Measure> {
   /** Largest change first. */
   readonly items: readonly ItemDiff<By>[];
   /** Sum of the increases, and of the decreases (negative), as far as known. */
-  readonly grew: number;
-  readonly shrank: number;
+  readonly grewBytes: number;
+  readonly shrankBytes: number;
   /** Items that exist only between first and last. */
   readonly between: number;
+  /** Every list of it is complete. */
+  readonly complete: boolean;
   /** Items that started before the first input, which lacks them. */
   readonly missed: number;
   /** Items whose change is unknown. */
   readonly unknown: number;
   /** Items that are not compared by the best measure, although an input has it. */
   readonly otherwise: number;
-  /** Every list of it is complete. */
-  readonly whole: boolean;
 }
 
 interface Times {
@@ -78,28 +69,28 @@ export function diffLists<By extends Measure | CategoryMeasure>(
     const early = !one && began(other) < (firstUptime ?? 0) - TOLERANCE;
     if (early && first.whole) missed++;
     const status = statusOf(one, other, early ? { ...first, whole: false } : first, last);
-    const by = measures.find((each) => knows(one, each) && knows(other, each)) ?? null;
+    const measure = measures.find((each) => knows(one, each) && knows(other, each)) ?? null;
     const bytes = lists.map((list, at) => {
       const item = list?.items.get(key);
-      if (item) return by === null ? null : (item.sizes[by] ?? null);
+      if (item) return measure === null ? null : (item.sizes[measure] ?? null);
       return list?.whole && !(at === 0 && early) ? 0 : null;
     });
-    const course = by === null ? notCompared(bytes) : courseOf(bytes, seconds);
-    items.push({ who, by, status, ...course });
+    const course = measure === null ? notCompared(bytes) : courseOf(bytes, seconds);
+    items.push({ who, ...course, measure, status });
   }
-  const changes = items.map(({ change }) => change ?? 0);
+  const changes = items.map(({ changeBytes }) => changeBytes ?? 0);
   const [best] = measures;
   return {
     items: items.toSorted(byChange),
-    grew: changes.reduce((sum, one) => sum + Math.max(0, one), 0),
-    shrank: changes.reduce((sum, one) => sum + Math.min(0, one), 0),
+    grewBytes: changes.reduce((sum, one) => sum + Math.max(0, one), 0),
+    shrankBytes: changes.reduce((sum, one) => sum + Math.min(0, one), 0),
     between,
+    complete: lists.every((list) => list?.whole === true),
     missed,
-    unknown: items.filter(({ change }) => change === null).length,
+    unknown: items.filter(({ changeBytes }) => changeBytes === null).length,
     otherwise: lists.some((list) => knowsAny(list, best))
-      ? items.filter(({ by }) => by !== null && by !== best).length
+      ? items.filter(({ measure }) => measure !== null && measure !== best).length
       : 0,
-    whole: lists.every((list) => list?.whole),
   };
 }
 
@@ -124,23 +115,8 @@ function statusOf(one: Item | undefined, other: Item | undefined, first: Listing
 
 /** Largest absolute change first, unknown changes last. */
 function byChange(a: Course, b: Course): number {
-  const size = ({ change }: Course) => (change === null ? -1 : Math.abs(change));
+  const size = ({ changeBytes }: Course) => (changeBytes === null ? -1 : Math.abs(changeBytes));
   return size(b) - size(a);
-}
-
-/** Change of a category. */
-export interface CategoryDiff extends Course {
-  readonly category: string;
-  readonly children: readonly CategoryDiff[];
-  /**
-   * Part of its change in children that cannot be compared: this and the changes of its children sum to its
-   * own change, to the byte. Null: its own is unknown.
-   */
-  readonly uncompared: number | null;
-  /** The largest file in memory of the last input. */
-  readonly file: FileInMemory | null;
-  /** The pipes that can hold most of it, in the last input. */
-  readonly pipes: PipesInMemory | null;
 }
 
 /**
@@ -166,14 +142,12 @@ export function diffCategories(
   const bytes = trees.map((tree) => tree?.bytes ?? null);
   const compared = leaves || children.length > 0;
   const course = compared ? courseOf(bytes, seconds) : notCompared(bytes);
-  const sum = children.reduce((all, { change }) => all + (change ?? 0), 0);
+  const sum = children.reduce((all, { changeBytes }) => all + (changeBytes ?? 0), 0);
   return {
     category: trees.find((tree) => tree !== null)?.category ?? '',
     ...course,
+    uncomparedBytes: course.changeBytes === null ? null : children.length === 0 ? 0 : course.changeBytes - sum,
     children,
-    uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - sum,
-    file: trees.at(-1)?.file ?? null,
-    pipes: trees.at(-1)?.pipes ?? null,
   };
 }
 
@@ -182,31 +156,18 @@ export function leavesOf(diff: CategoryDiff): CategoryDiff[] {
   return diff.children.length === 0 ? [diff] : diff.children.flatMap(leavesOf);
 }
 
-/** A figure over all inputs. Bytes; null: unknown. */
-export interface Course {
-  /** Value at each input. */
-  readonly bytes: readonly (number | null)[];
-  /** Last value minus the first. */
-  readonly change: number | null;
-  /** Bytes per second between first and last; null: unknown value or time. */
-  readonly perSecond: number | null;
-  /** Null: not enough inputs. */
-  readonly trend: Trend | null;
-  /** It grew from each input to the next; null: there are only two, or one is unknown. */
-  readonly grewEachTime: boolean | null;
-}
-
 /** @param seconds time of each input since the first, strictly increasing; null: unknown */
 function courseOf(bytes: readonly (number | null)[], seconds: readonly number[] | null): Course {
-  const [first = null, last = null] = [bytes[0], bytes.at(-1)];
-  const change = first === null || last === null ? null : last - first;
+  const figures = notCompared(bytes);
+  const { beforeBytes, afterBytes } = figures;
+  const changeBytes = beforeBytes === null || afterBytes === null ? null : afterBytes - beforeBytes;
   const took = seconds?.at(-1) ?? 0;
   const known = bytes.every((one) => one !== null);
   return {
-    bytes,
-    change,
-    perSecond: change === null || took <= 0 ? null : change / took,
-    trend: seconds ? trendOf(seriesOf(bytes, seconds)) : null,
+    ...figures,
+    changeBytes,
+    perMinuteBytes: changeBytes === null || took <= 0 ? null : (changeBytes / took) * 60,
+    ...(seconds && trendOf(seriesOf(bytes, seconds))),
     grewEachTime:
       bytes.length > 2 && known ? bytes.every((one, at) => at === 0 || (one ?? 0) > (bytes[at - 1] ?? 0)) : null,
   };
@@ -214,7 +175,15 @@ function courseOf(bytes: readonly (number | null)[], seconds: readonly number[] 
 
 /** Returns the course of a figure without a comparison. */
 function notCompared(bytes: readonly (number | null)[]): Course {
-  return { bytes, change: null, perSecond: null, trend: null, grewEachTime: null };
+  return {
+    beforeBytes: bytes[0] ?? null,
+    afterBytes: bytes.at(-1) ?? null,
+    changeBytes: null,
+    perMinuteBytes: null,
+    bytes,
+    ...NO_TREND,
+    grewEachTime: null,
+  };
 }
 
 function seriesOf(bytes: readonly (number | null)[], seconds: readonly number[]): Series {

@@ -1,6 +1,6 @@
-import type { DiffJson } from '../contracts/diff.js';
-import { type CategoryDiff, type ItemDiff, type ListDiff, leavesOf } from './lists.js';
-import type { CategoryMeasure, ListName, Measure, PipesInMemory, Who } from './state.js';
+import type { CategoryDiff, DiffJson } from '../contracts/diff.js';
+import { type ItemDiff, type ListDiff, leavesOf } from './lists.js';
+import type { CategoryMeasure, CategoryState, FileInMemory, ListName, Measure, PipesInMemory, Who } from './state.js';
 
 /** Change of free memory, and the categories that account for it. */
 export interface Loss extends NonNullable<DiffJson['loss']> {
@@ -15,6 +15,8 @@ export type OwnerDiff = ItemDiff<Measure | CategoryMeasure>;
 
 export interface GrownCategory {
   readonly category: CategoryDiff;
+  /** The largest file in it, in the last input; null: none is known. */
+  readonly file: FileInMemory | null;
   /** Owner that grew by a large part of it; null: unknown, or none. */
   readonly who: OwnerDiff | null;
   /**
@@ -53,28 +55,32 @@ export const OWNERS: Readonly<Record<string, ListName>> = {
 export type OwnersOf = (category: string) => ListDiff<Measure | CategoryMeasure> | null;
 
 /**
+ * @param last categories of the last input without children, by name
  * @param drift change of the counters while the inputs were captured; null: the inputs are of different boots
  * @returns null if free memory of the first or last input is unknown
  */
-export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number | null): Loss | null {
+export function lossOf(
+  memory: CategoryDiff,
+  { last, ownersOf, drift }: { last: ReadonlyMap<string, CategoryState>; ownersOf: OwnersOf; drift: number | null },
+): Loss | null {
   const free = memory.children.find(({ category }) => category === 'free');
-  if (!free || free.change === null || memory.change === null) return null;
-  const lostBytes = -free.change;
+  if (!free || free.changeBytes === null || memory.changeBytes === null) return null;
+  const lostBytes = -free.changeBytes;
   const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
-  const isComparable = leaves.some(({ change }) => change !== null);
+  const isComparable = leaves.some(({ changeBytes }) => changeBytes !== null);
   const named = leaves.filter(({ category }) => !OWNERLESS.has(category));
-  const sum = (of: readonly CategoryDiff[], pick: (change: number) => number) =>
-    of.reduce((all, { change }) => all + pick(change ?? 0), 0);
-  const grew = sum(named, (change) => Math.max(0, change));
-  const shrank = sum(named, (change) => Math.min(0, change));
+  const sum = (of: readonly CategoryDiff[], pick: (changeBytes: number) => number) =>
+    of.reduce((all, { changeBytes }) => all + pick(changeBytes ?? 0), 0);
+  const grew = sum(named, (changeBytes) => Math.max(0, changeBytes));
+  const shrank = sum(named, (changeBytes) => Math.min(0, changeBytes));
   const ownerless = leaves.filter(({ category }) => OWNERLESS.has(category));
-  const unattributed = sum(ownerless, (change) => change);
-  const pipes = ownerless.find((one) => one.pipes)?.pipes ?? null;
-  const uncompared = lostBytes + memory.change - grew - shrank - unattributed;
+  const unattributed = sum(ownerless, (changeBytes) => changeBytes);
+  const pipes = ownerless.flatMap(({ category }) => last.get(category)?.pipes ?? [])[0] ?? null;
+  const uncompared = lostBytes + memory.changeBytes - grew - shrank - unattributed;
   const isLost = drift !== null && lostBytes >= Math.max(MIN_LOSS, drift);
   return {
     lostBytes,
-    pluggedBytes: memory.change,
+    pluggedBytes: memory.changeBytes,
     grewBytes: isComparable ? grew : null,
     shrankBytes: isComparable ? shrank : null,
     unattributedBytes: isComparable ? unattributed : null,
@@ -82,9 +88,13 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
     pipes: isComparable && pipes && unattributed > 0 && pipes.mostBytes >= GOOD_PART * unattributed ? pipes : null,
     explanation: isLost && isComparable ? explanationOf(lostBytes, grew, uncompared) : null,
     categories: named
-      .filter(({ change }) => (change ?? 0) > 0)
-      .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
-      .map((category) => ({ category, ...whoGrew(category, ownersOf(category.category)) })),
+      .filter(({ changeBytes }) => (changeBytes ?? 0) > 0)
+      .toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0))
+      .map((category) => ({
+        category,
+        file: last.get(category.category)?.file ?? null,
+        ...whoGrew(category, ownersOf(category.category)),
+      })),
   };
 }
 
@@ -95,11 +105,14 @@ function explanationOf(lost: number, grew: number, uncompared: number): Loss['ex
 }
 
 /** Finds the owner that grew most in a category. */
-function whoGrew({ category, change }: CategoryDiff, owners: ReturnType<OwnersOf>): Omit<GrownCategory, 'category'> {
+function whoGrew(
+  { category, changeBytes }: CategoryDiff,
+  owners: ReturnType<OwnersOf>,
+): Pick<GrownCategory, 'who' | 'ofNoProcess'> {
   // Items are sorted by change.
-  const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, category));
-  const isGood = most && (most.change ?? 0) >= GOOD_PART * (change ?? 0);
-  const isKnown = owners?.whole === true && owners.unknown === 0 && owners.missed === 0;
+  const most = owners?.items.find((item) => (item.changeBytes ?? 0) > 0 && mayBeIn(item.who, category));
+  const isGood = most && (most.changeBytes ?? 0) >= GOOD_PART * (changeBytes ?? 0);
+  const isKnown = owners?.complete === true && owners.unknown === 0 && owners.missed === 0;
   const ofNoProcess = OWNERS[category] === 'processes' && isKnown && !isGood;
   return { who: isGood ? most : null, ofNoProcess };
 }

@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { ExtractError, KernelError, ReadError } from '../base/errors.js';
 import { checkOutput, OutputError, OutputFile } from '../base/output-file.js';
+import type { ExtractAnswer } from '../contracts/extract.js';
 import {
   architectureOf,
   keptBytesNotes,
@@ -17,7 +18,6 @@ import {
   packedPagesNote,
 } from '../kernel/native/parts.js';
 import { anonymous } from './anonymize/anonymous.js';
-import type { Replacements } from './anonymize/replacements.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/variables.js';
 import { KeptPages } from './kept-pages.js';
@@ -44,25 +44,11 @@ export interface ExtractOptions extends Scope {
   readonly onProgress?: (words: string) => void;
 }
 
-export interface Extracted {
-  /** File size in bytes. */
-  readonly size: number;
-  readonly pages: number;
-  /** Pages of which only a part is kept. */
-  readonly partialPages: number;
-  /** Number of sockets in the extract. */
-  readonly sockets: number;
-  readonly anonymized: boolean;
-  /** All names in it, and their replacements. */
-  readonly names: Replacements;
-  readonly release: string;
-  /** Seconds since 1970. */
-  readonly crashTime: number | undefined;
-  readonly log: 'kept' | 'left-out' | 'unreadable';
-}
-
 /** makedumpfile's dump level that excludes all optional pages: zero, cache, private, user and free pages. */
 const DUMP_LEVEL = 31;
+
+/** Data that no extract anonymizes. */
+const STAYS = ['ports', 'pids', 'inodes', 'kernel-threads', 'modules', 'build', 'crash-time'] as const;
 
 /**
  * Writes a dump that contains only the bytes that kdump-mem reads to answer its queries, and those that crash
@@ -72,7 +58,7 @@ const DUMP_LEVEL = 31;
  * @throws {ExtractError} if it cannot be written; {@link WalkError} if an object requested in `options` does
  * not exist; {@link KernelError} or {@link ReadError} if the dump cannot be read
  */
-export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<Extracted> {
+export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<ExtractAnswer> {
   const { map, output, force = false } = options;
   if (map === undefined) return cut(kernel, options);
   checkOutput(output, force, kernel.image.facts.files);
@@ -88,7 +74,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   }
 }
 
-async function cut(kernel: NativeKernel, options: ExtractOptions, map?: OutputFile): Promise<Extracted> {
+async function cut(kernel: NativeKernel, options: ExtractOptions, map?: OutputFile): Promise<ExtractAnswer> {
   const progress = options.onProgress ?? (() => {});
   const compress = await compressor(options.compression);
   const { output, force = false } = options;
@@ -107,7 +93,7 @@ async function cut(kernel: NativeKernel, options: ExtractOptions, map?: OutputFi
     if (physical !== undefined && isStored(physical)) kept.store(physical);
   };
   readForDebuggers(recording, store);
-  let log: Extracted['log'] = options.log ? 'unreadable' : 'left-out';
+  let log = (options.log ? 'unreadable' : 'left-out') as ExtractAnswer['log'];
   attempt(() => {
     readLog(recording, store, options.log ?? false);
     if (options.log) log = 'kept';
@@ -147,15 +133,20 @@ async function cut(kernel: NativeKernel, options: ExtractOptions, map?: OutputFi
   if (map !== undefined) writeMap(map, await identityOf(output), names, truePlaces(image, kept, patches));
   const packedBytes = packed.reduce((sum, { start, end }) => sum + (end - start), 0);
   return {
-    size,
+    schema: 'kdump-mem.extract/1',
+    file: output,
+    sizeBytes: size,
     pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
     sockets: visited.sockets.length,
     anonymized,
-    names,
+    names: names.counts(anonymized),
+    stays: [...STAYS, ...(log === 'kept' ? (['log'] as const) : [])],
     release: kernel.facts.release,
-    crashTime: vmcoreinfo.crashTime,
+    crashTime: vmcoreinfo.crashTime ?? null,
     log,
+    map: options.map ?? null,
+    warnings: kernel.doubts,
   };
 }
 

@@ -1,24 +1,11 @@
-import type { Growth } from '../contracts/growth.js';
-import type { Site } from '../records/allocation-sites.js';
+import type { LeakSite, LeaksAnswer } from '../contracts/leaks.js';
 import { LEAK_VERDICTS } from '../records/leak-codes.js';
-import { isWhole, type LeakNote } from './notes.js';
+import { isWhole, type LeakNote, noteWords } from './notes.js';
 import { type Held, merged, type Recording } from './recording.js';
 import { Balances, bounded, knowsWhatWas, MIN_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
-import type { Lookup } from './survivors/lookup.js';
-import { type Judged, judge } from './verdict.js';
-
-/** Amount that a site holds at the end, with its verdict. */
-export interface LeakSite extends Judged {
-  readonly site: Site;
-  /** Amount allocated since the recording began, without blocks that were found free. */
-  readonly held: Held;
-  /** Amount held at the beginning, in bytes; null if unknown, as for sources that follow events. */
-  readonly before: number | null;
-  readonly growth: Growth | null;
-  /** Looked-up blocks; undefined if the site has none. */
-  readonly survivors: SiteSurvivors | undefined;
-}
+import { keeperOf, type Lookup } from './survivors/lookup.js';
+import { judge } from './verdict.js';
 
 /** Threads whose allocations were followed. */
 export interface ThreadFilterFacts {
@@ -26,22 +13,6 @@ export interface ThreadFilterFacts {
   readonly who: string;
   /** Allocations of threads that exited before they could be matched with the filter. */
   readonly ended: number;
-}
-
-export interface LeaksAnswer {
-  readonly recording: Recording;
-  /** Milliseconds. */
-  readonly duration: number;
-  readonly windows: number;
-  /** Leaking sites first, then growing ones, each the largest first. */
-  readonly sites: readonly LeakSite[];
-  readonly total: Held;
-  readonly lookup: Pick<Lookup, 'source' | 'unavailable'>;
-  /** Number of looked-up blocks, and the free ones among them. */
-  readonly lookedUp: number;
-  readonly foundFree: { readonly blocks: number; readonly bytes: number };
-  readonly notes: readonly LeakNote[];
-  readonly complete: boolean;
 }
 
 /**
@@ -57,7 +28,7 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Thread
   const bySite = lookUp(recording.survivors, lookup, duration);
   const balances = new Balances(recording, bySite);
   const knows = knowsWhatWas(recording.method);
-  const sites = [...(last?.held ?? [])]
+  const found = [...(last?.held ?? [])]
     .flatMap(([id]) => {
       const site = recording.sites.get(id);
       if (!site) throw new TypeError(`a reading has the site ${id}, and the recording has not`);
@@ -71,39 +42,77 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Thread
       const before = knows ? (readings[0]?.held.get(id) ?? NOTHING) : null;
       const held = before === null ? growth.last : difference(growth.last, before);
       // The site freed more than it allocated.
-      if (held.high <= 0) return [];
+      if (held.highBytes <= 0) return [];
       const balance = balances.of(id);
       const judged = judge(growth, survivors, seen, balance?.keepsPace);
       const isBounded = judged.verdict === 'leaking' || judged.reason === 'frees-keep-pace';
-      return [
-        {
-          site,
-          survivors,
-          before: before?.bytes ?? null,
-          growth: isBounded ? bounded(growth.growth, balance) : growth.growth,
-          held: stillHeld(held, survivors),
-          ...judged,
-        },
-      ];
+      const left = stillHeld(held, survivors);
+      const leakSite: LeakSite = {
+        ...judged,
+        kind: site.kind,
+        frames: site.frames,
+        ...rounded(left),
+        // Per-CPU counters are not read atomically: a sum may be negative.
+        beforeBytes: before && Math.max(0, before.bytes),
+        growth: isBounded ? bounded(growth.growth, balance) : growth.growth,
+        survivors: survivors ? published(survivors) : null,
+      };
+      return [{ held: left, site: leakSite }];
     })
     .toSorted(
-      (a, b) => LEAK_VERDICTS.indexOf(a.verdict) - LEAK_VERDICTS.indexOf(b.verdict) || b.held.bytes - a.held.bytes,
+      (a, b) =>
+        LEAK_VERDICTS.indexOf(a.site.verdict) - LEAK_VERDICTS.indexOf(b.site.verdict) || b.held.bytes - a.held.bytes,
     );
+  const sites = found.map(({ site }) => site);
   const foundFree = freeOf(bySite.values());
   const lookedUp = lookup.source === 'none' ? 0 : recording.survivors.length;
   const notes = [...notesOf(recording, { lookup, foundFree, chosen }), ...limitNotes(sites, lookup.limits)];
+  const { losses, unseen } = recording;
   return {
-    recording,
-    duration,
+    schema: 'kdump-mem.leaks/1',
+    type: recording.type,
+    method: recording.method,
+    seconds: Math.round(duration) / 1000,
     windows: Math.max(0, readings.length - 1),
+    sample,
+    endedEarly: recording.endedEarly,
+    total: rounded(sumOf(found.map(({ held }) => held))),
     sites,
-    total: sumOf(sites.map(({ held }) => held)),
-    lookup,
+    omitted: 0,
+    lookedUpBy: lookup.source,
+    unavailable: lookup.unavailable,
     lookedUp,
     foundFree,
-    notes,
+    losses,
+    unseen: unseen && {
+      allocated: unseen.allocated,
+      traced: Math.round(unseen.traced),
+      low: Math.round(unseen.low),
+      high: Math.round(unseen.high),
+    },
+    unseenFrees: recording.unseenFrees ?? null,
+    tracing: recording.tracing ?? null,
     complete: isWhole(notes),
+    warnings: notes.map((note) => ({
+      code: note.code,
+      count: note.count ?? null,
+      bytes: note.bytes ?? null,
+      message: noteWords(note, recording.type),
+    })),
   };
+}
+
+function rounded({ bytes, lowBytes, highBytes, blocks }: Held): LeaksAnswer['total'] {
+  return {
+    bytes: Math.round(bytes),
+    lowBytes: Math.round(lowBytes),
+    highBytes: Math.round(highBytes),
+    blocks: blocks === null ? null : Math.round(blocks),
+  };
+}
+
+function published({ maybeFree: _, ...survivors }: SiteSurvivors): LeakSite['survivors'] {
+  return survivors;
 }
 
 /** The increase since the beginning. Sources that know the earlier amount do not sample. */
@@ -113,8 +122,8 @@ function difference(now: Held, before: Held): Held {
     bytes: now.bytes - before.bytes,
     // More bytes in fewer blocks: the number of new ones is unknown.
     blocks: blocks === null || blocks <= 0 ? null : blocks,
-    low: now.low - before.high,
-    high: now.high - before.low,
+    lowBytes: now.lowBytes - before.highBytes,
+    highBytes: now.highBytes - before.lowBytes,
     sampled: null,
   };
 }
@@ -122,15 +131,15 @@ function difference(now: Held, before: Held): Held {
 /** Subtracts freed blocks: their share of the looked-up blocks is applied to all. */
 function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
   if (!survivors || survivors.bytes === 0) return held;
-  const freed = survivors.places.filter(({ keeper }) => keeper === 'freed');
+  const freed = survivors.places.filter((one) => keeperOf(one) === 'freed');
   if (freed.length === 0) return held;
   const left = 1 - freed.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
   const blocks = 1 - freed.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
   return {
     bytes: Math.round(held.bytes * left),
     blocks: held.blocks === null ? null : Math.round(held.blocks * blocks),
-    low: Math.round(held.low * left),
-    high: Math.round(held.high * left),
+    lowBytes: Math.round(held.lowBytes * left),
+    highBytes: Math.round(held.highBytes * left),
     sampled: held.sampled === null ? null : Math.round(held.sampled * left),
   };
 }
@@ -143,12 +152,12 @@ function sumOf(all: readonly Held[]): Held {
       return total === null || more === null ? null : total + more;
     }, 0);
   const bytes = sum((held) => held.bytes) ?? 0;
-  const reach = (end: 'low' | 'high') => Math.hypot(...all.map((held) => held.bytes - held[end]));
+  const reach = (end: 'lowBytes' | 'highBytes') => Math.hypot(...all.map((held) => held.bytes - held[end]));
   return {
     bytes,
     blocks: sum(({ blocks }) => blocks),
-    low: Math.round(bytes - reach('low')),
-    high: Math.round(bytes + reach('high')),
+    lowBytes: Math.round(bytes - reach('lowBytes')),
+    highBytes: Math.round(bytes + reach('highBytes')),
     sampled: sum(({ sampled }) => sampled),
   };
 }
@@ -157,7 +166,7 @@ function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
   let [blocks, bytes] = [0, 0];
   for (const { places } of all)
     for (const one of places)
-      if (one.keeper === 'freed') {
+      if (keeperOf(one) === 'freed') {
         blocks += one.blocks;
         bytes += one.bytes;
       }

@@ -1,18 +1,20 @@
-import type { LeaksJson } from '../contracts/leaks.js';
+import type { LeaksAnswer } from '../contracts/leaks.js';
 import { ownFrames, type Site, type SiteFrame } from '../records/allocation-sites.js';
 
-/** Allocation types: pages of the buddy allocator, slab objects, vmalloc areas. */
-export type AllocationType = 'page' | 'slab' | 'vmalloc';
+export type AllocationType = LeaksAnswer['type'];
+/** How a recording was made. */
+export type MethodCode = LeaksAnswer['method'];
+/** The part of all frames or objects that is followed. */
+export type Sample = LeaksAnswer['sample'];
+/** Losses of a recording. None is ever counted as zero. */
+export type Losses = LeaksAnswer['losses'];
+/** Pages that the kernel allocated without firing an event (`alloc_pages_bulk` of some kernels). */
+export type Unseen = NonNullable<LeaksAnswer['unseen']>;
 
-/** Amount that a site holds at one moment. */
-export interface Held {
-  /** Outstanding bytes. Scaled if only a sample is followed. */
-  readonly bytes: number;
-  /** Outstanding allocations. Scaled if only a sample is followed; null if the source does not count them. */
-  readonly blocks: number | null;
-  /** Bounds of the true amount (95 % confidence). Equal to `bytes` without sampling. */
-  readonly low: number;
-  readonly high: number;
+type HeldTotal = LeaksAnswer['total'];
+
+/** Amount that a site holds at one moment, not rounded. */
+export interface Held extends HeldTotal {
   /** The observed amount, not scaled; null without sampling. */
   readonly sampled: number | null;
 }
@@ -54,39 +56,6 @@ export interface Survivor {
   readonly command: string | null;
 }
 
-/** The part of all frames or objects that is followed. */
-export interface Sample {
-  /** One frame (object) in this many is followed. 1: all. */
-  readonly oneIn: number;
-  /** Deciding bits of the frame number or object address, and their required values. */
-  readonly mask: bigint;
-  readonly residue: bigint;
-}
-
-/** Losses of a recording. None is ever counted as zero: null is unknown. */
-export interface Losses {
-  /** Events lost because the kernel's buffers were not read in time. */
-  readonly overrun: number | null;
-  /** Frees without a recorded allocation, mostly older than the recording. */
-  readonly unknownFrees: number | null;
-  /** Allocations of memory that still counted as held: a free was missed. */
-  readonly missedFrees: number | null;
-  /** Allocations without a stack. */
-  readonly withoutStack: number | null;
-  /** Allocations that were dropped because our own memory is limited. */
-  readonly dropped: number | null;
-}
-
-/** Pages that the kernel allocated without firing an event (`alloc_pages_bulk` of some kernels). */
-export interface Unseen {
-  /** Frames allocated during the recording, from /proc/vmstat (pgalloc_*). */
-  readonly allocated: number;
-  /** Frames allocated according to events, scaled. */
-  readonly traced: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 /** Why a source is incomplete. */
 export interface Gap {
   /**
@@ -100,19 +69,6 @@ export interface Gap {
   readonly source: string;
   readonly count: number;
 }
-
-/** How a recording was made. */
-export type MethodCode =
-  | 'allocinfo'
-  | 'page-owner'
-  | 'page-owner-stacks'
-  | 'slab-traces'
-  | 'vmallocinfo'
-  | 'tracefs'
-  | 'bpftrace'
-  | 'perf-script'
-  | 'trace-text'
-  | 'memleak';
 
 /**
  * A recording by any method: at least two readings, the first at the beginning. Methods that follow events
@@ -139,7 +95,7 @@ export interface Recording {
   /** It was stopped early (Ctrl-C): its results are valid. */
   readonly endedEarly: boolean;
   /** Facts of recordings through tracefs. */
-  readonly tracing?: NonNullable<LeaksJson['tracing']>;
+  readonly tracing?: NonNullable<LeaksAnswer['tracing']>;
 }
 
 /**
@@ -188,13 +144,13 @@ function mergedReading(reading: Reading, of: (id: string) => string): Reading {
 /** Samples of two sites are independent: variances add up. */
 function sumHeld(one: Held, other: Held): Held {
   const bytes = one.bytes + other.bytes;
-  const reach = (end: 'low' | 'high') => Math.hypot(one.bytes - one[end], other.bytes - other[end]);
+  const reach = (end: 'lowBytes' | 'highBytes') => Math.hypot(one.bytes - one[end], other.bytes - other[end]);
   const orNull = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
   return {
     bytes,
     blocks: orNull(one.blocks, other.blocks),
-    low: bytes - reach('low'),
-    high: bytes + reach('high'),
+    lowBytes: bytes - reach('lowBytes'),
+    highBytes: bytes + reach('highBytes'),
     sampled: orNull(one.sampled, other.sampled),
   };
 }

@@ -45,7 +45,7 @@ export interface SiteGrowth {
 }
 
 /** Amount of a site that a reading does not contain. */
-export const NOTHING: Held = { bytes: 0, blocks: 0, low: 0, high: 0, sampled: null };
+export const NOTHING: Held = { bytes: 0, blocks: 0, lowBytes: 0, highBytes: 0, sampled: null };
 
 /** Growth of one site of a recording. */
 export function siteGrowth(recording: Recording, site: string): SiteGrowth {
@@ -98,9 +98,9 @@ function growthOf(points: readonly Point[]): Growth | null {
 }
 
 /** A sample with too much or too little has the same error in each window: the frames are the same. */
-function widened(growth: Growth | null, { bytes, low, high }: Held): Growth | null {
-  if (growth === null || bytes === 0 || low === high) return growth;
-  const [less, more] = [low / bytes, high / bytes];
+function widened(growth: Growth | null, { bytes, lowBytes, highBytes }: Held): Growth | null {
+  if (growth === null || bytes === 0 || lowBytes === highBytes) return growth;
+  const [less, more] = [lowBytes / bytes, highBytes / bytes];
   return {
     ...growth,
     low: growth.low * (growth.low > 0 ? less : more),

@@ -1,51 +1,19 @@
-import type { CensusEntry } from '../account/owners.js';
-import type { Place, Unplaced } from '../records/leak-codes.js';
+import type { LeakPlace, LeakSurvivors } from '../contracts/leaks.js';
+import { socketEnds } from '../records/socket-ends.js';
 import type { Survivor } from './recording.js';
 import { type Found, type Keeper, keeperOf, type Lookup } from './survivors/lookup.js';
 
-/** Blocks of a site in one place. */
-export interface PlaceSum {
-  readonly place: Place;
-  /** Category as in `kdump-mem memory`; null if unknown. */
-  readonly category: Found['category'];
-  /** Slab cache; untrusted. */
-  readonly cache: string | null;
-  readonly why: Unplaced | null;
-  readonly keeper: Keeper;
-  blocks: number;
-  bytes: number;
-}
-
-/** Blocks of a site in the queues of one socket. */
-export interface SocketSum {
-  readonly entry: CensusEntry;
-  blocks: number;
-  bytes: number;
-}
+/** A part of the answer while its blocks are counted. */
+type Sum<Part> = Part & { blocks: number; bytes: number };
 
 /** Looked-up blocks of one site; not scaled. */
-export interface SiteSurvivors {
-  readonly blocks: number;
-  readonly bytes: number;
+export interface SiteSurvivors extends LeakSurvivors {
+  readonly thirds: readonly [number, number, number] | null;
   /**
    * Number of blocks in `places` that count as held but may be free: the freelist of their slab could not be
    * read.
    */
   readonly maybeFree: number;
-  /** Largest first. */
-  readonly places: readonly PlaceSum[];
-  readonly sockets: readonly SocketSum[];
-  /** Age of the blocks still held, milliseconds; null: unknown. */
-  readonly ages: { readonly median: number; readonly oldest: number } | null;
-  /**
-   * Unreferenced blocks by allocation time: in the first, second and last third of the recording. Null: the
-   * method does not report times.
-   */
-  readonly thirds: readonly [number, number, number] | null;
-  /** Order of the blocks still held, as allocated; null: different or unknown. */
-  readonly order: number | null;
-  /** Number of blocks still held, by command of the allocating thread; untrusted. */
-  readonly commands: ReadonlyMap<string, number>;
 }
 
 /** Keepers whose blocks may never be freed. */
@@ -64,19 +32,19 @@ export function lookUp(
   lookup: Lookup,
   ended: number,
 ): ReadonlyMap<string, SiteSurvivors> {
-  const sums = new Map<string, Sum>();
+  const sums = new Map<string, SurvivorSum>();
   for (const survivor of survivors) {
-    const sum = sums.get(survivor.site) ?? new Sum(ended);
+    const sum = sums.get(survivor.site) ?? new SurvivorSum(ended);
     sums.set(survivor.site, sum);
     sum.add(survivor, lookup.of(survivor));
   }
   return new Map([...sums].map(([site, sum]) => [site, sum.result()]));
 }
 
-class Sum {
+class SurvivorSum {
   readonly #ended: number;
-  readonly #places = new Map<string, PlaceSum>();
-  readonly #sockets = new Map<bigint, SocketSum>();
+  readonly #places = new Map<string, Sum<LeakPlace>>();
+  readonly #sockets = new Map<bigint, Sum<LeakSurvivors['sockets'][number]>>();
   readonly #ages: number[] = [];
   readonly #thirds: [number, number, number] = [0, 0, 0];
   readonly #commands = new Map<string, number>();
@@ -97,15 +65,15 @@ class Sum {
     if (found.maybeFree) this.#maybeFree++;
     const key = `${place} ${category ?? ''} ${why ?? ''} ${cache ?? ''}`;
     const keeper = keeperOf(found);
-    const sum = this.#places.get(key) ?? { place, category, cache, why, keeper, blocks: 0, bytes: 0 };
+    const sum = this.#places.get(key) ?? { place, category, cache, why, blocks: 0, bytes: 0 };
     this.#places.set(key, sum);
     sum.blocks++;
     sum.bytes += bytes;
     if (keeper === 'freed') return;
     this.#orders.add(order);
     if (socket !== null) {
-      const queue = this.#sockets.get(socket.socket.sock) ?? { entry: socket, blocks: 0, bytes: 0 };
-      this.#sockets.set(socket.socket.sock, queue);
+      const queue = this.#sockets.get(socket.socket.sock) ?? { ...facts(socket), blocks: 0, bytes: 0 };
+      this.#sockets.set(queue.sock, queue);
       queue.blocks++;
       queue.bytes += bytes;
     }
@@ -127,13 +95,19 @@ class Sum {
     return {
       blocks: this.#blocks,
       bytes: this.#bytes,
-      maybeFree: this.#maybeFree,
+      order: this.#orders.size === 1 ? ([...this.#orders][0] ?? null) : null,
       places: [...this.#places.values()].toSorted((a, b) => b.bytes - a.bytes),
       sockets: [...this.#sockets.values()].toSorted((a, b) => b.bytes - a.bytes),
       ages: ages.length === 0 ? null : { median: ages[Math.floor(ages.length / 2)]!, oldest: ages.at(-1)! },
       thirds: this.#untimed ? null : this.#thirds,
-      order: this.#orders.size === 1 ? ([...this.#orders][0] ?? null) : null,
-      commands: this.#commands,
+      commands: [...this.#commands].map(([command, blocks]) => ({ command, blocks })),
+      maybeFree: this.#maybeFree,
     };
   }
+}
+
+function facts({ socket, holders }: NonNullable<Found['socket']>) {
+  const { sock, inode, protocol, local, peer } = socket;
+  const processes = holders.map(({ pid, comm, fd }) => ({ pid, comm, fd }));
+  return { sock, inode, protocol, local, peer, ...socketEnds(socket, local, peer), holders: processes };
 }

@@ -1,7 +1,7 @@
 import type { LeakReason, LeakVerdict } from '../records/leak-codes.js';
 import { MIN_WINDOWS, type SiteGrowth } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
-import type { Keeper } from './survivors/lookup.js';
+import { type Keeper, keeperOf } from './survivors/lookup.js';
 
 export interface Judged {
   readonly verdict: LeakVerdict;
@@ -111,7 +111,7 @@ function sharesOf(survivors: SiteSurvivors | undefined): Shares {
     unknown: 0,
   };
   if (!survivors || survivors.bytes === 0) return shares;
-  for (const { keeper, bytes } of survivors.places) shares[keeper] += bytes / survivors.bytes;
+  for (const one of survivors.places) shares[keeperOf(one)] += one.bytes / survivors.bytes;
   return shares;
 }
 

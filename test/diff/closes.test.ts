@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { CategoryDiff } from '../../src/contracts/diff.js';
 import { compareStates } from '../../src/diff/compare.js';
-import { type CategoryDiff, leavesOf } from '../../src/diff/lists.js';
+import { leavesOf } from '../../src/diff/lists.js';
 import type { CategoryState } from '../../src/diff/state.js';
 import { stateOf } from './made-up.js';
 
@@ -30,10 +31,10 @@ function sumOf(children: readonly CategoryState[]): number {
 }
 
 function unclosed(diff: CategoryDiff): string[] {
-  const { change, uncompared, children, category } = diff;
+  const { changeBytes, uncomparedBytes, children, category } = diff;
   if (children.length === 0) return [];
-  const sum = children.reduce((all, one) => all + (one.change ?? 0), 0);
-  return [...(change === sum + (uncompared ?? Number.NaN) ? [] : [category]), ...children.flatMap(unclosed)];
+  const sum = children.reduce((all, one) => all + (one.changeBytes ?? 0), 0);
+  return [...(changeBytes === sum + (uncomparedBytes ?? Number.NaN) ? [] : [category]), ...children.flatMap(unclosed)];
 }
 
 const looks = (first: CategoryState, last: CategoryState, depth = 'kcore') =>
@@ -60,14 +61,19 @@ test.each(['kcore', 'counters'])('changes add up to that of the parent (next to 
       }
       // No category outside free memory is comparable, as between kcore and counters.
       const others = categories.children.filter(({ category }) => category !== 'free');
-      expect(others.flatMap(leavesOf).every(({ change }) => change === null)).toBe(true);
+      expect(others.flatMap(leavesOf).every(({ changeBytes }) => changeBytes === null)).toBe(true);
     }),
   );
 });
 
 test('changes have the opposite sign in reverse order', () => {
   const changes = (diff: CategoryDiff | null, sign: 1 | -1) =>
-    new Map(leavesOf(diff!).map(({ category, change }) => [category, change === null ? null : sign * change || 0]));
+    new Map(
+      leavesOf(diff!).map(({ category, changeBytes }) => [
+        category,
+        changeBytes === null ? null : sign * changeBytes || 0,
+      ]),
+    );
   fc.assert(
     fc.property(trees, trees, (one, other) => {
       const [forward, back] = [looks(one, other), looks(other, one)];

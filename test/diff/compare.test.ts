@@ -26,10 +26,10 @@ test('attributes a loss of free memory to growing categories, to the byte', () =
     pluggedBytes: 0,
     explanation: 'categories',
   });
-  expect(loss?.categories[0]?.category).toMatchObject({ category: 'network-sockets', change: 300 * MIB });
-  expect(categories).toMatchObject({ change: 0, uncompared: 0 });
+  expect(loss?.categories[0]?.category).toMatchObject({ category: 'network-sockets', changeBytes: 300 * MIB });
+  expect(categories).toMatchObject({ changeBytes: 0, uncomparedBytes: 0 });
   const [free] = categories?.children ?? [];
-  expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
+  expect(free?.perMinuteBytes).toBeCloseTo((-291 * MIB) / 45);
 });
 
 test('does not attribute a loss to growth if no category has it', () => {
@@ -76,8 +76,8 @@ test('compares groups, but not single categories, of inputs of different depth',
   expect(notes).toContainEqual({ code: 'different-sources', depths: ['kcore', 'counters'] });
   expect(complete).toBe(false);
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
-  expect(kernel).toMatchObject({ change: 290 * MIB, uncompared: 290 * MIB });
-  expect(kernel?.children.map(({ change }) => change)).toEqual([null, null]);
+  expect(kernel).toMatchObject({ changeBytes: 290 * MIB, uncomparedBytes: 290 * MIB });
+  expect(kernel?.children.map(({ changeBytes }) => changeBytes)).toEqual([null, null]);
   // An unknown value is unknown, not zero.
   expect(kernel?.children.map(({ bytes }) => bytes)).toEqual([
     [10 * MIB, null],
@@ -92,7 +92,7 @@ test('does not compare a category that only one release knows, and the sum is co
     memoryAt(60, { anonymous: 100, 'of-tomorrow': 50 }),
   ]);
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
-  expect(kernel).toMatchObject({ change: 50 * MIB, uncompared: 50 * MIB });
+  expect(kernel).toMatchObject({ changeBytes: 50 * MIB, uncomparedBytes: 50 * MIB });
   expect(loss).toMatchObject({ lostBytes: 50 * MIB, grewBytes: 0, uncomparedBytes: 50 * MIB, explanation: null });
 });
 
@@ -117,7 +117,7 @@ test('reports no rates for two inputs of one time', () => {
     memoryAt(0, { anonymous: 2 }, { name: 'copy' }),
   ]);
   expect(notes.map(({ code }) => code)).toEqual(['same-time']);
-  expect([seconds, complete, categories?.children[0]?.perSecond]).toEqual([null, false, null]);
+  expect([seconds, complete, categories?.children[0]?.perMinuteBytes]).toEqual([null, false, null]);
 });
 
 test('keeps the order of inputs without times, and reports no rates', () => {
@@ -126,7 +126,7 @@ test('keeps the order of inputs without times, and reports no rates', () => {
   const { seconds, notes, categories } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
   expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
   expect(seconds).toBeNull();
-  expect(categories?.children[0]).toMatchObject({ change: -MIB, perSecond: null });
+  expect(categories?.children[0]).toMatchObject({ changeBytes: -MIB, perMinuteBytes: null });
 });
 
 test.each([
@@ -148,7 +148,7 @@ test.each([
   expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
   expect([sameBoot, seconds, lists.processes]).toEqual([false, null, null]);
   expect(loss?.explanation).toBeNull();
-  expect(lists.caches?.items[0]).toMatchObject({ change: 20, perSecond: null });
+  expect(lists.caches?.items[0]).toMatchObject({ changeBytes: 20, perMinuteBytes: null });
 });
 
 test.each([
@@ -227,8 +227,8 @@ test.each([
     [lacking, counted, -1],
   ] as const) {
     const { categories, notes } = compareStates([stateOf(0, { memory: first }), stateOf(60, { memory: last })]);
-    const changes = leavesOf(categories!).filter(({ change }) => change !== 0);
-    const found = changes.map(({ category, change }) => [category, (change ?? Number.NaN) / MIB]);
+    const changes = leavesOf(categories!).filter(({ changeBytes }) => changeBytes !== 0);
+    const found = changes.map(({ category, changeBytes }) => [category, (changeBytes ?? Number.NaN) / MIB]);
     expect(found.find(([category]) => category === 'anonymous')).toEqual(['anonymous', 30 * sign]);
     for (const name of [...uncounted, 'unattributed', 'missing-counters'])
       expect(found.map(([category]) => category)).not.toContain(name);

@@ -16,10 +16,10 @@ test('matches processes by pid and start time, so that a reused pid is another',
     at(600, [processItem(7, 100, { pss: 70 }), processItem(8, LATER, { pss: 40 })]),
   ]);
   expect(notes).toEqual([{ code: 'pid-reused', count: 1 }]);
-  const items = lists.processes?.items.map(({ who, status, change, bytes }) => [
+  const items = lists.processes?.items.map(({ who, status, changeBytes, bytes }) => [
     who.kind === 'process' && who.startTicks,
     status,
-    change,
+    changeBytes,
     ...bytes,
   ]);
   expect(items).toEqual([
@@ -27,7 +27,7 @@ test('matches processes by pid and start time, so that a reused pid is another',
     [200, 'gone', -50, 50, 0],
     [LATER, 'new', 40, 0, 40],
   ]);
-  expect(lists.processes).toMatchObject({ grew: 100, shrank: -50, whole: true });
+  expect(lists.processes).toMatchObject({ grewBytes: 100, shrankBytes: -50, complete: true });
 });
 
 test('compares PSS if both have it, else RSS, and reports neither as unknown', () => {
@@ -43,7 +43,7 @@ test('compares PSS if both have it, else RSS, and reports neither as unknown', (
       processItem(3, 3, { pss: 5, rss: 6 }),
     ]),
   ]);
-  const found = lists.processes?.items.map(({ by, change }) => [by, change]);
+  const found = lists.processes?.items.map(({ measure, changeBytes }) => [measure, changeBytes]);
   expect(found).toEqual([
     ['rss', 7],
     ['pss', 5],
@@ -54,7 +54,7 @@ test('compares PSS if both have it, else RSS, and reports neither as unknown', (
     { code: 'change-unknown', part: 'processes', count: 1 },
   ]);
   expect(complete).toBe(false);
-  expect(lists.processes).toMatchObject({ grew: 12, unknown: 1 });
+  expect(lists.processes).toMatchObject({ grewBytes: 12, unknown: 1 });
 });
 
 test('reports a process in one input as neither new nor exited if the other list is incomplete', () => {
@@ -62,12 +62,12 @@ test('reports a process in one input as neither new nor exited if the other list
   const only = (...states: Parameters<typeof compareStates>[0]) => compareStates(states).lists.processes?.items[0];
   expect(only(at(0, [], false), at(600, [one]))).toMatchObject({
     status: 'only-after',
-    change: null,
+    changeBytes: null,
     bytes: [null, 10],
   });
   expect(only(at(0, [one]), at(600, [], false))).toMatchObject({
     status: 'only-before',
-    change: null,
+    changeBytes: null,
     bytes: [10, null],
   });
 });
@@ -78,7 +78,7 @@ test('reports an entry missing from a list without empty ones as empty or absent
   const later = stateOf(600, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
   const found = (...states: Parameters<typeof compareStates>[0]) => compareStates(states).lists.processes?.items[0];
   expect(found(empty, at(600, [one]))).toMatchObject({ status: 'was-empty', bytes: [0, 10] });
-  expect(found(at(0, [one]), later)).toMatchObject({ status: 'is-empty', change: -10 });
+  expect(found(at(0, [one]), later)).toMatchObject({ status: 'is-empty', changeBytes: -10 });
 });
 
 test('notes a lesser measure if any input has the better one', () => {
@@ -98,7 +98,7 @@ test('does not report a process as new that started before the first input', () 
     { code: 'missed-process', part: 'processes', count: 1 },
     { code: 'change-unknown', part: 'processes', count: 1 },
   ]);
-  expect(lists.processes?.items.map(({ status, change }) => [status, change])).toEqual([
+  expect(lists.processes?.items.map(({ status, changeBytes }) => [status, changeBytes])).toEqual([
     ['new', 4],
     ['only-after', null],
   ]);
@@ -108,7 +108,7 @@ test('counts processes that started and exited in between', () => {
   const one = processItem(1, 1, { pss: 1 });
   const between = processItem(2, LATER, { pss: 99 });
   const { lists } = compareStates([at(0, [one]), at(300, [one, between]), at(600, [one])]);
-  expect(lists.processes).toMatchObject({ between: 1, grew: 0 });
+  expect(lists.processes).toMatchObject({ between: 1, grewBytes: 0 });
   expect(lists.processes?.items).toHaveLength(1);
 });
 
@@ -118,11 +118,11 @@ test('marks growth in each interval; a rate has an interval from eight inputs on
     const states = sizes.map((pss, step) => at(step * 60, [processItem(1, 1, { pss })]));
     return compareStates(states).lists.processes?.items[0];
   };
-  expect(grown(2)).toMatchObject({ grewEachTime: null, trend: null });
-  expect(grown(3)).toMatchObject({ grewEachTime: true, trend: null, change: 2 * MIB });
+  expect(grown(2)).toMatchObject({ grewEachTime: null, course: null });
+  expect(grown(3)).toMatchObject({ grewEachTime: true, course: null, changeBytes: 2 * MIB });
   expect(grown(4, 2)).toMatchObject({ grewEachTime: false });
   const sure = grown(16);
-  expect(sure?.trend?.course).toBe('grows');
-  expect(sure?.trend?.growth.perSecond).toBeCloseTo(MIB / 60);
-  expect(sure?.perSecond).toBeCloseTo(MIB / 60);
+  expect(sure?.course).toBe('grows');
+  expect(sure?.growth?.perSecond).toBeCloseTo(MIB / 60);
+  expect(sure?.perMinuteBytes).toBeCloseTo(MIB);
 });

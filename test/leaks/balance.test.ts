@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { leaksJson } from '../../src/answers/leaks/json.js';
 import { leaksText } from '../../src/answers/leaks/text.js';
+import { jsonOf } from '../../src/base/util.js';
 import { leaksSchema } from '../../src/contracts/leaks.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import { FrameFollower } from '../../src/leaks/follow/frame-follower.js';
@@ -75,9 +75,7 @@ const nobody = {
 
 function namesOf(recording: Recording): Record<string, string> {
   const { sites: judged } = leaksAnswer(recording, nobody);
-  return Object.fromEntries(
-    judged.map(({ site, verdict, reason }) => [site.frames[0]?.symbol, `${verdict} ${reason}`]),
-  );
+  return Object.fromEntries(judged.map(({ frames, verdict, reason }) => [frames[0]?.symbol, `${verdict} ${reason}`]));
 }
 
 test.each([1, 8])('does not call a ring leaking if its blocks outlive the recording (one frame in %i)', (oneIn) => {
@@ -88,7 +86,7 @@ test.each([1, 8])('does not call a ring leaking if its blocks outlive the record
   expect(answer.sites[0]?.growth?.low).toBeLessThan(answer.sites[0]!.growth!.perSecond / 2);
   const text = leaksText(answer, { limit: 5, width: null });
   expect(text).toMatch(/^Inconclusive after 12 s: 1 unknown\. Frees of older blocks/);
-  expect(() => leaksSchema.parse(leaksJson(answer))).not.toThrow();
+  expect(() => leaksSchema.parse(jsonOf(answer))).not.toThrow();
 });
 
 test.each([1, 8])('calls a leak leaking next to a ring of another order (one frame in %i)', (oneIn) => {

@@ -21,7 +21,7 @@ export function siteOf(id: string, ...names: string[]): Site {
 
 /** Counted exactly. */
 export function exactly(bytes: number, blocks: number | null = null): Held {
-  return { bytes, blocks, low: bytes, high: bytes, sampled: null };
+  return { bytes, blocks, lowBytes: bytes, highBytes: bytes, sampled: null };
 }
 
 export function survivor(site: string, one: Partial<Survivor> = {}): Survivor {

@@ -51,12 +51,18 @@ test('merges stacks that differ only beyond an interrupt, with their sum', () =>
     '__do_softirq',
   ]);
   expect(readings.map(({ held }) => held.get('a')?.bytes)).toEqual([undefined, 4096, 20480]);
-  expect(readings[2]?.held.get('a')).toEqual({ bytes: 20480, blocks: 5, low: 20480, high: 20480, sampled: null });
+  expect(readings[2]?.held.get('a')).toEqual({
+    bytes: 20480,
+    blocks: 5,
+    lowBytes: 20480,
+    highBytes: 20480,
+    sampled: null,
+  });
   expect(survivors.map(({ site }) => site)).toEqual(['a', 'a', 'c']);
 });
 
 test('combines the intervals of two samples into less than their sum, without loss', () => {
-  const half = { bytes: 100, blocks: 1, low: 60, high: 160, sampled: 10 };
+  const half = { bytes: 100, blocks: 1, lowBytes: 60, highBytes: 160, sampled: 10 };
   const recording = made([siteOf('a', 'f', '__do_softirq', 'x'), siteOf('b', 'f', '__do_softirq')], {});
   const held = new Map([
     ['a', half],
@@ -66,8 +72,8 @@ test('combines the intervals of two samples into less than their sum, without lo
   expect(readings[0]?.held.get('a')).toEqual({
     bytes: 200,
     blocks: 2,
-    low: 200 - Math.hypot(40, 40),
-    high: 200 + Math.hypot(60, 60),
+    lowBytes: 200 - Math.hypot(40, 40),
+    highBytes: 200 + Math.hypot(60, 60),
     sampled: 20,
   });
 });

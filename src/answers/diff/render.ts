@@ -1,12 +1,11 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import { formatCount } from '../../base/size.js';
-import type { CategoryDiffJson, DiffJson } from '../../contracts/diff.js';
+import { count, formatCount } from '../../base/size.js';
+import type { CategoryDiff, Course, DiffJson } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
-import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../diff/lists.js';
+import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
 import { type HostState, LISTS, type ListName, type Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { perMinute } from '../growth/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
 import {
@@ -47,14 +46,16 @@ export function diffBlocks(
   const several = states.length > 2;
   const hasRates = (seconds?.at(-1) ?? 0) >= MIN_RATED;
   const hidesQueues = states.every(({ memory }) => ['counters', 'pageflags'].includes(memory?.depth ?? ''));
-  const largest = categories ? Math.max(...rowsOf(categories, 0).map(({ change }) => Math.abs(change ?? 0))) : 0;
+  const largest = categories
+    ? Math.max(...rowsOf(categories, 0).map(({ changeBytes }) => Math.abs(changeBytes ?? 0)))
+    : 0;
   const facts = { ...options, hasRates, hidesQueues, least: options.verbose ? 0 : SMALL * largest };
   return [
     ...(categories ? [categoryBlock(categories, several, facts)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
       // Most machines have none, or the same ones.
-      const isQuiet = name === 'devices' && list?.items.every(({ change }) => change === 0);
+      const isQuiet = name === 'devices' && list?.items.every(({ changeBytes }) => changeBytes === 0);
       return list && !isQuiet ? [listBlock(name, list, several, facts)] : [];
     }),
   ];
@@ -74,16 +75,16 @@ export function categoryBlock(
   { verbose, hasRates }: Pick<DiffTextOptions, 'verbose'> & InputFacts,
 ): Block {
   const rows = rowsOf(all, 0);
-  const largest = rows.reduce((most, { change }) => Math.max(most, Math.abs(change ?? 0)), 0);
-  const isShown = ({ change, depth, children, bytes }: Row) =>
+  const largest = rows.reduce((most, { changeBytes }) => Math.max(most, Math.abs(changeBytes ?? 0)), 0);
+  const isShown = ({ changeBytes, depth, children, bytes }: Row) =>
     verbose || (depth === 1 && children.length > 0)
       ? verbose || bytes.some((one) => one !== 0)
-      : depth > 0 && Math.abs(change ?? 0) > SMALL * largest;
+      : depth > 0 && Math.abs(changeBytes ?? 0) > SMALL * largest;
   const shown = rows.filter(isShown);
   const unchanged = rows.filter(
-    (row) => row.depth > 0 && row.change === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
+    (row) => row.depth > 0 && row.changeBytes === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
   ).length;
-  const small = rows.filter((row) => row.children.length === 0 && row.change !== 0 && !isShown(row));
+  const small = rows.filter((row) => row.children.length === 0 && row.changeBytes !== 0 && !isShown(row));
   const columns: Column<Row>[] = [
     {
       heading: 'CATEGORY',
@@ -98,30 +99,26 @@ export function categoryBlock(
 
 function rowsOf(diff: CategoryDiff, depth: number): Row[] {
   const children = diff.children.toSorted(
-    (a, b) => Number(a.children.length === 0) * (Math.abs(b.change ?? 0) - Math.abs(a.change ?? 0)),
+    (a, b) => Number(a.children.length === 0) * (Math.abs(b.changeBytes ?? 0) - Math.abs(a.changeBytes ?? 0)),
   );
   return [{ ...diff, depth }, ...children.flatMap((child) => rowsOf(child, depth + 1))];
 }
 
 function smallWords(small: readonly Row[], unchanged: number): string {
-  const known = small.flatMap(({ change }) => change ?? []);
+  const known = small.flatMap(({ changeBytes }) => changeBytes ?? []);
   const unknown = small.length - known.length;
   const sum = known.reduce((all, one) => all + one, 0);
   return [
     ...(known.length > 0
       ? [
-          `${known.length === 1 ? '1 more category' : `${formatCount(known.length)} more categories`} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
+          `${count(known.length, 'more category', 'more categories')} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
         ]
       : []),
     ...(unknown > 0
-      ? [
-          `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`,
-        ]
+      ? [`${count(unknown, 'category', 'categories')} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`]
       : []),
     ...(unchanged > 0
-      ? [
-          `${unchanged === 1 ? '1 category that did not change is' : `${formatCount(unchanged)} categories that did not change are`} not listed.`,
-        ]
+      ? [`${count(unchanged, 'category that did not change is', 'categories that did not change are')} not listed.`]
       : []),
   ].join(' ');
 }
@@ -142,10 +139,10 @@ export function listBlock(
   several: boolean,
   { limit, hasRates, hidesQueues, least = 0 }: Pick<DiffTextOptions, 'limit'> & ListFacts,
 ): Block {
-  const changed = list.items.filter(({ change }) => change !== 0);
+  const changed = list.items.filter(({ changeBytes }) => changeBytes !== 0);
   // Of the kernel's caches and callers many change a little.
   const isOfKernel = name === 'caches' || name === 'callers';
-  const isLarge = ({ change }: ItemDiff) => !isOfKernel || change === null || Math.abs(change) >= least;
+  const isLarge = ({ changeBytes }: ItemDiff) => !isOfKernel || changeBytes === null || Math.abs(changeBytes) >= least;
   const shown = changed.filter(isLarge).slice(0, limit);
   const columns: Column<ItemDiff>[] = [
     {
@@ -157,7 +154,7 @@ export function listBlock(
     ...(shown.some(({ status }) => statusWord(status) !== '')
       ? [{ heading: 'STATUS', value: ({ status }: ItemDiff) => statusWord(status), spare: 1 }]
       : []),
-    ...(new Set(shown.map(({ by }) => by)).size > 1
+    ...(new Set(shown.map(({ measure }) => measure)).size > 1
       ? [{ heading: 'MEASURE', value: (item: ItemDiff) => measureWords(item), spare: 2 }]
       : []),
   ];
@@ -176,14 +173,14 @@ function statusWord(status: Status): string {
 
 function sumWords(
   name: ListName,
-  { items, grew, shrank, unknown, whole }: ListDiff,
+  { items, grewBytes: grew, shrankBytes: shrank, unknown, complete }: ListDiff,
   changed: number,
   { limit, isCut, hidesQueues }: { readonly limit: number; readonly isCut: boolean; readonly hidesQueues: boolean },
 ): string {
-  const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
+  const measures = [...new Set(items.map((item) => (item.measure === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' or ');
   const sums = name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
-  const isPart = hidesQueues && items.some((item) => item.by === 'estimated');
+  const isPart = hidesQueues && items.some((item) => item.measure === 'estimated');
   const part = isPart ? ', part of “unattributed” and slab' : '';
   const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
   const hidden = changed - limit;
@@ -196,8 +193,8 @@ function sumWords(
   if (items.length === 0)
     // Sockets that hold no data are not listed.
     return name === 'sockets'
-      ? `No socket${whole ? '' : ' that could be read'} held memory in the first or last input.`
-      : `No ${PARTS[name]}${whole ? '' : ' that can be compared'}.`;
+      ? `No socket${complete ? '' : ' that could be read'} held memory in the first or last input.`
+      : `No ${PARTS[name]}${complete ? '' : ' that can be compared'}.`;
   if (grew === 0 && shrank === 0)
     return `${all}: ${unknown > 0 ? `no known change (unknown for ${formatCount(unknown)})` : 'unchanged'}.`;
   return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}${grownWords(name, items, limit)}`;
@@ -206,13 +203,13 @@ function sumWords(
 /** Names the process that lived through and grew most, if those that began or exited hide it. */
 function grownWords(name: ListName, items: readonly ItemDiff[], limit: number): string {
   if (name !== 'processes') return '';
-  const changed = items.filter(({ change }) => change !== 0);
+  const changed = items.filter(({ changeBytes }) => changeBytes !== 0);
   const grown = changed
-    .filter(({ status, change }) => status === 'both' && (change ?? 0) > 0)
-    .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))[0];
+    .filter(({ status, changeBytes }) => status === 'both' && (changeBytes ?? 0) > 0)
+    .toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0))[0];
   return grown === undefined || changed.indexOf(grown) < limit
     ? ''
-    : ` Largest growth of a process that is in both: ${whoWords(grown.who)}, ${signedSize(grown.change)}.`;
+    : ` Largest growth of a process that is in both: ${whoWords(grown.who)}, ${signedSize(grown.changeBytes)}.`;
 }
 
 const ONE: Readonly<Record<ListName, string>> = {
@@ -238,10 +235,10 @@ interface DiffTextOptions {
 /** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */
 function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean, hasRates: boolean): Column<Row>[] {
   return [
-    { heading: 'BEFORE', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes[0]), spare: 4 },
-    { heading: 'AFTER', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes.at(-1)) },
-    { heading: 'CHANGE', align: 'right', value: ({ change }) => signedSize(change) },
-    ...(hasRates && rows.some(({ perSecond }) => perSecond !== null) ? [RATE] : []),
+    { heading: 'BEFORE', align: 'right', value: ({ beforeBytes }) => sizeOrUnknown(beforeBytes), spare: 4 },
+    { heading: 'AFTER', align: 'right', value: ({ afterBytes }) => sizeOrUnknown(afterBytes) },
+    { heading: 'CHANGE', align: 'right', value: ({ changeBytes }) => signedSize(changeBytes) },
+    ...(hasRates && rows.some(({ perMinuteBytes }) => perMinuteBytes !== null) ? [RATE] : []),
     ...(several ? [{ heading: 'TREND', value: trendWord, spare: 3 }] : []),
   ];
 }
@@ -249,13 +246,12 @@ function courseColumns<Row extends Course>(rows: readonly Row[], several: boolea
 const RATE: Column<Course> = {
   heading: 'RATE/MIN',
   align: 'right',
-  value: ({ perSecond }) => (perSecond === null ? '?' : perMinute(perSecond)),
+  value: ({ perMinuteBytes }) => signedSize(perMinuteBytes && Math.round(perMinuteBytes)),
   spare: 2,
 };
 
-function trendWord({ trend, grewEachTime, change }: Course): string {
-  if (trend) return trend.course;
-  return grewEachTime ? 'grew each time' : change === null ? '?' : '';
+function trendWord({ course, grewEachTime, changeBytes }: Course): string {
+  return course ?? (grewEachTime ? 'grew each time' : changeBytes === null ? '?' : '');
 }
 
 /** Returns the answer to `diff` according to the JSON contract. */
@@ -268,15 +264,15 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     sameBoot,
     summary: headline(answer),
     loss: loss && figuresOf(loss),
-    categories: categories && categoryJson(categories),
-    processes: readList(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
-    sockets: readList(lists.sockets, (who) =>
+    categories,
+    processes: listOf(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
+    sockets: listOf(lists.sockets, (who) =>
       who.kind === 'socket' ? { ...without(who), ...socketEnds(who, who.local, who.peer) } : null,
     ),
-    caches: readList(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
-    callers: readList(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
-    cgroups: readList(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
-    devices: readList(lists.devices, (who) => (who.kind === 'device' ? without(who) : null)),
+    caches: listOf(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
+    callers: listOf(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
+    cgroups: listOf(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
+    devices: listOf(lists.devices, (who) => (who.kind === 'device' ? without(who) : null)),
     complete,
     warnings: notes.map((note) => ({ code: note.code, message: noteWords(note) })),
   };
@@ -300,42 +296,15 @@ function figuresOf({ pipes: _, categories: _grown, ...figures }: Loss) {
   return figures;
 }
 
-function courseJson({ bytes, change, perSecond, trend, grewEachTime }: Course) {
-  return {
-    beforeBytes: bytes[0] ?? null,
-    afterBytes: bytes.at(-1) ?? null,
-    changeBytes: change,
-    perMinuteBytes: perSecond === null ? null : perSecond * 60,
-    bytes,
-    growth: trend?.growth ?? null,
-    course: trend?.course ?? null,
-    grewEachTime,
-  };
-}
-
-function categoryJson(diff: CategoryDiff): CategoryDiffJson {
-  return {
-    category: diff.category,
-    ...courseJson(diff),
-    uncomparedBytes: diff.uncompared,
-    children: diff.children.map(categoryJson),
-  };
-}
-
 /** @param whoOf returns null if the item is none of these */
-function readList<Fields extends object>(diff: ListDiff | null, whoOf: (who: Who) => Fields | null) {
+function listOf<Fields extends object>(diff: ListDiff | null, whoOf: (who: Who) => Fields | null) {
   if (!diff) return null;
-  const { items, grew, shrank, between, whole } = diff;
-  return {
-    items: items.flatMap((item) => {
-      const who = whoOf(item.who);
-      return who === null ? [] : [{ ...who, ...courseJson(item), measure: item.by, status: item.status }];
-    }),
-    grewBytes: grew,
-    shrankBytes: shrank,
-    between,
-    complete: whole,
-  };
+  const { items, missed: _, unknown: _unknown, otherwise: _otherwise, ...sums } = diff;
+  const listed = items.flatMap(({ who, ...item }) => {
+    const fields = whoOf(who);
+    return fields === null ? [] : [{ ...fields, ...item }];
+  });
+  return { items: listed, ...sums };
 }
 
 function without<W extends Who>({ kind: _, ...fields }: W): Omit<W, 'kind'> {

@@ -1,6 +1,6 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
@@ -62,8 +62,8 @@ const MEASURES: Readonly<Record<Measure | CategoryMeasure, string>> = {
   usage: 'usage with child cgroups',
 };
 
-export function measureWords({ by }: { readonly by: Measure | CategoryMeasure | null }): string {
-  return by === null ? '?' : MEASURES[by];
+export function measureWords({ measure }: { readonly measure: Measure | CategoryMeasure | null }): string {
+  return measure === null ? '?' : MEASURES[measure];
 }
 
 /** Formats a change: `+1.20 MiB`, `-3 B`, `0`; `?` if unknown. */
@@ -146,10 +146,10 @@ export function noteWords(note: Note): string {
       return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${LESSER_MEASURE[note.part]}`;
     case 'change-unknown':
       return note.part === 'categories'
-        ? `change unknown for ${formatCount(note.count)} ${note.count === 1 ? 'category that is' : 'categories that are'} missing in the first or last input`
+        ? `change unknown for ${count(note.count, 'category that is', 'categories that are')} missing in the first or last input`
         : `change unknown for ${formatCount(note.count)} of the ${PARTS[note.part]}`;
     case 'pid-reused':
-      return `${formatCount(note.count)} ${note.count === 1 ? 'pid was' : 'pids were'} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
+      return `${count(note.count, 'pid was', 'pids were')} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
     case 'incomplete':
     case 'spread':
       return `${note.name}: ${note.words}`;
@@ -222,20 +222,20 @@ function reasonWords(loss: Loss): string {
   }
   const [first, second] = categories;
   const named = [first, second].flatMap((one) =>
-    one ? [[one.category.change ?? 0, increaseWords(one)] as const] : [],
+    one ? [[one.category.changeBytes ?? 0, increaseWords(one)] as const] : [],
   );
   const others = [
     [unattributed ?? 0, `unattributed ${signedSize(unattributed)}${inPipes}`],
     [uncompared ?? 0, `categories that cannot be compared ${signedSize(uncompared)}`],
   ] as const;
   const parts = [...named, ...others]
-    .filter(([change], index) => change >= lost / 10 || (index === 0 && first))
+    .filter(([changeBytes], index) => changeBytes >= lost / 10 || (index === 0 && first))
     .toSorted(([a], [b]) => b - a)
     .map(([, words]) => words);
   if (parts.length === 0) return '';
   const isCache = categories
     .slice(0, 2)
-    .some(({ category: { category, change } }) => category === 'page-cache' && (change ?? 0) >= lost / 10);
+    .some(({ category: { category, changeBytes } }) => category === 'page-cache' && (changeBytes ?? 0) >= lost / 10);
   const cache = isCache ? ' The kernel can reclaim most page cache when it needs memory.' : '';
   return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.${cache}`;
 }
@@ -251,29 +251,28 @@ function largestIncrease(
   { categories: [first], unattributedBytes, uncomparedBytes }: Loss,
   { categories: all }: DiffAnswer,
 ): string {
-  const change = first?.category.change ?? 0;
-  if (!first || change < MIN_LOSS) return '';
+  const changeBytes = first?.category.changeBytes ?? 0;
+  if (!first || changeBytes < MIN_LOSS) return '';
   const small = SMALL * (all?.bytes.at(-1) ?? 0);
-  if ([change, unattributedBytes ?? small, uncomparedBytes ?? small].every((one) => one < small))
+  if ([changeBytes, unattributedBytes ?? small, uncomparedBytes ?? small].every((one) => one < small))
     return ' No category grew by 0.1 % of memory.';
   const reserved = first.category.category === 'crash-kernel' ? ' (reserved at boot: crashkernel=)' : '';
   return ` Largest increase: ${increaseWords(first)}${reserved}.`;
 }
 
 function increaseWords(grown: GrownCategory): string {
-  const { category, change } = grown.category;
-  return `${anyCategoryWords(category)} ${signedSize(change)}${ownerWords(grown)}`;
+  const { category, changeBytes } = grown.category;
+  return `${anyCategoryWords(category)} ${signedSize(changeBytes)}${ownerWords(grown)}`;
 }
 
-function ownerWords({ category, who, ofNoProcess }: GrownCategory): string {
-  const { file, change } = category;
+function ownerWords({ category: { changeBytes }, file, who, ofNoProcess }: GrownCategory): string {
   // The first input need not list it: whether it grew is unknown.
-  if (!who && file && file.bytes >= GOOD_PART * (change ?? 0))
+  if (!who && file && file.bytes >= GOOD_PART * (changeBytes ?? 0))
     return ` (largest known file now: ${escapeText(file.name)}, ${formatSize(file.bytes)}${file.pid === null ? '' : `, open or mapped in pid ${file.pid}`}; its size before is unknown)`;
   if (ofNoProcess) return ' (no process maps a quarter of this growth)';
-  if (!who || (who.change ?? 0) <= 0) return '';
+  if (!who || (who.changeBytes ?? 0) <= 0) return '';
   const isNew = who.status === 'new' ? ', which is new' : '';
-  return ` (led by ${whoWords(who.who)}${isNew}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;
+  return ` (led by ${whoWords(who.who)}${isNew}, ${signedSize(who.changeBytes)}${withSpace(measureWords(who))})`;
 }
 
 function withSpace(words: string): string {
@@ -285,11 +284,11 @@ function listSentence({ lists }: DiffAnswer): string {
   const all = LISTS.flatMap((name) => lists[name]?.items ?? []);
   if (LISTS.every((name) => lists[name] === null))
     return 'No list is in both inputs (the warnings say why): nothing can be compared';
-  const grown = all.filter(({ change }) => (change ?? 0) > 0);
-  const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
-  const unknown = all.filter(({ change }) => change === null).length;
+  const grown = all.filter(({ changeBytes }) => (changeBytes ?? 0) > 0);
+  const [most] = grown.toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0));
+  const unknown = all.filter(({ changeBytes }) => changeBytes === null).length;
   if (most)
-    return `Change of free memory unknown. Largest increase: ${whoWords(most.who)}, ${signedSize(most.change)}${withSpace(measureWords(most))}`;
+    return `Change of free memory unknown. Largest increase: ${whoWords(most.who)}, ${signedSize(most.changeBytes)}${withSpace(measureWords(most))}`;
   return unknown === 0
     ? 'No listed item grew'
     : `No known growth; the change of ${formatCount(unknown)} listed ${unknown === 1 ? 'item' : 'items'} is unknown`;

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess } from '../../contracts/growth.js';
 import type { GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -64,9 +64,9 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
       : '';
   const again =
     pidsReused > 0
-      ? ` ${pidsReused === 1 ? '1 pid was reused by another process' : `${formatCount(pidsReused)} pids were reused by other processes`}.`
+      ? ` ${count(pidsReused, 'pid was reused by another process', 'pids were reused by other processes')}.`
       : '';
-  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.slice(0, 19)}Z.${earlier}${again}`;
+  return `Source: ${count(samples, 'sample')}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.slice(0, 19)}Z.${earlier}${again}`;
 }
 
 const LEGEND =
@@ -80,7 +80,7 @@ function notesOf(listed: readonly GrownProcess[]): string[] {
     ...(rough === 0
       ? []
       : [
-          `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process: its PSS was not read (it is large, or permission is denied).`,
+          `HELD of ${count(rough, 'process', 'processes')} is RSS, which counts shared memory in full for each process: its PSS was not read (it is large, or permission is denied).`,
         ]),
   ];
 }

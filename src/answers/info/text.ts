@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
 import { isRequestedCrash } from '../../log/words.js';
 import { wrap } from '../text/cut.js';
@@ -178,7 +178,7 @@ function cpusText({ cpus: { online, possible }, panic }: KernelInfo): string {
 }
 
 function tasksText({ user, kernel }: { user: number; kernel: number }): string {
-  const processes = user === 1 ? '1 process' : `${formatCount(user)} processes`;
+  const processes = count(user, 'process', 'processes');
   return `${processes}, ${formatCount(kernel)} kernel threads`;
 }
 

@@ -1,17 +1,17 @@
 import { gzipSync } from 'node:zlib';
 import { Location, Profile, Function as ProfiledFunction, StringTable } from 'pprof-format';
-import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
-import { type Site, type SiteFrame, untraced } from '../../records/allocation-sites.js';
+import type { LeakSite, LeaksAnswer } from '../../contracts/leaks.js';
+import { type SiteFrame, untraced } from '../../records/allocation-sites.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { siteFrameName } from './site-words.js';
 
 /** Returns the sites that hold memory. */
 function heldSites({ sites }: LeaksAnswer): readonly LeakSite[] {
-  return sites.filter(({ held }) => Math.round(held.bytes) > 0);
+  return sites.filter(({ bytes }) => bytes > 0);
 }
 
 /** Returns function names, outermost first. */
-function namesOf({ frames }: Site): string[] {
+function namesOf({ frames }: LeakSite): string[] {
   const own = untraced(frames);
   return own.length === 0 ? ['[no stack]'] : own.toReversed().map(siteFrameName);
 }
@@ -21,10 +21,10 @@ function namesOf({ frames }: Site): string[] {
  * holds.
  */
 export function leaksFolded(answer: LeaksAnswer): string[] {
-  return heldSites(answer).map(({ site, held }) => {
+  return heldSites(answer).map((site) => {
     // Semicolons separate functions.
     const names = namesOf(site).map((name) => name.replaceAll(';', '\\x3b'));
-    return `${names.join(';')} ${Math.round(held.bytes)}`;
+    return `${names.join(';')} ${site.bytes}`;
   });
 }
 
@@ -37,11 +37,8 @@ export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
     numbers.set(name, number);
     return number;
   };
-  const stacks = heldSites(answer).map(({ site, held }) => ({
-    frames: namesOf(site).map(numberOf),
-    bytes: Math.round(held.bytes),
-  }));
-  const name = `held after ${(answer.duration / 1000).toFixed(1)} s`;
+  const stacks = heldSites(answer).map((site) => ({ frames: namesOf(site).map(numberOf), bytes: site.bytes }));
+  const name = `held after ${answer.seconds.toFixed(1)} s`;
   return speedscopeFile({ version, name, frames, stacks });
 }
 
@@ -65,12 +62,12 @@ export function leaksPprof(answer: LeaksAnswer): Buffer {
     locations.push(new Location({ id, line: [{ functionId: id, line: Number(line) }] }));
     return id;
   };
-  const sample = heldSites(answer).map(({ site, held, verdict }) => ({
+  const sample = heldSites(answer).map(({ frames, blocks, bytes, verdict }) => ({
     locationId:
-      site.frames.length === 0
+      frames.length === 0
         ? [locationOf('[no stack]')]
-        : untraced(site.frames).map((frame) => locationOf(siteFrameName(frame), frame)),
-    value: [Math.round(held.blocks ?? 0), Math.round(held.bytes)],
+        : untraced(frames).map((frame) => locationOf(siteFrameName(frame), frame)),
+    value: [blocks ?? 0, bytes],
     label: [{ key: strings.dedup('verdict'), str: strings.dedup(verdict) }],
   }));
   const unit = (type: string, of: string) => ({ type: strings.dedup(type), unit: strings.dedup(of) });
@@ -80,7 +77,7 @@ export function leaksPprof(answer: LeaksAnswer): Buffer {
     sample,
     location: locations,
     function: functions,
-    durationNanos: BigInt(Math.round(answer.duration * 1e6)),
+    durationNanos: BigInt(Math.round(answer.seconds * 1e9)),
     defaultSampleType: strings.dedup('inuse_space'),
     stringTable: strings,
   });

@@ -1,5 +1,5 @@
-import type { CensusEntry } from '../../account/owners.js';
 import { escapeText } from '../../base/escape.js';
+import type { LeakSurvivors } from '../../contracts/leaks.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 
 /** Number of functions of a site that a row shows. */
@@ -22,10 +22,10 @@ export function siteName({ frames }: Pick<Site, 'frames'>, most = NAMED): string
 }
 
 /** Returns the owner of a socket: `pid 4711 (nginx) fd 11`. */
-export function socketOwner(entry: CensusEntry): string {
-  const [holder] = entry.holders;
+export function socketOwner({ holders }: LeakSurvivors['sockets'][number]): string {
+  const [holder] = holders;
   if (!holder) return 'a socket without a process';
-  const others = entry.holders.length - 1;
+  const others = holders.length - 1;
   const more = others === 0 ? '' : ` and ${others} more`;
   return `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}${more}`;
 }

@@ -1,41 +1,29 @@
-import { formatCount, formatSize } from '../../base/size.js';
-import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
-import type { LeakNote } from '../../leaks/notes.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
+import type { LeakSite, LeaksAnswer } from '../../contracts/leaks.js';
 import { formatSeconds } from '../growth/words.js';
 import { type Block, tableBlock } from '../text/blocks.js';
 import { columnsOf, wrap } from '../text/cut.js';
 import { type Column, type ListOptions, tableLines } from '../text/table.js';
 import { siteName } from './site-words.js';
-import {
-  growthCell,
-  headline,
-  heldByCell,
-  isDecisive,
-  methodWords,
-  nextWords,
-  noteWords,
-  reasonWords,
-} from './words.js';
+import { growthCell, headline, heldByCell, isDecisive, methodWords, nextWords, reasonWords } from './words.js';
 
 /** Formats the answer: a headline, a table of stacks, the notes, and the next command. */
 export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): string {
-  const { sites, notes } = answer;
+  const { sites, warnings } = answer;
   const wrapped = (text: string) => wrap(text, width).join('\n');
   const more = sites.length - limit;
   const table = sites.length === 0 ? null : tableOf(answer, sites.slice(0, limit), width);
   // The headline already mentions stacks without a verdict.
-  const isRepeated = ({ code }: LeakNote) => code === 'too-few-windows' && sites.length > 0;
+  const isRepeated = ({ code }: (typeof warnings)[number]) => code === 'too-few-windows' && sites.length > 0;
   const noted = (isFirst: boolean) =>
-    notes
-      .filter((note) => isDecisive(note, answer) === isFirst && !isRepeated(note))
-      .map((note) => wrapped(noteWords(note, answer.recording.type)));
+    warnings
+      .filter((one) => isDecisive(one, answer) === isFirst && !isRepeated(one))
+      .map(({ message }) => wrapped(message));
   return [
     wrapped(headline(answer)),
     ...noted(true),
     ...(table === null ? [] : [table.lines.join('\n')]),
-    ...(more > 0
-      ? [wrapped(`${formatCount(more)} more ${more === 1 ? 'stack' : 'stacks'}: --limit N lists them.`)]
-      : []),
+    ...(more > 0 ? [wrapped(`${count(more, 'more stack')}: --limit N lists them.`)] : []),
     wrapped(aboutWords(answer, table?.heading ?? '')),
     ...noted(false),
     ...nextWords(answer).map(wrapped),
@@ -44,7 +32,7 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): s
 
 /** Returns the table and sentences of a page, without the headline. */
 export function leaksBlocks(answer: LeaksAnswer, limit: number): Block[] {
-  const { sites, notes, recording } = answer;
+  const { sites, warnings } = answer;
   const shown = columns(answer).filter(({ value }) => sites.some((site) => value(site) !== ''));
   const headings = shown.map(({ heading }) => heading).join(' ');
   const more = sites.length - limit;
@@ -52,7 +40,7 @@ export function leaksBlocks(answer: LeaksAnswer, limit: number): Block[] {
     ...(sites.length > 0 ? [tableBlock('Stacks that allocate', shown, sites.slice(0, limit))] : []),
     ...(more > 0 ? [`${formatCount(more)} more stacks: --limit N lists them.`] : []),
     aboutWords(answer, headings),
-    ...notes.map((note) => noteWords(note, recording.type)),
+    ...warnings.map(({ message }) => message),
   ];
 }
 
@@ -73,27 +61,27 @@ function tableOf(answer: LeaksAnswer, sites: readonly LeakSite[], width: number 
   return { heading, lines: [heading, ...lines, ...wrap(note ?? '', width).filter(Boolean)] };
 }
 
-function siteLines({ site, survivors }: LeakSite, width: number): string[] {
-  const heldBy = heldByCell(survivors);
+function siteLines(site: LeakSite, width: number): string[] {
+  const heldBy = heldByCell(site.survivors);
   const words = `${siteName(site)}${heldBy === '' ? '' : `, held by ${heldBy}`}`;
   return wrap(words, Math.max(1, width - INDENT)).map((line) => `${' '.repeat(INDENT)}${line}`);
 }
 
-function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
+function columns({ sample }: LeaksAnswer): Column<LeakSite>[] {
   const isSampled = sample.oneIn > 1;
   return [
     { heading: 'VERDICT', value: ({ verdict }) => verdict },
-    { heading: 'HELD', align: 'right', value: ({ held }) => formatSize(held.bytes) },
+    { heading: 'HELD', align: 'right', value: ({ bytes }) => formatSize(bytes) },
     ...(isSampled
       ? ([
-          { heading: 'HELD MIN', align: 'right', value: ({ held }) => formatSize(Math.round(held.low)), spare: 3 },
-          { heading: 'HELD MAX', align: 'right', value: ({ held }) => formatSize(Math.round(held.high)), spare: 3 },
+          { heading: 'HELD MIN', align: 'right', value: ({ lowBytes }) => formatSize(lowBytes), spare: 3 },
+          { heading: 'HELD MAX', align: 'right', value: ({ highBytes }) => formatSize(highBytes), spare: 3 },
         ] satisfies Column<LeakSite>[])
       : []),
     {
       heading: 'BLOCKS',
       align: 'right',
-      value: ({ held: { blocks } }) => (blocks === null ? '' : formatCount(blocks)),
+      value: ({ blocks }) => (blocks === null ? '' : formatCount(blocks)),
       spare: 4,
     },
     {
@@ -107,13 +95,13 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
     { heading: 'HIGH', align: 'right', value: ({ growth }) => growthCell(growth, 'high') },
     { heading: 'REASON', value: ({ reason }) => reasonWords(reason), spare: 2 },
     { heading: 'HELD BY', value: ({ survivors }) => heldByCell(survivors) },
-    { heading: 'ALLOCATION SITE', value: ({ site }) => siteName(site) },
+    { heading: 'ALLOCATION SITE', value: (site) => siteName(site) },
   ];
 }
 
 /** Describes how the allocations were recorded. */
-function aboutWords({ recording, windows, duration, sites }: LeaksAnswer, heading: string): string {
-  const { method, sample, type, tracing } = recording;
+function aboutWords(answer: LeaksAnswer, heading: string): string {
+  const { method, sample, type, tracing, windows, seconds, sites } = answer;
   const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
   const of =
     sample.oneIn === 1
@@ -121,7 +109,7 @@ function aboutWords({ recording, windows, duration, sites }: LeaksAnswer, headin
       : `, one ${what} in ${formatCount(sample.oneIn)}. HELD is an estimate${heading.includes('HELD MIN') ? ', between HELD MIN and HELD MAX with 95 % confidence' : ''}`;
   const share = tracing?.share ?? null;
   const cost = share === null ? '' : ` Recording cost ${(100 * share).toFixed(1)} % of a CPU.`;
-  return `Source: ${methodWords(method)}, ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}. HELD: allocated in this time and not freed.${sureWords(sites)}${cost}`;
+  return `Source: ${methodWords(method)}, ${formatSeconds(seconds)}, ${count(windows, 'window')}${of}. HELD: allocated in this time and not freed.${sureWords(sites)}${cost}`;
 }
 
 /** Returns the confidence of the growth rates, which is low with few windows. */

@@ -87,7 +87,7 @@ function availableWords({ machine }: ProcsAnswer): string {
   return ` The machine has ${formatSize(totalBytes)}, of which ${formatSize(availableBytes)} is available (MemAvailable).`;
 }
 
-const countWords = (count: number): string => (count === 1 ? '1 process' : `${formatCount(count)} processes`);
+const countWords = (processes: number): string => count(processes, 'process', 'processes');
 
 const useWords = (which: string, count: number): string =>
   `${which}${countWords(count)} ${count === 1 ? 'uses' : 'use'}`;

@@ -1,6 +1,6 @@
 import { payloadOf } from '../../account/socket.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Figures, ProcessSockets, Skb, SkbAnswer, SocketAccount } from '../../contracts/sockets.js';
 import { type Block, tableBlock } from '../text/blocks.js';
@@ -125,7 +125,7 @@ function blocksText({ pages, orders, pageBytes }: Figures): string {
   const used = Object.keys(orders).filter((order) => orders[order]);
   const [order = '0'] = used;
   if (used.length > 1 || order === 'unknown') return `${formatCount(pages)} page blocks`;
-  if (order === '0') return pages === 1 ? '1 page' : `${formatCount(pages)} pages`;
+  if (order === '0') return count(pages, 'page');
   return `${formatCount(pages)} order-${order} block${pages === 1 ? '' : 's'} of ${formatSize(pageBytes / pages)}`;
 }
 

@@ -59,18 +59,18 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   warn(
     'owner-unknown',
     hidden,
-    `owner unknown for ${sockets(hidden)} with unread data: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not visible to this user. ${seeMore(access)}`,
+    `owner unknown for ${count(hidden, 'socket')} with unread data: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not visible to this user. ${seeMore(access)}`,
   );
   const unowned = suspects.filter((each) => each.ownerless === 'none').length;
   warn(
     'owner-unknown',
     unowned,
-    `owner unknown for ${sockets(unowned)} with unread data: no ${captured ? 'captured' : 'visible'} process has them open`,
+    `owner unknown for ${count(unowned, 'socket')} with unread data: no ${captured ? 'captured' : 'visible'} process has them open`,
   );
   warn(
     'undecided',
     last ? diagnosis.undecided : 0,
-    `undecided: ${sockets(diagnosis.undecided)} with unread data. A ${captured ? 'capture with a longer --interval' : 'longer --interval'} may decide`,
+    `undecided: ${count(diagnosis.undecided, 'socket')} with unread data. A ${captured ? 'capture with a longer --interval' : 'longer --interval'} may decide`,
   );
   const blind = suspects.filter(
     (each) => observation.reader === 'ss' && each.socket.protocol === 'TCP' && !each.socket.tcp,
@@ -78,7 +78,7 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   warn(
     'no-tcp-info',
     blind,
-    `ss reported no TCP details for ${sockets(blind)} (old ss, or a kernel without inet_diag and tcp_diag)`,
+    `ss reported no TCP details for ${count(blind, 'socket')} (old ss, or a kernel without inet_diag and tcp_diag)`,
   );
   const lost = losses.unreadable;
   const of = observation.reader === 'ss' ? 'ss' : '/proc/net';
@@ -126,7 +126,7 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   const uncounted = (last ?? first).sockets.filter(
     ({ protocol, skmem }) => dropsAreLosses(protocol) && skmem?.drops === null,
   ).length;
-  warn('ss-old', uncounted, `this ss or kernel does not report drops for ${sockets(uncounted)}`);
+  warn('ss-old', uncounted, `this ss or kernel does not report drops for ${count(uncounted, 'socket')}`);
   const { contested } = losses;
   warn(
     'row-contested',
@@ -165,10 +165,6 @@ function enterMore({ captured, root, lacking }: Access): string {
   return rights.length > 0
     ? `Already root, but without ${rights.join(' and ')}, as in a container`
     : 'Already root: install nsenter (util-linux), and let seccomp allow setns(2)';
-}
-
-function sockets(count: number): string {
-  return count === 1 ? '1 socket' : `${formatCount(count)} sockets`;
 }
 
 /** Share of a limit from which it is mentioned. */

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { AcceptQueue } from '../../skcheck/finding.js';
 import type { SkcheckReason } from './reasons.js';
 import type { SkcheckSocket } from './schema.js';
@@ -39,9 +39,9 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
     case 'acknowledged-nothing': {
       const { unsentBytes, windowClosed, expired, watchedMs } = figures;
       const how = windowClosed
-        ? `the peer's window is closed: it is not reading (${times(expired, 'probe')})`
+        ? `the peer's window is closed: it is not reading (${count(expired, 'probe')})`
         : expired > 0
-          ? `the peer does not answer (${times(expired, 'retransmission')})`
+          ? `the peer does not answer (${count(expired, 'retransmission')})`
           : 'the peer does not answer';
       return `${formatSize(unsentBytes)} unsent or unacknowledged, nothing acknowledged in ${formatSpan(watchedMs)}; ${how}`;
     }
@@ -50,13 +50,13 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
     case 'backlog-full':
       return `${formatCount(figures.waiting)} pending connections, limit ${formatCount(figures.limit)}${figures.refused > 0 ? `; ${formatCount(figures.refused)} refused between the samples` : ''}`;
     case 'dropped':
-      return `${times(figures.packets, 'packet')} dropped in ${formatSpan(figures.watchedMs)}${queueWords(figures)}`;
+      return `${count(figures.packets, 'packet')} dropped in ${formatSpan(figures.watchedMs)}${queueWords(figures)}`;
     case 'also-dropped':
-      return `${times(figures.packets, 'packet')} dropped between the samples`;
+      return `${count(figures.packets, 'packet')} dropped between the samples`;
     case 'dropped-before':
       return figures.watchedMs === null
-        ? `${times(figures.packets, 'packet')} dropped since it was opened, at an unknown time`
-        : `${times(figures.packets, 'packet')} dropped before the first sample, none in the ${formatSpan(figures.watchedMs)} since`;
+        ? `${count(figures.packets, 'packet')} dropped since it was opened, at an unknown time`
+        : `${count(figures.packets, 'packet')} dropped before the first sample, none in the ${formatSpan(figures.watchedMs)} since`;
     case 'local-peer': {
       const { peerPid, peerComm, peerFd, unsentBytes, likelyPinnedBytes } = figures;
       const comm = peerComm === null ? '' : ` (${escapeText(peerComm)})`;
@@ -144,10 +144,6 @@ const STOOD_STILL = {
   writer: 'no writer ran and the queue did not change',
   either: 'reader and writer never both ran',
 } as const;
-
-function times(count: number, what: string): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
-}
 
 interface CpuFigures {
   readonly cpuUsedShare: number;

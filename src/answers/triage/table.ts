@@ -41,7 +41,7 @@ export function dumpsTable(rows: readonly DumpRow[], end: TriageEndJson, width: 
 /** `13 dumps in /var/crash/: 12 read, 1 unreadable` */
 function countWords({ dumps, read, failed }: TriageEndJson, place = ''): string {
   const bad = failed === 0 ? '' : `: ${formatCount(read)} read, ${formatCount(failed)} unreadable`;
-  return `${counted(dumps, 'dump')}${place}${bad}`;
+  return `${count(dumps, 'dump')}${place}${bad}`;
 }
 
 /** Why rows may be incomplete. */
@@ -50,13 +50,13 @@ function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
   return [
     ...(partly > 0
       ? [
-          `* ${counted(partly, 'dump')} could not be read completely and may have more findings. For the reasons: kdump-mem triage DUMP`,
+          `* ${count(partly, 'dump')} could not be read completely and may have more findings. For the reasons: kdump-mem triage DUMP`,
         ]
       : []),
     ...logNotes(rows),
     ...rulesNotes(rows),
     ...end.unlisted.map(({ path, why }) => `Not searched: ${escapeText(path)} (${escapeText(why)})`),
-    ...(end.otherShards > 0 ? [`Other shards: ${counted(end.otherShards, 'dump')}.`] : []),
+    ...(end.otherShards > 0 ? [`Other shards: ${count(end.otherShards, 'dump')}.`] : []),
   ];
 }
 
@@ -64,7 +64,7 @@ function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
 function logNotes(rows: readonly DumpRow[]): string[] {
   const lost = rows.filter(({ overwritten, noRoom }) => (overwritten ?? 0) + (noRoom ?? 0) > 0);
   if (lost.length === 0) return [];
-  const of = counted(lost.length, 'dump');
+  const of = count(lost.length, 'dump');
   return [`Messages are missing from the kernel log of ${of}; findings from them are unknown.`];
 }
 
@@ -74,9 +74,9 @@ function rulesNotes(rows: readonly DumpRow[]): string[] {
   const findings = silenced.reduce((sum, one) => sum + one.findings, 0);
   const unknown = rows.filter(({ rules }) => (rules?.unknown.length ?? 0) > 0).length;
   return [
-    ...(findings > 0 ? [`Rules silenced ${counted(findings, 'finding')}, not listed here.`] : []),
+    ...(findings > 0 ? [`Rules silenced ${count(findings, 'finding')}, not listed here.`] : []),
     ...(unknown > 0
-      ? [`Some rules could not be evaluated for ${counted(unknown, 'dump')}. For the reasons: --ndjson`]
+      ? [`Some rules could not be evaluated for ${count(unknown, 'dump')}. For the reasons: --ndjson`]
       : []),
   ];
 }
@@ -95,11 +95,6 @@ function ownerWords({ topOwner }: DumpRow): string {
 /** To the minute. */
 function whenWords(time: EarlierLine['time']): string {
   return time === null ? '-' : escapeText(time.at.slice(0, 16).replace('T', ' '));
-}
-
-/** `1 dump`, `2 dumps` */
-function counted(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** The kernel calls a host without a name `(none)`. */

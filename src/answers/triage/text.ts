@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
@@ -238,7 +238,7 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
     const named = files.slice(0, MAX_UNREAD).map(escapeText).join(', ');
     const others = files.length > MAX_UNREAD ? `, ${files.length - MAX_UNREAD} more` : '';
     const rest = unreadWords(unread.filter(({ why }) => !UNCAPTURED.test(why)));
-    const need = checks === 1 ? '1 check needs' : `${formatCount(checks)} checks need`;
+    const need = count(checks, 'check needs', 'checks need');
     const words = `Not captured: ${named}${others}; ${need} these files (-v lists them).`;
     return rest === undefined ? words : `${words} ${rest}`;
   }

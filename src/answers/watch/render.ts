@@ -1,6 +1,6 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess } from '../../contracts/growth.js';
 import type { GrownDevice, WatchJson } from '../../contracts/watch.js';
 import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
@@ -114,7 +114,7 @@ export function samplesWords({
   const host = machine.host === null ? '' : ` on ${escapeText(machine.host)}`;
   const isRated = [...categories, ...processes].some(({ growth }) => growth);
   const by = source === null ? '' : `, categories from ${source}`;
-  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}.${isRated ? ' RATE/DAY is between LOW and HIGH with 99 % confidence.' : ''}`;
+  return `Source: ${count(samples, 'sample')}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}.${isRated ? ' RATE/DAY is between LOW and HIGH with 99 % confidence.' : ''}`;
 }
 
 type Trended = Pick<GrownCategory, 'growth' | 'course'>;

@@ -1,6 +1,6 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize } from '../../base/size.js';
 import type { Growth } from '../../contracts/growth.js';
 import type { EarlierBoot, WatchDoubtCode, WatchJson } from '../../contracts/watch.js';
 import { DAY, MIN_SECONDS } from '../../growth/day-trend.js';
@@ -21,7 +21,7 @@ export function verdictWords(answer: WatchAnswer): string {
   if (verdict === 'grows') return growingWords(answer);
   if (verdict === 'nothing-grows')
     return `No growth in ${time}: no category grew by more than ${plain(atMost ?? 0)} per day (${formatCount(growth.samples)} samples).`;
-  return `Inconclusive after ${time} and ${growth.samples === 1 ? '1 sample' : `${formatCount(growth.samples)} samples`}.`;
+  return `Inconclusive after ${time} and ${count(growth.samples, 'sample')}.`;
 }
 
 /** Significantly growing categories first, since they include the processes. */
@@ -53,35 +53,30 @@ function plain(bytesPerSecond: number): string {
 const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = {
   'too-short': ({ seconds = 0 }) =>
     `The samples cover ${formatSeconds(seconds)}. A verdict needs at least ${formatSeconds(MIN_SECONDS)}, because load follows a daily pattern.`,
-  gaps: ({ count = 0, seconds = 0 }) =>
-    `Samples are missing for ${formatSeconds(seconds)} in total (${count === 1 ? '1 gap' : `${formatCount(count)} gaps`}).`,
-  'lost-samples': ({ count = 0 }) =>
-    `${count === 1 ? '1 sample' : `${formatCount(count)} samples`} could not be taken or stored.`,
-  'no-categories': ({ count = 0, why = '' }) =>
-    count === 0
+  gaps: ({ count: found = 0, seconds = 0 }) =>
+    `Samples are missing for ${formatSeconds(seconds)} in total (${count(found, 'gap')}).`,
+  'lost-samples': ({ count: found = 0 }) => `${count(found, 'sample')} could not be taken or stored.`,
+  'no-categories': ({ count: found = 0, why = '' }) =>
+    found === 0
       ? 'No sample has a memory breakdown.'
-      : `${count === 1 ? '1 sample has' : `${formatCount(count)} samples have`} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,
+      : `${count(found, 'sample has', 'samples have')} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,
   'source-changed': () =>
     'The source of the breakdown changed (--source): growth of categories is measured since then.',
-  'sum-changed': ({ count = 0 }) =>
-    `Inconsistent samples in the store: the sum of categories changed in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, but MemTotal did not.`,
-  'may-grow': ({ count = 0, category }) =>
+  'sum-changed': ({ count: found = 0 }) =>
+    `Inconsistent samples in the store: the sum of categories changed in ${count(found, 'sample')}, but MemTotal did not.`,
+  'may-grow': ({ count: found = 0, category }) =>
     category?.growth
-      ? `Possible growth${count === 1 ? '' : ` in ${formatCount(count)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.growth.high)} per day, which would exhaust MemAvailable within a month.`
-      : `The growth of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} is unknown.`,
+      ? `Possible growth${found === 1 ? '' : ` in ${formatCount(found)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.growth.high)} per day, which would exhaust MemAvailable within a month.`
+      : `The growth of ${count(found, 'category', 'categories')} is unknown.`,
   'available-falls': () => 'MemAvailable falls significantly, but no category shows matching growth.',
-  rebooted: ({ count = 0 }) =>
-    `The machine rebooted ${count === 1 ? 'once' : `${formatCount(count)} times`} during the watch: figures are for the last boot.`,
-  clock: ({ count = 0, seconds }) =>
+  rebooted: ({ count: found = 0 }) =>
+    `The machine rebooted ${found === 1 ? 'once' : `${formatCount(found)} times`} during the watch: figures are for the last boot.`,
+  clock: ({ count: found = 0, seconds }) =>
     seconds === undefined
-      ? `The uptime went backwards in ${countWords(count)}: these samples are ignored, or growth restarts there.`
-      : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${countWords(count)}: times and rates are not reliable.`,
+      ? `The uptime went backwards in ${count(found, 'sample')}: these samples are ignored, or growth restarts there.`
+      : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${count(found, 'sample')}: times and rates are not reliable.`,
   hidden: () => '/proc hides processes of other users (hidepid): they are not listed. Run as root to see them.',
 };
-
-function countWords(samples: number): string {
-  return samples === 1 ? '1 sample' : `${formatCount(samples)} samples`;
-}
 
 export function doubtWords(doubt: WatchDoubt): string {
   return DOUBTS[doubt.code](doubt);

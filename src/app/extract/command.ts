@@ -122,15 +122,10 @@ async function run(options: ExtractOptions): Promise<void> {
       onProgress: (words) => progress.show(words),
     });
     progress.clear();
-    const { extractJson, extractText } = await import('../../answers/extract/render.js');
-    const summary = extractJson(found, {
-      file: output,
-      warnings: kernel.doubts ?? [],
-      ...(map === undefined ? {} : { map }),
-    });
-    if (options.json) printAnswer(formatJson(summary, 2));
-    else printText(extractText(summary));
-    if (!options.json) printWarnings(kernel.doubts ?? []);
+    const { extractText } = await import('../../answers/extract/text.js');
+    if (options.json) printAnswer(formatJson(found, 2));
+    else printText(extractText(found));
+    if (!options.json) printWarnings(found.warnings);
   } finally {
     progress.clear();
     kernel.close();

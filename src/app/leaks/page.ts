@@ -5,7 +5,7 @@ import { listHtml } from '../../answers/html/list-page.js';
 import { leaksBlocks } from '../../answers/leaks/text.js';
 import { headline } from '../../answers/leaks/words.js';
 import { shellWord } from '../../base/shell.js';
-import type { LeaksAnswer } from '../../leaks/answer.js';
+import type { LeaksAnswer } from '../../contracts/leaks.js';
 import { headOf } from '../diff/inputs.js';
 import { writePage } from '../kit/html-page.js';
 import type { LeaksOptions } from './options.js';

@@ -5,11 +5,12 @@ import { HostError, WalkError } from '../../base/errors.js';
 import { checkOutput, OutputFile } from '../../base/output-file.js';
 import { formatCount } from '../../base/size.js';
 import { formatJson } from '../../base/util.js';
+import type { LeaksAnswer } from '../../contracts/leaks.js';
 import { liveHost } from '../../host/live.js';
 import { ThreadFilter } from '../../host/proc/chosen-threads.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { findProcess } from '../../host/proc/process.js';
-import { type LeaksAnswer, leaksAnswer, type ThreadFilterFacts } from '../../leaks/answer.js';
+import { leaksAnswer, type ThreadFilterFacts } from '../../leaks/answer.js';
 import { recordingFrom } from '../../leaks/from/recording-from.js';
 import { defaultMethod } from '../../leaks/readings/methods.js';
 import { recordReadings } from '../../leaks/readings/takes.js';
@@ -283,14 +284,13 @@ async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<v
     if (folded) printAnswer(profiles.leaksFolded(answer).join('\n'));
   }
   if (pprof === STDOUT || speedscope === STDOUT || folded) {
-    const { noteWords } = await import('../../answers/leaks/words.js');
-    printWarnings(answer.notes.map((note) => ({ message: noteWords(note, answer.recording.type) })));
+    printWarnings(answer.warnings);
   } else if (options.html !== undefined) {
     const { writeLeaksPage } = await import('./page.js');
     printAnswer(writeLeaksPage(answer, options));
   } else if (json) {
-    const { leaksJson } = await import('../../answers/leaks/json.js');
-    printAnswer(formatJson(leaksJson(answer, limit), 2));
+    const sites = answer.sites.slice(0, limit);
+    printAnswer(formatJson({ ...answer, sites, omitted: answer.sites.length - sites.length }, 2));
   } else {
     const { leaksText } = await import('../../answers/leaks/text.js');
     printText(leaksText(answer, { limit: limit ?? USUAL_LIMIT, width: terminalWidth() }));

@@ -1,3 +1,4 @@
+import type { ExtractAnswer } from '../../contracts/extract.js';
 import { untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
 import { decodeBytes } from '../../walk/struct-reader.js';
@@ -28,6 +29,15 @@ export class Replacements {
 
   of(kind: NameKind): Replacement[] {
     return [...(this.#kinds.get(kind) ?? [])].map(([real, made]) => ({ made, real }));
+  }
+
+  counts(anonymized: boolean): ExtractAnswer['names'] {
+    const counts = NAME_KINDS.map((kind) => {
+      const all = this.of(kind);
+      const replaced = anonymized ? all.filter(({ made, real }) => made !== real).length : 0;
+      return [kind, { replaced, kept: all.length - replaced }];
+    });
+    return Object.fromEntries(counts) as ExtractAnswer['names'];
   }
 }
 

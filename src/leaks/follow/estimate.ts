@@ -28,7 +28,7 @@ const TAIL = 0.02;
  */
 export function estimate(strata: readonly StratumSample[], oneIn: number): Omit<Held, 'blocks'> {
   const sum = strata.reduce((total, each) => total + each.sum, 0);
-  if (oneIn === 1) return { bytes: sum, low: sum, high: sum, sampled: null };
+  if (oneIn === 1) return { bytes: sum, lowBytes: sum, highBytes: sum, sampled: null };
   let [below, above] = [0, 0];
   for (const each of strata) {
     const size = each.sum === 0 ? each.cluster : each.squares / each.sum;
@@ -40,8 +40,8 @@ export function estimate(strata: readonly StratumSample[], oneIn: number): Omit<
   return {
     bytes,
     // The true amount is at least the sampled one.
-    low: Math.max(sum, Math.floor(bytes - Math.sqrt(below))),
-    high: Math.ceil(bytes + Math.sqrt(above)),
+    lowBytes: Math.max(sum, Math.floor(bytes - Math.sqrt(below))),
+    highBytes: Math.ceil(bytes + Math.sqrt(above)),
     sampled: sum,
   };
 }

@@ -1,4 +1,4 @@
-import type { Held, Losses, Reading, Sample, Survivor } from '../recording.js';
+import type { Losses, Reading, Sample, Survivor, Unseen } from '../recording.js';
 import type { AllocationSink } from '../site-frames.js';
 import type { Allocations } from './allocations.js';
 
@@ -30,7 +30,7 @@ export interface Survivors {
 }
 
 /** Total amount allocated, in frames or bytes: scaled, with its interval. */
-export type Total = Pick<Held, 'bytes' | 'low' | 'high'>;
+export type Total = Pick<Unseen, 'traced' | 'low' | 'high'>;
 
 /** Follows allocations of a sample until they are freed. Memory is bounded. */
 export interface Follower extends AllocationSink {

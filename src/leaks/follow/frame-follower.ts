@@ -252,7 +252,7 @@ class AllocatedTotal {
 
   /** Total in frames; null if a table was full, so that there is no interval. */
   total({ oneIn }: SampleSet): Total | null {
-    if (oneIn === 1) return { bytes: this.#sum, low: this.#sum, high: this.#sum };
+    if (oneIn === 1) return { traced: this.#sum, low: this.#sum, high: this.#sum };
     if (!this.#known) return null;
     let squares = 0;
     let largest = 2 ** this.#chunkOrder;
@@ -260,8 +260,8 @@ class AllocatedTotal {
       squares += frames ** 2;
       largest = Math.max(largest, frames);
     });
-    const { bytes, low, high } = estimate([{ sum: this.#sum, squares, cluster: largest }], oneIn);
-    return { bytes, low, high };
+    const { bytes, lowBytes, highBytes } = estimate([{ sum: this.#sum, squares, cluster: largest }], oneIn);
+    return { traced: bytes, low: lowBytes, high: highBytes };
   }
 
   #forget(): void {

@@ -73,9 +73,9 @@ export class SiteSums {
     return new Map(
       [...strata].map(([name, seen]) => {
         const blocks = this.#blocks[this.#bySite.get(name) ?? -1] ?? 0;
-        const { bytes, low, high, sampled } = estimate(seen, oneIn);
+        const { bytes, lowBytes, highBytes, sampled } = estimate(seen, oneIn);
         // V8 allocates several times as much for a literal with a spread.
-        return [name, { bytes, blocks, low, high, sampled }];
+        return [name, { bytes, blocks, lowBytes, highBytes, sampled }];
       }),
     );
   }

@@ -122,7 +122,7 @@ export class Tally {
     return new Map(
       [...this.#sums].map(([site, { bytes, blocks }]) => [
         site,
-        { bytes, blocks, low: bytes, high: bytes, sampled: null },
+        { bytes, blocks, lowBytes: bytes, highBytes: bytes, sampled: null },
       ]),
     );
   }

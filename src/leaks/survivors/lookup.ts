@@ -187,7 +187,7 @@ const OF_PACKETS = /^(skbuff_|skb_|sctp_chunk|request_sock_)/;
 const OF_TIMERS = /^tw_sock_/;
 
 /** What keeps a block allocated, by its place. */
-export function keeperOf({ place, category, cache }: Found): Keeper {
+export function keeperOf({ place, category, cache }: Pick<Found, 'place' | 'category' | 'cache'>): Keeper {
   if (place !== 'slab') return KEEPERS[place];
   if (category === 'slab-reclaimable') return 'reclaimable';
   if (cache === null) return 'unknown';

@@ -41,15 +41,15 @@ test('compares rings, pins and buffers of devices, unless their bounds are wide'
   const before = of(1, [one('pinned', 'io_uring', 100), one('pinned', 'RDMA', 50), zram]);
   const after = of(2, [one('pinned', 'io_uring', 400), one('pinned', 'RDMA', 60, 90), one('trace-rings', 'perf', 30)]);
   const { lists } = compareStates([before, after]);
-  expect(lists.devices?.items.map(({ who, change }) => [who, change])).toEqual([
+  expect(lists.devices?.items.map(({ who, changeBytes }) => [who, changeBytes])).toEqual([
     [{ kind: 'device', of: 'pinned', name: 'io_uring' }, 300],
     [{ kind: 'device', of: 'trace-rings', name: 'perf' }, 30],
     [{ kind: 'device', of: 'pinned', name: 'RDMA' }, null],
   ]);
-  expect(lists.devices?.whole).toBe(true);
+  expect(lists.devices?.complete).toBe(true);
   const denied = compareStates([before, of(2, [], [{ kind: 'pinned', code: 'denied', why: 'x' }])]);
-  expect([denied.lists.devices?.whole, denied.complete]).toEqual([false, true]);
-  expect(denied.lists.devices?.items.map(({ change }) => change)).toEqual([null, null]);
+  expect([denied.lists.devices?.complete, denied.complete]).toEqual([false, true]);
+  expect(denied.lists.devices?.items.map(({ changeBytes }) => changeBytes)).toEqual([null, null]);
   // A dump has no such list.
   expect(compareStates([state(memoryAnswerAt(1)), state(memoryAnswerAt(2))]).lists.devices).toBeNull();
 });
@@ -183,7 +183,7 @@ describe('answer of skcheck', () => {
 
   test('has the same inodes as an answer of sockets: the payload is compared', () => {
     const { lists } = compareStates([state(answer), state(socketsAnswerAt(47, { 5: 8192 }))]);
-    expect(lists.sockets?.items[0]).toMatchObject({ by: 'unread', change: -90 });
+    expect(lists.sockets?.items[0]).toMatchObject({ measure: 'unread', changeBytes: -90 });
   });
 });
 
@@ -238,7 +238,7 @@ test('a large process whose PSS one input lacks has not grown by its RSS, and th
     [state(large), state(read)],
   ]) {
     const answer = compareStates(inputs);
-    expect(answer.lists.processes?.items).toMatchObject([{ by: 'rss', change: 0 }]);
+    expect(answer.lists.processes?.items).toMatchObject([{ measure: 'rss', changeBytes: 0 }]);
     expect(answer.notes.map(({ code }) => code)).not.toContain('incomplete');
     expect(answer.complete).toBe(true);
   }

@@ -260,11 +260,11 @@ test('for two hosts, names both and reports no growth', () => {
 });
 
 test('does not list empty sockets, and does not report unread ones as empty', () => {
-  const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
-  expect(text(listBlock('sockets', { ...diff, whole: true }, false, OPTIONS))).toContain(
+  const diff = { items: [], grewBytes: 0, shrankBytes: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
+  expect(text(listBlock('sockets', { ...diff, complete: true }, false, OPTIONS))).toContain(
     'No socket held memory in the first or last input.',
   );
-  expect(text(listBlock('sockets', { ...diff, whole: false }, false, OPTIONS))).toContain(
+  expect(text(listBlock('sockets', { ...diff, complete: false }, false, OPTIONS))).toContain(
     'No socket that could be read held memory',
   );
 });

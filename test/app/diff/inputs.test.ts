@@ -79,7 +79,7 @@ describe('folders of /proc of one machine', () => {
   test('zones that one input lacks are neither removed memory nor a loss', async () => {
     const whole = { 'proc/meminfo': text, 'proc/zoneinfo': zoneinfo(free), 'proc/vmstat': `nr_free_pages ${free}\n` };
     const { categories, loss, notes } = await compared(whole, { 'proc/meminfo': text });
-    expect(categories?.change).toBe(0);
+    expect(categories?.changeBytes).toBe(0);
     expect(categories?.children.map(({ category }) => category)).not.toContain('reserved');
     expect(loss?.explanation).toBeNull();
     expect(notes.map(({ code }) => code)).toContain('change-unknown');

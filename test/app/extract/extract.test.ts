@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { extractJson } from '../../../src/answers/extract/render.js';
-import { type ExtractJson, extractSchema } from '../../../src/answers/extract/schema.js';
+import { type ExtractAnswer, extractSchema } from '../../../src/contracts/extract.js';
 import { extract } from '../../../src/extract/extract.js';
 import { restored } from '../../../src/extract/map/read.js';
 import { mapSchema } from '../../../src/extract/map/schema.js';
@@ -27,16 +26,18 @@ async function cut(name: FixtureName) {
   const kernel = openNative({ files: [fixture(name).vmcore] });
   const [output, map] = [smallPath(name), mapPath(name)];
   const options = { output, map, anonymize: true, compression: 'zlib' } as const;
-  const found = await extract(kernel, options);
-  kernel.close();
-  return extractJson(found, { file: output, map, warnings: [] });
+  try {
+    return await extract(kernel, options);
+  } finally {
+    kernel.close();
+  }
 }
 
 describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
   const { vmcore, truth } = fixture(name);
   const small = smallPath(name);
   const map = mapPath(name);
-  let inside: ExtractJson;
+  let inside: ExtractAnswer;
   beforeAll(async () => {
     inside = await cut(name);
   });

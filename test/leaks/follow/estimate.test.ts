@@ -51,14 +51,14 @@ describe('confidence limits of a sampled count', () => {
 describe('an estimate', () => {
   it('is exact if everything is followed', () => {
     const held = estimate([{ sum: 100, squares: 1000, cluster: 10 }], 1);
-    expect(held).toEqual({ bytes: 100, low: 100, high: 100, sampled: null });
+    expect(held).toEqual({ bytes: 100, lowBytes: 100, highBytes: 100, sampled: null });
   });
 
   it('has an upper limit even if nothing was sampled', () => {
     const held = estimate([{ sum: 0, squares: 0, cluster: 4096 }], 64);
-    expect(held).toMatchObject({ bytes: 0, low: 0, sampled: 0 });
+    expect(held).toMatchObject({ bytes: 0, lowBytes: 0, sampled: 0 });
     // Enough clusters that 2 % of all samples contain none: (63 / 64)^n.
-    expect((63 / 64) ** (held.high / 4096)).toBeCloseTo(0.02, 4);
+    expect((63 / 64) ** (held.highBytes / 4096)).toBeCloseTo(0.02, 4);
   });
 });
 
@@ -124,7 +124,7 @@ describe('the interval contains the true amount in 95 of 100 samples', () => {
           const held = follower.reading(0, () => 'site').held.get('site');
           // A site without samples does not exist, and is not counted.
           runs++;
-          if (held ? held.low <= truth && truth <= held.high : truth <= 3.7 * oneIn * 8) inside++;
+          if (held ? held.lowBytes <= truth && truth <= held.highBytes : truth <= 3.7 * oneIn * 8) inside++;
         }
       }
       expect(inside / runs).toBeGreaterThanOrEqual(0.95);

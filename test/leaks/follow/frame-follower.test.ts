@@ -62,7 +62,7 @@ describe('frames that are followed', () => {
     follower.pooled(8, 6, 10, 2);
     follower.pooled(9, 7, 10, 2);
     expect([bytesOf(follower, 's1'), bytesOf(follower, 's2')]).toEqual([8 * 4096, 2 * 4096]);
-    expect(follower.allocatedFrames).toMatchObject({ bytes: 11 });
+    expect(follower.allocatedFrames).toMatchObject({ traced: 11 });
     expect(follower.losses).toMatchObject({ missedFrees: 0, unknownFrees: 0 });
   });
 

@@ -15,7 +15,7 @@ describe('objects that are followed', () => {
     follower.freed(BASE);
     expect(follower.reading(3, siteOf)).toEqual({
       at: 3,
-      held: new Map([['s1', { bytes: 96, blocks: 1, low: 96, high: 96, sampled: null }]]),
+      held: new Map([['s1', { bytes: 96, blocks: 1, lowBytes: 96, highBytes: 96, sampled: null }]]),
     });
     const order = { max: 5, siteOf, began: 1e6, upper: UPPER, commandOf: () => 'nginx' };
     expect(follower.survivors(order)).toEqual({
@@ -43,8 +43,8 @@ describe('objects that are followed', () => {
     for (let at = 0; at < 64; at++) follower.allocated(BASE + at * 1024, 1024, 1, 1, 1);
     const held = follower.reading(0, siteOf).held.get('s1');
     expect(held).toMatchObject({ bytes: 65_536, blocks: 64, sampled: 16_384 });
-    expect(held?.low).toBeLessThan(65_536);
-    expect(held?.high).toBeGreaterThan(65_536);
+    expect(held?.lowBytes).toBeLessThan(65_536);
+    expect(held?.highBytes).toBeGreaterThan(65_536);
     follower.narrow({ oneIn: 8, mask: 0x7000n, residue: 0x5000n });
     expect(follower.kept).toBe(8);
     expect(follower.reading(0, siteOf).held.get('s1')?.sampled).toBe(8192);

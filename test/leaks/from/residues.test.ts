@@ -43,7 +43,10 @@ describe('a recorded stream replayed with every residue of a mask', () => {
     let [inside, met] = [0, 0];
     const sums = new Map<string, number>();
     for (let residue = 0n; residue < BigInt(oneIn); residue++)
-      for (const [site, { low, high, sampled }] of held(BigInt(oneIn - 1) << BigInt(bit), residue << BigInt(bit))) {
+      for (const [site, { lowBytes: low, highBytes: high, sampled }] of held(
+        BigInt(oneIn - 1) << BigInt(bit),
+        residue << BigInt(bit),
+      )) {
         const bytes = truth.get(site)?.bytes ?? 0;
         sums.set(site, (sums.get(site) ?? 0) + (sampled ?? 0));
         met++;

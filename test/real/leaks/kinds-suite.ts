@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type LeaksJson, leaksSchema } from '../../../src/contracts/leaks.js';
+import { type LeaksAnswer, leaksSchema } from '../../../src/contracts/leaks.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, TRACEFS } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
@@ -11,15 +11,15 @@ const PAGE = 4096;
 /** `alloc_pages_bulk` exists from 5.13 on, and fires no events. */
 const hasBulk = (kernel: LabKernel) => kernel !== '5.10';
 
-type Site = LeaksJson['sites'][number];
+type Site = LeaksAnswer['sites'][number];
 
-const sitesOf = ({ sites }: LeaksJson, kind: Kind): Site[] => sites.filter((site) => kindOf(site) === kind);
+const sitesOf = ({ sites }: LeaksAnswer, kind: Kind): Site[] => sites.filter((site) => kindOf(site) === kind);
 
 /**
  * Reported bytes of one of the module's functions. The allocator allocates objects of another size
  * on its behalf (sheaves).
  */
-const bytesOf = (answer: LeaksJson, kind: Kind, each: number): number =>
+const bytesOf = (answer: LeaksAnswer, kind: Kind, each: number): number =>
   sitesOf(answer, kind)
     .filter(({ bytes, blocks }) => bytes === (blocks ?? 0) * each)
     .reduce((sum, { bytes }) => sum + bytes, 0);
@@ -27,12 +27,12 @@ const bytesOf = (answer: LeaksJson, kind: Kind, each: number): number =>
 /** Sizes that the module allocates. */
 const BYTES = { leak_object: 1024, keep_object: 512, ring_object: 512, ring_rcu: 512 } as const;
 
-const leaking = ({ sites }: LeaksJson) =>
+const leaking = ({ sites }: LeaksAnswer) =>
   sites
     .filter(({ verdict }) => verdict === 'leaking')
     .map((site) => [kindOf(site) ?? site.frames.map(({ symbol }) => symbol), site.reason]);
 
-const warned = ({ warnings }: LeaksJson, code: string) => warnings.find((warning) => warning.code === code);
+const warned = ({ warnings }: LeaksAnswer, code: string) => warnings.find((warning) => warning.code === code);
 
 /** A module leaks objects, areas and bulk pages, each next to others that it does not leak. */
 export function describeKinds(kernel: LabKernel): void {
@@ -198,7 +198,7 @@ export function describeKinds(kernel: LabKernel): void {
       MAX_MS,
     );
 
-    async function answered(): Promise<LeaksJson> {
+    async function answered(): Promise<LeaksAnswer> {
       const { status, stdout, stderr } = await guest.finish();
       if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
       return leaksSchema.parse(JSON.parse(stdout));

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { type LeaksJson, leaksSchema } from '../../../src/contracts/leaks.js';
+import { type LeaksAnswer, leaksSchema } from '../../../src/contracts/leaks.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import type { GuestKernel } from '../../support/lab.js';
 
@@ -197,7 +197,7 @@ export class LeakGuest {
     options: string,
     seconds: number,
     begun: () => Promise<unknown> = async () => {},
-  ): Promise<{ answer: LeaksJson; truth: Truth; steady: boolean }> {
+  ): Promise<{ answer: LeaksAnswer; truth: Truth; steady: boolean }> {
     await this.start(`${options} --interval ${seconds} --json`);
     await begun();
     const paused = '/sys/module/leak/parameters/paused';

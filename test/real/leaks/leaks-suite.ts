@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LeaksJson } from '../../../src/contracts/leaks.js';
+import type { LeaksAnswer } from '../../../src/contracts/leaks.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
 
@@ -24,7 +24,7 @@ const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const
 const IN_BULK: Rates = { leak_pool: 100, leak_bulk: 20 };
 const PAGE = 4096;
 
-type Site = LeaksJson['sites'][number];
+type Site = LeaksAnswer['sites'][number];
 
 /** The module's function in a stack, unless it was interrupted. */
 export function kindOf({ frames }: Site): Kind | undefined {
@@ -33,7 +33,7 @@ export function kindOf({ frames }: Site): Kind | undefined {
   return KINDS.find((kind) => frames.slice(0, 8).some(({ symbol }) => symbol === kind));
 }
 
-function siteOf({ sites }: LeaksJson, kind: Kind): Site {
+function siteOf({ sites }: LeaksAnswer, kind: Kind): Site {
   const found = sites.filter((site) => kindOf(site) === kind);
   if (found.length !== 1 || found[0] === undefined)
     throw new Error(`${found.length} sites of ${kind}: ${JSON.stringify(sites.map(kindOf))}`);
@@ -41,7 +41,7 @@ function siteOf({ sites }: LeaksJson, kind: Kind): Site {
 }
 
 /** Details for a failure log. */
-function listed({ sites }: LeaksJson, truth: Truth): string {
+function listed({ sites }: LeaksAnswer, truth: Truth): string {
   return sites
     .map((site) => {
       const kind = kindOf(site);
@@ -61,7 +61,7 @@ export function describeLeaks(
   const leaks = inBulk ? [...LEAKS, 'leak_pool' as const] : LEAKS;
   describe(`${kernel}: leaks of a module, by one frame in ${oneIn}`, () => {
     let guest: LeakGuest | undefined;
-    let answer: LeaksJson;
+    let answer: LeaksAnswer;
     let truth: Truth;
 
     const record = async (booted: LeakGuest) => {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { buildOwnKernel, OWN_KERNEL } from '../../../scripts/lab-parts/own-kernel.mjs';
-import type { LeaksJson } from '../../../src/contracts/leaks.js';
+import type { LeaksAnswer } from '../../../src/contracts/leaks.js';
 import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
 
@@ -57,11 +57,11 @@ export async function bootOwnKernel(append: string, files: GuestOptions['files']
 }
 
 /** Sum over all sites of one of the module's functions. */
-export const sumOf = (answer: LeaksJson, kind: Kind, of: (site: LeaksJson['sites'][number]) => number) =>
+export const sumOf = (answer: LeaksAnswer, kind: Kind, of: (site: LeaksAnswer['sites'][number]) => number) =>
   answer.sites.filter((site) => kindOf(site) === kind).reduce((sum, site) => sum + of(site), 0);
 
 /** Nothing that turns over or stays constant is reported. */
-export function checkHealthy({ sites }: LeaksJson): void {
+export function checkHealthy({ sites }: LeaksAnswer): void {
   const blamed = sites.filter(({ verdict }) => verdict === 'leaking' || verdict === 'growing');
   const kinds = blamed.flatMap((site) => kindOf(site) ?? []);
   expect(kinds.filter((kind) => !kind.startsWith('leak_'))).toEqual([]);

@@ -1,5 +1,5 @@
 import { escapeText } from '../../../base/escape.js';
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
 import type { ListAnswer, ListName } from '../../../contracts/lists.js';
 import { wrap } from '../../text/cut.js';
@@ -18,7 +18,7 @@ function sentenceAndTable<Row>(
 
 /** Begins a sentence with a number of things; "at least" in an incomplete answer. */
 function counted(complete: boolean, number: number, noun: string): string {
-  return `${complete ? '' : 'At least '}${formatCount(number)} ${noun}${number === 1 ? '' : 's'}`;
+  return `${complete ? '' : 'At least '}${count(number, noun)}`;
 }
 
 const sum = <Row>(rows: readonly Row[], of: (row: Row) => number) =>

@@ -2,7 +2,7 @@ import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js
 import { categoryWords } from '../../../account/memory/category-names.js';
 import type { Category, Owner } from '../../../account/memory/tree.js';
 import { escapeText } from '../../../base/escape.js';
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatSize } from '../../../base/size.js';
 import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/document.js';
@@ -73,9 +73,9 @@ class Areas {
         const [name = '', ...others] = part.lines;
         return { ...part, lines: [fd === undefined ? name : `fd ${fd}`, ...others] };
       });
-      const count = sockets.length === 1 ? '1 socket' : `${formatCount(sockets.length)} sockets`;
-      const whole = this.#part(category, [holder, count], bytes, colour);
-      const lines = [holder, `${formatSize(bytes)}, ${count}`];
+      const many = count(sockets.length, 'socket');
+      const whole = this.#part(category, [holder, many], bytes, colour);
+      const lines = [holder, `${formatSize(bytes)}, ${many}`];
       return { ...whole, lines, named: true, parts: sockets };
     });
   }

@@ -1,4 +1,4 @@
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
 import type { UnattributedAnswer, UnattributedGroup } from '../../../contracts/unattributed.js';
 import type { ContentKind } from '../../../records/references.js';
@@ -47,8 +47,8 @@ function usesWords(answer: UnattributedAnswer): string[] {
   const { bytes, blocks, unreferencedBytes, unreferencedBlocks, followsBlockBytes } = answer;
   const following = followsBlockBytes / answer.kernel.pageSize;
   const lost = unreferencedBlocks - following;
-  const part = (count: number, size: number, verb: string) =>
-    `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'} (${formatSize(size)}) ${count === 1 ? 'is' : 'are'} ${verb}`;
+  const part = (many: number, size: number, verb: string) =>
+    `${count(many, 'block')} (${formatSize(size)}) ${many === 1 ? 'is' : 'are'} ${verb}`;
   const used = blocks - unreferencedBlocks;
   return [
     ...(used > 0

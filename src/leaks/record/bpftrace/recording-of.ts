@@ -103,7 +103,7 @@ function heldBySite(
     [...sums].map(([site, sum]) => {
       // The value was printed while it changed.
       const bytes = Math.max(0, sum);
-      return [site, { bytes, blocks: null, low: bytes, high: bytes, sampled: null }];
+      return [site, { bytes, blocks: null, lowBytes: bytes, highBytes: bytes, sampled: null }];
     }),
   );
 }

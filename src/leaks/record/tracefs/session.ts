@@ -241,7 +241,7 @@ export class TraceSession {
     if (allocated === null || threads !== null || minOrder > 0) return null;
     const traced = follower instanceof FrameFollower ? follower.allocatedFrames : null;
     if (traced === null) return null;
-    return { allocated, traced: traced.bytes, low: traced.low, high: traced.high };
+    return { allocated, ...traced };
   }
 }
 

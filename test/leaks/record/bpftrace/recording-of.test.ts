@@ -46,7 +46,9 @@ describe.each(PRINTED)('a recording from bpftrace output: %s', (name) => {
 
   it('reports pages that /proc/vmstat counts and the program does not', () => {
     const codes = (beside: Partial<RecordedBeside>) =>
-      leaksAnswer(recordingOf(output, { ...BESIDE, ...beside }), noLookup('no-source')).notes.map(({ code }) => code);
+      leaksAnswer(recordingOf(output, { ...BESIDE, ...beside }), noLookup('no-source')).warnings.map(
+        ({ code }) => code,
+      );
     const same = { allocated: count('x'), freed: count('y') };
     expect(codes({ pages: same })).not.toContain('unseen');
     expect(codes({ pages: same })).not.toContain('unseen-frees');

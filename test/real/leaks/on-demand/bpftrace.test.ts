@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BpftraceKernel, bpftraceInGuest, MOUNT } from '../../../../scripts/lab-parts/bpftrace.mjs';
 import type { GuestOptions } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
-import { type LeaksJson, leaksSchema } from '../../../../src/contracts/leaks.js';
+import { type LeaksAnswer, leaksSchema } from '../../../../src/contracts/leaks.js';
 import { inGuest } from '../../../support/guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
@@ -41,7 +41,7 @@ async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
   return guest;
 }
 
-const bytesOf = ({ sites }: LeaksJson, kind: Kind) =>
+const bytesOf = ({ sites }: LeaksAnswer, kind: Kind) =>
   sites.filter((site) => kindOf(site) === kind).reduce((sum, { bytes }) => sum + bytes, 0);
 
 const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
@@ -60,7 +60,7 @@ async function left(guest: LeakGuest): Promise<string> {
 for (const kernel of KERNELS)
   describe(`${kernel}: bpftrace pairs allocations and frees of a module`, () => {
     let guest: LeakGuest;
-    let paired: { answer: LeaksJson; truth: Truth };
+    let paired: { answer: LeaksAnswer; truth: Truth };
 
     beforeAll(async () => {
       guest = await boot(kernel);

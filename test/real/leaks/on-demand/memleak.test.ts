@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { memleakInGuest } from '../../../../scripts/lab-parts/memleak.mjs';
-import type { LeaksJson } from '../../../../src/contracts/leaks.js';
+import type { LeaksAnswer } from '../../../../src/contracts/leaks.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
@@ -36,7 +36,7 @@ let guest: LeakGuest;
 /** Memory that the module held at the start of our recording, and at its end. */
 let before: Truth;
 let truth: Truth;
-let ours: LeaksJson;
+let ours: LeaksAnswer;
 let theirs: Readonly<Record<Kind, Outstanding>>;
 
 /**

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LeaksJson, leaksSchema } from '../../../../src/contracts/leaks.js';
+import { type LeaksAnswer, leaksSchema } from '../../../../src/contracts/leaks.js';
 import { type Kind, LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => guest?.end());
 
 /** Traces while the module allocates many blocks of a kind, and looks them up. */
-async function traced(kind: Kind, options: string): Promise<LeaksJson> {
+async function traced(kind: Kind, options: string): Promise<LeaksAnswer> {
   await guest.rates({ [kind]: 8000 });
   await guest.start(`${options} --interval ${SECONDS} --windows 6 --sample 1/1 --json`);
   await guest.go();

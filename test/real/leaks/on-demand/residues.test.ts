@@ -120,7 +120,7 @@ describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
             residue: BigInt(residue << CHUNK_ORDER),
           });
           for (const kind of TAKERS) {
-            const { low, high } = held.get(kind) ?? unseen(oneIn);
+            const { lowBytes: low, highBytes: high } = held.get(kind) ?? unseen(oneIn);
             comparisons++;
             if (low <= bytes(kind) && bytes(kind) <= high) inside++;
           }

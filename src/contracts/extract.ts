@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { count, warningSchema } from '../../contracts/common.js';
+import type { Immutable } from '../base/util.js';
+import { count, warningSchema } from './common.js';
 
 /** Number of distinct names of one kind that were replaced, and that were kept. */
 const names = z.strictObject({ replaced: count, kept: count });
@@ -36,4 +36,4 @@ export const extractSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type ExtractJson = Immutable<z.input<typeof extractSchema>>;
+export type ExtractAnswer = Immutable<z.output<typeof extractSchema>>;
