@@ -136,6 +136,8 @@ describe('a dump that is read ahead', () => {
       expect(announced.locate!(at + 8, 8, window)).toBe(true);
       expect(window.view.getBigUint64(window.base, true)).toBe(plain.readPhysical(at + 8, 8).getBigUint64(0, true));
     }
+    const zeros = numbers.filter((block) => plain.isZero?.(block * SIZE + 8));
+    expect(zeros).toEqual(numbers.filter((block) => memory.get(block) === 'zero'));
     end();
     expect(Buffer.from(kept.buffer, kept.byteOffset, 64).equals(pageOf(0).subarray(0, 64))).toBe(true);
     expect(read(announced, 3 * SIZE, SIZE)).toBe(read(plain, 3 * SIZE, SIZE));

@@ -110,6 +110,12 @@ class DiskdumpImage implements MemoryImage {
     return true;
   }
 
+  isZero(address: number): boolean {
+    if (this.#blockSize < 4096) return false;
+    const found = readOrNot(() => this.#find(Math.floor(address / this.#blockSize), address));
+    return found !== undefined && found.codec === undefined && found.offset === found.part.zero.offset;
+  }
+
   ahead(addresses: Iterable<number>, count: number): () => void {
     const size = this.#blockSize;
     const blocks = function* (): Generator<number> {
