@@ -17,6 +17,8 @@ export const snapshotSchema = z.strictObject({
   /** Processes with memory of their own, as in kdump-mem.procs/1. */
   processes: count,
   kernelThreads: count,
+  /** Processes and kernel threads that were running, but are missing: the limit of time or size was reached before them. */
+  missingProcesses: count,
   /** Number of network namespaces, and of those that could not be entered. */
   namespaces: count,
   closedNamespaces: count,

@@ -230,4 +230,6 @@ export interface PhysicalMemory {
 
   /** @throws {ReadError} */
   read(address: number, length: number): DataView;
+  /** Whether the dump stores the 4 KiB around an address as the page of zeros that it has once; false: not known. */
+  isZero?(address: number): boolean;
 }

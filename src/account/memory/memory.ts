@@ -1,3 +1,4 @@
+import { staySmall } from '../../base/collect-garbage.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
@@ -28,6 +29,9 @@ import { accountSites } from './sites.js';
 import { categoryTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
+/** Frames of a large machine: 8 GiB in pages of 4 KiB. */
+const MANY_FRAMES = 2 ** 21;
+
 /**
  * Memory breakdown of a machine: every page frame of RAM in exactly one category.
  *
@@ -47,6 +51,8 @@ export function accountMemory(
   const ram = ramRanges(kernel, note);
   const frames = new FrameMap(onlineRanges(kernel, ram, note));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
+  // The arrays of frames take most memory from here on. The scan itself would take longer with a small young generation.
+  if (frames.size >= MANY_FRAMES) staySmall();
   const ledger = new FrameLedger(frames, scan.kinds);
   const missed = new Missed();
   const queues = new QueueFrames(more.onSocket);

@@ -31,6 +31,7 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
     files: found.files,
     processes: found.processes,
     kernelThreads: found.kernelThreads,
+    missingProcesses: found.missingProcesses,
     namespaces: found.namespaces,
     closedNamespaces: found.closedNamespaces,
     parts: found.parts,
@@ -72,7 +73,12 @@ export function snapshotText(found: SnapshotJson): string {
   ].join(', ');
   const size = formatSize(found.sizeBytes);
   const name = escapeText(found.file);
-  return `${name}: ${size}, ${what}, taken in ${found.seconds.toFixed(1)} s. Next: kdump-mem memory --from ${shellWord(found.file)}`;
+  const missing = found.missingProcesses > 0 ? ` Incomplete: ${missingProcesses(found)}.` : '';
+  return `${name}: ${size}, ${what}, taken in ${found.seconds.toFixed(1)} s.${missing} Next: kdump-mem memory --from ${shellWord(found.file)}`;
+}
+
+function missingProcesses({ missingProcesses: missing }: SnapshotJson): string {
+  return `${some(missing, 'running process or kernel thread is', 'running processes and kernel threads are')} missing`;
 }
 
 /** Returns the missing data in one line; undefined: none. */
@@ -81,6 +87,7 @@ export function snapshotWarning(found: SnapshotJson): string | undefined {
   const { denied, unreadable, cut } = found.errorCounts;
   const files = (count: number): string => some(count, 'file', 'files');
   const parts = [
+    ...(found.missingProcesses > 0 ? [missingProcesses(found)] : []),
     ...(denied > 0 ? [`permission denied for ${files(denied)}`] : []),
     ...(unreadable > 0 ? [`${files(unreadable)} could not be read`] : []),
     ...(cut > 0 ? [`${files(cut)} truncated`] : []),

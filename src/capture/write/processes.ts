@@ -24,6 +24,8 @@ export interface ListedProcesses {
   /** Those of them that are large. */
   readonly large: ReadonlySet<string>;
   readonly kernelThreads: number;
+  /** Number of `pids` whose state was not recorded: the limit of time or size was reached before them. */
+  readonly missing: number;
 }
 
 /**
@@ -38,15 +40,14 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
   const pids = listedPids(source);
   const withMemory: string[] = [];
   const large = new Set<string>();
-  let kernelThreads = 0;
+  let [kernelThreads, missing] = [0, 0];
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
-    if (deadline.isOver) {
-      failures.add(name, 'cut', `timeout after ${index} of ${pids.length} processes`);
-      break;
-    }
-    if (member.size >= MAX_PROCESS_BYTES) {
-      failures.add(name, 'cut', `only ${index} of ${pids.length} processes fit`);
+    const isFull = member.size >= MAX_PROCESS_BYTES;
+    if (deadline.isOver || isFull) {
+      const of = `${index} of ${pids.length} processes`;
+      failures.add(name, 'cut', isFull ? `only ${of} fit` : `timeout after ${of}`);
+      missing = pids.length - index;
       break;
     }
     const kind = recordState(work, member, pid);
@@ -55,7 +56,7 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
     else if (kind === 'kernel thread') kernelThreads++;
   }
   member.end();
-  return { pids, withMemory, large, kernelThreads };
+  return { pids, withMemory, large, kernelThreads, missing };
 }
 
 /** @returns its kind; a `process` has memory of its own, and may be `large`; undefined: a zombie, or it exited */

@@ -52,6 +52,8 @@ export interface Snapshot {
   /** With memory of their own, as in procs: without kernel threads and zombies. */
   readonly processes: number;
   readonly kernelThreads: number;
+  /** Processes and kernel threads of the last listing that are not in the archive. */
+  readonly missingProcesses: number;
   readonly namespaces: number;
   readonly closedNamespaces: number;
   readonly parts: readonly OptionalPart[];
@@ -123,6 +125,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
       files: archive.files,
       processes: second.withMemory.length,
       kernelThreads: second.kernelThreads,
+      missingProcesses: second.missing,
       namespaces: second.namespaces,
       closedNamespaces: second.closed,
       failures: reported.list(),

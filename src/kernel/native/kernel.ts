@@ -287,6 +287,7 @@ export class NativeKernel implements Kernel {
       stored: image.facts.physicalRanges,
       inFile: image.inFile,
       read: (address, length) => image.readPhysical(address, length),
+      isZero: (address) => image.isZero?.(address) ?? false,
     };
   }
 

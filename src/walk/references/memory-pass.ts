@@ -46,7 +46,7 @@ export async function passOver(
     for (const [start, end] of pairs([...part.lost, ...hits.lost]))
       visitor.missing(part.start + start, part.start + end, 'unreadable');
     visitor.hits(part.start, hits);
-    done += part.piece.length;
+    done += part.length;
     progress(Math.min(1, done / total));
   };
   try {
@@ -57,7 +57,7 @@ export async function passOver(
         done += part.end - part.start;
         continue;
       }
-      running.push({ part, hits: scan(part.piece) });
+      running.push({ part, hits: part.piece ? scan(part.piece) : NO_HITS });
       if (running.length > 2 * threads) await finish();
     }
     while (running.length > 0) await finish();
@@ -66,10 +66,20 @@ export async function passOver(
   }
 }
 
+/** Zeros point nowhere. */
+const NO_HITS: PieceHits = {
+  words: new Uint32Array(0),
+  targets: new Uint32Array(0),
+  forms: new Uint8Array(0),
+  lost: [],
+};
+
 /** A piece at a physical address, and the parts of it that cannot be read: as in {@link PieceHits}. */
 interface Part {
   readonly start: number;
-  readonly piece: Piece;
+  readonly length: number;
+  /** Undefined: the dump stores all of it as the page of zeros. */
+  readonly piece: Piece | undefined;
   readonly lost: readonly number[];
 }
 
@@ -101,12 +111,17 @@ function partOf(memory: PhysicalMemory, range: StoredRange | FileRange, start: n
   const length = end - start;
   if ('descriptor' in range) {
     const { descriptor, offset } = range;
-    return { start, piece: { length, descriptor, offset: offset + start - range.start }, lost: [] };
+    return { start, length, piece: { length, descriptor, offset: offset + start - range.start }, lost: [] };
   }
-  const bytes = new Uint8Array(length);
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
   const lost: number[] = [];
   for (let at = start; at < end; ) {
     const to = Math.min(end, at - (at % SMALLEST_PAGE) + SMALLEST_PAGE);
+    if (memory.isZero?.(at)) {
+      at = to;
+      continue;
+    }
+    bytes ??= new Uint8Array(length);
     try {
       bytes.set(bytesOf(memory.read(at, to - at)), at - start);
     } catch (error) {
@@ -115,7 +130,7 @@ function partOf(memory: PhysicalMemory, range: StoredRange | FileRange, start: n
     }
     at = to;
   }
-  return { start, piece: { length, bytes: bytes.buffer }, lost };
+  return { start, length, piece: bytes && { length, bytes: bytes.buffer }, lost };
 }
 
 const SMALLEST_PAGE = 4096;

@@ -8,6 +8,7 @@ const FOUND: Snapshot = {
   files: 1,
   processes: 1,
   kernelThreads: 2,
+  missingProcesses: 0,
   namespaces: 1,
   closedNamespaces: 0,
   parts: [],

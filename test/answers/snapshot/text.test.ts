@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { snapshotWarning } from '../../../src/answers/snapshot/render.js';
+import { snapshotText, snapshotWarning } from '../../../src/answers/snapshot/render.js';
 import type { SnapshotJson } from '../../../src/contracts/snapshot.js';
 
 const FOUND: SnapshotJson = {
@@ -12,6 +12,7 @@ const FOUND: SnapshotJson = {
   files: 1,
   processes: 1,
   kernelThreads: 2,
+  missingProcesses: 0,
   namespaces: 1,
   parts: [],
   closedNamespaces: 0,
@@ -34,4 +35,15 @@ test('summarizes the gaps of a snapshot in one sentence', () => {
     'the snapshot is incomplete: 1 file truncated, 2 network namespaces could not be entered. Answers lack what these files contain. The file “errors” in the archive lists the files',
   );
   expect(snapshotWarning({ ...FOUND, complete: true })).toBeUndefined();
+});
+
+test('states missing processes beside the number of those that it has', () => {
+  expect(snapshotText(FOUND)).not.toContain('missing');
+  const late = { ...FOUND, processes: 0, kernelThreads: 0, missingProcesses: 20_004 };
+  expect(snapshotText(late)).toContain(
+    '0 processes, 0 kernel threads, 1 network namespace, taken in 1.0 s. Incomplete: 20,004 running processes and kernel threads are missing. Next',
+  );
+  expect(snapshotWarning({ ...late, missingProcesses: 1 })).toContain(
+    'incomplete: 1 running process or kernel thread is missing, permission denied for 3 files',
+  );
 });

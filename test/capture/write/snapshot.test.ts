@@ -167,7 +167,13 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/status')).toBe(status.replace(/.*\n/, 'Name:\n'));
     expect(host.readLink('/proc/10/fd/3')).toBe('socket:[601]');
     expect(() => host.readLink('/proc/10/fd/4')).toThrow('not captured');
-    expect(snapshot).toMatchObject({ processes: 1, kernelThreads: 2, namespaces: 2, leftOut: expect.any(Array) });
+    expect(snapshot).toMatchObject({
+      processes: 1,
+      kernelThreads: 2,
+      missingProcesses: 0,
+      namespaces: 2,
+      leftOut: expect.any(Array),
+    });
   });
 
   test('has the lines of processes with memory, and of cgroups, by path', async () => {
@@ -275,7 +281,8 @@ describe('a snapshot', () => {
   });
 
   test('ends in time with a complete archive, and reports what is missing', async () => {
-    const { files, archive } = await recordSnapshot({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
+    const { files, archive, snapshot } = await recordSnapshot({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
+    expect(snapshot).toMatchObject({ processes: 0, kernelThreads: 0, missingProcesses: 3 });
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });

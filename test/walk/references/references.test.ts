@@ -216,6 +216,24 @@ test('reports memory that is not stored or unreadable as missing, never as zero'
   });
 });
 
+test('reads no page that is known to be zero', async () => {
+  const bytes = pagesOfPointers(3000);
+  const isZero = (address: number) => address % (2 * PAGE) >= PAGE || address < 1500 * PAGE;
+  const memory: PhysicalMemory = {
+    isExtract: false,
+    stored: [{ start: 0, end: 3000 * PAGE }],
+    inFile: undefined,
+    isZero,
+    read(address, length) {
+      expect(isZero(address)).toBe(false);
+      return new DataView(bytes.buffer, bytes.byteOffset + address, length);
+    },
+  };
+  const { hits, missing } = await passed(memory, [{ start: 8, end: 3000 * PAGE }]);
+  expect(hits).toEqual(Array.from({ length: 750 }, (_, page) => place(1500 + 2 * page)));
+  expect(missing).toEqual([]);
+});
+
 test.each([4, 2000])('reports missing pages of a file of %i pages that is truncated during the read', async (pages) => {
   const path = join(folder, `memory-${pages}`);
   writeFileSync(path, pagesOfPointers(pages));

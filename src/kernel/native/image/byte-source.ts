@@ -1,6 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { errorCode, KernelError, type KernelErrorCode, openError, ReadError } from '../../../base/errors.js';
 
+/** Consecutive bytes of an open file. */
+export interface FilePlace {
+  readonly descriptor: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** Random-access bytes: a file, or a file within another format. */
 export interface ByteSource {
   /** The path, for messages. */
@@ -19,6 +26,8 @@ export interface ByteSource {
    * @returns the number of bytes read: fewer than `length` only where the source ends or a read fails.
    */
   pread(target: Uint8Array, length: number, position: number | bigint): number;
+  /** Where bytes from a position on are in a file, as many as are consecutive; undefined: nowhere. */
+  placeOf(position: number): FilePlace | undefined;
   close(): void;
 }
 
@@ -67,6 +76,10 @@ export class FileSource implements ByteSource {
       done += read;
     }
     return done;
+  }
+
+  placeOf(position: number): FilePlace | undefined {
+    return position < this.size ? { descriptor: this.#fd, offset: position, length: this.size - position } : undefined;
   }
 
   close(): void {

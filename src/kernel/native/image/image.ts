@@ -38,6 +38,9 @@ export interface MemoryImage {
    */
   locate?(address: number, length: number, window: ByteWindow): boolean;
 
+  /** See {@link PhysicalMemory.isZero}. */
+  isZero?(address: number): boolean;
+
   /** See {@link FastReads.ahead}. */
   ahead?(addresses: Iterable<number>, count: number): () => void;
 

@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import type { FilePlace } from './byte-source.js';
 import { isZlibError, zlibCodec } from './codecs/codec.js';
 import { inflateLzo, inflateSnappy } from './codecs/lz77.js';
 import { zstdCodec } from './codecs/zstd.js';
 
-/** Compressed bytes of a block, and the number of its codec (DUMP_DH_COMPRESSED_…). */
-interface PackedBlock {
-  readonly bytes: Uint8Array;
+/** Where the compressed bytes of a block are, and the number of its codec (DUMP_DH_COMPRESSED_…). */
+export interface PackedBlock {
+  readonly places: readonly FilePlace[];
   readonly flag: number;
 }
 
@@ -28,51 +29,73 @@ const PATIENCE_MS = 60_000;
 /** States of a batch; 0: never filled. */
 const STATE = { packed: 1, unpacked: 2, ended: 3 } as const;
 
-/** Numbers per batch: its state, its blocks; for each block the end of its bytes, its codec, whether it is unpacked. */
+/** Numbers per batch: its state, its blocks; for each block the end of its places, its codec, whether it is unpacked. */
 const HEAD = 2;
 const PER_BLOCK = 3;
 
+/** Numbers per place: file descriptor, offset, length. */
+const PER_PLACE = 3;
+
+/** Places of a batch per block: in a flattened dump, a block may be in two records. */
+const PLACES_PER_BLOCK = 2;
+
+/** Bytes that a thread reads at a time. */
+const WINDOW = 64 * 1024;
+
 /**
- * Decompresses blocks that will be read, in threads. Only their bytes come from there: a block that a thread
+ * Reads and decompresses blocks that will be read, in threads. Only their bytes come from there: a block that a thread
  * cannot decompress, or did not in time, is read as if there was no thread, with the same result or error.
  */
 export class ReadAhead {
-  readonly #blockSize: number;
   readonly #perBatch: number;
   readonly #pull: Iterator<number>;
-  readonly #pack: (block: number) => PackedBlock | undefined;
+  readonly #find: (block: number) => PackedBlock | undefined;
   readonly #batches: number;
   readonly #control: Int32Array;
-  readonly #packed: Uint8Array;
-  readonly #unpacked: ArrayBufferLike;
+  readonly #packed: Float64Array;
+  readonly #unpacked: readonly DataView[];
   /** Blocks of each batch, and where each block is. */
   readonly #blocks: number[][];
   readonly #places = new Map<number, number>();
-  /** The batch that blocks are taken from. */
+  /** The batch that blocks are taken from, and the block of it that is probably next. */
   #current = 0;
+  #next = 0;
 
   private constructor(
     blockSize: number,
     blocks: Iterable<number>,
-    pack: (block: number) => PackedBlock | undefined,
+    find: (block: number) => PackedBlock | undefined,
     threads: number,
   ) {
-    this.#blockSize = blockSize;
     this.#perBatch = Math.max(1, Math.floor(BATCH_BYTES / blockSize));
     this.#pull = blocks[Symbol.iterator]();
-    this.#pack = pack;
+    this.#find = find;
     this.#batches = BATCHES_PER_THREAD * threads;
     const bytes = this.#perBatch * blockSize;
     const numbers = HEAD + PER_BLOCK * this.#perBatch;
     this.#control = new Int32Array(new SharedArrayBuffer(4 * numbers * this.#batches));
-    this.#packed = new Uint8Array(new SharedArrayBuffer(bytes * this.#batches));
-    this.#unpacked = new SharedArrayBuffer(bytes * this.#batches);
+    const places = PLACES_PER_BLOCK * this.#perBatch * PER_PLACE;
+    this.#packed = new Float64Array(new SharedArrayBuffer(8 * places * this.#batches));
+    const unpacked = new SharedArrayBuffer(bytes * this.#batches);
+    const slots = this.#perBatch * this.#batches;
+    this.#unpacked = Array.from({ length: slots }, (_, slot) => new DataView(unpacked, slot * blockSize, blockSize));
     this.#blocks = Array.from({ length: this.#batches }, () => []);
     const shared = {
       control: this.#control,
       packed: this.#packed,
-      unpacked: new Uint8Array(this.#unpacked),
-      sizes: { blockSize, bytes, numbers, batches: this.#batches, threads, head: HEAD, perBlock: PER_BLOCK },
+      unpacked: new Uint8Array(unpacked),
+      sizes: {
+        blockSize,
+        bytes,
+        numbers,
+        batches: this.#batches,
+        threads,
+        window: Math.max(WINDOW, blockSize),
+        places,
+        head: HEAD,
+        perBlock: PER_BLOCK,
+        perPlace: PER_PLACE,
+      },
       states: STATE,
     };
     const started: Worker[] = [];
@@ -95,18 +118,18 @@ export class ReadAhead {
    *
    * @param blocks numbers of blocks in the order in which they will be read
    * @param count about how many these are
-   * @param pack its result is valid until the next call; undefined: the block is not read ahead
+   * @param find undefined: the block is not read ahead
    */
   static start(
     blockSize: number,
     blocks: Iterable<number>,
     count: number,
-    pack: (block: number) => PackedBlock | undefined,
+    find: (block: number) => PackedBlock | undefined,
     threads = Math.min(MAX_THREADS, availableParallelism()),
   ): ReadAhead | undefined {
     if (threads < 2 || count < MIN_BLOCKS) return undefined;
     try {
-      return new ReadAhead(blockSize, blocks, pack, threads);
+      return new ReadAhead(blockSize, blocks, find, threads);
     } catch {
       return undefined;
     }
@@ -114,7 +137,8 @@ export class ReadAhead {
 
   /** The bytes of a block, valid until another is taken; undefined if it is not there, or not any more. */
   take(block: number): DataView | undefined {
-    const place = this.#places.get(block);
+    const isNext = this.#blocks[this.#current]![this.#next] === block;
+    const place = isNext ? this.#current * this.#perBatch + this.#next : this.#places.get(block);
     if (place === undefined) return undefined;
     const batch = Math.floor(place / this.#perBatch);
     for (; this.#current !== batch; this.#current = (this.#current + 1) % this.#batches) this.#fill(this.#current);
@@ -127,12 +151,14 @@ export class ReadAhead {
       return undefined;
     }
     const index = place % this.#perBatch;
+    this.#next = index + 1;
     if (this.#control[control + HEAD + PER_BLOCK * index + 2] !== 1) return undefined;
-    return new DataView(this.#unpacked, place * this.#blockSize, this.#blockSize);
+    return this.#unpacked[place];
   }
 
   stop(): void {
     this.#places.clear();
+    for (const blocks of this.#blocks) blocks.length = 0;
     const numbers = HEAD + PER_BLOCK * this.#perBatch;
     for (let batch = 0; batch < this.#batches; batch++) {
       Atomics.store(this.#control, batch * numbers, STATE.ended);
@@ -151,15 +177,17 @@ export class ReadAhead {
     if (Atomics.load(control, head) === STATE.ended) return;
     for (const block of blocks) this.#places.delete(block);
     blocks.length = 0;
-    const start = batch * this.#perBatch * this.#blockSize;
+    const most = PLACES_PER_BLOCK * this.#perBatch;
     let end = 0;
     while (blocks.length < this.#perBatch) {
       const next = this.#pull.next();
       if (next.done) break;
-      const packed = this.#pack(next.value);
-      if (!packed || this.#places.has(next.value)) continue;
-      this.#packed.set(packed.bytes, start + end);
-      end += packed.bytes.length;
+      const packed = this.#find(next.value);
+      if (!packed || end + packed.places.length > most || this.#places.has(next.value)) continue;
+      for (const { descriptor, offset, length } of packed.places) {
+        const place = PER_PLACE * (batch * most + end++);
+        [this.#packed[place], this.#packed[place + 1], this.#packed[place + 2]] = [descriptor, offset, length];
+      }
       const at = head + HEAD + PER_BLOCK * blocks.length;
       [control[at], control[at + 1], control[at + 2]] = [end, packed.flag, 0];
       this.#places.set(next.value, batch * this.#perBatch + blocks.length);
@@ -172,36 +200,77 @@ export class ReadAhead {
   }
 }
 
+type ReadSync = (descriptor: number, target: Uint8Array, at: number, length: number, position: number) => number;
+
 /** What a thread works on. */
 interface Shared {
   readonly index: number;
   readonly control: Int32Array;
-  readonly packed: Uint8Array;
+  readonly packed: Float64Array;
   readonly unpacked: Uint8Array;
   readonly sizes: Readonly<
-    Record<'blockSize' | 'bytes' | 'numbers' | 'batches' | 'threads' | 'head' | 'perBlock', number>
+    Record<
+      | 'blockSize'
+      | 'bytes'
+      | 'numbers'
+      | 'batches'
+      | 'threads'
+      | 'window'
+      | 'places'
+      | 'head'
+      | 'perBlock'
+      | 'perPlace',
+      number
+    >
   >;
   readonly states: typeof STATE;
 }
 
-/** Decompresses every batch of a thread in turn until one of them has ended. */
+/** Reads and decompresses every batch of a thread in turn until one of them has ended. */
 function unpackBatches(
   { index, control, packed, unpacked, sizes, states }: Shared,
   codecs: ReadonlyMap<number, ((input: Uint8Array, size: number) => Uint8Array | undefined) | undefined>,
+  readSync: ReadSync,
 ): void {
-  const { blockSize, bytes, numbers, batches, threads } = sizes;
+  const { blockSize, bytes, numbers, batches, threads, perPlace } = sizes;
+  // Blocks that are read in order are mostly stored in order.
+  const window = new Uint8Array(sizes.window);
+  const joined = new Uint8Array(blockSize);
+  let [open, start, end] = [-1, 0, 0];
+  const bytesAt = (at: number, last: number): Uint8Array => {
+    const [descriptor, offset, length] = [packed[at]!, packed[at + 1]!, packed[at + 2]!];
+    if (descriptor !== open || offset < start || offset + length > end) {
+      const untilLast = packed[last] === descriptor ? packed[last + 1]! + packed[last + 2]! - offset : 0;
+      const wanted = Math.min(window.length, Math.max(length, untilLast));
+      [open, start, end] = [descriptor, offset, offset];
+      end += readSync(descriptor, window, 0, wanted, offset);
+      if (offset + length > end) throw new Error('short read');
+    }
+    return window.subarray(offset - start, offset - start + length);
+  };
+  const inputOf = (first: number, after: number, last: number): Uint8Array => {
+    if (after - first === perPlace) return bytesAt(first, last);
+    let length = 0;
+    for (let at = first; at < after; at += perPlace) {
+      joined.set(bytesAt(at, last), length);
+      length += packed[at + 2]!;
+    }
+    return joined.subarray(0, length);
+  };
   for (let batch = index; ; batch = (batch + threads) % batches) {
     const head = batch * numbers;
     for (let state = Atomics.load(control, head); state !== states.packed; state = Atomics.load(control, head)) {
       if (state === states.ended) return;
       Atomics.wait(control, head, state);
     }
-    for (let block = 0, from = 0; block < control[head + 1]!; block++) {
+    const blocks = control[head + 1]!;
+    const last = batch * sizes.places + perPlace * (control[head + sizes.head + sizes.perBlock * (blocks - 1)]! - 1);
+    for (let block = 0, from = batch * sizes.places; block < blocks; block++) {
       const at = head + sizes.head + sizes.perBlock * block;
-      const end = control[at]!;
+      const after = batch * sizes.places + perPlace * control[at]!;
       try {
         const codec = codecs.get(control[at + 1]!);
-        const page = codec?.(packed.subarray(batch * bytes + from, batch * bytes + end), blockSize);
+        const page = codec?.(inputOf(from, after, last), blockSize);
         if (page) {
           unpacked.set(page, batch * bytes + block * blockSize);
           control[at + 2] = 1;
@@ -209,7 +278,7 @@ function unpackBatches(
       } catch {
         // It is decompressed again where it is read, with the error.
       }
-      from = end;
+      from = after;
     }
     if (Atomics.compareExchange(control, head, states.packed, states.unpacked) === states.ended) return;
     Atomics.notify(control, head);
@@ -230,7 +299,7 @@ try {
     [4, ${inflateSnappy.toString()}],
     [32, (${zstdCodec.toString()})(zlib, isRefusal)],
   ]);
-  (${unpackBatches.toString()})(shared, codecs);
+  (${unpackBatches.toString()})(shared, codecs, require('node:fs').readSync);
 } catch {
   for (let at = 0; at < shared.control.length; at += shared.sizes.numbers) {
     Atomics.store(shared.control, at, shared.states.ended);

@@ -1,8 +1,9 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { MemoryImage } from '../../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
-import { ReadAhead } from '../../../../src/kernel/native/image/read-ahead.js';
+import { type PackedBlock, ReadAhead } from '../../../../src/kernel/native/image/read-ahead.js';
 import { type Compression, compress, FLAGS } from '../../../support/dump/compress.js';
 import { type BlockSpec, diskdumpExtents } from '../../../support/dump/diskdump.js';
 import { writeExtents } from '../../../support/dump/extents.js';
@@ -23,10 +24,42 @@ const packed = (block: number) => {
 };
 
 describe('blocks that threads decompress', () => {
+  const directory = new DumpDirectory();
+  const path = join(directory.path, 'blocks');
+  // In another order than they are read in, and each third one in three parts.
+  const stored = numbers.toSorted((a, b) => (a % 10) - (b % 10) || a - b);
+  const placesOf = new Map<number, PackedBlock>();
+  const pieces: Uint8Array[] = [];
+  let offset = 0;
+  for (const block of stored) {
+    const { bytes, flag } = packed(block);
+    const lengths = block % 3 === 0 ? [1, 5, bytes.length - 6] : [bytes.length];
+    const places = lengths.map((length) => {
+      const place = { descriptor: -1, offset, length };
+      offset += length + 16;
+      return place;
+    });
+    let from = 0;
+    for (const length of lengths) {
+      pieces.push(bytes.subarray(from, from + length), new Uint8Array(16));
+      from += length;
+    }
+    placesOf.set(block, { places, flag });
+  }
+  writeFileSync(path, Buffer.concat(pieces));
+  const descriptor = openSync(path, 'r');
+  const find = (block: number): PackedBlock => {
+    const { places, flag } = placesOf.get(block)!;
+    return { places: places.map((place) => ({ ...place, descriptor })), flag };
+  };
+  afterAll(() => {
+    closeSync(descriptor);
+    directory.dispose();
+  });
   const bytes = (view: DataView | undefined) => view && Buffer.from(view.buffer, view.byteOffset, view.byteLength);
 
   it('are those of the dump, of every codec; damaged ones are left to the reader', () => {
-    const ahead = ReadAhead.start(SIZE, numbers, MANY, packed, 2)!;
+    const ahead = ReadAhead.start(SIZE, numbers, MANY, find, 2)!;
     for (const block of numbers) {
       const page = bytes(ahead.take(block));
       if (isDamaged(block)) expect(page, `block ${block}`).toBeUndefined();
@@ -36,7 +69,7 @@ describe('blocks that threads decompress', () => {
   });
 
   it('may be skipped, and are taken in order only', () => {
-    const ahead = ReadAhead.start(SIZE, numbers, MANY, packed, 3)!;
+    const ahead = ReadAhead.start(SIZE, numbers, MANY, find, 3)!;
     expect(bytes(ahead.take(300))?.equals(pageOf(300))).toBe(true);
     expect(ahead.take(1)).toBeUndefined();
     expect(ahead.take(BLOCKS)).toBeUndefined();
@@ -45,9 +78,22 @@ describe('blocks that threads decompress', () => {
     expect(ahead.take(302)).toBeUndefined();
   });
 
+  it('are left to the reader where the file cannot be read, or ends', () => {
+    const closed = (block: number) => ({
+      places: [{ descriptor: 2 ** 30, offset: block, length: 9 }],
+      flag: FLAGS.zlib,
+    });
+    const behind = () => ({ places: [{ descriptor, offset, length: 9 }], flag: FLAGS.zlib });
+    const mixed = (block: number) => (block % 3 === 0 ? find(block) : block % 3 === 1 ? closed(block) : behind());
+    const ahead = ReadAhead.start(SIZE, numbers, MANY, mixed, 2)!;
+    for (const block of numbers)
+      expect(ahead.take(block) !== undefined, `block ${block}`).toBe(block % 3 === 0 && !isDamaged(block));
+    ahead.stop();
+  });
+
   it('are not read ahead with one CPU or for few blocks', () => {
-    expect(ReadAhead.start(SIZE, numbers, MANY, packed, 1)).toBeUndefined();
-    expect(ReadAhead.start(SIZE, numbers, BLOCKS, packed, 2)).toBeUndefined();
+    expect(ReadAhead.start(SIZE, numbers, MANY, find, 1)).toBeUndefined();
+    expect(ReadAhead.start(SIZE, numbers, BLOCKS, find, 2)).toBeUndefined();
   });
 });
 
@@ -90,6 +136,8 @@ describe('a dump that is read ahead', () => {
       expect(announced.locate!(at + 8, 8, window)).toBe(true);
       expect(window.view.getBigUint64(window.base, true)).toBe(plain.readPhysical(at + 8, 8).getBigUint64(0, true));
     }
+    const zeros = numbers.filter((block) => plain.isZero?.(block * SIZE + 8));
+    expect(zeros).toEqual(numbers.filter((block) => memory.get(block) === 'zero'));
     end();
     expect(Buffer.from(kept.buffer, kept.byteOffset, 64).equals(pageOf(0).subarray(0, 64))).toBe(true);
     expect(read(announced, 3 * SIZE, SIZE)).toBe(read(plain, 3 * SIZE, SIZE));

@@ -1,10 +1,10 @@
 import { ReadError, readOrNot } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf, textOf, viewOf } from '../../../bytes.js';
-import { type ByteSource, checkLength, readHead, wrappingOf } from '../byte-source.js';
+import { type ByteSource, checkLength, type FilePlace, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import { type ImageFacts, type ImageFormat, joined, type MemoryImage, type PhysicalRange } from '../image.js';
 import { MAX_NOTE_BYTES, machineOfNote, type Note, notes, requireMachine, vmcoreinfoOf } from '../notes.js';
-import { ReadAhead } from '../read-ahead.js';
+import { type PackedBlock, ReadAhead } from '../read-ahead.js';
 import { codecOf, DESCRIPTOR_BYTES, type Extent, isKdumpCompressed, readDescriptor } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { compressionOf, describe, noteState, openParts, type Part } from './parts.js';
@@ -110,6 +110,12 @@ class DiskdumpImage implements MemoryImage {
     return true;
   }
 
+  isZero(address: number): boolean {
+    if (this.#blockSize < 4096) return false;
+    const found = readOrNot(() => this.#find(Math.floor(address / this.#blockSize), address));
+    return found !== undefined && found.codec === undefined && found.offset === found.part.zero.offset;
+  }
+
   ahead(addresses: Iterable<number>, count: number): () => void {
     const size = this.#blockSize;
     const blocks = function* (): Generator<number> {
@@ -120,7 +126,7 @@ class DiskdumpImage implements MemoryImage {
         last = block;
       }
     };
-    this.#ahead = ReadAhead.start(size, blocks(), count, (block) => this.#packed(block));
+    this.#ahead = ReadAhead.start(size, blocks(), count, (block) => this.#placesOf(block));
     return () => {
       this.#ahead?.stop();
       this.#ahead = undefined;
@@ -143,7 +149,7 @@ class DiskdumpImage implements MemoryImage {
 
   /** Returns the bytes of a block; `address` is for error messages only. */
   #page(block: number, address: number): DataView {
-    let page = this.#pages.get(block) ?? this.#ahead?.take(block);
+    let page = this.#ahead?.take(block) ?? this.#pages.get(block);
     if (page === undefined) {
       const bytes = this.#load(block, address);
       page = viewOf(bytes);
@@ -165,12 +171,19 @@ class DiskdumpImage implements MemoryImage {
     return page;
   }
 
-  /** Compressed bytes of a block, valid until the next read; undefined for any other block. */
-  #packed(block: number): { bytes: Uint8Array; flag: number } | undefined {
+  /** Where the compressed bytes of a block are; undefined for any other block. */
+  #placesOf(block: number): PackedBlock | undefined {
     const found = readOrNot(() => this.#find(block, block * this.#blockSize));
     if (found?.codec === undefined) return undefined;
-    const bytes = found.part.data.read(found.offset, found.size);
-    return bytes && { bytes, flag: found.codec.flag };
+    const places: FilePlace[] = [];
+    for (let done = 0; done < found.size; ) {
+      const place = found.part.source.placeOf(found.offset + done);
+      if (!place) return undefined;
+      const length = Math.min(place.length, found.size - done);
+      places.push({ ...place, length });
+      done += length;
+    }
+    return { places, flag: found.codec.flag };
   }
 
   /** Where a block is stored, and how. */

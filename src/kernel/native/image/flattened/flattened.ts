@@ -2,7 +2,7 @@ import { KernelError } from '../../../../base/errors.js';
 import { shellPath } from '../../../../base/shell.js';
 import { bytesOf, textOf } from '../../../bytes.js';
 import { ascending, numberKeys } from '../../symbols.js';
-import type { ByteSource } from '../byte-source.js';
+import type { ByteSource, FilePlace } from '../byte-source.js';
 import { lastAtOrBelow } from '../image.js';
 
 /**
@@ -60,15 +60,29 @@ export class FlattenedSource implements ByteSource {
     return done;
   }
 
+  placeOf(position: number): FilePlace | undefined {
+    const piece = this.#find(position);
+    if (position >= this.#end(piece)) return undefined;
+    const record = this.#record(piece, position);
+    const place = this.#stream.placeOf(record.position);
+    return place && { ...place, length: Math.min(place.length, record.length) };
+  }
+
   close(): void {
     this.#stream.close();
   }
 
   /** Reads as much as one record contains. */
   #readPiece(piece: number, at: number, target: Uint8Array, done: number, limit: number): number {
-    const { position, length } = this.#runs.locate(this.#pieces.runs[piece]!, at);
-    const part = Math.min(limit, length, this.#end(piece) - at);
+    const { position, length } = this.#record(piece, at);
+    const part = Math.min(limit, length);
     return this.#stream.pread(target.subarray(done, done + part), part, position);
+  }
+
+  /** Stream position of a file offset within a piece, and the bytes of both that follow in its record. */
+  #record(piece: number, at: number): { position: number; length: number } {
+    const { position, length } = this.#runs.locate(this.#pieces.runs[piece]!, at);
+    return { position, length: Math.min(length, this.#end(piece) - at) };
   }
 
   /** End of a piece; 0 before the first one. */
