@@ -1,5 +1,14 @@
 import { isRequestedCrash } from '../../log/words.js';
-import { type Declarations, type Of, process, type Reported, running, figuresOf, text, type Words } from './declared.js';
+import {
+  type Declarations,
+  figuresOf,
+  type Of,
+  process,
+  type Reported,
+  running,
+  text,
+  type Words,
+} from './declared.js';
 
 type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
 

@@ -1,4 +1,4 @@
-import { type Declarations, type Of, place, process, type Reported, figuresOf, text } from './declared.js';
+import { type Declarations, figuresOf, type Of, place, process, type Reported, text } from './declared.js';
 
 /** A report that is named by its title. */
 type Report = Reported &

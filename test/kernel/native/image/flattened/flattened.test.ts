@@ -21,6 +21,7 @@ function sourceOf(bytes: Uint8Array): ByteSource {
       target.set(part);
       return part.length;
     },
+    placeOf: () => undefined,
     close() {},
   };
 }
