@@ -21,7 +21,7 @@ function sourceOf(bytes: Uint8Array): ByteSource {
       target.set(part);
       return part.length;
     },
-    placeOf: () => undefined,
+    placeOf: (offset) => (offset < bytes.length ? { descriptor: 7, offset, length: bytes.length - offset } : undefined),
     close() {},
   };
 }
@@ -43,6 +43,21 @@ describe('a flattened stream', () => {
       fc.property(anyExtents, fc.integer({ min: 1, max: 500 }), (extents, recordBytes) => {
         const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes })));
         return source.cut === false && readAll(source).equals(joinExtents(extents));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('names the place of its bytes in the stream; holes have none', () => {
+    fc.assert(
+      fc.property(anyExtents, fc.integer({ min: 1, max: 500 }), fc.nat(3500), (extents, recordBytes, position) => {
+        const stream = flatten(extents, { recordBytes });
+        const place = new FlattenedSource(sourceOf(stream)).placeOf(position);
+        const isWritten = extents.some(({ offset, bytes }) => position >= offset && position < offset + bytes.length);
+        if (!place || !isWritten) return !place && !isWritten;
+        const expected = joinExtents(extents).subarray(position, position + place.length);
+        const found = stream.subarray(place.offset, place.offset + place.length);
+        return place.descriptor === 7 && place.length > 0 && expected.equals(found);
       }),
       { numRuns: 300 },
     );
