@@ -57,6 +57,14 @@ describe('rows of a real ss', () => {
   });
 });
 
+test.each([
+  [4_294_967_295, 1, 0],
+  [4_294_967_296, 0, 1],
+])('a queue of %d bytes: the kernel has 32 bits for it', (bytes, read, unread) => {
+  const { sockets, unreadable } = parseUnixRows(`u_str ESTAB ${bytes} 0 * 5 * 6 ${MEMORY} <->\n`);
+  expect([sockets.length, unreadable]).toEqual([read, unread]);
+});
+
 test('counts idle sockets, but does not store them', () => {
   const { sockets, total } = parseUnixRows(text);
   expect(sockets.length).toBeLessThan(total);

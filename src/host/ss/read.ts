@@ -244,6 +244,9 @@ function parsePacketRow(line: string, netns: number | null = null): SocketRecord
   const head = HEAD.exec(line);
   const kind = KINDS[head?.[1] ?? ''];
   if (!head || !kind) return null;
+  const [recvQ, sendQ] = [Number(head[3]), Number(head[4])];
+  // 32 bits, as in rows of other kinds.
+  if (Math.max(recvQ, sendQ) >= 2 ** 32) return null;
   const rest = line.slice(head[0].length);
   const ringBytes = ringsOf(rest);
   return {
@@ -251,8 +254,8 @@ function parsePacketRow(line: string, netns: number | null = null): SocketRecord
     ...(ringBytes > 0 ? { ringBytes } : {}),
     netns,
     state: head[2] ?? '',
-    recvQ: Number(head[3]),
-    sendQ: Number(head[4]),
+    recvQ,
+    sendQ,
     local: head[5] ?? '',
     peer: head[6] ?? '',
     inode: Number(/ ino:(\d{1,15})/.exec(rest)?.[1] ?? 0),

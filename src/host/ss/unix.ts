@@ -181,7 +181,8 @@ export interface UnixRows {
 
 function record(row: Row, split: Split, netns: number | null): SocketRecord | null {
   const skmem = parseSkmem(row.tail);
-  if (!skmem) return null;
+  // Queues are __u32 (struct unix_diag_rqlen).
+  if (!skmem || Math.max(row.recvQ, row.sendQ) >= 2 ** 32) return null;
   const waiting = row.state === 'LISTEN' ? / peers:([ \d]*)$/.exec(row.tail)?.[1] : undefined;
   return {
     family: 'AF_UNIX',
