@@ -32,7 +32,11 @@ export class AddressIdentifier extends KnownAddresses {
 
   /** Categories of all pages; null: memory could not be counted, which is a warning. */
   override places(): MemoryPlaces | null {
-    if (this.#places === undefined) this.#places = this.#counted();
+    if (this.#places === undefined) {
+      // A pass that fails is not repeated for the next address.
+      this.#places = null;
+      this.#places = this.#counted();
+    }
     return this.#places;
   }
 }

@@ -199,7 +199,7 @@ static noinline void keep_tagged(void)
 	note("kept_tagged", count + 1, count * 600UL + 7 * PAGE_SIZE);
 }
 
-/* Has the address of a page that is not its own on its stack, as any thread may from an earlier user of the stack. */
+/* Keeps the address of a page that is not its own on its stack, as an earlier user of a stack leaves it. */
 static int keep_word(void *frame)
 {
 	void *volatile left = page_address(pfn_to_page((unsigned long)frame));
@@ -218,7 +218,7 @@ static noinline void keep_vmap(void)
 	for (i = 0; pages && i < count; i++)
 		pages[i] = alloc_pages(GFP_KERNEL | __GFP_ZERO, 0);
 	WRITE_ONCE(kept_area, vmap(pages, count, VM_MAP, PAGE_KERNEL));
-	if (pages)
+	if (pages && pages[0])
 		kthread_run(keep_word, (void *)page_to_pfn(pages[0]), "lost-word");
 	/* kfree leaves most of it as it is. */
 	memset(pages, 0, count * sizeof(*pages));

@@ -3,7 +3,7 @@ import { type RefsTargets, searchReferences } from '../../../src/account/referen
 import { describeUnattributed } from '../../../src/account/references/unattributed.js';
 import { describeUnreachable } from '../../../src/account/references/unreachable.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
-import { ReadError } from '../../../src/base/errors.js';
+import { KernelError, ReadError } from '../../../src/base/errors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { FixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
 
@@ -239,6 +239,17 @@ test.each<readonly [string, RegExp | undefined, (one: Memory) => void]>([
   const messages = warnings.list().map((each) => each.message);
   if (message) expect(messages).toContainEqual(expect.stringMatching(message));
   else expect(messages.filter((each) => /slab/.test(each))).toEqual([]);
+});
+
+test('a pass over all memory that fails is not repeated', () => {
+  let passes = 0;
+  const fails = () => {
+    passes++;
+    throw new KernelError('damaged', 'made to fail');
+  };
+  const identifier = new AddressIdentifier(new Memory().kernel(), SYMBOLS, new Warnings([]), fails);
+  expect(() => identifier.categoryOf(ORPHAN)).toThrow('made to fail');
+  expect([identifier.categoryOf(ORPHAN), identifier.categoryOf(HELD), passes]).toEqual([null, null, 1]);
 });
 
 test('reports memory of zones that no resource has', async () => {

@@ -124,7 +124,9 @@ describe('with blocked reads of the memory of two processes', () => {
       const file = join(folder, `${kind}.tar.gz`);
       let unreadable: number | undefined;
       if (kind === 'native') {
-        const { stdout, status } = await kdumpMem('snapshot', '--json', ...PARTS, '-o', file, '--interval', '1');
+        // Where CPUs are short, its usual 30 s end before all processes are read.
+        const limits = ['--interval', '1', '--timeout', '240'];
+        const { stdout, status } = await kdumpMem('snapshot', '--json', ...PARTS, '-o', file, ...limits);
         expect(status).toBe(0);
         ({ unreadable } = snapshotSchema.parse(JSON.parse(stdout)).errorCounts);
       } else {
