@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +97,17 @@ static void *idle(void *nothing)
 	return nothing;
 }
 
+/* Whether a page of this process is in swap (Documentation/admin-guide/mm/pagemap.rst). */
+static int swapped(const char *at)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	must(fd >= 0 && pread(fd, &entry, 8, (unsigned long)at / page * 8) == 8, "pagemap");
+	close(fd);
+	return entry >> 62 & 1;
+}
+
 int main(int count, char **words)
 {
 	const char *folder = count > 1 ? words[1] : "/tmp";
@@ -177,8 +190,14 @@ int main(int count, char **words)
 	must(pthread_create(&thread, NULL, idle, NULL) == 0, "pthread_create");
 
 	if (disk) {
-		char *gone = anonymous(22, 22);
+		cpu_set_t cpu;
+		char *gone;
 
+		/* New pages wait for the LRU lists in a batch of their CPU; MADV_PAGEOUT drains that of its own alone. */
+		CPU_ZERO(&cpu);
+		CPU_SET(sched_getcpu(), &cpu);
+		must(sched_setaffinity(0, sizeof(cpu), &cpu) == 0, "sched_setaffinity");
+		gone = anonymous(22, 22);
 		fd = open(disk, O_RDONLY);
 		must(fd >= 0, disk);
 		clean = mmap(NULL, 18 * page, PROT_READ, MAP_SHARED, fd, 0);
@@ -188,6 +207,7 @@ int main(int count, char **words)
 		memset(gone, 7, 22 * page);
 		must(madvise(gone, 13 * page, MADV_PAGEOUT) == 0, "pageout");
 		must(madvise(out, 16 * page, MADV_PAGEOUT) == 0, "pageout");
+		must(swapped(gone), "MADV_PAGEOUT left a page in memory");
 	}
 
 	both = anonymous(50, 50);
