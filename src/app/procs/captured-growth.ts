@@ -33,7 +33,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
     const found = await sampleProcesses(host, host.at, { capture: { captured: capturedJson(of), warnings } });
-    if (found.answer.processes.length === 0) throw withoutMemory(from);
+    if (found.answer.processes.length === 0) throw withoutMemory(from, warnings);
     if (growth.add(found.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();
     if (!answer) continue;

@@ -63,28 +63,29 @@ export async function openProcessHost(
  * @throws {HostError} a capture contains none
  */
 export async function recordsOf(
-  { source, captured, psText }: ProcessHost,
+  { source, captured, psText, warnings }: ProcessHost,
   from: string,
   options: ReadOptions = {},
 ): Promise<ProcessRecords> {
-  if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(from);
+  if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(from, warnings);
   const records =
     psText === undefined
       ? await readProcesses(source, captured ? { ...options, pss: 'all' } : options)
       : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
-  if (captured && records.processes.length === 0) throw withoutMemory(from);
+  if (captured && records.processes.length === 0) throw withoutMemory(from, warnings);
   return records;
 }
 
-/**
- * Creates the error for a capture without process memory, which captures contain since their third layout.
- */
-export function withoutMemory(from: string): HostError {
-  return new HostError(
-    'unreadable',
-    `${from} has no memory figures of processes (an older capture, or a sosreport or text without ps)`,
-    { next: 'If the host still runs, take a snapshot: kdump-mem snapshot.' },
-  );
+/** Creates the error for a capture without process memory, which captures contain since their third layout. */
+export function withoutMemory(from: string, warnings: readonly Warning[]): HostError {
+  const [cut] = warnings.flatMap(({ message }) => /\bsample-\d\/after is truncated/.exec(message) ?? []);
+  const why = cut
+    ? `: the snapshot ended before them (${cut})`
+    : ' (an older capture, or a sosreport or text without ps)';
+  const next = `kdump-mem snapshot${cut ? ' --timeout 300' : ''}`;
+  return new HostError('unreadable', `${from} has no memory figures of processes${why}`, {
+    next: `If the host still runs, take a snapshot: ${next}.`,
+  });
 }
 
 /** Maximum number of cgroups whose PSI is read per sample. */

@@ -62,9 +62,9 @@ const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K? +(\S{1,1
 /** Units of `free` and `top`, in powers of 1024; also Cyrillic. */
 const UNITS = ['bkmgtp', '\u0431\u043a\u043c\u0433\u0442\u043f'];
 
-function unitOf(letter = ''): number | undefined {
+function unitOf(letter = '', base = 1024): number | undefined {
   const power = Math.max(...UNITS.map((letters) => letters.indexOf(letter.toLowerCase())));
-  return letter === '' || power < 0 ? undefined : 1024 ** power;
+  return letter === '' || power < 0 ? undefined : base ** power;
 }
 
 const meminfo = (rows: readonly (readonly [name: string, bytes: number | undefined])[]) => {
@@ -81,6 +81,8 @@ const freeRow = (least: number, most: number) =>
 /** At least five words. */
 const WORDS = /^[^\s\d:]+(?:\s+[^\s\d:]+){4,8}$/;
 const ENGLISH = /^total\s+used\s+free\b/;
+/** An option of `free`: units are powers of 1000. */
+const SI = / --si\b/;
 /** Rows of `free` with as many cells as that of swap. */
 const NOT_SWAP = /^(?:Total|Low|High|Comm):/;
 
@@ -98,15 +100,17 @@ function freeFiles([heading = '', ...lines]: readonly string[], { words }: Comma
   const [total, low, high] = [memory, ...others].map(([cell]) => figureOf(cell, unit));
   const isLow = low !== undefined && low.bytes > 0 && isSum(total, low, high);
   const [swapTotal, , swapFree] = others[isLow ? 2 : 0] ?? [];
-  const of = (column: string) => sized(memory[columns.indexOf(column)], unit);
+  // With --si, a suffix is a power of 1000.
+  const base = SI.test(words) ? 1000 : 1024;
+  const of = (column: string) => sized(memory[columns.indexOf(column)], unit, base);
   return meminfo([
     ['MemTotal', of('total')],
     ['MemFree', of('free')],
     ['MemAvailable', of('available')],
     ['Buffers', of('buffers')],
     ['Shmem', of('shared')],
-    ['SwapTotal', sized(swapTotal, unit)],
-    ['SwapFree', sized(swapFree, unit)],
+    ['SwapTotal', sized(swapTotal, unit, base)],
+    ['SwapFree', sized(swapFree, unit, base)],
   ]);
 }
 
@@ -151,7 +155,7 @@ function freeUnit(cells: readonly string[], words: string): number | undefined {
     const [, short, binary, decimal] =
       / (?:-\w*([bkmgt])|--([kmgt])[ie]bi|--([kmgt])(?:ilo|ega|iga|era)|--bytes)(?: |$)/.exec(words) ?? [];
     const unit = unitOf(short ?? binary ?? decimal ?? (/ --bytes/.test(words) ? 'b' : 'k')) ?? 1024;
-    return decimal || / --si\b/.test(words) ? 1000 ** (Math.log2(unit) / 10) : unit;
+    return decimal || SI.test(words) ? 1000 ** (Math.log2(unit) / 10) : unit;
   }
   const figures = cells.map(Number).filter((figure) => figure > 0);
   const total = figures[0] ?? 0;
@@ -162,9 +166,9 @@ function freeUnit(cells: readonly string[], words: string): number | undefined {
 /** 32 MiB; and amounts that are MiB: more than machines have in GiB, and less than they have in kB (--si). */
 const [MIN_KIB, MIN_MIB, MAX_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
 
-function sized(cell: string | undefined, unit: number): number | undefined {
+function sized(cell: string | undefined, unit: number, base?: number): number | undefined {
   const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTPB])?i?B?$/i.exec(cell ?? '') ?? [];
-  const size = letter === undefined ? unit : unitOf(letter);
+  const size = letter === undefined ? unit : unitOf(letter, base);
   return digits === '' || size === undefined ? undefined : Number(digits.replace(',', '.')) * size;
 }
 

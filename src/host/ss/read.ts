@@ -231,12 +231,18 @@ const KINDS: Record<string, Pick<SocketRecord, 'family' | 'type' | 'protocol'>> 
   v_dgr: { family: 'AF_VSOCK', type: 'SOCK_DGRAM', protocol: 'VSOCK' },
 };
 
-/** Bytes of `ring_rx(blk_size:N,blk_nr:N,…)` and `ring_tx(…)` (packet_show_ring, misc/ss.c). */
-function ringsOf(details: string): number {
-  return [...details.matchAll(/ ring_[rt]x\(blk_size:(\d{1,10}),blk_nr:(\d{1,10}),/g)].reduce(
-    (sum, [, size, count]) => sum + Number(size) * Number(count),
-    0,
-  );
+/**
+ * Bytes of `ring_rx(blk_size:N,blk_nr:N,…)` and `ring_tx(…)` (packet_show_ring, misc/ss.c); undefined: a figure has more
+ * than 32 bits (struct packet_diag_ring).
+ */
+function ringsOf(details: string): number | undefined {
+  let bytes = 0;
+  for (const ring of details.matchAll(/ ring_[rt]x\(blk_size:(\d{1,10}),blk_nr:(\d{1,10}),/g)) {
+    const [size = 0, count = 0] = ring.slice(1).map(Number);
+    if (Math.max(size, count) >= 2 ** 32) return undefined;
+    bytes += size * count;
+  }
+  return bytes;
 }
 
 /** Parses a row of `ss -H -O -n -e -m -a -A packet,vsock_stream`; null if malformed. */
@@ -245,10 +251,10 @@ function parsePacketRow(line: string, netns: number | null = null): SocketRecord
   const kind = KINDS[head?.[1] ?? ''];
   if (!head || !kind) return null;
   const [recvQ, sendQ] = [Number(head[3]), Number(head[4])];
-  // 32 bits, as in rows of other kinds.
-  if (Math.max(recvQ, sendQ) >= 2 ** 32) return null;
   const rest = line.slice(head[0].length);
   const ringBytes = ringsOf(rest);
+  // 32 bits, as in rows of other kinds.
+  if (ringBytes === undefined || Math.max(recvQ, sendQ) >= 2 ** 32) return null;
   return {
     ...kind,
     ...(ringBytes > 0 ? { ringBytes } : {}),

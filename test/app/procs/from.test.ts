@@ -222,6 +222,15 @@ describe('procs --from', () => {
   );
 });
 
+test('a snapshot whose time was over before its processes says so', async () => {
+  const cut = snapshot([], (files) => files.set('errors', 'sample-2/after\tcut\ttimeout after 0 of 7 processes\n'));
+  const { status, stderr } = await kdumpMem('procs', '--from', cut);
+  expect(status).toBe(3);
+  expect(stderr).toContain(
+    'has no memory figures of processes: the snapshot ended before them (sample-2/after is truncated). If the host still runs, take a snapshot: kdump-mem snapshot --timeout 300.',
+  );
+});
+
 test('a copy of /proc that has only status of its processes gives RSS', async () => {
   const copy = join(folder, `status-${made++}`);
   mkdirSync(join(copy, 'proc/7'), { recursive: true });

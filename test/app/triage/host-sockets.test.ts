@@ -108,6 +108,16 @@ test('counts the rings of a packet socket in full, even if its queue is empty', 
   ]);
 });
 
+test('a ring with a figure of more than 32 bits is not read', async () => {
+  const fake = new FakeHost();
+  fake.others = `p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 ring_rx(blk_size:${2 ** 32},blk_nr:60,frm_size:2048) skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\n`;
+  for (const [path, text] of host(1).files) fake.files.set(path, text);
+  fake.links.set('/proc/self/ns/net', 'net:[1]');
+  const { findings, reader } = await found(fake);
+  expect(findings).toEqual([]);
+  expect(reader.unread.map(({ why }) => why)).toEqual(['socket data has missing or malformed lines (1)']);
+});
+
 test('sockets that pin little memory are no finding', async () => {
   expect((await found(host(100))).findings).toEqual([]);
 });

@@ -368,6 +368,12 @@ describe('other versions', () => {
       8_000_000,
       1_000_000,
     ],
+    [
+      'free --si -h with its command',
+      `$ free --si -h\n${FREE}Mem: 8.0G 7.0G 1.0G 0B 102M 2.0G\n`,
+      8e9 / 1024,
+      1e9 / 1024,
+    ],
     ['free --mega with its command', `$ free --mega\n${FREE}Mem: 8192 7168 1024 0 102 2048\n`, 8_000_000, 1_000_000],
     ['free --mebi with its command', `$ free --mebi\n${FREE}Mem: 8192 7168 1024 0 102 2048\n`, 2 ** 23, 2 ** 20],
     [
