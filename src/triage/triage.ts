@@ -9,6 +9,7 @@ import { grouped, hex } from '../base/util.js';
 import type { CensusHolder } from '../contracts/sockets.js';
 import type { StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { isRequestedCrash } from '../log/words.js';
 import { HOST_CHECKS } from '../records/triage-codes.js';
 import { OOM } from '../walk/log/panic.js';
 import { type CpuTimes, readCpuTimes, readTicks } from '../walk/machine/clock.js';
@@ -150,6 +151,8 @@ function withPanic(
 /** Command that shows more about a panic. The task that ran out of memory is seldom the one that uses it. */
 function nextOf({ cause, cpu }: MachineFacts['panic']): string {
   if (cause !== undefined && OOM.test(cause)) return 'memory';
+  // The stack only shows who wrote to /proc/sysrq-trigger, which the log may explain.
+  if (cause !== undefined && isRequestedCrash(cause)) return 'log --since -1m';
   return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
 

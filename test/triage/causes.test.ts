@@ -82,7 +82,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
   });
   const { sentences, trees, next } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. That is 96 % of the 120 MiB that the OOM report does not count. pid 231 (nightly-batch) has more, RSS 260 MiB, which may be its normal use.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. That is 96 % of the 120 MiB that the OOM report in the log leaves out. pid 231 (nightly-batch) is larger, RSS 260 MiB, but there is no finding about it: compare it with its normal use.',
   );
   expect(next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];

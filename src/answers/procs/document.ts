@@ -23,7 +23,7 @@ export function procsBlocks(chosen: ChosenProcs, choice: ProcsChoice & { readonl
 
 /** What a process with most of the memory has; if there is none, where memory is otherwise. */
 function nextCommand({ answer }: ChosenProcs, source: string): string {
-  const { processes, captured, kernel, total } = answer;
+  const { processes, captured, kernel, total, machine } = answer;
   const queues = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
   if (queues && (queues.networkPinnedBytes ?? 0) >= MUCH_IN_SOCKETS)
     return hostCommand(`${kernel ? 'skb' : 'skcheck'} --pid ${queues.pid}`, source);
@@ -31,9 +31,9 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
   const all = total.pssBytes === null ? (total.rssBytes ?? 0) : total.pssBytes + total.withoutPss.rssBytes;
   // A capture has no mappings.
-  return most && !captured && amount >= MUCH && amount * 2 >= all
-    ? hostCommand(`procs --pid ${most.pid}`, source)
-    : hostCommand('memory', source);
+  if (most && !captured && amount >= MUCH && amount * 2 >= all) return hostCommand(`procs --pid ${most.pid}`, source);
+  // Nothing is short now: the question is what grows.
+  return source === '--live' && !isShort(machine) ? 'kdump-mem watch' : hostCommand('memory', source);
 }
 
 /** A smaller process explains no shortage. */
@@ -64,7 +64,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
   const from = captured ? ` As ${captureWords(captured)}.` : '';
   if (pssBytes === null && rssBytes !== null)
-    return `${residentWords(processes, rssBytes)}${mostWords(chosen)}${availableWords(answer)}${from}`;
+    return withAvailable(answer, `${residentWords(processes, rssBytes)}${mostWords(chosen)}`, from);
   const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
   const isPartial = processes.some((one) => one.pssBytes !== null && !one.complete);
   const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
@@ -77,14 +77,21 @@ export function procsHeadline(chosen: ChosenProcs): string {
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
       : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. Together they have ${tables}${swapped}.`;
-  return `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${availableWords(answer)}${from}`.trim();
+  const words = `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}`;
+  return withAvailable(answer, words.trim(), from);
 }
 
-/** The largest process is no problem where enough is available. */
-function availableWords({ machine }: ProcsAnswer): string {
-  const { totalBytes = null, availableBytes = null } = machine ?? {};
-  if (totalBytes === null || availableBytes === null) return '';
-  return ` The machine has ${formatSize(totalBytes)}, of which ${formatSize(availableBytes)} is available (MemAvailable).`;
+/** The largest process is no problem where enough is available: that comes first. */
+function withAvailable({ machine }: ProcsAnswer, words: string, from: string): string {
+  const { totalBytes, availableBytes } = { totalBytes: null, availableBytes: null, ...machine };
+  if (totalBytes === null || availableBytes === null) return `${words}${from}`;
+  const available = `${formatSize(availableBytes)} of ${formatSize(totalBytes)} is available (MemAvailable).`;
+  return isShort(machine) ? `${words} ${available}${from}` : `Memory is not short: ${available} ${words}${from}`;
+}
+
+function isShort(machine: ProcsAnswer['machine']): boolean {
+  const { totalBytes, availableBytes } = { totalBytes: null, availableBytes: null, ...machine };
+  return totalBytes === null || availableBytes === null || availableBytes < THRESHOLDS['low-available'].note * totalBytes;
 }
 
 const countWords = (processes: number): string => count(processes, 'process', 'processes');
@@ -230,9 +237,9 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
     : '';
   const parts = `USS, swap, page tables${groups ? '' : ' (TABLES)'}`;
   if (pages && network !== null) {
-    const more = processes.some(hasMore) ? ', also in messages that it has not read and rings of io_uring' : '';
+    const more = processes.some(hasMore) ? ' (also in messages that it has not read, and in rings of io_uring)' : '';
     return [
-      `OWN MEMORY: what no other process keeps: ${parts}, and its sockets${more}. SOCKETS has those that other processes keep too.${kill}`,
+      `OWN MEMORY: ${parts}, and sockets that no other process has open${more}. SOCKETS also counts shared ones.${kill}`,
     ];
   }
   const sockets = pages

@@ -3,12 +3,15 @@ import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Figures, ProcessSockets, Skb, SkbAnswer, SocketAccount } from '../../contracts/sockets.js';
-import { type Block, tableBlock } from '../text/blocks.js';
+import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { killingText } from '../text/freed.js';
 import type { Column } from '../text/table.js';
 
-/** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested. */
-export function skbBlocks(answer: SkbAnswer): Block[] {
+/**
+ * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested; what its process does instead of
+ * reading.
+ */
+export function skbBlocks(answer: SkbAnswer, source: string): Block[] {
   const { kernel, process, fd, socket, skbs, freedIfKilled, total } = answer;
   const subject = process ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}` : `sock ${hex(socket.sock)}`;
   const live = kernel.source === 'kcore';
@@ -19,11 +22,12 @@ export function skbBlocks(answer: SkbAnswer): Block[] {
     queuesBlock(answer),
     ...(killing === undefined ? [] : [killing]),
     ...(skbs ? [skbsTable(skbs)] : []),
+    ...(process && total.pinnedBytes > 0 ? [nextBlock(`kdump-mem stacks --pid ${process.pid} ${source}`)] : []),
   ];
 }
 
 /** The answer to `skb --pid`: a sentence, then a line for each socket. */
-export function processBlocks(answer: ProcessSockets): Block[] {
+export function processBlocks(answer: ProcessSockets, source: string): Block[] {
   const { process, sockets, total: sum, freedIfKilled } = answer;
   const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
   const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes, answer.kernel.source === 'kcore');
@@ -41,7 +45,8 @@ export function processBlocks(answer: ProcessSockets): Block[] {
   const charged = sockets.reduce((bytes, { total }) => bytes + total.truesizeBytes, 0);
   const note = chargedText(charged, sum);
   const notes = note === undefined ? more : [note, ...more];
-  return [`${subject}: ${many} ${hold} ${sums}`, processTable(answer), ...notes];
+  const next = busy > 0 ? [nextBlock(`kdump-mem stacks --pid ${process.pid} ${source}`)] : [];
+  return [`${subject}: ${many} ${hold} ${sums}`, processTable(answer), ...notes, ...next];
 }
 
 /** Explains memory that the kernel does not charge to the sockets. */

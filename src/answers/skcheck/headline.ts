@@ -128,7 +128,7 @@ function largestWords({ worstOwner }: SkcheckReport['totals'], largest: SkcheckS
   const process = processWords(worstOwner.pid, worstOwner.comm);
   const count = formatCount(worstOwner.sockets);
   return worstOwner.pid === largest.pid
-    ? ` ${count} of them belong to ${process}; the largest is ${placeWords(largest) ?? name}.`
+    ? ` ${count} of them belong to ${process}.`
     : ` ${count} of them, which pin the largest part, belong to ${process}.`;
 }
 
@@ -190,7 +190,7 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
-  const process = `${processWords(first.pid, first.comm)}, whose data these readers have not taken`;
+  const process = `${processWords(first.pid, first.comm)} (data that these readers have not taken)`;
   if (most.own.length === count) return `, all in ${process}`;
   return `, of which about ${formatSize(most.likely)} in ${queues} of ${process}`;
 }
@@ -401,7 +401,7 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  ['BOUNDS', 'its least and greatest possible value (≥: no upper bound is known).'],
+  ['BOUNDS', 'its least and greatest possible value (≥: no upper bound is known; ≤: the least one is far below).'],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

@@ -316,13 +316,14 @@ function boundsWords({ pinned, counted }: SkcheckSocket): string {
   return pinned.high === 0 ? '' : formatRange(pinned.low, pinned.atMost);
 }
 
-/** Bounds that are further apart say little: only -v shows them. */
+/** Of bounds that are further apart, only -v shows both. */
 const WIDE = 4;
 const narrowBounds: Column<Row> = {
   heading: BOUNDS,
   value: (row) => {
     const { low, likely, atMost } = row.pinned;
-    return row.counted?.complete || (atMost ?? likely) <= WIDE * low ? boundsWords(row) : '';
+    const isWide = !row.counted?.complete && atMost !== null && Math.max(atMost, likely) > WIDE * low;
+    return isWide ? `≤ ${formatSize(atMost)}` : boundsWords(row);
   },
   spare: 4,
 };

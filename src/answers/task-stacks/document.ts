@@ -2,6 +2,7 @@ import { escapeText } from '../../base/escape.js';
 import { count, formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
+import type { TaskState } from '../../records/waits.js';
 import type { Block } from '../text/blocks.js';
 
 export interface TaskStacksChoice {
@@ -30,7 +31,7 @@ export function taskStacksBlocks(
   const all = `${processText(stacks)}${complete ? '' : 'at least '}${count(tasks, 'thread')}, ${count(distinct, 'distinct stack')}.`;
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
-    tasks === 0 ? none : all.replace(/^a/, 'A'),
+    tasks === 0 ? none : `${all.replace(/^a/, 'A')}${statesText(stacks)}`,
     // Before the stacks: the first one looks like the culprit.
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
@@ -38,6 +39,30 @@ export function taskStacksBlocks(
     ...(isBeside ? [idleBlock(idle)] : []),
     ...(isMany ? [unreadBlock(unread, stacks.length)] : []),
   ];
+}
+
+/** States of a thread (fs/proc/array.c), in words. */
+const STATES: Readonly<Record<TaskState, string>> = {
+  R: 'running or ready to run',
+  S: 'waiting for an event',
+  D: 'in uninterruptible sleep',
+  I: 'idle kernel threads',
+  T: 'stopped',
+  t: 'stopped by a tracer',
+  P: 'parked',
+  Z: 'zombies',
+  X: 'dead',
+};
+
+/** How many threads are in which state, and what the letters behind their names mean. */
+function statesText(stacks: readonly StackGroup[]): string {
+  const counts = new Map<TaskState, number>();
+  const all = stacks.flatMap(({ tasks }) => tasks);
+  if (all.length < 2) return '';
+  for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const states = [...counts].toSorted((a, b) => b[1] - a[1]);
+  const words = states.map(([state, tasks]) => `${formatCount(tasks)} ${STATES[state]} (${state})`);
+  return ` ${words.join(', ')}.`;
 }
 
 const isUnread = ({ frames, end }: StackGroup): boolean => frames.length === 0 && end === 'stopped';

@@ -191,10 +191,10 @@ export function conclusionSentences(
   const counted =
     managedBytes == null
       ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report does not count.`;
+      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report in the log leaves out.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
-      : [`${process} has more, RSS ${size(largestRssBytes)}, which may be its normal use.`];
+      : [`${process} is larger, RSS ${size(largestRssBytes)}, but there is no finding about it: compare it with its normal use.`];
   return [pinning, counted, ...wrong];
 }

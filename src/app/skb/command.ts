@@ -3,7 +3,7 @@ import { parsePlace } from '../../walk/values/place.js';
 import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addSourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
 
 const EXAMPLES = `
 Examples:
@@ -40,15 +40,19 @@ export function registerSkb(program: Command): void {
         throw new UsageError('--verbose lists the skbs of one socket: select it with --fd N');
       }
       const [ask, words] = await Promise.all([import('../../account/skb.js'), import('../../answers/skb/document.js')]);
+      const source = sourceWords(options);
       if (pid !== undefined && fd === undefined) {
-        await answer(options, { ask: (kernel) => ask.accountProcess(kernel, pid), toBlocks: words.processBlocks });
+        await answer(options, {
+          ask: (kernel) => ask.accountProcess(kernel, pid),
+          toBlocks: (found) => words.processBlocks(found, source),
+        });
       } else {
         await answer(options, {
           ask: (kernel) =>
             pid !== undefined && fd !== undefined
               ? ask.accountFd(kernel, pid, fd, verbose)
               : ask.accountSock(kernel, sock ?? 0n, verbose),
-          toBlocks: words.skbBlocks,
+          toBlocks: (found) => words.skbBlocks(found, source),
         });
       }
     });

@@ -427,7 +427,7 @@ export const MACHINE = {
   },
   'memory-growth': {
     words: (of: Growth) => [
-      `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s (${size((60 * Number(of.grownBytes)) / Math.max(1, Number(of.seconds)))} a minute), from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+      `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s${rate(of)}, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
       ...(of.ownerBytes == null
         ? []
         : [
@@ -515,6 +515,12 @@ export const MACHINE = {
     deeper: 'kdump-mem memory -v',
   },
 } satisfies Declarations;
+
+/** A shorter time says nothing about a minute. */
+const MINUTE = 60;
+
+const rate = ({ grownBytes, seconds }: Growth): string =>
+  Number(seconds) < MINUTE ? '' : ` (${size((MINUTE * Number(grownBytes)) / Number(seconds))} a minute)`;
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Hypervisor): Words {
   const shares = [

@@ -184,6 +184,13 @@ function noDumpWords(of: NoDump): Words {
   ];
 }
 
+/** An order, with its size on most machines. More than MAX_ORDER (include/linux/mmzone.h) is none of a real kernel. */
+function orderWords(order: number): string {
+  if (order === 0) return 'order 0 (one page)';
+  const pages = order > 16 ? `2^${order}` : (2 ** order).toLocaleString('en-US');
+  return `order ${order} (${pages} pages in one block${order > 16 ? '' : `, ${size(4096 * 2 ** order)} with pages of 4 KiB`})`;
+}
+
 function allocationWords(of: Failure, title?: string): Words {
   if (of.order === undefined) {
     const task = of.spl == null || of.pid == null ? '' : ` in ${process(of)}${place(of)}`;
@@ -194,7 +201,7 @@ function allocationWords(of: Failure, title?: string): Words {
   const name =
     of.order == null
       ? `vmalloc allocation ${what} (${text(of.vmalloc)})`
-      : `Page allocation ${what}: ${Number(of.order) === 0 ? 'order 0 (one page)' : `order ${text(of.order)} (2^${text(of.order)} pages in one block)`}`;
+      : `Page allocation ${what}: ${orderWords(Number(of.order))}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
   const gfp = of.gfp == null ? '' : `, ${text(of.gfp)}`;
   const task =

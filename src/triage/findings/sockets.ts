@@ -175,7 +175,7 @@ export const SOCKETS = {
                   `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
                 ]
               : []),
-            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}${of.mostBytes == null ? '' : ` (the estimate can be wrong: ${size(of.mostBytes)} at most)`}.`,
+            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}.`,
             `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
           ],
     traits: ['unread'],
@@ -195,9 +195,9 @@ const queueWords = (of: Unread): Words => [
 ];
 
 /** What the sockets pin, and the send queues of their local peers: not added, since another process may own the peers. */
-function unreadTogether({ sockets, pinnedBytes, peersBytes }: Unread): string {
+function unreadTogether({ sockets, pinnedBytes, mostBytes, peersBytes }: Unread): string {
   const it = sockets === 1 ? 'It pins' : 'They pin';
-  const own = `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}`;
+  const own = `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
   const queues = sockets === 1 ? 'the send queue of its local peer' : 'the send queues of their local peers';
   return peersBytes ? `${own}, and ${queues} about ${size(peersBytes)}` : own;
 }

@@ -53,7 +53,7 @@ test('the first line has the stalled sockets, their peers, the sum and its share
   const host = { ...whole.host, memoryBytes: 2 ** 31 };
   const text = formatSkcheckText({ ...whole, host, totals });
   expect(text.split('\n')[0]).toMatch(
-    /^3 of .*\. Together they pin 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. In all that is about 1\.00 GiB, 50 % of memory\. 2 of them belong to pid 8 \(app\); the largest is fd \d+\.$/,
+    /^3 of .*\. Together they pin 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. In all that is about 1\.00 GiB, 50 % of memory\. 2 of them belong to pid 8 \(app\)\.$/,
   );
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
   expect(formatSkcheckText({ ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals })).toMatch(
