@@ -1,9 +1,10 @@
 import type { UnavailableCode } from '../../base/errors.js';
+import type { Captured, Origin } from '../../contracts/common.js';
 import type { HugePages, MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { CachedFiles } from '../../records/files.js';
-import type { CaptureOrigin, MemoryCounters, Origin } from '../../records/machine-sample.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -77,7 +78,7 @@ export interface MemoryAnswer {
   /** Time and boot; undefined: not requested. */
   readonly origin?: Origin;
   /** Name (untrusted) and time of a captured host. Undefined: this machine, or a dump. */
-  readonly captured?: CaptureOrigin;
+  readonly captured?: Captured;
   /** The capture has no processes. */
   readonly lacksProcesses?: boolean;
   /** More detailed sources of a running kernel, and why they are not available. */

@@ -5,7 +5,6 @@ import type { CategoryJson, MemoryEndJson, MemoryJson } from '../../contracts/me
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { CachedFiles } from '../../records/files.js';
 import { freePages } from '../../records/machine-sample.js';
-import { capturedJson, originJson } from '../origin.js';
 
 /** Returns the answer to `memory` according to the JSON contract. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
@@ -16,9 +15,9 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelIdentity(kernel),
     host: host && { release: host.release, pageSize: host.pageSize, pageSizeKnown: host.hasPageSize !== false },
-    origin: originJson(answer.origin),
+    origin: answer.origin ?? null,
     source,
-    captured: capturedJson(answer.captured),
+    captured: answer.captured ?? null,
     unavailable: answer.unavailable ?? [],
     memory: categoryJson(memory, pageSize),
     unattributed: loose ?? null,

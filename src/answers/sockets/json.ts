@@ -1,9 +1,8 @@
 import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
 import { type CensusEntry, listedSocket } from '../../account/owners.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
+import type { Origin } from '../../contracts/common.js';
 import type { SocketLine, SocketsAnswer, SocketsEnd } from '../../contracts/sockets.js';
-import type { Origin } from '../../records/machine-sample.js';
-import { originJson } from '../origin.js';
 import { outsideQueuesWords } from './outside-queues.js';
 
 /** Returns the answer to `sockets`. @param entries the sockets to list, of those in the answer */
@@ -42,7 +41,7 @@ export function socketsEnd(whole: CensusWhole, origin: Origin, listed: number, o
 }
 
 function wholeJson({ kernel, totals, outsideQueues, warnings }: CensusWhole, origin: Origin | undefined) {
-  return { kernel, origin: originJson(origin), totals, outsideQueues: outsideQueues.map(outsideQueuesJson), warnings };
+  return { kernel, origin: origin ?? null, totals, outsideQueues: outsideQueues.map(outsideQueuesJson), warnings };
 }
 
 /** A row of memory outside socket queues, for JSON. */

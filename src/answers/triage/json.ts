@@ -8,7 +8,7 @@ import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { textLogJson } from '../log/render.js';
-import { capturedJson, pastedJson } from '../origin.js';
+import { pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
 import { adviceWords, findingWords } from './words.js';
 
@@ -42,10 +42,10 @@ export function triageJson(answer: TriageAnswer): TriageJson {
   return {
     schema: 'kdump-mem.triage/1',
     kernel: kernel ? kernelIdentity(kernel) : null,
-    captured: capturedJson(host?.isCaptured ? host : undefined),
+    captured: host?.isCaptured ? { host: host.host, takenAt: host.takenAt } : null,
     pasted: pastedJson(host?.pasted),
-    nodename: machine?.uts?.nodename ?? host?.name ?? null,
-    takenAt: host?.taken?.toISOString() ?? null,
+    nodename: machine?.uts?.nodename ?? host?.host ?? null,
+    takenAt: host?.takenAt ?? null,
     ...timesJson(machine),
     release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,
     uptimeSeconds: clock ? Number(clock.uptime / 1_000_000_000n) : wholeOf(host?.uptimeSeconds),

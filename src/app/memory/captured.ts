@@ -84,7 +84,7 @@ function listsAlone({ host, of, warnings }: ReturnType<typeof capturedAt>): Memo
     queues: [],
     driftBytes: 0,
     ...lists,
-    captured: { name: of.name, taken: null },
+    captured: { host: of.host, takenAt: null },
     origin: hostOrigin(host, null),
     warnings: [...warnings, { code: 'unreadable', message: why }],
     complete: false,
@@ -97,8 +97,8 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   const counted = countedMemory(counts, readHostDetails(host));
   const owned = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
   const answer = withNamed(owned, host);
-  const at = host.timeOf('/proc/meminfo');
-  const captured = { name: of.name, taken: at };
+  const at = host.timeOf('/proc/meminfo')?.toISOString() ?? null;
+  const captured = { host: of.host, takenAt: at };
   const lacksProcesses = host.psText === undefined && listedPids(host).length === 0;
   return { ...answer, captured, lacksProcesses, origin: hostOrigin(host, at) };
 }

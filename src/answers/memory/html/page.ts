@@ -61,9 +61,9 @@ ${details(answer)}`;
   }: <code>${sentence(source)}</code>.</p>`;
   return pageHtml({
     title: pageTitle('Memory breakdown', {
-      host: answer.origin?.host ?? answer.captured?.name ?? null,
+      host: answer.origin?.host ?? answer.captured?.host ?? null,
       release: release ?? null,
-      at: answer.origin?.at ?? answer.captured?.taken ?? null,
+      at: answer.origin?.at ?? answer.captured?.takenAt ?? null,
     }),
     style: map.style,
     body,
