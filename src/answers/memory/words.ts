@@ -29,7 +29,7 @@ const SOURCE_WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = 
 };
 
 /** Returns the source of an answer, and why more detailed sources are not available. */
-export function sourceText({ source, captured, unavailable = [] }: MemoryAnswer): string {
+export function sourceText({ source, captured, unavailable }: MemoryAnswer): string {
   if (source === 'vmcore') return '';
   if (captured) return ` Source: ${SOURCE_WORDS[source]}, ${captureWords(captured)}.`;
   const parts = [SOURCE_WORDS[source], ...unavailable.map(({ why }) => escapeText(why))];
