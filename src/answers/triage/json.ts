@@ -49,7 +49,9 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     ...timesJson(machine),
     release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,
     uptimeSeconds: clock ? Number(clock.uptime / 1_000_000_000n) : wholeOf(host?.uptimeSeconds),
-    panic: panicJson(machine),
+    panic: machine
+      ? { state: machine.panic.state, message: machine.panic.message ?? null, cause: machine.panic.cause ?? null }
+      : null,
     logs: logs?.map(textLogJson) ?? null,
     findings: findings.map(findingJson),
     ...causesJson(findings, causeFacts(answer)),
@@ -71,12 +73,6 @@ export function timesJson(machine?: Parameters<typeof dumpTime>[0]) {
   if (!time) return { crashTime: null, time: null };
   const { at, from } = time;
   return { crashTime: from === 'crash' ? at : null, time: { at, from } };
-}
-
-function panicJson(machine: TriageAnswer['machine']): TriageJson['panic'] {
-  if (!machine) return null;
-  const { state, message = null, cause = null } = machine.panic;
-  return { state, message, cause };
 }
 
 const wholeOf = (seconds: number | undefined) => (seconds === undefined ? null : Math.floor(seconds));
