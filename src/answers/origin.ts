@@ -1,25 +1,8 @@
 import { escapeText } from '../base/escape.js';
 import { count, formatSize } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
-import type { AnswerOrigin, Captured } from '../contracts/common.js';
-import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
+import type { Captured } from '../contracts/common.js';
 import { CGROUP_FIGURES, type Pasted, type PastedPart } from '../records/pasted.js';
-
-/**
- * Returns the origin of an answer as JSON. This file loads no schema, so that commands that print text start
- * faster.
- */
-export function originJson(origin: Origin | undefined): AnswerOrigin {
-  if (!origin) return null;
-  const { at, host, bootId, uptime } = origin;
-  return { at: at?.toISOString() ?? null, host, bootId, uptimeSeconds: uptime };
-}
-
-export function capturedJson(captured: CaptureOrigin): Captured;
-export function capturedJson(captured: CaptureOrigin | undefined): Captured | null;
-export function capturedJson(captured: CaptureOrigin | undefined): Captured | null {
-  return captured ? { host: captured.name ?? null, takenAt: captured.taken?.toISOString() ?? null } : null;
-}
 
 /** Returns `captured on HOST at TIME`, with a time such as 2026-01-02 03:04:05 UTC. */
 export function captureWords({ host, takenAt }: Captured): string {

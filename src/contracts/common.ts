@@ -23,7 +23,7 @@ export const kernelSchema = z.strictObject({
 
 export type KernelIdentity = Immutable<z.output<typeof kernelSchema>>;
 
-/** Host and time of the capture read with `--from`; null: the source is not a capture. */
+/** Host and time of the capture read with `--from`; its own statements are untrusted. Null: the source is not a capture. */
 export const capturedSchema = z
   .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
   .nullable();
@@ -40,11 +40,13 @@ export const originSchema = z
     host: z.string().nullable(),
     /** Differs after each boot. */
     bootId: z.string().nullable(),
+    /** Since boot, including suspend. */
     uptimeSeconds: z.number().nonnegative().nullable(),
   })
   .nullable();
 
-export type AnswerOrigin = Immutable<z.output<typeof originSchema>>;
+/** Of a source that was read. The host name is untrusted. */
+export type Origin = NonNullable<Immutable<z.output<typeof originSchema>>>;
 
 /** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
 const pressureLine = z.strictObject({

@@ -105,7 +105,7 @@ function diffListBy<By extends Measure | CategoryMeasure>(
   });
   // Inputs without data that survives a reboot cannot be compared.
   if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0)) return null;
-  const firstUptime = sameBoot === true ? (states[0]?.origin.uptime ?? null) : null;
+  const firstUptime = sameBoot === true ? (states[0]?.origin.uptimeSeconds ?? null) : null;
   return diffLists(lists, measures, { seconds, firstUptime });
 }
 

@@ -1,4 +1,4 @@
-import type { Origin } from '../records/machine-sample.js';
+import type { Origin } from '../contracts/common.js';
 import type { DeviceKind } from '../records/named-memory.js';
 
 /**

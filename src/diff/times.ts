@@ -1,4 +1,4 @@
-import type { Origin } from '../records/machine-sample.js';
+import type { Origin } from '../contracts/common.js';
 import type { HostState, Note } from './state.js';
 
 /**
@@ -37,7 +37,7 @@ export function inOrder(given: readonly HostState[]): Order {
   const states = clock && !otherHost ? given.toSorted((a, b) => clock(a)! - clock(b)!) : given;
   const times = clock && same !== false ? states.map((state) => clock(state)!) : null;
   const isLater = times?.every((time, at) => at === 0 || time > times[at - 1]!) ?? false;
-  const untimed = given.filter(({ origin }) => origin.at === null && origin.uptime === null);
+  const untimed = given.filter(({ origin }) => origin.at === null && origin.uptimeSeconds === null);
   const moved = same === true && times ? clockMoved(states, times) : 0;
   return {
     states,
@@ -68,29 +68,35 @@ export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
   const [first, last] = [bootedAt(a), bootedAt(b)];
   if (first === null || last === null) return null;
   if (Math.abs(first - last) > SAME_BOOT) return false;
-  const isOneLook = a.uptime === b.uptime && a.at?.getTime() === b.at?.getTime();
+  const isOneLook = a.uptimeSeconds === b.uptimeSeconds && secondsOf(a) === secondsOf(b);
   return isOneLook || (nameOf(a) !== null && nameOf(a) === nameOf(b)) ? true : null;
 }
 
+/** Returns the time in seconds since 1970; null: unknown. */
+export function secondsOf({ at }: Origin): number | null {
+  return at === null ? null : Date.parse(at) / 1000;
+}
+
 /** Returns the boot time in seconds since 1970; null: unknown. */
-function bootedAt({ at, uptime }: Origin): number | null {
-  return at === null || uptime === null ? null : at.getTime() / 1000 - uptime;
+function bootedAt(origin: Origin): number | null {
+  const [at, { uptimeSeconds: uptime }] = [secondsOf(origin), origin];
+  return at === null || uptime === null ? null : at - uptime;
 }
 
 /** The clock that all inputs have: uptime within one boot, otherwise the wall clock. Undefined: none. */
 function clockOf(states: readonly HostState[], oneBoot: boolean): ((state: HostState) => number | null) | undefined {
   const clocks = [
-    ...(oneBoot ? [({ origin }: HostState) => origin.uptime] : []),
-    ({ origin }: HostState) => (origin.at === null ? null : origin.at.getTime() / 1000),
+    ...(oneBoot ? [({ origin }: HostState) => origin.uptimeSeconds] : []),
+    ({ origin }: HostState) => secondsOf(origin),
   ];
   return clocks.find((clock) => states.every((state) => clock(state) !== null));
 }
 
 /** Returns the seconds by which the wall clock advanced more than the other clock. */
 function clockMoved(states: readonly HostState[], times: readonly number[]): number {
-  const [first, last] = [states[0]?.origin.at, states.at(-1)?.origin.at];
-  if (!first || !last) return 0;
-  return (last.getTime() - first.getTime()) / 1000 - ((times.at(-1) ?? 0) - (times[0] ?? 0));
+  const known = states.map(({ origin }) => secondsOf(origin));
+  const [first, last] = [known[0], known.at(-1)];
+  return first == null || last == null ? 0 : last - first - ((times.at(-1) ?? 0) - (times[0] ?? 0));
 }
 
 /** Returns the host name; `(none)` is the kernel's name for a host without one. */

@@ -13,7 +13,6 @@ import { groupedStacks } from '../account/task-stacks.js';
 import { readList } from '../answers/info/lists/lists.js';
 import { logJson } from '../answers/log/render.js';
 import { memoryJson } from '../answers/memory/json.js';
-import { originJson } from '../answers/origin.js';
 import { refsAnswer } from '../answers/refs/document.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
 import { triageJson } from '../answers/triage/json.js';
@@ -118,7 +117,7 @@ export class Dump implements Disposable {
   /** Returns the memory use of each process, largest freed if killed first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsAnswer {
     const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
-    const found = { ...answer, origin: originJson(kernelOrigin(this.kernel)) };
+    const found = { ...answer, origin: kernelOrigin(this.kernel) };
     return chosen(found, { by }, String, killedTogether).answer;
   }
 

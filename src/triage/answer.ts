@@ -1,11 +1,11 @@
 import type { LogAnswer } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { CensusAnswer } from '../account/sockets.js';
+import type { Captured } from '../contracts/common.js';
 import type { RulesOutcome } from '../contracts/triage.js';
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
 import type { Pasted } from '../records/pasted.js';
 import type { HostCheckName } from '../records/triage-codes.js';
 import { SEVERITIES } from '../records/triage-codes.js';
@@ -64,7 +64,7 @@ interface LostMessages {
 }
 
 /** The host, and when it was read. */
-export interface HostOrigin extends CaptureOrigin {
+export interface HostOrigin extends Captured {
   readonly isCaptured: boolean;
   /** The text that the files are from; undefined: they are whole files. */
   readonly pasted?: Pasted | undefined;

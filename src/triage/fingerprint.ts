@@ -1,37 +1,33 @@
 import { createHash } from 'node:crypto';
+import type { SummaryJson } from '../contracts/triage-line.js';
 import type { MachineFacts } from '../walk/machine-facts.js';
 import type { Finding, StackEvidence } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import type { TopOwner } from './top-owner.js';
 
-/** Features that dumps with the same problem share. Text is from the dump: untrusted. */
-export interface Fingerprint {
-  /** Hash of the other fields: 16 hex digits. */
-  readonly id: string;
-  /** Cause of the panic without numbers; otherwise the codes of the findings. */
-  readonly kind: string;
-  /** Stack of the panicked CPU, or of the owner of a lock: functions without offsets, outermost last. */
-  readonly functions: readonly string[];
-  /** Largest owner, if the problem is memory. */
-  readonly owner: string | undefined;
-}
+/**
+ * Features that dumps with the same problem share: a hash of the others (16 hex digits); the cause of the panic without
+ * numbers, otherwise the codes of the findings; functions of the stack of the panicked CPU, or of the owner of a lock,
+ * without offsets, outermost last; the largest owner, if the problem is memory. Text is from the dump: untrusted.
+ */
+type Fingerprint = NonNullable<SummaryJson['fingerprint']>;
 
 /** Number of functions to compare: outer callers are the same for many problems. */
 const MAX_FUNCTIONS = 12;
 
-/** Undefined if no finding is more severe than a note. */
+/** Null if no finding is more severe than a note. */
 export function fingerprint(
   {
     findings,
     machine,
   }: { readonly findings: readonly Finding[]; readonly machine: Pick<MachineFacts, 'panic'> & Partial<MachineFacts> },
   owner: TopOwner | undefined,
-): Fingerprint | undefined {
+): Fingerprint | null {
   const grave = findings.filter(({ severity }) => severity !== 'note');
   const { panic } = machine;
   const panicked = grave.find(({ code }) => code === 'panic');
   const reason = panic.cause ?? panic.message;
-  if (grave.length === 0) return undefined;
+  if (grave.length === 0) return null;
   const kind =
     panicked && reason !== undefined
       ? withoutNumbers(reason)
@@ -42,8 +38,8 @@ export function fingerprint(
   if (functions.length === 0 && root) functions.push(...functionsOf(root));
   if (functions.length === 0) functions.push(...printedFunctions(grave));
   const starved = grave.some((one) => hasTrait(one, 'shortage'));
-  const who = starved && owner ? `${owner.kind} ${owner.name}` : undefined;
-  const id = createHash('sha256').update(JSON.stringify([kind, functions, who ?? null]));
+  const who = starved && owner ? `${owner.kind} ${owner.name}` : null;
+  const id = createHash('sha256').update(JSON.stringify([kind, functions, who]));
   return { id: id.digest('hex').slice(0, 16), kind, functions, owner: who };
 }
 

@@ -3,7 +3,6 @@ import { leaves } from '../account/memory/tree.js';
 import { groupedStacks } from '../account/task-stacks.js';
 import type { Stack, StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, found, type StackEvidence, severityOf } from './finding.js';
 import { lockFindings } from './locks.js';
@@ -19,14 +18,14 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
   return [...waiting, ...unattributed(answer), ...perCpu(answer), ...ofZones];
 }
 
-function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
+function* unattributed({ memory, unattributed: blocks, freeConflict }: MemoryAnswer): Generator<Finding> {
   const category = leaves(memory).find((one) => one.category === 'unattributed');
   const { leastBytes: bytes = category?.bytes ?? 0, mostBytes = null } = category?.range ?? {};
   // Counters that have bounds only prove their lower bound.
   const severity = severityOf(bytes, memory.bytes) ?? (severityOf(category?.bytes ?? 0, memory.bytes) && 'note');
   // Unattributed memory may include free memory.
   if (category === undefined || severity === undefined || freeConflict?.foundBy === 'pageflags') return;
-  const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
+  const [most] = (blocks?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
   const figures = {
     bytes,
     share: bytes / memory.bytes,
@@ -58,10 +57,10 @@ function* contradicted({ memory, contradictions = [] }: MemoryAnswer): Generator
 
 /** Zones whose free blocks are below the min watermark. */
 function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Finding> {
-  for (const { nodeId, name, freeBlocks, watermarks, managed } of zones) {
-    const free = freePages(freeBlocks);
-    if (watermarks === null || managed === 0 || free >= watermarks.min) continue;
-    const figures = { node: nodeId, zone: name, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize };
+  for (const { node, zone, freePages, watermarks, managedPages } of zones) {
+    const free = freePages ?? 0;
+    if (watermarks === null || managedPages === 0 || free >= watermarks.min) continue;
+    const figures = { node, zone, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize };
     yield found('low-memory', 'warning', figures, 'memory --nodes');
   }
 }

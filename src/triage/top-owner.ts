@@ -6,7 +6,7 @@ import type { TriageAnswer } from './answer.js';
 export interface TopOwner {
   readonly kind: Owner['kind'];
   readonly name: string;
-  readonly pid?: number;
+  readonly pid?: number | undefined;
   readonly bytes: number;
   /** `memory`: all categories with owners; `sockets`: memory pinned by sockets. */
   readonly of: 'memory' | 'sockets';

@@ -104,7 +104,7 @@ test('sorts inputs in the wrong order, with a note', () => {
 });
 
 test('sorts inputs by uptime if the wall clock was set', () => {
-  const late = memoryAt(0, {}, { name: 'late', origin: originAt(600, { at: new Date(0) }) });
+  const late = memoryAt(0, {}, { name: 'late', origin: originAt(600, { at: new Date(0).toISOString() }) });
   const { states, seconds, notes } = compareStates([late, memoryAt(0, {})]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', 'late']);
   expect(seconds).toEqual([0, 600]);
@@ -121,7 +121,7 @@ test('reports no rates for two inputs of one time', () => {
 });
 
 test('keeps the order of inputs without times, and reports no rates', () => {
-  const nameless = originAt(0, { at: null, bootId: null, uptime: null });
+  const nameless = originAt(0, { at: null, bootId: null, uptimeSeconds: null });
   const first = memoryAt(0, { anonymous: 1 }, { origin: nameless });
   const { seconds, notes, categories } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
   expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
@@ -131,7 +131,7 @@ test('keeps the order of inputs without times, and reports no rates', () => {
 
 test.each([
   ['its boot id', originAt(60, { bootId: 'other' })],
-  ['its uptime, which decreased', originAt(60, { bootId: null, uptime: 20 })],
+  ['its uptime, which decreased', originAt(60, { bootId: null, uptimeSeconds: 20 })],
 ])('recognizes another boot by %s: compares caches, but no processes', (_, other) => {
   const cache = (bytes: number) =>
     listing([

@@ -1,12 +1,13 @@
+import type { Origin } from '../../src/contracts/common.js';
 import type { CategoryState, HostState, Item, Listing } from '../../src/diff/state.js';
-import type { Origin } from '../../src/records/machine-sample.js';
 
 export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);
 
 /** One boot of one host, this many seconds after the first time. */
 export function originAt(seconds: number, other: Partial<Origin> = {}): Origin {
-  return { at: new Date(START + seconds * 1000), host: 'node7', bootId: 'b00t', uptime: 5000 + seconds, ...other };
+  const at = new Date(START + seconds * 1000).toISOString();
+  return { at, host: 'node7', bootId: 'b00t', uptimeSeconds: 5000 + seconds, ...other };
 }
 
 /** Leaves in MiB, each in its group; free memory is the rest of 1,000 MiB. */

@@ -141,7 +141,7 @@ describe('links nothing without a supporting figure:', () => {
 });
 
 test('a cause is as severe as what follows from it; a stalled reader keeps its own severity', () => {
-  const host = { name: 'web', taken: null, isCaptured: true, release: '', uptimeSeconds: FACTS.uptimeSeconds };
+  const host = { host: 'web', takenAt: null, isCaptured: true, release: '', uptimeSeconds: FACTS.uptimeSeconds };
   const findings = [panic(), oom(), queued(), stalled(), lowZone()];
   const lost = { overwritten: 0, noRoom: null };
   const answer = { host, findings, lost, memory: undefined, warnings: [], complete: true };
@@ -485,7 +485,7 @@ describe('a past shortage', () => {
 
 test('--brief prints the conclusion below the headline', () => {
   const answer = (...findings: Finding[]) => ({
-    host: { name: 'web-7', taken: null, isCaptured: false, release: '', uptimeSeconds: FACTS.uptimeSeconds },
+    host: { host: 'web-7', takenAt: null, isCaptured: false, release: '', uptimeSeconds: FACTS.uptimeSeconds },
     findings,
     lost: { overwritten: 0, noRoom: null },
     memory: undefined,

@@ -63,7 +63,7 @@ function triaged(
   const links = { '/proc/self/ns/pid': `pid:[${pids}]` };
   const live = isLive ? { file: () => ({}) as never } : {};
   const answer = triageHost({
-    of: { name: 'web-7', taken: null, isCaptured: false, release: '6.1.0' },
+    of: { host: 'web-7', takenAt: null, isCaptured: false, release: '6.1.0' },
     pageSize: 4096,
     log: { records, overwritten: 0, noRoom: 0, complete: true, warnings: [] } as never,
     memory: 'not counted',

@@ -74,7 +74,7 @@ test('includes the largest process, without its pid, only for a memory shortage'
 });
 
 test('does not exist without a problem', () => {
-  expect(printOf({ codes: [] })).toBeUndefined();
+  expect(printOf({ codes: [] })).toBeNull();
 });
 
 test('of a hang contains the functions of the lock owner', () => {

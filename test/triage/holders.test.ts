@@ -183,7 +183,7 @@ test('a dump names holders by the owners of categories, summed', () => {
 });
 
 const answer = (more: Partial<HostTriage> = {}): HostTriage => ({
-  host: { name: 'web-7', taken: null, isCaptured: false, release: '6.1.0', uptimeSeconds: 90 },
+  host: { host: 'web-7', takenAt: null, isCaptured: false, release: '6.1.0', uptimeSeconds: 90 },
   findings: [],
   lost: { overwritten: 0, noRoom: null },
   memory: undefined,

@@ -8,7 +8,7 @@ import { TriageSamples } from '../../src/triage/watch.js';
 const at = (second: number) => new Date(Date.UTC(2026, 0, 2, 3, 4, second));
 
 const answer = (...findings: Finding[]): HostTriage => ({
-  host: { name: 'web-7', taken: at(0), isCaptured: false, release: '6.1.0', uptimeSeconds: undefined },
+  host: { host: 'web-7', takenAt: at(0).toISOString(), isCaptured: false, release: '6.1.0', uptimeSeconds: undefined },
   findings,
   lost: { overwritten: 0, noRoom: null },
   memory: undefined,

@@ -1,19 +1,14 @@
 import type { UnavailableCode } from '../../base/errors.js';
-import type { HugePages, MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
+import type { MemoryJson, SlabCacheJson } from '../../contracts/memory.js';
 import type { CategoryName } from '../../records/categories.js';
-import type { CachedFiles } from '../../records/files.js';
-import type { CaptureOrigin, MemoryCounters, Origin } from '../../records/machine-sample.js';
-import type { NamedMemory, NotRead } from '../../records/named-memory.js';
-import type { Zone } from '../../walk/memory/zones.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
+import type { NamedMemory } from '../../records/named-memory.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
-import type { CgroupsAnswer } from './cgroups.js';
-import type { FilesAnswer, SharedFileFigures } from './files.js';
-import type { FreeConflict } from './proc-counters.js';
+import type { SharedFileFigures } from './files.js';
 import type { SiteSource } from './sites.js';
-import type { Category, MemorySample, Owner } from './tree.js';
+import type { Category } from './tree.js';
 
 /** A category that page flags and the kernel's counter measure differently; without a category, why they may. */
 export interface Contradiction {
@@ -56,11 +51,7 @@ export interface Unavailable {
 }
 
 /** A zone, as counted by /proc/zoneinfo and the free lists. */
-export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
-
-/** Details that `memory` can show, and why one is not available. */
-export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
-export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
+export type ZoneFigures = MemoryJson['zones'][number];
 
 /** Pipes of a program, and what they can hold. */
 export type ProgramPipes = NonNullable<MemoryJson['pipes']>[number];
@@ -68,56 +59,20 @@ export type ProgramPipes = NonNullable<MemoryJson['pipes']>[number];
 /** Estimated memory of socket queues, where page frames do not show it. */
 export type SocketEstimate = NonNullable<MemoryJson['socketEstimate']>;
 
-/** The answer to `memory`. */
-export interface MemoryAnswer {
-  /** Undefined if only counters were read: `host` describes it then. */
-  readonly kernel: KernelFacts | undefined;
-  readonly host?: { readonly release: string; readonly pageSize: number; readonly hasPageSize?: false };
-  readonly source: MemorySource;
-  /** Time and boot; undefined: not requested. */
-  readonly origin?: Origin;
-  /** Name (untrusted) and time of a captured host. Undefined: this machine, or a dump. */
-  readonly captured?: CaptureOrigin;
+/** The answer to `memory`, and what only text and other answers need. */
+export interface MemoryAnswer extends Omit<MemoryJson, 'memory' | 'named' | 'sites' | 'warnings'> {
+  readonly memory: Category;
+  readonly named: readonly NamedMemory[] | null;
+  readonly sites: readonly SiteSource[] | null;
+  readonly warnings: readonly Warning[];
   /** The capture has no processes. */
   readonly lacksProcesses?: boolean;
-  /** More detailed sources of a running kernel, and why they are not available. */
-  readonly unavailable?: readonly Unavailable[];
-  readonly memory: Category;
-  /** Two contradicting amounts of free memory; undefined: they agree. */
-  readonly freeConflict?: FreeConflict;
   /** Counters that the page flags of their category contradict. */
   readonly contradictions?: readonly Contradiction[];
-  readonly loose: Loose | undefined;
-  readonly unflagged?: UnflaggedFrames;
-  /** Notes on frames, in addition to their categories. */
-  readonly notes?: readonly FrameNote[];
-  /**
-   * Change of the counters of a running kernel during the scan, in bytes; each change counts at its origin
-   * and its destination. 0 for a dump.
-   */
-  readonly driftBytes: number;
-  /** Largest first. */
-  readonly caches: readonly CacheFigures[];
-  /** vmalloc memory by caller, largest first. */
-  readonly callers: readonly (Owner & { readonly category: CategoryName })[];
-  /** Owners of page cache and shared memory; undefined: not requested, or unknown. */
-  readonly files?: FilesAnswer | undefined;
-  /** Files that processes have open or mapped, in place of `files` without kernel memory; undefined as above. */
-  readonly cachedFiles?: CachedFiles;
   /** The largest files in shared memory of a dump or kernel. */
   readonly sharedFiles?: readonly SharedFileFigures[];
   /** The cgroup that files are restricted to; undefined: all. */
   readonly inCgroup?: string;
-  readonly zones: readonly ZoneFigures[];
-  /** Why caches, callers or zones are not available. */
-  readonly noDetails?: NoDetails;
-  readonly noDetailCodes?: NoDetailCodes;
-  /** Memory by charged cgroup; undefined as above. */
-  readonly cgroups?: CgroupsAnswer | undefined;
-  /** Memory by allocation site; undefined: not requested. */
-  readonly sites?: readonly SiteSource[];
-  /** Content of huge pages; undefined: not requested, or unknown. */
-  readonly hugePages?: HugePages;
   /** Sockets, as `sockets` reports them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the category `network-sockets`, largest first; they sum to it. */
@@ -127,20 +82,48 @@ export interface MemoryAnswer {
   /** Counters of a balloon and of ZFS, which rows of /proc rest on. */
   readonly otherCounters?: Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'> &
     Partial<Pick<MemoryCounters, 'compressed'>>;
-  /** Parts of categories that sources beside /proc/meminfo name; undefined: not a running or captured host. */
-  readonly named?: readonly NamedMemory[];
-  /** Sources of these that were not read, although the host uses them. */
-  readonly notRead?: readonly NotRead[];
-  /** Programs whose pipes can hold most of the memory in no counter; undefined: little is, or they are unknown. */
-  readonly pipes?: readonly ProgramPipes[];
-  /** Undefined: not requested, or page frames show them. */
-  readonly socketEstimate?: SocketEstimate;
-  /** How figures of other tools follow from categories; undefined: not requested. */
-  readonly figures?: FormattedFigures;
-  /** Number of this sample, and changes since earlier ones; undefined: the only sample. */
-  readonly sample?: MemorySample;
-  readonly warnings: readonly Warning[];
-  readonly complete: boolean;
+}
+
+type FoundMemory = Pick<MemoryAnswer, 'source' | 'memory' | 'warnings' | 'complete'> & Partial<MemoryAnswer>;
+
+/** Makes an answer; what is not given is unknown, or was not requested. */
+export function makeAnswer({ source, memory, complete, warnings, ...more }: FoundMemory): MemoryAnswer {
+  return {
+    schema: 'kdump-mem.memory/1',
+    kernel: null,
+    host: null,
+    origin: null,
+    source,
+    captured: null,
+    unavailable: [],
+    memory,
+    unattributed: null,
+    unflagged: null,
+    notes: [],
+    freeConflict: null,
+    driftBytes: 0,
+    caches: [],
+    callers: [],
+    zones: [],
+    files: null,
+    pipes: null,
+    named: null,
+    notRead: [],
+    socketEstimate: null,
+    cachedFiles: null,
+    figures: null,
+    sample: null,
+    noDetails: {},
+    noDetailCodes: {},
+    cgroups: null,
+    sites: null,
+    hugePages: null,
+    complete,
+    warnings,
+    census: undefined,
+    queues: [],
+    ...more,
+  };
 }
 
 /** Returns the base page size of the kernel or host in bytes. */

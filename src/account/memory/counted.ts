@@ -2,10 +2,10 @@ import type { CategoryName } from '../../records/categories.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import type { Balloon } from '../../records/named-memory.js';
 import type { Warning } from '../../walk/warnings.js';
-import type { FrameNote, MemoryAnswer } from './answer.js';
+import { type FrameNote, type MemoryAnswer, makeAnswer } from './answer.js';
 import { detailsOf, type MachineLists } from './details.js';
 import { counterSlack, exactly, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
-import { type Category, leafTree } from './tree.js';
+import { type Category, leafTree, makeCategory } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
 const AS_FILES = 'counters do not distinguish it from files; counted as page cache';
@@ -58,37 +58,29 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     const { bytes, least, state } = counter ?? { bytes: 0, least: 0, state: 'uncounted' };
     // What other rows have at least is not in this one.
     const most = Math.max(bytes, Math.min(counter?.most ?? 0, total + boot - leastOfAll + least));
-    return {
+    return makeCategory({
       category,
       frames: Math.round(bytes / pageSize),
       bytes,
       known: 'counter',
       counterBytes: counter && state === 'counted' ? bytes : null,
-      owners: [],
-      children: [],
       complete: why === undefined,
-      ...(why === undefined ? {} : { why }),
-      ...(counter === undefined ? {} : { range: { leastBytes: Math.floor(least), mostBytes: Math.ceil(most) } }),
-      elsewhere: [],
-    };
+      why,
+      range: counter && { leastBytes: Math.floor(least), mostBytes: Math.ceil(most) },
+    });
   };
-  return {
-    kernel: undefined,
-    host: { release: facts.release, pageSize, ...(hasPageSize ? {} : { hasPageSize }) },
+  return makeAnswer({
+    host: { release: facts.release, pageSize, pageSizeKnown: hasPageSize },
     source: 'counters',
     memory: leafTree({ known: 'counter', leaf }),
-    ...(conflict ? { freeConflict: conflict } : {}),
-    loose: undefined,
-    census: undefined,
-    queues: [],
+    freeConflict: conflict ?? null,
     notes: dirtyNotes(facts),
-    driftBytes: 0,
-    ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
+    ...(lists && detailsOf(lists, pageSize)),
     counted: facts.meminfo,
     otherCounters: otherCounters(facts),
     warnings: warningsOf(facts, counted, rows, excess, outside.lacking),
     complete: false,
-  };
+  });
 }
 
 interface Outside extends Pick<ProcCounter, 'bytes' | 'least' | 'most'> {

@@ -1,6 +1,7 @@
 import type { UnavailableCode } from '../../base/errors.js';
 import type { CachedFiles } from '../../records/files.js';
-import type { CacheFigures, MemoryAnswer, NoDetailCodes, NoDetails, ZoneFigures } from './answer.js';
+import { freePages, type ZoneRecord } from '../../records/machine-sample.js';
+import type { CacheFigures, MemoryAnswer, ZoneFigures } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import { leaves } from './tree.js';
 
@@ -13,20 +14,17 @@ export interface MachineLists {
   readonly vmalloc: Listed<ReadonlyMap<string, number>>;
   /** Largest first. */
   readonly caches: Listed<readonly CacheFigures[]>;
-  readonly zones: Listed<readonly ZoneFigures[]>;
+  readonly zones: Listed<readonly ZoneRecord[]>;
 }
 
-type Details = Pick<MemoryAnswer, 'caches' | 'callers' | 'zones'> & {
-  readonly noDetails: NoDetails;
-  readonly noDetailCodes: NoDetailCodes;
-};
+type Details = Pick<MemoryAnswer, 'caches' | 'callers' | 'zones' | 'noDetails' | 'noDetailCodes'>;
 
 /** Returns the parts of an answer that come from lists, and why others are not available. */
 export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: number): Details {
   return {
     caches: 'list' in caches ? caches.list : [],
     callers: 'list' in vmalloc ? callersOf(vmalloc.list, pageSize) : [],
-    zones: 'list' in zones ? zones.list : [],
+    zones: 'list' in zones ? zones.list.map(zoneFigures) : [],
     noDetails: {
       ...('why' in caches ? { caches: caches.why } : {}),
       ...('why' in vmalloc ? { callers: vmalloc.why } : {}),
@@ -40,16 +38,22 @@ export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: nu
   };
 }
 
+/** A zone as JSON has it. */
+export const zoneFigures = ({ nodeId, name, present, managed, freeBlocks, watermarks }: ZoneRecord): ZoneFigures => ({
+  node: nodeId,
+  zone: name,
+  presentPages: present,
+  managedPages: managed,
+  freePages: freeBlocks.length === 0 ? null : freePages(freeBlocks),
+  freeBlocks,
+  watermarks,
+});
+
 /** Returns the callers without thread stacks, which have their own category. */
 function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): MemoryAnswer['callers'] {
   return [...pages]
     .filter(([name]) => !takesStacks(name))
-    .map(([name, count]) => ({
-      kind: 'caller' as const,
-      name,
-      bytes: count * pageSize,
-      category: categoryOfCaller(name),
-    }))
+    .map(([caller, count]) => ({ caller, bytes: count * pageSize, category: categoryOfCaller(caller) }))
     .toSorted((a, b) => b.bytes - a.bytes);
 }
 
@@ -64,21 +68,15 @@ export function cacheBytes({ memory }: MemoryAnswer): number {
     .reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Resident bytes of the files together. */
-export function residentBytes({ files }: CachedFiles): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** Whether files of different mounts may be one file below, whose pages count in each. */
-export function hasOverlays({ files }: CachedFiles): boolean {
-  return files.some(({ fsType }) => fsType === 'overlay');
-}
-
 /** Adds open and mapped files, and a warning if they have more pages than page cache and shared memory have. */
-export function withCachedFiles(answer: MemoryAnswer, cached: CachedFiles): MemoryAnswer {
-  const [all, found] = [cacheBytes(answer), residentBytes(cached)];
-  const isTooMuch = found > all + Math.max(MIN_MOVED, MOVED_SHARE * all) && !hasOverlays(cached);
-  const message = `files have ${found} resident bytes, but page cache and shared memory only ${all}`;
+export function withCachedFiles(answer: MemoryAnswer, { files, leftOut }: CachedFiles): MemoryAnswer {
+  const all = cacheBytes(answer);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  // Files of different mounts may be one file below, whose pages count in each.
+  const elsewhereBytes = files.some(({ fsType }) => fsType === 'overlay') ? null : all - bytes;
+  const isTooMuch = elsewhereBytes !== null && -elsewhereBytes > Math.max(MIN_MOVED, MOVED_SHARE * all);
+  const message = `files have ${bytes} resident bytes, but page cache and shared memory only ${all}`;
   const warnings = isTooMuch ? [...answer.warnings, { code: 'corrupt', message } as const] : answer.warnings;
-  return { ...answer, cachedFiles: cached, warnings, complete: false };
+  const cachedFiles = { source: 'fincore', bytes, elsewhereBytes, files, leftOut } as const;
+  return { ...answer, cachedFiles, warnings, complete: false };
 }

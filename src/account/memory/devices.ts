@@ -1,7 +1,7 @@
 import { formatSize } from '../../base/size.js';
 import { DEVICE_CATEGORIES, type DeviceCategory, type NamedMemory } from '../../records/named-memory.js';
 import type { MemoryAnswer } from './answer.js';
-import { type Category, leaves } from './tree.js';
+import { type Category, leaves, makeCategory } from './tree.js';
 
 /** Why a row is incomplete that rests on what drivers report. */
 const WHYS: Readonly<Record<DeviceCategory, string>> = {
@@ -37,31 +37,27 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
     rest -= taken;
     moved += taken;
     movedMost += Math.max(taken, most);
-    rows.set(category, ({ why: _, ...leaf }) => ({
-      ...leaf,
-      bytes: leaf.bytes + taken,
-      frames: leaf.frames + Math.round(taken / pageSize),
-      known: 'counter',
-      complete: isWhole,
-      ...(isWhole ? {} : { why: `${WHYS[category]}${beyond}` }),
-      ...(leaf.range
-        ? { range: { leastBytes: leaf.bytes + taken, mostBytes: leaf.bytes + Math.max(taken, most) } }
-        : {}),
-    }));
+    rows.set(category, (leaf) =>
+      makeCategory({
+        ...leaf,
+        bytes: leaf.bytes + taken,
+        frames: leaf.frames + Math.round(taken / pageSize),
+        known: 'counter',
+        complete: isWhole,
+        why: isWhole ? null : `${WHYS[category]}${beyond}`,
+        range: leaf.range && { leastBytes: leaf.bytes + taken, mostBytes: leaf.bytes + Math.max(taken, most) },
+      }),
+    );
   }
   if (moved === 0) return answer;
   rows.set('unattributed', (leaf) => ({
     ...leaf,
     bytes: leaf.bytes - moved,
     frames: leaf.frames - Math.round(moved / pageSize),
-    ...(leaf.range
-      ? {
-          range: {
-            leastBytes: Math.max(0, leaf.range.leastBytes - movedMost),
-            mostBytes: Math.max(0, leaf.range.mostBytes - moved),
-          },
-        }
-      : {}),
+    range: leaf.range && {
+      leastBytes: Math.max(0, leaf.range.leastBytes - movedMost),
+      mostBytes: Math.max(0, leaf.range.mostBytes - moved),
+    },
   }));
   const changed = (category: Category): Category => {
     const row = rows.get(category.category)?.(category) ?? category;

@@ -102,7 +102,7 @@ function totalOf({ zones, host, kernel, memory }: MemoryAnswer): number | null {
   const pageSize = kernel?.pageSize ?? host?.pageSize;
   if (zones.length === 0 || pageSize === undefined) return null;
   const uninitialized = leaves(memory).find(({ category }) => category === 'free-uninitialized');
-  const managed = zones.reduce((sum, zone) => sum + zone.managed, 0) * pageSize;
+  const managed = zones.reduce((sum, zone) => sum + zone.managedPages, 0) * pageSize;
   return managed + (uninitialized?.bytes ?? 0);
 }
 

@@ -1,6 +1,6 @@
 import type { CategoryName } from '../../records/categories.js';
 import { Warnings } from '../../walk/warnings.js';
-import type { Contradiction, FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
+import { type Contradiction, type FrameNote, type MemoryAnswer, makeAnswer, type UnflaggedFrames } from './answer.js';
 import { dirtyNotes, otherCounters } from './counted.js';
 import { detailsOf } from './details.js';
 import {
@@ -22,7 +22,7 @@ import {
   procCounters,
   zonesConflict,
 } from './proc-counters.js';
-import { type Category, leafTree, type Owner } from './tree.js';
+import { type Category, leafTree, makeCategory, type Owner } from './tree.js';
 
 /** Categories that frames identify and that the kernel counts, completely or in part. */
 const COMPARED: readonly { readonly category: CategoryName; readonly counts: 'all' | 'some' }[] = [
@@ -90,11 +90,11 @@ const WHY_NO_FRAMES: Partial<Record<CategoryName, string>> = {
 
 /** Command that shows details of a category. */
 const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
-  'slab-reclaimable': 'memory --caches',
-  'slab-unreclaimable': 'memory --caches',
-  vmalloc: 'memory --vmalloc',
-  modules: 'memory --vmalloc',
-  bpf: 'memory --vmalloc',
+  'slab-reclaimable': 'kdump-mem memory --caches',
+  'slab-unreclaimable': 'kdump-mem memory --caches',
+  vmalloc: 'kdump-mem memory --vmalloc',
+  modules: 'kdump-mem memory --vmalloc',
+  bpf: 'kdump-mem memory --vmalloc',
 };
 
 /**
@@ -134,32 +134,25 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
         ? (WHY_NO_FRAMES[category] ?? NO_FLAG)
         : (part.why ?? (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
-    const next = NEXT_COMMANDS[category];
-    return {
+    return makeCategory({
       category,
       frames: part?.frames ?? 0,
       bytes,
       known: part?.known ?? 'flags',
       counterBytes: counted,
-      ...(part?.flagFrames === undefined ? {} : { flagBytes: part.flagFrames * pageSize }),
-      owners: owners.get(category) ?? [],
-      children: [],
-      ...(next === undefined ? {} : { next }),
+      flagBytes: part?.flagFrames === undefined ? undefined : part.flagFrames * pageSize,
+      owners: owners.get(category),
+      next: NEXT_COMMANDS[category],
       complete: why === undefined,
-      ...(why === undefined ? {} : { why }),
-      elsewhere: [],
-    };
+      why,
+    });
   };
-  return {
-    kernel: undefined,
-    host: { release: after.release, pageSize },
+  return makeAnswer({
+    host: { release: after.release, pageSize, pageSizeKnown: true },
     source: 'pageflags',
     memory: leafTree({ known: 'flags', leaf }),
-    ...(conflict ? { freeConflict: conflict } : {}),
+    freeConflict: conflict ?? null,
     ...(found.length > 0 ? { contradictions: found } : {}),
-    loose: undefined,
-    census: undefined,
-    queues: [],
     unflagged: describeUnflagged(frames, pageSize, counterList(machine, large)),
     notes: [...notesOf(frames, pageSize), ...dirtyNotes(after)],
     driftBytes: counterDrift(before, after),
@@ -168,7 +161,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     otherCounters: otherCounters(after),
     warnings: warnings.list(),
     complete: false,
-  };
+  });
 }
 
 /** @param byFlags the number of free frames by flags differs from MemFree */
@@ -284,12 +277,10 @@ function notesOf({ notes }: FlaggedFrames, pageSize: number): FrameNote[] {
 
 const MAX_OWNERS = 10;
 
-function ownersOf({ callers, caches }: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<CategoryName, readonly Owner[]> {
-  const owners = new Map<CategoryName, readonly Owner[]>();
-  for (const caller of callers) {
-    const { category, ...owner } = caller;
-    owners.set(category, [...(owners.get(category) ?? []), owner]);
-  }
+function ownersOf({ callers, caches }: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<string, readonly Owner[]> {
+  const owners = new Map<string, readonly Owner[]>();
+  for (const { category, caller, bytes } of callers)
+    owners.set(category, [...(owners.get(category) ?? []), { kind: 'caller', name: caller, bytes }]);
   for (const { name, bytes, reclaimable } of caches) {
     if (reclaimable === null) continue;
     const category = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';

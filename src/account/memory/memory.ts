@@ -1,6 +1,7 @@
 import { staySmall } from '../../base/collect-garbage.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { CATEGORIES, type CategoryName } from '../../records/categories.js';
 import type { NamePlace } from '../../walk/files/paths.js';
@@ -13,10 +14,11 @@ import { SlabSizes } from '../../walk/memory/slab-sizes.js';
 import { availablePages, cpuListFrames, type Zone, zones } from '../../walk/memory/zones.js';
 import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import { addError, type WarningCode, Warnings } from '../../walk/warnings.js';
-import type { CacheFigures, MemoryAnswer } from './answer.js';
+import { type CacheFigures, type MemoryAnswer, makeAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { accountCgroups } from './cgroups.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
+import { zoneFigures } from './details.js';
 import { meminfoOfCounts } from './figures.js';
 import { FileAccount } from './files.js';
 import { checkFrames, comparison } from './frame-checks.js';
@@ -100,31 +102,31 @@ export function accountMemory(
   const memory = categoryTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   more.onPlaces?.({ ledger, queues, areas });
-  return {
-    kernel: kernel.facts,
+  return makeAnswer({
+    kernel: kernelIdentity(kernel.facts),
     source: kernel.facts.source,
     memory,
-    loose: describeLoose(kernel, ledger, { scan, counts, places }, warnings),
+    unattributed: describeLoose(kernel, ledger, { scan, counts, places }, warnings),
     driftBytes: before === undefined ? 0 : driftBetween(before, counts) * pageSize,
     caches,
     callers: callersOf(pageSize, ledger),
-    zones: places,
+    zones: places.map(zoneFigures),
     sharedFiles: account.shared,
-    files: more.files ? attempted(warnings, 'files', () => account.answer(warnings)) : undefined,
+    files: more.files ? (attempted(warnings, 'files', () => account.answer(warnings)) ?? null) : null,
     ...(more.counted ? { counted: countedLines(kernel, counts) } : {}),
     cgroups: more.cgroups
-      ? attempted(warnings, 'cgroups', () =>
+      ? (attempted(warnings, 'cgroups', () =>
           accountCgroups(kernel, { frames, kinds: scan.kinds, ledger }, warnings, more.onCgroup),
-        )
-      : undefined,
-    ...(more.sites ? { sites: accountSites(kernel, { frames, ledger, areas }, warnings) } : {}),
-    ...(huge ? { hugePages: huge } : {}),
+        ) ?? null)
+      : null,
+    sites: more.sites ? accountSites(kernel, { frames, ledger, areas }, warnings) : null,
+    hugePages: huge ?? null,
     notes: [{ note: 'thp', category: 'anonymous', bytes: anonymousInFolios(scan) * pageSize }],
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
     complete: memory.complete && warnings.list().every(({ code }) => !SPOILS.has(code)),
-  };
+  });
 }
 
 /** Lookup of the category of single frames and areas. */
@@ -212,9 +214,7 @@ const IN_VMALLOC = ['modules', 'bpf', 'vmalloc'] as const;
 
 function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers'] {
   return IN_VMALLOC.flatMap((category) =>
-    [...ledger.ownersOf(category)].map(
-      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize, category }) as const,
-    ),
+    [...ledger.ownersOf(category)].map(([caller, frames]) => ({ caller, bytes: frames * pageSize, category })),
   ).toSorted((a, b) => b.bytes - a.bytes);
 }
 

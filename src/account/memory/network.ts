@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { CategoryName } from '../../records/categories.js';
-import { type OutsideRow, rowName } from '../outside-queues/row.js';
+import type { OutsideRow } from '../outside-queues/row.js';
 import type { CensusEntry, Grouping } from '../owners.js';
 import { accountAll, type CensusAnswer, type CensusOptions } from '../sockets.js';
 import type { Tally } from '../tally.js';
@@ -65,10 +65,9 @@ const WITHOUT_PAGES: readonly OutsideRow['code'][] = ['skbs', 'skb-fclones', 'sk
 function noteRow(row: OutsideRow, missed: Missed): void {
   const category: CategoryName = 'network-other';
   if (WITHOUT_PAGES.includes(row.code)) return;
-  const name = rowName(row);
-  if (row.status === 'not-counted') missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
-  if (row.status === 'contradicted') missed.note(category, `the figures of ${name} are inconsistent`, 'corrupt');
-  if (row.status === 'not-walked') missed.note(category, `${name} is not walked`);
+  if (row.status === 'not-counted') missed.note(category, `${row.what} is not counted: ${row.reason}`, 'unreadable');
+  if (row.status === 'contradicted') missed.note(category, `the figures of ${row.what} are inconsistent`, 'corrupt');
+  if (row.status === 'not-walked') missed.note(category, `${row.what} is not walked`);
 }
 
 export type OnSocket = (entry: CensusEntry, tally: Tally) => void;

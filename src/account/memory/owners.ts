@@ -234,7 +234,7 @@ interface LooseFacts {
 }
 
 /**
- * Describes unattributed memory: blocks by size, zones, and the amount charged to cgroups. Undefined if that
+ * Describes unattributed memory: blocks by size, zones, and the amount charged to cgroups. Null if that
  * is impossible; a warning gives the reason.
  */
 export function describeLoose(
@@ -242,7 +242,7 @@ export function describeLoose(
   ledger: FrameLedger,
   { scan, counts, places }: LooseFacts,
   warnings: Warnings,
-): Loose | undefined {
+): Loose | null {
   try {
     const sizes = new Map<number, { blocks: number; frames: number }>();
     const several = new Set(places.map(({ nodeId }) => nodeId)).size > 1;
@@ -268,7 +268,7 @@ export function describeLoose(
     };
   } catch (error) {
     addError(warnings, 'unattributed memory', error);
-    return undefined;
+    return null;
   }
 }
 

@@ -1,12 +1,7 @@
-import {
-  CATEGORIES,
-  type CategoryGroup,
-  type CategoryName,
-  categoryFacts,
-  type Known,
-} from '../../records/categories.js';
+import type { CategoryJson, MemoryJson } from '../../contracts/memory.js';
+import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts } from '../../records/categories.js';
 import type { KernelCounts } from './counters.js';
-import type { Elsewhere, FrameLedger } from './frame-ledger.js';
+import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
 
 interface Parts {
@@ -18,15 +13,15 @@ interface Parts {
 
 /** Command that shows details of a category. */
 const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
-  'page-cache': 'memory --files',
-  shared: 'memory --files',
-  'network-sockets': 'sockets',
-  'network-other': 'sockets',
-  'slab-reclaimable': 'memory --caches',
-  'slab-unreclaimable': 'memory --caches',
-  vmalloc: 'memory --vmalloc',
-  modules: 'memory --vmalloc',
-  bpf: 'memory --vmalloc',
+  'page-cache': 'kdump-mem memory --files',
+  shared: 'kdump-mem memory --files',
+  'network-sockets': 'kdump-mem sockets',
+  'network-other': 'kdump-mem sockets',
+  'slab-reclaimable': 'kdump-mem memory --caches',
+  'slab-unreclaimable': 'kdump-mem memory --caches',
+  vmalloc: 'kdump-mem memory --vmalloc',
+  modules: 'kdump-mem memory --vmalloc',
+  bpf: 'kdump-mem memory --vmalloc',
 };
 
 /** Whether a category has a walk; the others are known by page flags. */
@@ -46,20 +41,18 @@ export function categoryTree(pageSize: number, { ledger, counts, missed, owners 
     const rest = category === 'unattributed' && anyMissed;
     const why = missed.why(category) ?? (rest ? 'some kernel structures could not be read completely' : undefined);
     const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
-    const next = NEXT_COMMANDS[category];
-    return {
+    return makeCategory({
       category,
       frames,
       bytes: frames * pageSize,
       known: isWalked(category) ? 'walked' : 'flags',
       counterBytes: counter(category),
-      owners: owners.get(category) ?? [],
-      children: [],
-      ...(next === undefined ? {} : { next }),
+      owners: owners.get(category),
+      next: NEXT_COMMANDS[category],
       complete: !spoiled,
-      ...(why === undefined ? {} : { why }),
-      elsewhere: ledger.elsewhere(category),
-    };
+      why,
+      elsewhere: ledger.elsewhere(category).map((one) => ({ ...one, bytes: one.frames * pageSize })),
+    });
   };
   // ZFS's cache is not walked: no row is a zero that was not counted.
   return leafTree({ known: 'walked', leaf, counter, without: 'zfs-arc' });
@@ -79,17 +72,16 @@ interface Leaves {
 
 /** Returns all categories as one tree: siblings sum to their parent. */
 export function leafTree({ known, leaf, counter = () => null, without }: Leaves): Category {
-  const parent = (category: CategoryGroup | 'memory', children: readonly Category[]): Category => ({
-    category,
-    frames: children.reduce((all, child) => all + child.frames, 0),
-    bytes: children.reduce((all, child) => all + child.bytes, 0),
-    known,
-    counterBytes: counter(category),
-    owners: [],
-    children,
-    complete: children.every(({ complete }) => complete),
-    elsewhere: [],
-  });
+  const parent = (category: CategoryGroup | 'memory', children: readonly Category[]): Category =>
+    makeCategory({
+      category,
+      frames: children.reduce((all, child) => all + child.frames, 0),
+      bytes: children.reduce((all, child) => all + child.bytes, 0),
+      known,
+      counterBytes: counter(category),
+      children,
+      complete: children.every(({ complete }) => complete),
+    });
   return parent(
     'memory',
     GROUPS.map((group) =>
@@ -104,59 +96,45 @@ export function leaves(category: Category): Category[] {
 }
 
 /** Holder of memory. Names are untrusted. */
-export interface Owner {
-  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'segment' | 'mapping' | 'tmpfs' | 'device';
-  readonly name: string;
-  /** Of a process; for a file, one that has it open; for a System V segment, its creator; for a tmpfs, one inside. */
-  readonly pid?: number;
-  /** Number of files in memory, named by the largest; undefined: one. */
-  readonly files?: number;
-  readonly bytes: number;
-}
+export type Owner = CategoryJson['owners'][number];
 
 /** A category of page frames, or a group of categories. */
-export interface Category {
+export interface Category extends Omit<CategoryJson, 'category' | 'children'> {
   readonly category: CategoryName | CategoryGroup | 'memory';
-  readonly frames: number;
-  readonly bytes: number;
-  readonly known: Known;
-  /** The kernel's own counter; null: it has none. */
-  readonly counterBytes: number | null;
-  /** What page flags alone show, where a counter corrects it. */
-  readonly flagBytes?: number;
-  /** Largest known owners. */
-  readonly owners: readonly Owner[];
   readonly children: readonly Category[];
-  /** Command that shows details, without the name of the dump. */
-  readonly next?: string;
-  /** Nothing of it is missing. */
-  readonly complete: boolean;
-  /** Why it is incomplete, or not walked on such a kernel. */
-  readonly why?: string;
-  /** Bounds of a category that is known by counters. */
-  readonly range?: { readonly leastBytes: number; readonly mostBytes: number };
-  /** Frames that a walk for this category reached and that other categories have. */
-  readonly elsewhere: readonly Elsewhere[];
+}
+
+type FoundCategory = Pick<Category, 'category' | 'frames' | 'bytes' | 'known' | 'complete'> & {
+  readonly [Field in keyof Category]?: Category[Field] | undefined;
+};
+
+/** Makes a category; what is not given, it does not have. */
+export function makeCategory(found: FoundCategory): Category {
+  const { category, bytes, frames, known, counterBytes = null, flagBytes, owners = [], children = [] } = found;
+  const { next = null, complete, why = null, range = null, elsewhere = [] } = found;
+  return {
+    category,
+    bytes,
+    frames,
+    known,
+    counterBytes,
+    differenceBytes: counterBytes === null ? null : bytes - counterBytes,
+    ...(flagBytes === undefined ? {} : { flagBytes }),
+    owners,
+    children,
+    next,
+    complete,
+    why,
+    range,
+    elsewhere,
+  };
 }
 
 /** Bytes of each category and group in one sample. */
 type CategoryBytes = ReadonlyMap<Category['category'], number>;
 
-/** Change of a category since earlier samples, bytes; null: unknown. */
-export interface CategoryChange {
-  readonly category: Category['category'];
-  readonly sinceFirstBytes: number | null;
-  readonly sinceLastBytes: number | null;
-}
-
 /** One of several samples of a running machine. */
-export interface MemorySample {
-  /** Sample number, starting at 1. */
-  readonly number: number;
-  /** Time of the sample. */
-  readonly at: Date;
-  readonly changes: readonly CategoryChange[];
-}
+export type MemorySample = NonNullable<MemoryJson['sample']>;
 
 /** Compares each sample with the first and the previous one, and keeps only these two. */
 export class MemorySamples {
@@ -182,7 +160,7 @@ export class MemorySamples {
     }));
     this.#first ??= bytes;
     this.#last = bytes;
-    return { number: ++this.#number, at, changes };
+    return { number: ++this.#number, at: at.toISOString(), changes };
   }
 }
 

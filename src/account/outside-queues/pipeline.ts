@@ -11,7 +11,8 @@ import { SkbLists } from '../../walk/queues/skb-lists.js';
 import { SkbReader } from '../../walk/skbs/skb.js';
 import { incompleteness, Warnings } from '../../walk/warnings.js';
 import { Tally } from '../tally.js';
-import { type OutsideCode, type OutsideFigures, type RowOf, rowName, type Subject } from './row.js';
+import { type CountStatus, type OutsideCode, type OutsideFigures, type RowOf, rowName, type Subject } from './row.js';
+import { outsideQueuesWords } from './words.js';
 
 /** Holdings of sockets and previous rows together: steps read it, and only {@link runSteps} adds to it. */
 export type Known = Pick<Tally, 'holdsPage' | 'pages' | 'slotsByCache' | 'missingBytes'>;
@@ -58,36 +59,34 @@ export function* runSteps(pageSize: number, sockets: Tally, steps: Iterable<AnyS
   for (const step of steps) {
     const entry = run(step as Step<OutsideCode>, known, unknown);
     if (entry.holds) known.add(entry.holds);
-    if (entry.row.status === 'not-counted') unknown.push(rowName(entry.row));
+    if (entry.row.status === 'not-counted') unknown.push(entry.row.what);
     yield entry as OutsideEntry;
   }
 }
 
 function run<Code extends OutsideCode>(step: Step<Code>, known: Known, unknown: readonly string[]): Entry<Code> {
   const { count, ...subject } = step;
-  const none = { objects: null, bytes: null } as const;
+  const rowOf = (
+    state: CountStatus<Code>,
+    complete: boolean,
+    counts: Pick<RowOf<Code>, 'objects' | 'bytes'> = { objects: null, bytes: null },
+  ): RowOf<Code> => {
+    const row = { ...subject, ...state };
+    return { ...row, what: rowName(step), ...counts, message: outsideQueuesWords<Code>(row), complete };
+  };
   let found: Found<Code>;
   try {
     found = count(known);
   } catch (error) {
-    const reason = reasonOf(error);
-    const row = { ...subject, status: 'not-counted', ...none, complete: false, reason } as const;
-    return { row, holds: undefined };
+    return { row: rowOf({ status: 'not-counted', reason: reasonOf(error) }, false), holds: undefined };
   }
   const { status } = found;
-  if (status === 'not-walked') {
-    return { row: { ...subject, status, ...none, complete: true }, holds: undefined };
-  }
+  if (status === 'not-walked') return { row: rowOf({ status }, true), holds: undefined };
   const { figures } = found;
-  if (status === 'contradicted') {
-    return { row: { ...subject, status, ...none, complete: false, figures }, holds: undefined };
-  }
+  if (status === 'contradicted') return { row: rowOf({ status, figures }, false), holds: undefined };
   const { objects, bytes, holds } = found;
-  if (unknown.length === 0 || !objects) {
-    return { row: { ...subject, status, objects, bytes, complete: true, figures }, holds };
-  }
-  const atMost = { status: 'at-most', figures, unknown: [...unknown] } as const;
-  return { row: { ...subject, ...none, complete: false, ...atMost }, holds };
+  if (unknown.length === 0 || !objects) return { row: rowOf({ status, figures }, true, { objects, bytes }), holds };
+  return { row: rowOf({ status: 'at-most', figures, unknown: [...unknown] }, false), holds };
 }
 
 /** @throws the error itself if it is a bug in kdump-mem */

@@ -1,3 +1,4 @@
+import type { SocketsAnswer } from '../../contracts/sockets.js';
 import type { SkbCache } from '../../walk/pages/slab-caches.js';
 
 /** Packets queued in one kind of place. */
@@ -78,14 +79,14 @@ export interface Subject<Code extends OutsideCode> {
 }
 
 /**
- * State of a row:
+ * State of a row; its bytes exclude what a socket queue or an earlier row holds as well:
  * - `counted`: objects or bytes are null if unknown;
  * - `at-most`: figures may include memory of incomplete rows or sockets;
  * - `contradicted`: the figures contradict each other;
  * - `not-walked`: unsupported, or the kernel does not expose it. The dump is not damaged;
  * - `not-counted`: its memory is missing or damaged.
  */
-type CountStatus<Code extends OutsideCode> =
+export type CountStatus<Code extends OutsideCode> =
   | { readonly status: 'counted'; readonly figures: OutsideFigures[Code] }
   | {
       readonly status: 'at-most';
@@ -97,15 +98,11 @@ type CountStatus<Code extends OutsideCode> =
   | { readonly status: 'not-walked' }
   | { readonly status: 'not-counted'; readonly reason: string };
 
-export type RowOf<Code extends OutsideCode> = Subject<Code> &
-  CountStatus<Code> & {
-    /** Null if they are not counted, or uncertain. */
-    readonly objects: number | null;
-    /** Bytes of this row only, excluding what a socket queue or an earlier row holds as well. */
-    readonly bytes: number | null;
-    /** False if required memory is missing or damaged. */
-    readonly complete: boolean;
-  };
+export type CountOf<Code extends OutsideCode> = Subject<Code> & CountStatus<Code>;
+
+type ListedRow = SocketsAnswer['outsideQueues'][number];
+
+export type RowOf<Code extends OutsideCode> = CountOf<Code> & ListedRow;
 
 /** Network memory outside socket queues. */
 export type OutsideRow = { readonly [Code in OutsideCode]: RowOf<Code> }[OutsideCode];
@@ -114,3 +111,10 @@ export type OutsideRow = { readonly [Code in OutsideCode]: RowOf<Code> }[Outside
 export function rowName({ code, of }: Subject<OutsideCode>): string {
   return of === undefined ? code : `${code} ${of}`;
 }
+
+/** Returns what JSON has. */
+export const listedRow = ({ status, what, objects, bytes, message, complete }: OutsideRow): ListedRow =>
+  // Keys stand where they always stood.
+  status === 'at-most' || status === 'not-counted'
+    ? { what, objects, bytes, message, complete }
+    : { what, complete, objects, bytes, message };

@@ -4,7 +4,7 @@ import type { CategoryDiff, Course, DiffJson } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
-import { type HostState, LISTS, type ListName, type Who } from '../../diff/state.js';
+import { LISTS, type ListName, type Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
@@ -259,7 +259,13 @@ export function diffJson(answer: DiffAnswer): DiffJson {
   const { states, seconds, sameBoot, loss, categories, lists, notes, complete } = answer;
   return {
     schema: 'kdump-mem.diff/1',
-    inputs: states.map(inputJson),
+    inputs: states.map(({ name, origin, release, pageSize, memory }) => ({
+      name,
+      ...origin,
+      release,
+      pageSize,
+      source: memory?.depth ?? null,
+    })),
     seconds: seconds?.at(-1) ?? null,
     sameBoot,
     summary: headline(answer),
@@ -275,20 +281,6 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     devices: listOf(lists.devices, (who) => (who.kind === 'device' ? without(who) : null)),
     complete,
     warnings: notes.map((note) => ({ code: note.code, message: noteWords(note) })),
-  };
-}
-
-function inputJson({ name, origin, release, pageSize, memory }: HostState) {
-  const { at, host, bootId, uptime } = origin;
-  return {
-    name,
-    at: at?.toISOString() ?? null,
-    host,
-    bootId,
-    uptimeSeconds: uptime,
-    release,
-    pageSize,
-    source: memory?.depth ?? null,
   };
 }
 

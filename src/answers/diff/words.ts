@@ -298,11 +298,11 @@ function listSentence({ lists }: DiffAnswer): string {
 function whenWords({ states }: DiffAnswer): string {
   const [first, last] = [states[0], states.at(-1)];
   const [from, to] = [first?.origin.at, last?.origin.at];
-  if (!from || !to || from > to) return `from ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
-  const [start, end] = [from.toISOString(), to.toISOString()];
-  const precise = to.getTime() - from.getTime() < 600_000 ? 19 : 16;
-  const [day, time] = [start.slice(0, 10), (text: string) => text.slice(11, precise)];
-  return day === end.slice(0, 10)
-    ? `between ${time(start)} and ${time(end)} UTC on ${day}`
-    : `between ${day} ${time(start)} and ${end.slice(0, 10)} ${time(end)} UTC`;
+  const seconds = from && to ? (Date.parse(to) - Date.parse(from)) / 1000 : -1;
+  if (!from || !to || seconds < 0) return `from ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
+  const precise = seconds < 600 ? 19 : 16;
+  const [day, time] = [from.slice(0, 10), (text: string) => text.slice(11, precise)];
+  return day === to.slice(0, 10)
+    ? `between ${time(from)} and ${time(to)} UTC on ${day}`
+    : `between ${day} ${time(from)} and ${to.slice(0, 10)} ${time(to)} UTC`;
 }

@@ -14,7 +14,7 @@ export interface PageFacts {
 export interface TitleFacts {
   readonly host: string | null;
   readonly release: string | null;
-  readonly at: Date | null;
+  readonly at: string | null;
 }
 
 /** The node name of a kernel before it is set. */
@@ -24,7 +24,7 @@ const UNNAMED = '(none)';
 export function pageTitle(subject: string, { host, release, at }: TitleFacts): string {
   const name = host === null || host === '' || host === UNNAMED ? '' : ` of ${host}`;
   const linux = release === null || release === '' ? '' : `, Linux ${release}`;
-  const time = at === null ? '' : `, ${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+  const time = at === null ? '' : `, ${at.slice(0, 19).replace('T', ' ')} UTC`;
   return `${subject}${name}${linux}${time}`;
 }
 

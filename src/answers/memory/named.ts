@@ -10,9 +10,9 @@ const NOTABLE = 0.01;
 const MAX_LINES = 10;
 
 /** Describes what sources beside /proc/meminfo name, and which were not read. */
-export function namedWords({ named = [], notRead = [], memory }: MemoryAnswer, verbose: boolean): string[] {
+export function namedWords({ named, notRead, memory }: MemoryAnswer, verbose: boolean): string[] {
   const sizeOf = ({ bytes, figures }: NamedMemory) => bytes ?? figures.mostBytes ?? memory.bytes;
-  const shown = named.filter((one) => verbose || sizeOf(one) >= NOTABLE * memory.bytes || isSuspect(one));
+  const shown = (named ?? []).filter((one) => verbose || sizeOf(one) >= NOTABLE * memory.bytes || isSuspect(one));
   return [
     ...[...grouped(shown, ({ kind }) => kind)].flatMap(([kind, all]) => linesOf(kind, all)),
     ...notRead.map(({ kind, why }) => `Not read: ${NAMES[kind]} (${escapeText(why)}).`),

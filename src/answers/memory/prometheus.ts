@@ -12,7 +12,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   const leaves = answer.memory.children.flatMap((group) =>
     group.children.map((category) => ({ group: group.category, category })),
   );
-  const isContradicted = ({ category }: Category) => answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(category);
+  const isContradicted = ({ category }: Category) => answer.freeConflict !== null && DEPENDS_ON_FREE.has(category);
   const counted = leaves.filter(({ category }) => category.counterBytes !== null);
   const metrics = [
     categoryBytes(

@@ -14,7 +14,7 @@ import { isFromProc, ownerWords, share, sourceText } from './words.js';
  * @param verbose also give the reason for each category that /proc cannot identify
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
-  const all = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const all = leaves(answer.memory).filter(({ why }) => why !== null);
   const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
   if (!verbose && isFromProc(answer)) {
     const what = all.length === 1 ? names(all) : `${formatCount(all.length)} categories`;
@@ -24,7 +24,7 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
           `≈: about. This source does not separate ${what}: their memory is in other rows, most in “unattributed” (-v has the reasons).`,
         ];
   }
-  return [...grouped(all, ({ why = '' }) => why)].map(
+  return [...grouped(all, ({ why }) => why ?? '')].map(
     ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
   );
 }
@@ -68,9 +68,8 @@ export function uninitializedWords({ memory }: MemoryAnswer): string[] {
 
 /** Lists unattributed blocks by size, zone and cgroup charge. */
 export function looseWords(answer: MemoryAnswer): string[] {
-  const { loose } = answer;
-  if (!loose || unattributed(answer) === 0) return [];
-  const { sizes, zones, chargedBytes, largeKmallocBytes } = loose;
+  if (!answer.unattributed || unattributed(answer) === 0) return [];
+  const { sizes, zones, chargedBytes, largeKmallocBytes } = answer.unattributed;
   const pageSize = pageSizeOf(answer);
   const where = zones.map(({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`);
   const paid = chargedBytes === 0 ? 'none' : formatSize(chargedBytes);
@@ -91,7 +90,7 @@ function elsewhere(answer: MemoryAnswer) {
 }
 
 /** Categories that a sentence below the table names: each has a row. */
-export function namedCategories(answer: MemoryAnswer): Set<Category['category']> {
+export function namedCategories(answer: MemoryAnswer): Set<string> {
   const { others } = elsewhere(answer);
   return new Set(others.length === 0 ? [] : ['network-sockets', ...others.map(({ category }) => category)]);
 }
@@ -100,25 +99,23 @@ export function namedCategories(answer: MemoryAnswer): Set<Category['category']>
 export function elsewhereWords(answer: MemoryAnswer): string[] {
   const { queues, others } = elsewhere(answer);
   if (others.length === 0) return [];
-  const pageSize = pageSizeOf(answer);
-  const words = others.map(
-    ({ category, frames }) => `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
-  );
+  const words = others.map((one) => `${formatSize(one.bytes)} in “${categoryWords(one)}”`);
   const slots = answer.census?.totals.slabBytes ?? 0;
-  const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
+  const all = others.reduce((sum, { bytes }) => sum + bytes, slots);
   return [
     `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all, as their owners are listed: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
   ];
 }
 
 /** Reports the program whose pipes can hold most, which no row shows. */
-export function pipeWords({ pipes: [largest] = [] }: Pick<MemoryAnswer, 'pipes'>): string[] {
+export function pipeWords({ pipes }: Pick<MemoryAnswer, 'pipes'>): string[] {
+  const [largest] = pipes ?? [];
   if (!largest) return [];
-  const { pid, comm, pipes, mostBytes, processes = 1 } = largest;
+  const { pid, comm, pipes: all, mostBytes, processes } = largest;
   const name = escapeText(comm ?? '?');
   const who = processes > 1 ? `${formatCount(processes)} processes named ${name} have` : `pid ${pid} (${name}) has`;
   return [
-    `Pipes: ${who} ${formatCount(pipes)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
+    `Pipes: ${who} ${formatCount(all)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
   ];
 }
 
@@ -159,7 +156,7 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
   const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
-  if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
+  if (largest?.next) return `${largest.next} ${from}`;
   const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
   return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured ? 'triage' : 'procs'} ${from}`;
@@ -168,13 +165,15 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
 /** Returns the command that details the largest category, without the options that name the dump. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)
-    .filter((category) => category.next !== undefined && !QUIET.has(category.category))
+    .filter((category) => category.next !== null && !QUIET.has(category.category))
     .toSorted((a, b) => b.frames - a.frames);
   const queues = deeper.find(({ category }) => category === 'network-sockets');
   const isNotable = queues && queues.bytes >= NOTABLE * answer.memory.bytes;
-  if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined)) return 'sockets --by process';
-  return deeper[0]?.next ?? 'sockets --by process';
+  if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined)) return BY_PROCESS;
+  return deeper[0]?.next ?? BY_PROCESS;
 }
+
+const BY_PROCESS = 'kdump-mem sockets --by process';
 
 type Size = Pick<Category, 'bytes' | 'complete'>;
 
@@ -452,7 +451,7 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
 
 /** Names the option that counts zeros in huge pages, if these are a large part of memory. */
 export function hugeWords(answer: MemoryAnswer): string[] {
-  const { notes = [], hugePages, kernel, memory } = answer;
+  const { notes, hugePages, kernel, memory } = answer;
   const bytes = notes.find(({ note, category }) => note === 'thp' && category === 'anonymous')?.bytes ?? 0;
   if (!kernel || hugePages || bytes < NOTABLE * memory.bytes) return [];
   return [`Transparent huge pages: ${formatSize(bytes)} of anonymous memory. Zeros in them are not counted: --huge.`];
@@ -460,7 +459,7 @@ export function hugeWords(answer: MemoryAnswer): string[] {
 
 /** Lists notes on frames in categories. */
 export function noteWords(answer: MemoryAnswer): string[] {
-  const notes = (answer.notes ?? []).filter(({ bytes }) => bytes > 0);
+  const notes = answer.notes.filter(({ bytes }) => bytes > 0);
   if (notes.length === 0) return [];
   const words = notes.map((one) => `${formatSize(one.bytes)} of ${categoryWords(one)} (${NOTES[one.note]})`);
   return [`Included above: ${words.join(', ')}.`];

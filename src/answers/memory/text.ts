@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { categoryWords } from '../../account/memory/category-names.js';
-import { type CategoryChange, leaves, type MemorySample } from '../../account/memory/tree.js';
+import { leaves, type MemorySample } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
 import { wrap } from '../text/cut.js';
@@ -38,7 +38,7 @@ export interface MemoryTextOptions {
 export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): string {
   const { source, verbose = false, width = null } = options;
   const paragraph = (text: string) => wrap(text, width).join('\n');
-  const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next = isFromProc(answer) ? nextOfProc(answer, source) : `${nextCommand(answer)} ${source}`;
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     paragraph(headline(answer)),
@@ -68,7 +68,11 @@ const MIN_WHERE = 20;
 export function watchPage(answer: MemoryAnswer, look: MemorySample, width: number | null): WatchPage {
   const changes = new Map(look.changes.map((change) => [change.category, change]));
   const [where, bytes, ...others] = treeColumns(answer, false);
-  const changed = (heading: string, spare: number, of: (change: CategoryChange) => number | null): Column<TreeRow> => ({
+  const changed = (
+    heading: string,
+    spare: number,
+    of: (change: MemorySample['changes'][number]) => number | null,
+  ): Column<TreeRow> => ({
     heading,
     spare,
     align: 'right',
@@ -101,7 +105,7 @@ export function watchPage(answer: MemoryAnswer, look: MemorySample, width: numbe
 
 /** Formats one of several samples, for a pipe or a terminal that cannot redraw. */
 export function watchBlock(answer: MemoryAnswer, look: MemorySample, width: number | null): string {
-  return watchPageBlock(watchPage(answer, look, width), look.number, look.at);
+  return watchPageBlock(watchPage(answer, look, width), look.number, new Date(look.at));
 }
 
 function signed(bytes: number | null): string {

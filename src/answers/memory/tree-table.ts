@@ -43,12 +43,12 @@ function withoutSmall(rows: readonly TreeRow[], answer: MemoryAnswer): TreeRow[]
 function sumOf(rows: readonly TreeRow[]): TreeRow {
   const { category, depth } = rows[0]!;
   const sum = (of: (one: Category) => number) => rows.reduce((all, row) => all + of(row.category), 0);
-  const { range: _, ...whole } = category;
   return {
     depth,
     sums: rows.length,
     category: {
-      ...whole,
+      ...category,
+      range: null,
       bytes: sum(({ bytes }) => bytes),
       frames: sum(({ frames }) => frames),
       complete: rows.every((row) => row.category.complete),

@@ -1,7 +1,7 @@
 import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
 import type { Owner } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
-import { capturedJson, captureWords } from '../origin.js';
+import { captureWords } from '../origin.js';
 
 export function ownerWords({ kind, name, pid, files = 1 }: Owner): string {
   const more = files > 1 ? ` and ${files - 1} more` : '';
@@ -29,9 +29,9 @@ const SOURCE_WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = 
 };
 
 /** Returns the source of an answer, and why more detailed sources are not available. */
-export function sourceText({ source, captured, unavailable = [] }: MemoryAnswer): string {
+export function sourceText({ source, captured, unavailable }: MemoryAnswer): string {
   if (source === 'vmcore') return '';
-  if (captured) return ` Source: ${SOURCE_WORDS[source]}, ${captureWords(capturedJson(captured))}.`;
+  if (captured) return ` Source: ${SOURCE_WORDS[source]}, ${captureWords(captured)}.`;
   const parts = [SOURCE_WORDS[source], ...unavailable.map(({ why }) => escapeText(why))];
   return ` Source: ${parts.join('; ')}.`;
 }

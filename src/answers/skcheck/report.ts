@@ -1,7 +1,7 @@
+import type { Origin } from '../../contracts/common.js';
 import { MAX_MEMORY, type Observation } from '../../host/observation.js';
 import { AcceptQueues, belongsTo, type SocketMemory } from '../../host/socket.js';
 import { placeOf } from '../../records/cgroups.js';
-import type { Origin } from '../../records/machine-sample.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';
@@ -17,7 +17,7 @@ export interface ReportOptions {
   /** Time of the last sample; null: unknown. */
   readonly takenAt: Date | null;
   /** Boot and uptime of the host; undefined if not requested. */
-  readonly boot?: Pick<Origin, 'bootId' | 'uptime'>;
+  readonly boot?: Pick<Origin, 'bootId' | 'uptimeSeconds'>;
   /** Verdicts to list; null: all, including sockets that are being read. */
   readonly only: readonly VerdictCode[] | null;
   /** Maximum number of sockets to list, or of groups. */
@@ -73,7 +73,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       takenAt: (options.takenAt ?? new Date()).toISOString(),
       takenAtKnown: options.takenAt !== null,
       bootId: options.boot?.bootId ?? null,
-      uptimeSeconds: options.boot?.uptime ?? null,
+      uptimeSeconds: options.boot?.uptimeSeconds ?? null,
       memoryBytes: host.totalMemory,
       samples: observation.samples.length,
       namespaces: namespaces.length,

@@ -1,4 +1,5 @@
 import type { OutsideRow } from '../../account/outside-queues/row.js';
+import { unownedPages } from '../../account/outside-queues/words.js';
 import { type CensusEntry, type Grouping, type Keeper, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { escapeText } from '../../base/escape.js';
@@ -9,7 +10,6 @@ import { amplificationText, atLeast, sharedText, socketText, stateText } from '.
 import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { freedCell, freedLegend } from '../text/freed.js';
 import type { Column } from '../text/table.js';
-import { outsideQueuesWords } from './outside-queues.js';
 
 interface SocketsChoice {
   readonly by?: Grouping | undefined;
@@ -281,12 +281,12 @@ function outsideQueuesBlocks({ outsideQueues }: CensusAnswer, verbose: boolean):
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
     const { left, present } = apart.figures;
     if (left >= NOTABLE_SHARE * present || (apart.bytes ?? 0) >= NOTABLE_BYTES)
-      below.push(`${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`);
+      below.push(`${formatSize(apart.bytes ?? 0)} has no known owner: ${unownedPages(apart.figures)}`);
   }
   if (rows.length === 0) return below.length === 0 ? [] : [below.join('\n')];
   const items = rows.map((row) => ({
     size: row.bytes === null ? '?' : formatSize(row.bytes),
-    words: escapeText(outsideQueuesWords(row, verbose)),
+    words: escapeText(row.message),
   }));
   return [{ heading: 'Network memory outside socket queues:', items, below: below.join('\n') }];
 }

@@ -8,7 +8,7 @@ import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { textLogJson } from '../log/render.js';
-import { capturedJson, pastedJson } from '../origin.js';
+import { pastedJson } from '../origin.js';
 import { causesJson } from './causes.js';
 import { adviceWords, findingWords } from './words.js';
 
@@ -42,14 +42,16 @@ export function triageJson(answer: TriageAnswer): TriageJson {
   return {
     schema: 'kdump-mem.triage/1',
     kernel: kernel ? kernelIdentity(kernel) : null,
-    captured: capturedJson(host?.isCaptured ? host : undefined),
+    captured: host?.isCaptured ? { host: host.host, takenAt: host.takenAt } : null,
     pasted: pastedJson(host?.pasted),
-    nodename: machine?.uts?.nodename ?? host?.name ?? null,
-    takenAt: host?.taken?.toISOString() ?? null,
+    nodename: machine?.uts?.nodename ?? host?.host ?? null,
+    takenAt: host?.takenAt ?? null,
     ...timesJson(machine),
     release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,
     uptimeSeconds: clock ? Number(clock.uptime / 1_000_000_000n) : wholeOf(host?.uptimeSeconds),
-    panic: panicJson(machine),
+    panic: machine
+      ? { state: machine.panic.state, message: machine.panic.message ?? null, cause: machine.panic.cause ?? null }
+      : null,
     logs: logs?.map(textLogJson) ?? null,
     findings: findings.map(findingJson),
     ...causesJson(findings, causeFacts(answer)),
@@ -71,12 +73,6 @@ export function timesJson(machine?: Parameters<typeof dumpTime>[0]) {
   if (!time) return { crashTime: null, time: null };
   const { at, from } = time;
   return { crashTime: from === 'crash' ? at : null, time: { at, from } };
-}
-
-function panicJson(machine: TriageAnswer['machine']): TriageJson['panic'] {
-  if (!machine) return null;
-  const { state, message = null, cause = null } = machine.panic;
-  return { state, message, cause };
 }
 
 const wholeOf = (seconds: number | undefined) => (seconds === undefined ? null : Math.floor(seconds));

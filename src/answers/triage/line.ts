@@ -16,7 +16,7 @@ import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import type { Shard } from '../../triage/batch/shard.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
-import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
+import { fingerprint } from '../../triage/fingerprint.js';
 import { topOwner } from '../../triage/top-owner.js';
 import { textLogJson } from '../log/render.js';
 import { findingJson, timesJson, triageJson } from './json.js';
@@ -31,7 +31,6 @@ export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: read
   const { time, nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
   const { kernel } = answer;
   const owner = topOwner(answer);
-  const print = fingerprint(answer, owner);
   return {
     ...unreadableJson(noted),
     ok: true,
@@ -47,16 +46,12 @@ export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: read
     memory: memory && { ...memory, categories: memory.categories.slice(0, MAX_CATEGORIES) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
-    fingerprint: fingerprintJson(print),
+    fingerprint: fingerprint(answer, owner),
     symbolFiles: files,
     ...(rules ? { rules } : {}),
     complete,
     warnings: [...warnings, ...files.flatMap(byReleaseAlone)],
   };
-}
-
-function fingerprintJson(print: Fingerprint | undefined): SummaryJson['fingerprint'] {
-  return print ? { ...print, functions: print.functions, owner: print.owner ?? null } : null;
 }
 
 /** Another build of the same release has other addresses and maybe other structs. */
@@ -77,12 +72,11 @@ export function textSummaryJson(answer: TextTriage): SummaryJson {
   const release = releaseOf(logs);
   const message = findings.find(({ severity, title }) => severity === 'critical' && title)?.title;
   const panic = { state: 'unknown', logRead: true, ...(message ? { message } : {}) } as const;
-  const print = fingerprint({ findings, machine: { panic } }, undefined);
   return {
     ...unreadableJson(release === undefined ? {} : { release }),
     ok: true,
     findings: findings.map(findingJson),
-    fingerprint: fingerprintJson(print),
+    fingerprint: fingerprint({ findings, machine: { panic } }, undefined),
     logs: logs.map(textLogJson),
     ...(rules ? { rules } : {}),
     complete,

@@ -18,7 +18,7 @@ import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords, shortWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
-import { capturedJson, captureWords, pastedWords } from '../origin.js';
+import { captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
@@ -265,18 +265,17 @@ export function summary(answer: TriageAnswer): string {
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
   if (host?.isCaptured)
-    return `${from}${linuxWords(host.release)}, ${captureWords(capturedJson(host))}.${lacks} ${foundWords(answer)}`;
+    return `${from}${linuxWords(host.release)}, ${captureWords(host)}.${lacks} ${foundWords(answer)}`;
   return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;
 }
 
 /** Host, kernel, time and state; escaped. */
 function machineWords({ kernel, machine, host }: TriageAnswer): string {
   // "(none)": the kernel’s own name for a host without one.
-  const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
+  const nodename = machine?.uts?.nodename ?? host?.host ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
-  const time = machine && !kernel?.live ? dumpTime(machine)?.at : host?.taken;
-  const at =
-    time === undefined || time === null ? '' : `, ${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+  const time = machine && !kernel?.live ? dumpTime(machine)?.at : host?.takenAt;
+  const at = time ? `, ${time.slice(0, 19).replace('T', ' ')} UTC` : '';
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
   const states = {
     panicked: ', panicked',

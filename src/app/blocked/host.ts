@@ -1,5 +1,4 @@
 import { type HostWaits, hostBlocked } from '../../account/host-blocked.js';
-import { capturedJson } from '../../answers/origin.js';
 import { HostError } from '../../base/errors.js';
 import { readCapture } from '../../capture/read/files.js';
 import type { BlockedAnswer } from '../../contracts/blocked.js';
@@ -32,9 +31,7 @@ export async function blockedIn(path: string): Promise<BlockedAnswer> {
   const ms = Number(last.host.at ?? 0) - Number(first.host.at ?? 0);
   const threads = ms > 0 ? readThreads(first.host, () => {}) : [];
   const { host, of: captured, warnings } = last;
-  return hostBlocked(
-    waitsOf(host, { captured: capturedJson(captured), warnings, before: { threads, seconds: ms / 1000 } }),
-  );
+  return hostBlocked(waitsOf(host, { captured, warnings, before: { threads, seconds: ms / 1000 } }));
 }
 
 function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {

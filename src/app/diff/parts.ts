@@ -5,7 +5,6 @@ import { kernelProcesses } from '../../account/processes/kernel.js';
 import { accountAll } from '../../account/sockets.js';
 import { stateOfValues } from '../../answers/diff/read/answers.js';
 import { memoryJson } from '../../answers/memory/json.js';
-import { capturedJson, originJson } from '../../answers/origin.js';
 import { socketsJson } from '../../answers/sockets/json.js';
 import { HostError, KernelError, ReadError } from '../../base/errors.js';
 import { jsonOf } from '../../base/util.js';
@@ -78,8 +77,8 @@ async function processesOf(path: string, files: CapturedFiles) {
   const { host, of, warnings } = capturedAt(files, 'last');
   const { psText } = host;
   const records = await recordsOf({ source: host, captured: of, warnings, ...(psText && { psText }) }, path);
-  const found = hostProcesses(records, undefined, { captured: capturedJson(of), warnings });
-  return chosen({ ...found, origin: originJson(hostOrigin(host, of.taken)) }, {}, String).answer;
+  const found = hostProcesses(records, undefined, { captured: of, warnings });
+  return chosen({ ...found, origin: hostOrigin(host, of.takenAt) }, {}, String).answer;
 }
 
 /** Returns all sockets as `skcheck --from` reports them. */
@@ -108,7 +107,7 @@ export async function queryDump(path: string): Promise<HostState> {
       },
       processes: () => {
         const found = kernelProcesses(kernel, reading('processes'));
-        return chosen({ ...found, origin: originJson(origin) }, {}, String).answer;
+        return chosen({ ...found, origin }, {}, String).answer;
       },
       sockets: () => {
         const found = census ?? accountAll(kernel, { progress: reading('sockets') });

@@ -4,14 +4,14 @@ import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { WantedParts } from '../../capture/read/manifest.js';
+import type { Captured } from '../../contracts/common.js';
 import { optionalText } from '../../host/proc/process.js';
-import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 
 /** A capture, opened for a command. */
 export interface CapturedSource {
   readonly host: CapturedHost;
-  readonly of: CaptureOrigin;
+  readonly of: Captured;
   /** Reasons why the capture may be incomplete. */
   readonly warnings: readonly Warning[];
 }
@@ -27,8 +27,8 @@ export async function openCaptured(path: string, wanted: WantedParts = {}): Prom
 
 export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): CapturedSource {
   const host = new CapturedHost(files, moment);
-  const name = optionalText(host, '/proc/sys/kernel/hostname').trim();
-  return { host, of: { taken: host.at, name: name === '' ? undefined : name }, warnings: warningsOf(host) };
+  const name = optionalText(host, '/proc/sys/kernel/hostname').trim() || null;
+  return { host, of: { host: name, takenAt: host.at?.toISOString() ?? null }, warnings: warningsOf(host) };
 }
 
 function warningsOf(host: CapturedHost): Warning[] {

@@ -37,7 +37,7 @@ export function writeLeaksPage(answer: LeaksAnswer, options: LeaksOptions): stri
     subject: `Kernel memory that is not freed${host === null ? `, ${files} (host not recorded)` : ''}`,
     host,
     release: isLive ? os.release() : (RELEASE.exec(head)?.[1] ?? null),
-    at: isLive ? new Date() : null,
+    at: isLive ? new Date().toISOString() : null,
     headline: headline(answer),
     complete: answer.complete,
     warnings: [],

@@ -8,18 +8,17 @@ import {
   textLogJson,
   textLogWords,
 } from '../../answers/log/render.js';
-import { capturedJson } from '../../answers/origin.js';
 import { HostError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { formatJson } from '../../base/util.js';
 import { capturedLog } from '../../capture/read/log.js';
+import type { Captured } from '../../contracts/common.js';
 import type { LogRest } from '../../contracts/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { CaptureOrigin } from '../../records/machine-sample.js';
 import { logFindings } from '../../triage/log/log-findings.js';
 import { HeldMessages, incompleteness, isNoLog, PAGE_SIZE } from '../../triage/text.js';
 import { Warnings } from '../../walk/warnings.js';
@@ -116,7 +115,7 @@ export async function printCapturedLog(
   }
   checkBoot(options);
   const log = capturedLog(host.logText());
-  const each = eachCaptured({ captured: capturedJson(of), log, cut: host.logCut, warnings }, choice);
+  const each = eachCaptured({ captured: of, log, cut: host.logCut, warnings }, choice);
   const printer = new MessagePrinter(options);
   for (let next = each.next(); ; next = each.next()) {
     if (next.done) {
@@ -138,7 +137,7 @@ export async function printTextLog(
   { path, logs, warnings: missing }: LogInputs,
   choice: LogChoice,
   options: PrintOptions & { readonly boot?: BootChoice },
-  captured?: CaptureOrigin,
+  captured: Captured | null = null,
 ): Promise<void> {
   const warnings = new Warnings();
   for (const message of missing) warnings.add('unreadable', message);
@@ -200,10 +199,9 @@ export async function printTextLog(
   }
   const notes = read.map(({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`);
   const list = warnings.list();
-  const of = captured ? capturedJson(captured) : null;
   const lost = { overwritten: null, noRoom: null, complete: list.length === 0, warnings: list };
-  const source = of === null ? 'text' : 'capture';
-  await printer.end({ source, kernel: null, captured: of, logs: read.map(textLogJson), omitted, ...lost }, notes);
+  const source = captured === null ? 'text' : 'capture';
+  await printer.end({ source, kernel: null, captured, logs: read.map(textLogJson), omitted, ...lost }, notes);
 }
 
 /** Returns a filter for the messages of a log; undefined if the log lacks the boot. */

@@ -1,7 +1,7 @@
-import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { type MemoryAnswer, makeAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { detailsOf } from '../../account/memory/details.js';
-import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
+import { type Category, leaves, makeCategory, type Owner } from '../../account/memory/tree.js';
 import { HostError } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
 import type { CapturedFiles } from '../../capture/read/captured-files.js';
@@ -62,33 +62,17 @@ function listsAlone({ host, of, warnings }: ReturnType<typeof capturedAt>): Memo
   const lists = detailsOf(readHostDetails(host), pageSize);
   const bytes = lists.caches.reduce((sum, cache) => sum + cache.bytes, 0);
   const why = 'the amount of memory is unknown: the text has no /proc/meminfo';
-  const memory: Category = {
-    category: 'memory',
-    frames: bytes / pageSize,
-    bytes,
-    known: 'counter',
-    counterBytes: null,
-    owners: [],
-    children: [],
-    complete: false,
-    why,
-    elsewhere: [],
-  };
-  return {
-    kernel: undefined,
-    host: { release: optionalText(host, '/proc/sys/kernel/osrelease').trim(), pageSize },
+  const frames = bytes / pageSize;
+  return makeAnswer({
+    host: { release: optionalText(host, '/proc/sys/kernel/osrelease').trim(), pageSize, pageSizeKnown: true },
     source: 'counters',
-    memory,
-    loose: undefined,
-    census: undefined,
-    queues: [],
-    driftBytes: 0,
+    memory: makeCategory({ category: 'memory', frames, bytes, known: 'counter', complete: false, why }),
     ...lists,
-    captured: { name: of.name, taken: null },
+    captured: { host: of.host, takenAt: null },
     origin: hostOrigin(host, null),
     warnings: [...warnings, { code: 'unreadable', message: why }],
     complete: false,
-  };
+  });
 }
 
 function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
@@ -97,8 +81,8 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   const counted = countedMemory(counts, readHostDetails(host));
   const owned = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
   const answer = withNamed(owned, host);
-  const at = host.timeOf('/proc/meminfo');
-  const captured = { name: of.name, taken: at };
+  const at = host.timeOf('/proc/meminfo')?.toISOString() ?? null;
+  const captured = { host: of.host, takenAt: at };
   const lacksProcesses = host.psText === undefined && listedPids(host).length === 0;
   return { ...answer, captured, lacksProcesses, origin: hostOrigin(host, at) };
 }

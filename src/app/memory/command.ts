@@ -145,7 +145,7 @@ export function registerMemory(program: Command): void {
       const figured = (found: MemoryAnswer): MemoryAnswer => ({
         ...(cgroup === undefined ? found : withFiles(found)),
         ...(as === undefined ? {} : { figures: figures.formatFigures(found, as) }),
-        ...(cgroup === undefined || found.files === undefined
+        ...(cgroup === undefined || !found.files
           ? {}
           : { files: files.filesIn(found.files, cgroup), inCgroup: cgroup }),
       });
@@ -195,7 +195,7 @@ export function registerMemory(program: Command): void {
 
 /** @throws {HostError} if only open and mapped files are known: fincore does not report cgroups */
 function withFiles(found: MemoryAnswer): MemoryAnswer {
-  const [why] = found.unavailable ?? [];
+  const [why] = found.unavailable;
   if (!found.cachedFiles) return found;
   throw new HostError('unreadable', `--cgroup: not available without kernel memory (${why?.why})`);
 }

@@ -1,5 +1,5 @@
 import { type CommandUnknownOpts, Option } from 'commander';
-import type { NoDetails } from '../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
 import type { DepthText } from '../../answers/memory/depths/tables.js';
 
@@ -17,7 +17,7 @@ export interface MemoryDepth {
   /** Additional walks that it requires. */
   readonly walks?: MemoryOptions;
   /** The part of the answer, if lists in /proc can provide it too. */
-  readonly part?: keyof NoDetails;
+  readonly part?: keyof MemoryAnswer['noDetails'];
   /** Whether it is printed after the tree. */
   readonly withTree?: true;
   /** @param choice one of `choices` */

@@ -39,7 +39,7 @@ export async function liveMemory(
   for (const source of LIVE_SOURCES) {
     if (requested !== undefined && requested !== source) continue;
     try {
-      const origin = hostOrigin(liveHost, new Date());
+      const origin = hostOrigin(liveHost, new Date().toISOString());
       const answer = await LIVE_READERS[source](options, progress, more);
       const named =
         source === 'kcore'

@@ -64,7 +64,7 @@ export async function liveSampler(
 
 /** @throws {HostError} if an answer lacks the requested list */
 export function refuseWithout({ part, name }: MemoryDepth, { noDetails, captured }: MemoryAnswer): void {
-  const why = part === undefined ? undefined : noDetails?.[part];
+  const why = part === undefined ? undefined : noDetails[part];
   const advice = captured ? { next: `Omit --${name} to see what the capture has.` } : {};
   if (why !== undefined) throw new HostError('unreadable', `--${name}: not available (${why})`, advice);
 }

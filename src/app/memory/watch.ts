@@ -73,6 +73,6 @@ function memoryScreen(interval: number, quit: () => void): WatchScreen<Shown> {
     waiting: 'scanning …',
     quit,
     frame: ({ answer, sample: look }, view) =>
-      watchPageFrame(watchPage(answer, look, view.columns), view, watchWhen(look.number, look.at, interval)),
+      watchPageFrame(watchPage(answer, look, view.columns), view, watchWhen(look.number, new Date(look.at), interval)),
   });
 }

@@ -1,7 +1,6 @@
 import { procsEnd } from '../../answers/growth/lines.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthText } from '../../answers/growth/text.js';
-import { capturedJson } from '../../answers/origin.js';
 import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
 import { readCapture } from '../../capture/read/files.js';
@@ -32,7 +31,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
-    const found = await sampleProcesses(host, host.at, { capture: { captured: capturedJson(of), warnings } });
+    const found = await sampleProcesses(host, host.at, { capture: { captured: of, warnings } });
     if (found.answer.processes.length === 0) throw withoutMemory(from, warnings);
     if (growth.add(found.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();

@@ -3,7 +3,7 @@ import { type FoundProcesses, processSample } from '../../account/processes/proc
 import { processSampleLine, procsSample } from '../../answers/growth/lines.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
-import type { Pressure } from '../../contracts/common.js';
+import type { Captured, Pressure } from '../../contracts/common.js';
 import type { GrownProcess } from '../../contracts/growth.js';
 import type { GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
@@ -11,7 +11,6 @@ import type { HostSource } from '../../host/host-source.js';
 import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
 import { listedPids } from '../../host/proc/process.js';
 import { type ReadOptions, readProcesses } from '../../host/proc/process-memory.js';
-import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
@@ -21,7 +20,7 @@ import { type ProcsOptions, selection } from './options.js';
 export interface ProcessHost {
   readonly source: HostSource;
   /** Undefined for this machine. */
-  readonly captured?: CaptureOrigin;
+  readonly captured?: Captured;
   readonly warnings: readonly Warning[];
   /** Output of `ps aux`, the only source about processes in a sosreport. */
   readonly psText?: string;

@@ -1,6 +1,5 @@
 import type { ChosenProcs, KilledTogether } from '../../account/processes/groups.js';
 import type { FoundProcesses } from '../../account/processes/process.js';
-import { capturedJson, originJson } from '../../answers/origin.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { ProcsAnswer } from '../../contracts/procs.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -59,7 +58,7 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
       doing: 'reading processes',
       ask: (kernel, progress) => {
         const { answer: found, killedTogether } = surveyProcesses(kernel, progress, options);
-        return choose({ ...found, origin: originJson(kernelOrigin(kernel)) }, killedTogether);
+        return choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
       },
       ...words,
     });
@@ -88,7 +87,7 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundPr
     import('../../host/proc/memory.js'),
     import('../../host/proc/process.js'),
   ]);
-  const origin = hostOrigin(source, captured ? captured.taken : new Date());
+  const origin = hostOrigin(source, captured ? captured.takenAt : new Date().toISOString());
   const meminfo = `\n${optionalText(source, '/proc/meminfo')}`;
   const machine = {
     totalBytes: kilobytesOf(meminfo, 'MemTotal'),
@@ -102,12 +101,12 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundPr
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
   return {
     ...hostProcesses(isPasted ? { ...records, hidden: false } : records, sockets, {
-      captured: capturedJson(captured),
+      captured: captured ?? null,
       warnings,
       ...byPs,
       ...lacks,
     }),
-    origin: originJson(origin),
+    origin,
     machine,
   };
 }

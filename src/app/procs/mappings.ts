@@ -1,4 +1,3 @@
-import { capturedJson } from '../../answers/origin.js';
 import { isHostError, WalkError } from '../../base/errors.js';
 import type { ProcessAnswer } from '../../contracts/process.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -101,5 +100,5 @@ async function ofHost(
   const found = await readMappings(source, pid);
   if (typeof found === 'string') throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
-  return hostProcess(found.process, found.mappings, sockets, { captured: capturedJson(captured), warnings });
+  return hostProcess(found.process, found.mappings, sockets, { captured: captured ?? null, warnings });
 }

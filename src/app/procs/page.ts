@@ -18,13 +18,12 @@ const PAGE_ROWS = 200;
  */
 export function writeProcsPage(chosen: ChosenProcs, release: string | null, options: ProcsOptions): string {
   const { origin, captured, kernel, complete, warnings } = chosen.answer;
-  const at = origin?.at ?? captured?.takenAt ?? null;
   const { limit = PAGE_ROWS, verbose, by } = options;
   const page = {
     subject: 'Processes',
     host: origin?.host ?? captured?.host ?? null,
     release: kernel?.release ?? release,
-    at: at === null ? null : new Date(at),
+    at: origin?.at ?? captured?.takenAt ?? null,
     headline: procsHeadline(chosen),
     complete,
     warnings: warnings.map(({ message }) => escapeText(message)),

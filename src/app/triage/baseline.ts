@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import type { MemoryAnswer, ProgramPipes } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
+import type { Origin } from '../../contracts/common.js';
 import type { CategoryMeasure, CategoryState, HostState } from '../../diff/state.js';
 import { inOrder } from '../../diff/times.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { startTicks } from '../../host/proc/process.js';
-import type { Origin } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
 import { commIn, pipesByProgram, processesOf } from '../../triage/host-processes.js';
@@ -37,19 +37,19 @@ export function changesSince(
   const why = (words: string) => new HostError('unreadable', `${before.name}: ${words}`);
   const { sameBoot, notes } = inOrder([before, { ...before, origin, release: null }]);
   if (notes.some(({ code }) => code === 'different-hosts')) throw why('the baseline is of another host');
-  const { at: began, bootId, uptime: first } = before.origin;
-  const ended = origin.at;
-  const uptime = (origin.uptime ?? 0) - (first ?? Infinity);
-  const wall = began && ended ? (ended.getTime() - began.getTime()) / 1000 : null;
+  const { at: began, bootId, uptimeSeconds: first } = before.origin;
+  const uptime = (origin.uptimeSeconds ?? 0) - (first ?? Infinity);
+  const wall = began && origin.at ? (Date.parse(origin.at) - Date.parse(began)) / 1000 : null;
   // Memory starts anew with each boot. An uptime that runs on may be of the same boot, on a clock that was set.
   if (sameBoot === false) {
     const hasIds = bootId !== null && origin.bootId !== null;
     if (uptime >= 0 && !hasIds) throw why('the boot of the baseline is unknown');
     if (uptime >= 0 && wall !== null && Math.abs(wall - uptime) <= THRESHOLDS['clock-step'].note)
       throw why('its boot id contradicts its uptime and time');
-    return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'memory')];
+    return [found('rebooted', 'note', { uptimeSeconds: origin.uptimeSeconds }, 'memory')];
   }
-  if (sameBoot === null || first === null || origin.uptime === null) throw why('the boot of the baseline is unknown');
+  if (sameBoot === null || first === null || origin.uptimeSeconds === null)
+    throw why('the boot of the baseline is unknown');
   if (uptime <= 0) throw why('the baseline is not older');
   if (before.memory?.depth !== source)
     throw why(`its categories are from ${before.memory?.depth ?? 'nowhere'}, not from ${source}`);
@@ -147,7 +147,7 @@ function ownerOf(
     if (bytes < share * grownBytes) continue;
     const ticks = startTicks(reader.source, pid);
     const item = lists.processes?.items.get(`${pid} ${ticks}`);
-    const isNew = ticks !== null && Number(ticks) / USER_HZ > (origin.uptime ?? Infinity);
+    const isNew = ticks !== null && Number(ticks) / USER_HZ > (origin.uptimeSeconds ?? Infinity);
     const before = item ? item.sizes[measure!.before] : isNew ? 0 : null;
     const state = isNew ? { isNew: 1 } : {};
     if (before != null) grown.push({ ...none, ...state, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
@@ -183,7 +183,7 @@ export async function readBaseline(path: string, { bootId }: Origin): Promise<Ho
 
 function stateOfSample(
   name: string,
-  { machine: { at, host, bootId, uptimeSeconds: uptime } }: WatchSample['look'],
+  { machine: { at, host, bootId, uptimeSeconds } }: WatchSample['look'],
   { source, categories }: NonNullable<WatchSample['ledger']>,
 ): HostState {
   const children = [...categories].map(([category, bytes]) => ({ category, bytes, children: [] }));
@@ -193,7 +193,7 @@ function stateOfSample(
     release: null,
     pageSize: null,
     flaws: [],
-    origin: { at: new Date(at), host, bootId, uptime },
+    origin: { at, host, bootId, uptimeSeconds },
     memory: { depth: source, drift: 0, tree: { category: 'memory', bytes, children } },
     // Samples lack anonymous memory of a process by itself: only one that started since can be the owner.
     lists: {},

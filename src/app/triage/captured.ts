@@ -77,7 +77,7 @@ export async function printCapturedTriage(
     since: options.baseline,
     recorded: answers.filter((one) => one !== null),
   });
-  const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
+  const moment = { bootId: hostOrigin(host, null).bootId, at: of.takenAt };
   const ring = files.bytes(RING);
   // No command reads several texts again.
   presentTriage(
@@ -106,7 +106,7 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
     import('../../capture/write/source.js'),
     import('../memory/live.js'),
   ]);
-  const { at, host: name } = hostOrigin(liveHost, new Date());
+  const { at: takenAt, host: name } = hostOrigin(liveHost, new Date().toISOString());
   const pageSize = knownPageSize(liveHost) ?? 4096;
   const host = withTablesReadOnce(liveHost);
   const reader = new HostReader(host, pageSize);
@@ -115,7 +115,7 @@ export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions
   const settings = { ...options, source: 'counters', host, mappings } as const;
   const memory = await settledMemory(() => liveMemory(settings, () => undefined));
   return triageOf(reader, {
-    of: { name: name ?? undefined, taken: at, isCaptured: false },
+    of: { host: name, takenAt, isCaptured: false },
     warnings: [],
     log: logOf(() => {
       const pieces: Buffer[] = [];
@@ -151,7 +151,7 @@ async function triageOf(
   const { source, pageSize } = reader;
   const { memory } = parts;
   if (typeof memory !== 'string') reader.memory = memory;
-  const now = hostOrigin(source, parts.of.taken);
+  const now = hostOrigin(source, parts.of.takenAt);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
     // Who names a baseline asks for growth.
@@ -171,7 +171,7 @@ async function triageOf(
     pageSize,
     found,
     reader,
-    historyUntil: isSameBoot ? (baseline.origin.uptime ?? undefined) : undefined,
+    historyUntil: isSameBoot ? (baseline.origin.uptimeSeconds ?? undefined) : undefined,
   });
 }
 

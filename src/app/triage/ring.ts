@@ -55,15 +55,14 @@ export interface RingMoment {
   /** It is not this boot: that of the machine that reads a log of an earlier one. */
   readonly notBootId?: string | null;
   /** Time of the crash; null: unknown. */
-  readonly at?: Date | null;
+  readonly at?: string | null;
   /** Host of the dump: the ring of this machine is used only for its own dumps. Undefined: unknown. */
   readonly host?: string | undefined;
 }
 
 /** The crash of a dump. */
 export function momentOf(machine: MachineFacts): RingMoment {
-  const time = dumpTime(machine);
-  return { at: time ? new Date(time.at) : null, host: machine.uts?.nodename };
+  return { at: dumpTime(machine)?.at ?? null, host: machine.uts?.nodename };
 }
 
 /** The boot of this machine; null: hidden. */
@@ -175,7 +174,7 @@ function readRecorded(
 function boot(all: Recorded, { bootId, notBootId, at }: RingMoment): Recorded | undefined {
   const last = new Map(all.samples.map((sample) => [sample.look.machine.bootId, sample.look.machine]));
   if (bootId != null) return last.has(bootId) ? ofBoot(all, bootId) : undefined;
-  const apart = (machine: MachineSample) => (at ? Math.abs(at.getTime() - Date.parse(machine.at)) / 1000 : 0);
+  const apart = (machine: MachineSample) => (at ? Math.abs(Date.parse(at) - Date.parse(machine.at)) / 1000 : 0);
   const boots = [...last.values()].filter(
     (machine) => apart(machine) <= APART && (notBootId == null || machine.bootId !== notBootId),
   );

@@ -127,7 +127,7 @@ export function categorySample({ source, memory }: MemoryAnswer): CategorySample
 const ONE_PASS: ReadonlySet<NamedKind> = new Set(['dma-buf', 'bpf-maps']);
 
 /** Rings, pins and buffers of devices; null: they were not read. */
-export function deviceSamples({ named, notRead = [] }: MemoryAnswer): DeviceSamples | null {
+export function deviceSamples({ named, notRead }: MemoryAnswer): DeviceSamples | null {
   if (!named) return null;
   const devices = named.flatMap(({ kind, name, processes, ...amount }): DeviceSample[] => {
     if (!isDeviceKind(kind)) return [];

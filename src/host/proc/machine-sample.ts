@@ -1,14 +1,13 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
-import type { Pressure, PressureLine } from '../../contracts/common.js';
+import type { Origin, Pressure, PressureLine } from '../../contracts/common.js';
 import type { MachineSample } from '../../contracts/growth.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type { Origin } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
 /** @throws {HostError} without /proc/uptime: rates need a clock that cannot be set */
 export function readMachine(source: HostSource, at: Date): MachineSample {
-  const uptimeSeconds = readUptime(source);
+  const { uptimeSeconds, ...origin } = hostOrigin(source, null);
   if (uptimeSeconds === null) throw new HostError('unreadable', 'malformed /proc/uptime');
   const meminfo = optionalText(source, '/proc/meminfo');
   const bytes = (name: string): number | null => {
@@ -16,11 +15,9 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
     return kib === undefined ? null : Number(kib) * 1024;
   };
   const found = readMachinePressure(source);
-  const line = (path: string) => optionalText(source, path).trim() || null;
   return {
+    ...origin,
     at: at.toISOString(),
-    host: line('/proc/sys/kernel/hostname'),
-    bootId: line('/proc/sys/kernel/random/boot_id'),
     uptimeSeconds,
     memTotalBytes: bytes('MemTotal'),
     // Since 3.14.
@@ -40,13 +37,13 @@ export function readUptime(source: HostSource): number | null {
 }
 
 /** @param at capture time, null if unknown */
-export function hostOrigin(source: HostSource, at: Date | null): Origin {
+export function hostOrigin(source: HostSource, at: Origin['at']): Origin {
   const line = (path: string) => optionalText(source, path).trim() || null;
   return {
     at,
     host: line('/proc/sys/kernel/hostname'),
     bootId: line('/proc/sys/kernel/random/boot_id'),
-    uptime: readUptime(source),
+    uptimeSeconds: readUptime(source),
   };
 }
 

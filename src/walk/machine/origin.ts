@@ -1,6 +1,6 @@
 import { KernelError, ReadError, WalkError } from '../../base/errors.js';
+import type { Origin } from '../../contracts/common.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Origin } from '../../records/machine-sample.js';
 import { readUts } from '../machine-facts.js';
 import { readClock } from './clock.js';
 import { fieldsOf } from './fields.js';
@@ -11,12 +11,11 @@ const UUID_BYTES = 16;
 /** Origin by the kernel's own memory: its clock's last tick, its boot, and its machine. */
 export function kernelOrigin(kernel: Kernel): Origin {
   const clock = attempted(() => readClock(kernel));
-  const milliseconds = clock && Number(clock.wallClock / 1_000_000n);
   return {
-    at: milliseconds === undefined ? null : new Date(milliseconds),
+    at: clock ? new Date(Number(clock.wallClock / 1_000_000n)).toISOString() : null,
     host: attempted(() => readUts(kernel, fieldsOf(kernel)).nodename) || null,
     bootId: attempted(() => bootId(kernel)) ?? null,
-    uptime: clock ? Number(clock.uptime / 10_000_000n) / 100 : null,
+    uptimeSeconds: clock ? Number(clock.uptime / 10_000_000n) / 100 : null,
   };
 }
 

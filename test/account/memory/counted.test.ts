@@ -118,10 +118,10 @@ test('counts uninitialized memory as free, and drops figures below 0', () => {
   checkSums(answer.memory);
   expect(bytesOf(answer.memory, 'free-uninitialized')).toBe(9_100 * MIB);
   expect(bytesOf(answer.memory, 'free-buddy')).toBe(300 * MIB);
-  expect(answer.freeConflict).toBeUndefined();
-  const zone = { nodeId: 0, name: 'Normal', start: 0, spanned: 0, freeBlocks: [], watermarks: null };
-  const managed = (900 * MIB) / 4096;
-  const zones = [{ ...zone, present: managed, managed }];
+  expect(answer.freeConflict).toBeNull();
+  const zone = { node: 0, zone: 'Normal', freePages: null, freeBlocks: [], watermarks: null };
+  const managedPages = (900 * MIB) / 4096;
+  const zones = [{ ...zone, presentPages: managedPages, managedPages }];
   const used = (one: typeof answer) =>
     formatFigures({ ...one, zones }, 'free').lines.filter(({ name }) => name.startsWith('used'));
   expect(used(answer)).toMatchObject([

@@ -10,7 +10,7 @@ const PAGE = 4096;
 const answer = {
   ...answerOf({ 'free-buddy': 50, 'page-cache': 20, shared: 10, 'slab-reclaimable': 5, rings: 3 }),
   zones: [
-    { nodeId: 0, name: 'Normal', start: 0, spanned: 100, present: 100, managed: 90, freeBlocks: [], watermarks: null },
+    { node: 0, zone: 'Normal', presentPages: 100, managedPages: 90, freePages: null, freeBlocks: [], watermarks: null },
   ],
   counted: new Map(
     Object.entries({

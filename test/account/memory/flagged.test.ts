@@ -106,7 +106,7 @@ describe('pages of zsmalloc', () => {
 
   test('without flags are taken from the frames without flags', () => {
     const { cache, compressed, rest } = answered(machine({ ...KINDS, file: 3000, none: 3000 }));
-    expect(cache).toMatchObject({ mib: 3000, flags: Number.NaN, known: 'flags', why: undefined });
+    expect(cache).toMatchObject({ mib: 3000, flags: Number.NaN, known: 'flags', why: null });
     expect(compressed.mib).toBe(900);
     expect(rest.mib).toBe(3000 - 900 - 10);
   });
@@ -127,7 +127,7 @@ describe('pages of zsmalloc', () => {
     ['a machine without zsmalloc', { file: 3900, none: 2100 }, counters({}, 0), counters({}, 0)],
   ])('no other difference is theirs: %s', (_, kinds, before, after) => {
     const { cache } = answered(machine({ ...KINDS, ...kinds }, { before, after }));
-    expect(cache).toMatchObject({ mib: kinds.file, why: undefined });
+    expect(cache).toMatchObject({ mib: kinds.file, why: null });
   });
 
   test('a damaged counter takes nothing from page cache', () => {
@@ -143,7 +143,7 @@ describe('pages of zsmalloc', () => {
 test('pages of graphics drivers, which have no flags, are as many as the kernel counts', () => {
   const after = counters({ GPUActive: 100, GPUReclaim: 20 }, 0);
   const { gpu, rest } = answered(machine({ ...KINDS, file: 3000, none: 3000 }, { after }));
-  expect(gpu).toMatchObject({ mib: 120, counter: 120, known: 'counter', why: undefined });
+  expect(gpu).toMatchObject({ mib: 120, counter: 120, known: 'counter', why: null });
   expect(rest.mib).toBe(3000 - 120 - 10);
 });
 

@@ -55,7 +55,8 @@ test.each([
   new KernelError('unsupported-layout', 'this kernel has no known skb cache'),
 ])('reports rows after an uncountable one as upper bounds: %s', (error) => {
   const [failed, after, none] = run(tallyOf([]), [failing(error), pools([5]), pools([5])]);
-  expect(failed).toMatchObject({ status: 'not-counted', complete: false, reason: error.message });
+  expect(failed).toMatchObject({ status: 'not-counted', complete: false, reason: error.message, what: 'rings tun' });
+  expect(failed?.message).toBe(`Rings of tun devices: not counted: ${error.message}.`);
   expect(after).toMatchObject({ status: 'at-most', objects: null, bytes: null, complete: false });
   expect(after?.status === 'at-most' && after.unknown).toEqual(['rings tun']);
   // Zero stays zero, whatever is unknown.

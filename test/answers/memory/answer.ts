@@ -1,22 +1,11 @@
-import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import type { Category } from '../../../src/account/memory/tree.js';
+import { type MemoryAnswer, makeAnswer } from '../../../src/account/memory/answer.js';
+import { type Category, makeCategory } from '../../../src/account/memory/tree.js';
 import { CATEGORIES, type CategoryName, categoryFacts } from '../../../src/records/categories.js';
 
 const PAGE = 4096;
 
 function category(name: Category['category'], frames: number, more: Partial<Category> = {}): Category {
-  return {
-    category: name,
-    frames,
-    bytes: frames * PAGE,
-    known: 'walked',
-    counterBytes: null,
-    owners: [],
-    children: [],
-    complete: true,
-    elsewhere: [],
-    ...more,
-  };
+  return makeCategory({ category: name, frames, bytes: frames * PAGE, known: 'walked', complete: true, ...more });
 }
 
 /** An answer with frames in these categories. @param more of one of them */
@@ -33,18 +22,11 @@ export function answerOf(
     return category(group, sum, { children, complete: children.every(({ complete }) => complete) });
   });
   const all = groups.reduce((sum, group) => sum + group.frames, 0);
-  return {
-    kernel: { release: '6.1.0', arch: 'x86_64', pageSize: PAGE, source: 'vmcore', engine: 'native', live: false },
+  return makeAnswer({
+    kernel: { release: '6.1.0', arch: 'x86_64', pageSize: PAGE, source: 'vmcore', engine: 'native' },
     source: 'vmcore',
     memory: category('memory', all, { children: groups }),
-    loose: undefined,
-    census: undefined,
-    queues: [],
-    driftBytes: 0,
-    caches: [],
-    callers: [],
-    zones: [],
     warnings: [],
     complete: true,
-  };
+  });
 }

@@ -1,5 +1,4 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import type { Owner } from '../../../src/account/memory/tree.js';
 import { answerOf } from './answer.js';
 
 /** Names that a dump may contain, and that are interpreted wherever they are not escaped. */
@@ -24,10 +23,8 @@ const PAGE = 4096;
 /** An answer with a name in every place that can have one. */
 export function answerWith(names: readonly string[]): MemoryAnswer {
   const bytes = 64 * PAGE;
-  const callers = names.map((name) => ({
-    ...({ kind: 'caller', name, bytes } satisfies Owner),
-    category: 'vmalloc' as const,
-  }));
+  const callers = names.map((caller) => ({ caller, bytes, category: 'vmalloc' }));
+  const owners = names.map((name) => ({ kind: 'caller', name, bytes }) as const);
   const caches = names.map((name, index) => ({
     name,
     reclaimable: index % 2 === 0,
@@ -48,25 +45,27 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
       'slab-reclaimable': 64 * Math.ceil(names.length / 2),
       'slab-unreclaimable': 64 * Math.floor(names.length / 2),
     },
-    { owners: callers, complete: false, why: names.join(' ') },
+    { owners, complete: false, why: names.join(' ') },
   );
   return {
     ...answer,
     callers,
     caches,
-    zones: names.map((name, nodeId) => ({
-      address: 0n,
-      node: 0n,
-      nodeId,
-      name,
-      start: 0,
-      spanned: 9,
-      present: 9,
-      managed: 9,
+    zones: names.map((zone, node) => ({
+      node,
+      zone,
+      presentPages: 9,
+      managedPages: 9,
+      freePages: 5,
       freeBlocks: [1, 2],
       watermarks: null,
     })),
-    loose: { sizes: [], zones: names.map((zone) => ({ zone, frames: 1 })), chargedBytes: 0, largeKmallocBytes: null },
+    unattributed: {
+      sizes: [],
+      zones: names.map((zone) => ({ zone, frames: 1 })),
+      chargedBytes: 0,
+      largeKmallocBytes: null,
+    },
     complete: false,
     warnings: names.map((message) => ({ code: 'unreadable' as const, count: 1, message })),
   };

@@ -30,16 +30,15 @@ test('a cache of 1 % of memory is described, with where its owner can be seen', 
     slotSize: 256,
     reclaimable: false,
   };
-  const described = (bytes: number, live: boolean) => {
+  const described = (bytes: number, source: MemoryAnswer['source']) => {
     const answer = answerOf({ anonymous: 1000 });
-    const kernel = { ...answer.kernel!, live };
-    return cachesTable({ ...answer, kernel, caches: [{ ...cache, bytes }] }, { limit: 20, width: null })
+    return cachesTable({ ...answer, source, caches: [{ ...cache, bytes }] }, { limit: 20, width: null })
       .split('\n')
       .at(-1);
   };
-  expect(described(10 * PAGE, true)).toMatch(/^nf_conntrack .*Owner: conntrack -C/);
-  expect(described(10 * PAGE, false)).toMatch(/^nf_conntrack .*On that machine: conntrack -C/);
-  expect(described(9 * PAGE, true)).toMatch(/^WASTE: /);
+  expect(described(10 * PAGE, 'kcore')).toMatch(/^nf_conntrack .*Owner: conntrack -C/);
+  expect(described(10 * PAGE, 'vmcore')).toMatch(/^nf_conntrack .*On that machine: conntrack -C/);
+  expect(described(9 * PAGE, 'kcore')).toMatch(/^WASTE: /);
 });
 
 test('the largest use is not what every kernel has', () => {
@@ -63,7 +62,7 @@ test('empty categories have no row', () => {
 test('small categories are one row, but for those that a sentence names', () => {
   const small = { 'network-sockets': 5, vmalloc: 4, percpu: 3, 'kernel-stacks': 2 } as const;
   const frames = { 'free-buddy': 5000, 'free-uninitialized': 256, anonymous: 5000, image: 900, ...small };
-  const elsewhere = [{ category: 'vmalloc', frames: 1 }] as const;
+  const elsewhere = [{ category: 'vmalloc', frames: 1, bytes: PAGE }] as const;
   const plain = memoryText(answerOf(frames), options);
   expect(plain).toMatch(/^ {2}4 smaller categories \(-v\) +56\.0 KiB/m);
   expect(plain).not.toContain('network: socket queues');

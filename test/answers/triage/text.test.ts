@@ -146,7 +146,7 @@ test('memory is not called enough beside a problem', () => {
 test('one process that could not be read is a dim line, two are not', () => {
   const lines = (processes: number) => {
     const unread = [{ check: 'processes', code: 'denied', why: 'permission denied', hides: 'zombies', processes }];
-    const host = { name: 'web', taken: null, isCaptured: false, release: '', uptimeSeconds: 9 };
+    const host = { host: 'web', takenAt: null, isCaptured: false, release: '', uptimeSeconds: 9 };
     const paint = (style: string, words: string) => `<${style}>${words}</>`;
     const more = { kernel: undefined, machine: undefined, host, findings: [], complete: false, unread, checked: [] };
     return text({ width: null, paint }, more).split('\n');

@@ -7,7 +7,7 @@ const freeConflict = { foundBy: 'pageflags', foundBytes: 1, countedBytes: 2 } as
 test('samples contradictory free memory again, and reports it if it persists', async () => {
   let samples = 0;
   const from = (last: number) => async () => ({ ...answerOf({}), ...(++samples < last ? { freeConflict } : {}) });
-  expect((await settled(from(2))).freeConflict).toBeUndefined();
+  expect((await settled(from(2))).freeConflict).toBeNull();
   expect(samples).toBe(2);
   samples = 0;
   expect((await settled(from(9))).freeConflict).toEqual(freeConflict);

@@ -1,23 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { leafTree } from '../../../src/account/memory/tree.js';
+import { leafTree, makeCategory } from '../../../src/account/memory/tree.js';
 import { checkThresholds, parseThreshold } from '../../../src/app/memory/thresholds.js';
 import { kdumpMem } from '../../support/in-process.js';
 
 const memory = (complete = true) =>
   leafTree({
     known: 'walked',
-    leaf: (category) => ({
-      category,
-      frames: category === 'unattributed' ? 100 : category === 'free-buddy' ? 300 : 0,
-      bytes: category === 'unattributed' ? 409_600 : category === 'free-buddy' ? 1_228_800 : 0,
-      known: 'walked',
-      counterBytes: null,
-      owners: [],
-      children: [],
-      complete,
-      ...(complete ? {} : { why: 'a list is damaged' }),
-      elsewhere: [],
-    }),
+    leaf: (category) =>
+      makeCategory({
+        category,
+        frames: category === 'unattributed' ? 100 : category === 'free-buddy' ? 300 : 0,
+        bytes: category === 'unattributed' ? 409_600 : category === 'free-buddy' ? 1_228_800 : 0,
+        known: 'walked',
+        complete,
+        why: complete ? null : 'a list is damaged',
+      }),
   });
 const checked = (limit: string, complete?: boolean) => checkThresholds(memory(complete), parseThreshold(limit));
 

@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { capturedJson } from '../../../src/answers/origin.js';
 import { capturedAt } from '../../../src/app/kit/captured-source.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
@@ -25,7 +24,7 @@ async function isComplete(entries: CapturedEntries): Promise<boolean> {
   writeFileSync(path, captureTar(entries));
   try {
     const { host, of, warnings } = capturedAt(await readCapture(path), 'last');
-    return hostProcesses(await readProcesses(host), undefined, { captured: capturedJson(of), warnings }).complete;
+    return hostProcesses(await readProcesses(host), undefined, { captured: of, warnings }).complete;
   } catch {
     return false;
   }

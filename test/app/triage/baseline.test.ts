@@ -54,7 +54,7 @@ function state({
   const leaf = (category: string, bytes: number) => ({ category, bytes, children: [] });
   return {
     name: 'monday',
-    origin: { at: new Date(at * 1000), host, bootId, uptime },
+    origin: { at: new Date(at * 1000).toISOString(), host, bootId, uptimeSeconds: uptime },
     release: null,
     pageSize: 4096,
     memory: {
@@ -229,9 +229,9 @@ describe('a store of watch as baseline', () => {
       line('two', 1500, 5),
     ];
     writeFileSync(store, `${lines.join('\n')}\n`, { mode: 0o600 });
-    const origin = { at: null, host: null, bootId, uptime: 5000 };
+    const origin = { at: null, host: null, bootId, uptimeSeconds: 5000 };
     const found = await readBaseline(store, origin);
-    if (bootId !== 'three') expect(found.origin).toMatchObject({ bootId, uptime });
+    if (bootId !== 'three') expect(found.origin).toMatchObject({ bootId, uptimeSeconds: uptime });
     expect(found.origin.bootId === bootId).toBe(bootId !== 'three');
     if (bootId !== 'three')
       expect(found.memory?.tree.children).toMatchObject([{ category: 'slab-unreclaimable', bytes: slab }]);
@@ -240,7 +240,7 @@ describe('a store of watch as baseline', () => {
   test('refuses a store without categories', async () => {
     const store = join(folder, 'none');
     writeFileSync(store, `${line('one', 600, null)}\n`, { mode: 0o600 });
-    const origin = { at: null, host: null, bootId: 'one', uptime: 5000 };
+    const origin = { at: null, host: null, bootId: 'one', uptimeSeconds: 5000 };
     await expect(readBaseline(store, origin)).rejects.toThrow('no sample has a memory breakdown');
   });
 });

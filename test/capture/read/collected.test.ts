@@ -202,7 +202,7 @@ describe('shared cases', () => {
       'sosreport-el7-vmallocused/ioremap',
       ({ rows, answer }) => {
         expect(rows.get('vmalloc')).toMatchObject({ bytes: 0, why: expect.stringContaining('address space') });
-        expect(answer.callers).toEqual([expect.objectContaining({ name: 'alloc_large_system_hash', bytes: MIB })]);
+        expect(answer.callers).toEqual([expect.objectContaining({ caller: 'alloc_large_system_hash', bytes: MIB })]);
       },
     ],
   ];

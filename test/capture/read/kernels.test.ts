@@ -72,9 +72,9 @@ describe.each(KERNELS)('$release', (kernel) => {
 
   test('has no page size alone, and needs none', () => {
     const answer = answerOf({ 'proc/meminfo': lines.join('') });
-    expect(answer.host).toMatchObject({ hasPageSize: false });
+    expect(answer.host).toMatchObject({ pageSizeKnown: false });
     expect(answerOf({ 'proc/meminfo': lines.join(''), 'proc/vmstat': pagesOf(kernel, 300 * MIB).vmstat }).host).toEqual(
-      { release: '', pageSize: 4096 },
+      { release: '', pageSize: 4096, pageSizeKnown: true },
     );
   });
 

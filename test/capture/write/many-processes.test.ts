@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { capturedJson } from '../../../src/answers/origin.js';
 import { capturedAt } from '../../../src/app/kit/captured-source.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { Archive } from '../../../src/capture/write/archive.js';
@@ -43,7 +42,7 @@ test('writes a complete snapshot of 30,000 processes, and procs reports each siz
   writeFileSync(path, Buffer.concat(pieces));
   expect((await verifySnapshot(path)).faults).toEqual([]);
   const { host, of, warnings } = capturedAt(await readCapture(path), 'last');
-  const answer = hostProcesses(await readProcesses(host), undefined, { captured: capturedJson(of), warnings });
+  const answer = hostProcesses(await readProcesses(host), undefined, { captured: of, warnings });
   expect(answer.warnings).toEqual([]);
   expect(answer.processes.length).toBe(PROCESSES);
   expect(answer.processes.filter(({ pssBytes: pss }) => pss === null)).toEqual([]);

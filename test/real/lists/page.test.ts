@@ -49,7 +49,7 @@ const made = (text: string) =>
       subject: 'Processes',
       host: text,
       release: text,
-      at: new Date(0),
+      at: new Date(0).toISOString(),
       headline: 'Two rows.',
       complete: false,
       warnings: ['Unreadable.'],

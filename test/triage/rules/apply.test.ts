@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LogAnswer } from '../../../src/account/log.js';
-import type { Category } from '../../../src/account/memory/tree.js';
+import { type Category, makeCategory } from '../../../src/account/memory/tree.js';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageText } from '../../../src/answers/triage/text.js';
 import { KernelError } from '../../../src/base/errors.js';
@@ -19,18 +19,8 @@ const records = (...lines: readonly string[]) => [
   ...recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')),
 ];
 
-const category = (name: Category['category'], bytes: number, more: Partial<Category> = {}): Category => ({
-  category: name,
-  bytes,
-  frames: bytes / 4096,
-  known: 'walked',
-  counterBytes: null,
-  owners: [],
-  children: [],
-  complete: true,
-  elsewhere: [],
-  ...more,
-});
+const category = (name: Category['category'], bytes: number, more: Partial<Category> = {}): Category =>
+  makeCategory({ category: name, bytes, frames: bytes / 4096, known: 'walked', complete: true, ...more });
 
 const MEMORY = category('memory', 8 * GIB, {
   children: [

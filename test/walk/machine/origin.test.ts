@@ -17,11 +17,11 @@ const originWith = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) => {
 };
 
 test('reports the time of capture and the host of a dump', () => {
-  const { at, host, uptime } = originWith(UNDAMAGED);
+  const { at, host, uptimeSeconds } = originWith(UNDAMAGED);
   // The guest was booted on the day the fixtures were made, and dumped seconds later.
-  expect(at?.toISOString()).toMatch(/^20\d\d-\d\d-\d\dT/);
-  expect(uptime).toBeGreaterThan(1);
-  expect(uptime).toBeLessThan(600);
+  expect(at).toMatch(/^20\d\d-\d\d-\d\dT/);
+  expect(uptimeSeconds).toBeGreaterThan(1);
+  expect(uptimeSeconds).toBeLessThan(600);
   expect(host).toBe('(none)');
 });
 
@@ -33,5 +33,5 @@ test('reports the boot id as /proc prints it, and null before its first read', (
 test('reports unreadable values as null', () => {
   expect(originWith(lose('sysctl_bootid', 512), bytes).bootId).toBeNull();
   expect(originWith(lose('init_uts_ns', 512))).toMatchObject({ host: null });
-  expect(originWith(lose('shadow_timekeeper', 512))).toMatchObject({ at: null, uptime: null });
+  expect(originWith(lose('shadow_timekeeper', 512))).toMatchObject({ at: null, uptimeSeconds: null });
 });

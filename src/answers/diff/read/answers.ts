@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Flaw, HostState, Item, Listing, ListName } from '../../../diff/state.js';
-import { namesOf, sameBoot } from '../../../diff/times.js';
+import { namesOf, sameBoot, secondsOf } from '../../../diff/times.js';
 import { memoryAnswer, memoryState } from './memory.js';
 import { contradiction, count, incompleteness, listOf, type ParsedState, warningsPart } from './parts.js';
 import { procsAnswer, procsState } from './procs.js';
@@ -64,10 +64,10 @@ function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
   }
   return {
     origin: {
-      at: host.takenAtKnown ? new Date(host.takenAt) : null,
+      at: host.takenAtKnown ? host.takenAt : null,
       host: host.name || null,
       bootId: host.bootId ?? null,
-      uptime: host.uptimeSeconds ?? null,
+      uptimeSeconds: host.uptimeSeconds ?? null,
     },
     release: host.release || null,
     pageSize: null,
@@ -98,7 +98,7 @@ function merged(all: readonly ParsedState[]): ParsedState {
       at: first(({ origin }) => origin.at),
       host: first(({ origin }) => origin.host),
       bootId: first(({ origin }) => origin.bootId),
-      uptime: first(({ origin }) => origin.uptime),
+      uptimeSeconds: first(({ origin }) => origin.uptimeSeconds),
     },
     release: first(({ release }) => release),
     pageSize: first(({ pageSize }) => pageSize),
@@ -131,7 +131,7 @@ function both(one: Listing, other: Listing): Listing {
 
 function apart(all: readonly ParsedState[]): Flaw[] {
   const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
-  const times = all.flatMap(({ origin }) => (origin.at === null ? [] : origin.at.getTime() / 1000));
+  const times = all.flatMap(({ origin }) => secondsOf(origin) ?? []);
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
   return [
     ...(pairs.some(([one, other]) => sameBoot(one, other) === false)

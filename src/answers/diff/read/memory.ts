@@ -9,7 +9,6 @@ import {
   incompleteness,
   kernelPart,
   listOf,
-  originOf,
   originPart,
   type ParsedState,
   warningsPart,
@@ -77,17 +76,11 @@ type MemoryPart = z.infer<typeof memoryAnswer>;
 
 /** Parses an answer to `memory` and checks its sums. */
 export function memoryState(answer: MemoryPart): ParsedState {
-  const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
+  const { kernel, host, origin, captured, source, memory, driftBytes, complete, warnings } = answer;
   const { freeConflict } = answer;
   const facts = kernel ?? host;
-  const { at, host: name, bootId, uptime } = originOf(answer.origin);
   return {
-    origin: {
-      at: at ?? (captured?.takenAt == null ? null : new Date(captured.takenAt)),
-      host: name ?? captured?.host ?? null,
-      bootId,
-      uptime,
-    },
+    origin: { ...origin, at: origin.at ?? captured?.takenAt ?? null, host: origin.host ?? captured?.host ?? null },
     // A capture may lack it.
     release: facts?.release || null,
     pageSize: facts?.pageSize ?? null,

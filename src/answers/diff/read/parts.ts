@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { originSchema } from '../../../contracts/common.js';
 import type { Flaw, HostState } from '../../../diff/state.js';
-import type { Origin } from '../../../records/machine-sample.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 
 /** Facts about a host in one sample, from one answer. */
@@ -11,7 +10,10 @@ export const count = z.int().nonnegative();
 export const bytesOrNull = count.nullable();
 
 /** Origin of an answer. Later releases may add fields to any object, and earlier ones lack the origin. */
-export const originPart = z.object(originSchema.unwrap().shape).nullish();
+export const originPart = z
+  .object(originSchema.unwrap().shape)
+  .nullish()
+  .transform((origin) => origin ?? { at: null, host: null, bootId: null, uptimeSeconds: null });
 
 /**
  * List that is validated up to its first error: a separate error for each of millions of items would exhaust
@@ -37,15 +39,6 @@ export function listOf<Item extends z.ZodType>(item: Item) {
 export const kernelPart = z.object({ release: z.string(), pageSize: count }).nullable();
 
 export const warningsPart = listOf(z.object({ code: z.string().optional(), message: z.string() }));
-
-export function originOf(origin: z.infer<typeof originPart>): Origin {
-  return {
-    at: origin?.at == null ? null : new Date(origin.at),
-    host: origin?.host ?? null,
-    bootId: origin?.bootId ?? null,
-    uptime: origin?.uptimeSeconds ?? null,
-  };
-}
 
 /** Returns the reasons that an answer itself gives for being incomplete. */
 export function incompleteness(complete: boolean, warnings: z.infer<typeof warningsPart>, otherwise: string): Flaw[] {

@@ -9,7 +9,6 @@ import {
   incompleteness,
   kernelPart,
   listOf,
-  originOf,
   originPart,
   type ParsedState,
   warningsPart,
@@ -72,7 +71,7 @@ export function procsState(answer: ProcsPart): ParsedState {
     });
   }
   return {
-    origin: originOf(origin),
+    origin,
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,
@@ -123,7 +122,7 @@ function faultsOf({ processes, total, origin }: ProcsPart): Flaw[] {
     ...(wrong || total.processes !== processes.length ? [contradiction('processes do not sum to the total')] : []),
     ...(processes.every(isSumOfKinds) ? [] : [contradiction('PSS of a process is not the sum of its kinds')]),
     ...(pids.size === processes.length ? [] : [contradiction('duplicate pid')]),
-    ...(processes.every((one) => isKnown(one, origin?.uptimeSeconds ?? null))
+    ...(processes.every((one) => isKnown(one, origin.uptimeSeconds))
       ? []
       : [contradiction('pid, start time and age of a process disagree')]),
   ];

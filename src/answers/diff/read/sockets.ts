@@ -8,7 +8,6 @@ import {
   incompleteness,
   kernelPart,
   listOf,
-  originOf,
   originPart,
   type ParsedState,
   warningsPart,
@@ -51,7 +50,7 @@ export function socketsState(answer: SocketsPart): ParsedState {
   const { kernel, origin, sockets, totals, warnings } = answer;
   const { items, twice } = itemsOf(sockets);
   return {
-    origin: originOf(origin),
+    origin,
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,

@@ -14,7 +14,7 @@ interface Row extends ChargedPart {
 
 /** Formats categories by the cgroup that pages are charged to. */
 export function cgroupsTable({ cgroups, files }: MemoryAnswer, { limit, width }: ListOptions): string {
-  if (cgroups === undefined) return 'Cgroup charges are unknown: see the warnings.';
+  if (!cgroups) return 'Cgroup charges are unknown: see the warnings.';
   const { uncharged, slabs, unnamed, empty } = cgroups;
   const shown = cgroups.cgroups.slice(0, limit);
   const left = cgroups.cgroups.slice(limit);

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/details.js';
+import { cacheBytes } from '../../../account/memory/details.js';
 import {
   chargedBytes,
   type FileCgroup,
@@ -9,7 +9,7 @@ import {
 } from '../../../account/memory/files.js';
 import { escapeText } from '../../../base/escape.js';
 import { count, formatCount, formatSize } from '../../../base/size.js';
-import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/files.js';
+import type { CachedFile, LeftOutReason } from '../../../records/files.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { largest } from './tables.js';
@@ -18,7 +18,7 @@ import { largest } from './tables.js';
 export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions): string {
   const { files, inCgroup } = answer;
   if (answer.cachedFiles) return cachedFilesTable(answer, answer.cachedFiles, { limit, width });
-  if (files === undefined) return 'Files of the page cache are unknown: see the warnings.';
+  if (!files) return 'Files of the page cache are unknown: see the warnings.';
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);
   const left = files.files.slice(limit);
@@ -163,20 +163,22 @@ const LEFT_OUT: Readonly<Record<LeftOutReason, string>> = {
 };
 
 /** Formats the files that processes have open or mapped, largest first, and what the list lacks. */
-function cachedFilesTable(answer: MemoryAnswer, cached: CachedFiles, { limit, width }: ListOptions): string {
-  const { files, leftOut } = cached;
+function cachedFilesTable(
+  answer: MemoryAnswer,
+  { bytes: found, elsewhereBytes, files, leftOut }: NonNullable<MemoryAnswer['cachedFiles']>,
+  { limit, width }: ListOptions,
+): string {
   const left = files.slice(limit);
   const sum = (some: readonly CachedFile[]) => some.reduce((all, { bytes }) => all + bytes, 0);
-  const [all, found] = [cacheBytes(answer), residentBytes(cached)];
-  const rest = Math.max(0, all - found);
-  const why = answer.unavailable?.find(({ source }) => source === 'kcore')?.why;
+  const all = cacheBytes(answer);
+  const why = answer.unavailable.find(({ source }) => source === 'kcore')?.why;
   const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
-    hasOverlays(cached)
+    elsewhereBytes === null
       ? `Total: at most ${formatSize(found)} of ${formatSize(all)} page cache and shared memory; overlay files that share a lower file count in each mount.`
-      : `Total: ${formatSize(found)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(rest)} is in files that no process has open or mapped, and in block devices.`,
+      : `Total: ${formatSize(found)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(Math.max(0, elsewhereBytes))} is in files that no process has open or mapped, and in block devices.`,
     ...(leftOut.length > 0
       ? [`Not read: ${leftOut.map(({ reason, count }) => `${LEFT_OUT[reason]}: ${formatCount(count)}`).join('; ')}.`]
       : []),

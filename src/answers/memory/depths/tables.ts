@@ -10,7 +10,6 @@ import { categoryWords } from '../../../account/memory/category-names.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import type { HugePages } from '../../../contracts/memory.js';
-import { freePages } from '../../../records/machine-sample.js';
 import { SLAB_CACHES, slabCacheKey } from '../../../records/slab-caches.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
@@ -37,8 +36,8 @@ function more(table: string, left: number): string {
 
 /** Formats slab caches, largest first. */
 export function cachesTable(answer: MemoryAnswer, { limit, width }: ListOptions): string {
-  const { caches, memory, kernel, captured } = answer;
-  const where = captured || kernel?.live === false ? 'On that machine' : 'Owner';
+  const { caches, memory, source, captured } = answer;
+  const where = captured || source === 'vmcore' ? 'On that machine' : 'Owner';
   const large = caches.slice(0, ABOUT).filter(({ bytes }) => bytes >= LARGE * memory.bytes);
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
   const legend = 'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
@@ -83,18 +82,19 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
 /** Formats vmalloc areas by caller. */
 export function callersTable({ callers }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CALLER_COLUMNS, callers.slice(0, limit), width);
-  return largest('caller', callers, width) + more(table, callers.length - limit);
+  const names = callers.map(({ caller, bytes }) => ({ name: caller, bytes }));
+  return largest('caller', names, width) + more(table, callers.length - limit);
 }
 
 /** Columns of a caller. */
 export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] = [
   {
     heading: 'CALLER',
-    value: ({ name }) => (name === '' ? '(unknown module)' : escapeText(name)),
+    value: ({ caller }) => (caller === '' ? '(unknown module)' : escapeText(caller)),
     shrinks: { keeps: 'ends', least: 12 },
   },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-  { heading: 'CATEGORY', value: (caller) => categoryWords(caller) },
+  { heading: 'CATEGORY', value: categoryWords },
 ];
 
 /** Formats zones with watermarks and free blocks by order. */
@@ -108,7 +108,6 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
   const { zones } = answer;
   const pageSize = pageSizeOf(answer);
   const size = (pages: number) => formatSize(pages * pageSize);
-  const free = ({ freeBlocks }: ZoneFigures) => freePages(freeBlocks);
   const mark = (zone: ZoneFigures, name: 'min' | 'low') =>
     zone.watermarks === null ? '?' : size(zone.watermarks[name]);
   const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
@@ -123,10 +122,10 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
     }),
   );
   return [
-    { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
-    { heading: 'ZONE', value: ({ name }) => escapeText(name) },
-    { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
-    { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
+    { heading: 'NODE', align: 'right', value: ({ node }) => `${node}` },
+    { heading: 'ZONE', value: ({ zone }) => escapeText(zone) },
+    { heading: 'PRESENT', align: 'right', value: ({ presentPages }) => size(presentPages) },
+    { heading: 'FREE', align: 'right', value: ({ freePages }) => size(freePages ?? 0) },
     { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
     { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
     ...byOrder,

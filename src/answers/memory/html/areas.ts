@@ -50,8 +50,10 @@ class Areas {
         .filter((cache) => cache.reclaimable === reclaimable)
         .map(({ name, bytes }) => this.#part(category, [escapeText(name)], bytes, colour));
     }
-    const vmalloc = callers.filter((caller) => caller.category === category.category);
-    const owners: readonly Owner[] = vmalloc.length > 0 ? vmalloc : category.owners;
+    const vmalloc = callers
+      .filter((one) => one.category === category.category)
+      .map(({ caller, bytes }): Owner => ({ kind: 'caller', name: caller, bytes }));
+    const owners = vmalloc.length > 0 ? vmalloc : category.owners;
     return owners.map((owner) => {
       const words = owner.name === '' ? '(unknown module)' : ownerWords(owner);
       const part = this.#part(category, [words], owner.bytes, colour);

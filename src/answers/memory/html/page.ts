@@ -38,7 +38,7 @@ import { anchorOf, memoryArea } from './areas.js';
 /** Returns the memory breakdown as one HTML file. */
 export function memoryHtml(answer: MemoryAnswer, { source, version, made }: PageFacts): string {
   const map = drawnToScale(answer);
-  const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next = isFromProc(answer) ? nextOfProc(answer, source) : `${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 <p class="headline">${sentence(`${headline(answer)}${sourceText(answer)}`)}</p>
 ${largeFigures(answer)}
@@ -61,9 +61,9 @@ ${details(answer)}`;
   }: <code>${sentence(source)}</code>.</p>`;
   return pageHtml({
     title: pageTitle('Memory breakdown', {
-      host: answer.origin?.host ?? answer.captured?.name ?? null,
+      host: answer.origin?.host ?? answer.captured?.host ?? null,
       release: release ?? null,
-      at: answer.origin?.at ?? answer.captured?.taken ?? null,
+      at: answer.origin?.at ?? answer.captured?.takenAt ?? null,
     }),
     style: map.style,
     body,
@@ -207,7 +207,7 @@ const EXACT: HtmlColumn<TreeRow> = {
 const DIFFERENCE: HtmlColumn<TreeRow> = {
   heading: 'Difference from counter',
   align: 'right',
-  value: ({ category: { bytes, counterBytes } }) => (counterBytes === null ? '' : signed(bytes - counterBytes)),
+  value: ({ category: { differenceBytes } }) => (differenceBytes === null ? '' : signed(differenceBytes)),
 };
 
 function signed(bytes: number): string {
@@ -220,7 +220,7 @@ const OWNERS: HtmlColumn<TreeRow> = {
   heading: 'Largest owners',
   markup: ({ category }) => {
     const [first, others] = [category.owners.slice(0, SHOWN), category.owners.slice(SHOWN)];
-    const incomplete = category.children.length === 0 && category.why !== undefined;
+    const incomplete = category.children.length === 0 && category.why !== null;
     const why = incomplete ? html`<strong>Incomplete:</strong> ${category.why} ` : '';
     const more =
       others.length > 0

@@ -70,8 +70,10 @@ ${logs ? textLogs(logs) : lastMessages(answer.log?.records)}`
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. ${
     logs ? 'Log' : kernel ? `Kernel ${kernel.release}` : `Linux ${release}`
   }: <code>${sentence(source)}</code>.</p>`;
-  const at = machine?.clock ? new Date(Number(machine.clock.wallClock / 1_000_000n)) : (host?.taken ?? null);
-  const name = logs ? source : (machine?.uts?.nodename ?? host?.name ?? null);
+  const at = machine?.clock
+    ? new Date(Number(machine.clock.wallClock / 1_000_000n)).toISOString()
+    : (host?.takenAt ?? null);
+  const name = logs ? source : (machine?.uts?.nodename ?? host?.host ?? null);
   return pageHtml({
     title: pageTitle('Triage', { host: name, release, at }),
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,

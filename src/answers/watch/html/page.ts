@@ -71,7 +71,7 @@ ${htmlTable<GrownProcess>({
 <p>${sentence(samplesWords(answer))}</p>`;
   const about = html`<p>kdump-mem ${facts.version}, ${facts.made.toISOString().replace(/\.\d+/, '')}: <code>${sentence(facts.source)}</code>.</p>`;
   return pageHtml({
-    title: pageTitle('Memory growth', { host, release: null, at: new Date(at) }),
+    title: pageTitle('Memory growth', { host, release: null, at }),
     style: `${TREEMAP_STYLE}${AREAS_STYLE}`,
     body,
     about,

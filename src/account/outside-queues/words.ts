@@ -1,27 +1,13 @@
-import type {
-  OtherPages,
-  OutsideCode,
-  OutsideFigures,
-  OutsideRow,
-  RowOf,
-  SlabCode,
-  SlabFigures,
-  Subject,
-} from '../../account/outside-queues/row.js';
+import type { CountOf, OtherPages, OutsideCode, OutsideFigures, SlabCode, SlabFigures, Subject } from './row.js';
 
-/**
- * A row of network memory outside socket queues, in sentences; names in it are hostile.
- *
- * @param details of all pages of the machine: the breakdown too
- */
-export function outsideQueuesWords(row: OutsideRow, details = true): string {
+/** Network memory outside socket queues, in sentences; names in them are hostile. */
+export function outsideQueuesWords<Code extends OutsideCode>(row: CountOf<Code>): string {
   switch (row.status) {
     case 'counted':
-      return row.code === 'other-pages' && !details ? unownedPages(row.figures) : counted(row);
     case 'contradicted':
-      return counted(row);
+      return counted(row.figures, row);
     case 'at-most':
-      return `${counted(row)} This is an upper bound: incomplete rows may own some of it (${row.unknown.join(', ')}).`;
+      return `${counted(row.figures, row)} This is an upper bound: incomplete rows may own some of it (${row.unknown.join(', ')}).`;
     case 'not-walked':
       return notWalked(row);
     case 'not-counted':
@@ -89,10 +75,8 @@ function name<Code extends OutsideCode>(row: Subject<Code>): string {
   return NAMES[row.code](row);
 }
 
-function counted<Code extends OutsideCode>(
-  row: Extract<RowOf<Code>, { status: 'counted' | 'at-most' | 'contradicted' }>,
-): string {
-  return COUNTED[row.code](row.figures, row);
+function counted<Code extends OutsideCode>(figures: OutsideFigures[Code], row: Subject<Code>): string {
+  return COUNTED[row.code](figures, row);
 }
 
 function notWalked(row: Subject<OutsideCode>): string {
@@ -138,7 +122,7 @@ function many(count: number, noun: string): string {
 }
 
 /** Meaning of the count of pages, in one sentence. */
-function unownedPages({ left }: OtherPages): string {
+export function unownedPages({ left }: OtherPages): string {
   return `${many(left, 'page')} that no socket, skb or ring was found to hold. That they are network memory is not ruled out. kdump-mem memory lists them by category.`;
 }
 
