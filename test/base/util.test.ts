@@ -43,7 +43,7 @@ test('visits each run of equal bytes once, wherever it begins and ends', () => {
     const expected: [number, number, number][] = [];
     for (let at = from; at < Math.min(to, bytes.length); at++) {
       const last = expected.at(-1);
-      if (last?.[0] === bytes[at]) last[2] = at + 1;
+      if (last !== undefined && last[0] === bytes[at]) last[2] = at + 1;
       else expected.push([bytes[at]!, at, at + 1]);
     }
     expect(runs).toEqual(expected);
