@@ -66,9 +66,34 @@ export type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immut
 /** How often each value is among many bytes. */
 export function bytesByValue(bytes: Uint8Array): Float64Array {
   const counts = new Float64Array(256);
-  // By index: an iterator takes ten times as long.
-  for (let index = 0; index < bytes.length; index++) counts[bytes[index]!]!++;
+  eachRun(bytes, (value, start, end) => {
+    counts[value]! += end - start;
+  });
   return counts;
+}
+
+/** Bytes from which comparing words pays for another view of them. */
+const MIN_IN_WORDS = 64;
+
+/** Visits the runs of equal bytes, in order. Compares words: most frames of a large machine are like those beside them. */
+export function eachRun(
+  bytes: Uint8Array,
+  visit: (value: number, start: number, end: number) => void,
+  from = 0,
+  to = bytes.length,
+): void {
+  const { buffer, byteOffset } = bytes;
+  const words = to - from < MIN_IN_WORDS ? undefined : new Int32Array(buffer, 0, buffer.byteLength >>> 2);
+  for (let start = from, end = from; start < to; start = end) {
+    const value = bytes[start]!;
+    const word = Math.imul(value, 0x0101_0101);
+    for (end = start + 1; end < to && bytes[end] === value; end++) {
+      if (words === undefined || ((byteOffset + end) & 3) !== 0) continue;
+      while (end + 4 < to && words[(byteOffset + end) >>> 2] === word) end += 4;
+      if (bytes[end] !== value) break;
+    }
+    visit(value, start, end);
+  }
 }
 
 /** A script whose names between two pairs of underscores (`__NAME__`) are replaced by their values. */

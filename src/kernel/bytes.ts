@@ -27,6 +27,11 @@ export interface ByteWindow {
   base: number;
 }
 
+export interface AnnouncedRead {
+  readonly address: bigint;
+  readonly length: number;
+}
+
 /** Allocation-free reads for loops over hundreds of thousands of objects. Used only by cursors (walk/cursor.ts). */
 export interface FastReads {
   /**
@@ -41,10 +46,10 @@ export interface FastReads {
    * Announces reads in ascending order: threads decompress these pages meanwhile where that pays. The reads have the same
    * results and errors without it.
    *
-   * @param count number of addresses
+   * @param count about how many pages these are
    * @returns a function that ends it
    */
-  ahead?(addresses: Iterable<bigint>, count: number): () => void;
+  ahead?(reads: Iterable<AnnouncedRead>, count: number): () => void;
 }
 
 /** The read functions of a kernel; the fast ones are optional. */

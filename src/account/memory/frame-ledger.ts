@@ -1,4 +1,4 @@
-import { bytesByValue } from '../../base/util.js';
+import { bytesByValue, eachRun } from '../../base/util.js';
 import { CATEGORIES, type CategoryName, categoryFacts, categoryNumber } from '../../records/categories.js';
 import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
@@ -94,8 +94,16 @@ export class FrameLedger {
     CATEGORIES.forEach((category, index) => {
       for (const kind of categoryFacts(category).kinds ?? []) byKind[KIND[kind]] = index + 1;
     });
-    for (let index = 0; index < this.#categories.length; index++)
-      if (this.#categories[index] === NONE) this.#categories[index] = byKind[this.#kinds[index]!]!;
+    eachRun(this.#kinds, (kind, start, end) => this.#fill(start, end, byKind[kind]!));
+  }
+
+  /** Gives frames without a category one. */
+  #fill(start: number, end: number, category: number): void {
+    const categories = this.#categories;
+    const fill = (present: number, from: number, to: number) => {
+      if (present === NONE) categories.fill(category, from, to);
+    };
+    eachRun(categories, fill, start, end);
   }
 
   /**
@@ -103,17 +111,22 @@ export class FrameLedger {
    * only the first page has a reference count. Buddy blocks are aligned to their size.
    */
   #closeBlocks(): void {
-    let [head, end, category] = [-1, -1, NONE];
-    let index = 0;
-    for (const { start, end: last } of this.#frames.ranges) {
-      for (let frame = start; frame < last; frame++, index++) {
-        const kind = this.#kinds[index];
-        if (kind !== KIND.unreferenced) {
-          head = kind === KIND.held ? frame : -1;
-          end = head < 0 ? -1 : frame + alignedBlock(frame);
-          category = this.#categories[index]!;
-        } else if (frame < end && this.#categories[index] === NONE) this.#categories[index] = category;
-      }
+    let [blockEnd, category] = [-1, NONE];
+    let before = 0;
+    for (const { start: first, end: last } of this.#frames.ranges) {
+      // Frame of an index.
+      const offset = first - before;
+      const visit = (kind: number, start: number, end: number) => {
+        if (kind === KIND.unreferenced) {
+          if (blockEnd > start + offset) this.#fill(start, Math.min(end, blockEnd - offset), category);
+          return;
+        }
+        const head = end - 1 + offset;
+        blockEnd = kind === KIND.held ? head + alignedBlock(head) : -1;
+        category = this.#categories[end - 1]!;
+      };
+      eachRun(this.#kinds, visit, before, before + last - first);
+      before += last - first;
     }
   }
 
@@ -159,9 +172,9 @@ export class FrameLedger {
 
   /** Yields the frames of a category, in order. */
   *framesOf(category: CategoryName): Generator<number> {
-    const number = categoryNumber(category);
-    for (let index = 0; index < this.#categories.length; index++)
-      if (this.#categories[index] === number) yield this.#frames.frameAt(index);
+    const [number, categories] = [categoryNumber(category), this.#categories];
+    for (let index = categories.indexOf(number); index >= 0; index = categories.indexOf(number, index))
+      for (; categories[index] === number; index++) yield this.#frames.frameAt(index);
   }
 
   /** Returns the kind of a frame of RAM, according to its `struct page`. */

@@ -1,4 +1,5 @@
 import { ReadError, readOrNot } from '../../base/errors.js';
+import { eachRun } from '../../base/util.js';
 import type { HugePages } from '../../contracts/memory.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../../walk/live-reads.js';
@@ -16,8 +17,10 @@ export type MappedBy = Pick<Owner, 'name' | 'pid'>;
 /** Number of anonymous base pages in transparent huge pages and other large folios, without their content. */
 export function anonymousInFolios({ kinds, mappings }: FrameScan): number {
   let pages = 0;
-  for (let index = 0; index < kinds.length; index++)
-    if (kinds[index] === KIND.anonymous && mappings[index] === MAPPINGS.unknown) pages++;
+  eachRun(kinds, (kind, start, end) => {
+    if (kind !== KIND.anonymous) return;
+    for (let index = start; index < end; index++) if (mappings[index] === MAPPINGS.unknown) pages++;
+  });
   return pages;
 }
 

@@ -1,3 +1,4 @@
+import { eachRun } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { CategoryName } from '../../records/categories.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
@@ -190,16 +191,22 @@ function claimDriverPages(
   ledger: FrameLedger,
 ): void {
   const pages = new PageReader(kernel);
-  for (let index = 0; index < owners.length; index++) {
+  eachOfKind(scan.kinds, KIND.held, (index) => {
     const own = owners[index]!;
-    if (own === NOBODY || scan.kinds[index] !== KIND.held || scan.mappings[index] === 0) continue;
+    if (own === NOBODY || scan.mappings[index] === 0) return;
     const frame = frames.frameAt(index);
     const [process] = known[own - FIRST]?.processes ?? [];
-    if (ledger.categoryOf(frame) !== undefined || (own !== SEVERAL && !process)) continue;
+    if (ledger.categoryOf(frame) !== undefined || (own !== SEVERAL && !process)) return;
     const block = pages.block(kernel.pages.pageOfFrame(frame));
     const owner = process ? `${process.pid} ${process.comm}` : SEVERAL_PROCESSES;
     ledger.claimBlock('driver-mapped', block.frame, (block.kind === 'page' ? block.order : undefined) ?? 0, owner);
-  }
+  });
+}
+
+function eachOfKind(kinds: Uint8Array, kind: number, visit: (index: number) => void): void {
+  eachRun(kinds, (found, start, end) => {
+    if (found === kind) for (let index = start; index < end; index++) visit(index);
+  });
 }
 
 const SEVERAL_PROCESSES = '(several processes)';
@@ -217,7 +224,9 @@ function sums(
   pageSize: number,
 ): Owner[] {
   const frames = new Array<number>(spaces.length + FIRST).fill(0);
-  for (let index = 0; index < owners.length; index++) if (kinds[index] === kind) frames[owners[index]!]!++;
+  eachOfKind(kinds, kind, (index) => {
+    frames[owners[index]!]!++;
+  });
   const several: Owner = { kind: 'process', name: SEVERAL_PROCESSES, bytes: (frames[SEVERAL] ?? 0) * pageSize };
   const own = spaces.flatMap((space, index): Owner[] => {
     if (!space) return [];

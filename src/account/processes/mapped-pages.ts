@@ -1,5 +1,6 @@
 import type { ReadError } from '../../base/errors.js';
 import { readOrNot } from '../../base/errors.js';
+import { eachRun } from '../../base/util.js';
 import type { MachinePages } from '../../contracts/procs.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import { KINDS } from '../../records/page-kinds.js';
@@ -153,28 +154,33 @@ export class MappingCounts {
   eachMiscounted(visit: (page: Miscounted) => void): void {
     const counts = this.#counts;
     const folios = new FolioMapcounts(this.#kernel);
-    for (let index = 0; index < counts.length; index++) {
-      if (COUNTED[this.#kinds[index]!] === 0) continue;
-      const [found, mapped] = [counts[index]! % RUNNING, this.#mappings[index]!];
-      const frame = this.#frames.frameAt(index);
-      if (mapped !== MAPPINGS.unknown) {
-        const running = counts[index]! >= RUNNING;
-        if (Math.min(found, MAPPINGS.more) !== mapped)
+    let index = 0;
+    const visitRun = (kind: number, start: number, end: number) => {
+      if (COUNTED[kind] === 0) return;
+      for (index = Math.max(index, start); index < end; index++) {
+        const [found, mapped] = [counts[index]! % RUNNING, this.#mappings[index]!];
+        if (mapped !== MAPPINGS.unknown) {
+          if (Math.min(found, MAPPINGS.more) === mapped) continue;
+          const running = counts[index]! >= RUNNING;
+          const frame = this.#frames.frameAt(index);
           visit({ frame, found, counted: mapped, running, column: this.#columnOf(index) });
-        continue;
+          continue;
+        }
+        // Its tails follow it; what is no head was allocated or freed amid the dump.
+        const frame = this.#frames.frameAt(index);
+        const folio = readOrNot(() => folios.of(frame, this.#isAnonymous(index)));
+        if (!folio) continue;
+        let [sum, running] = [0, false];
+        for (let at = index; at < index + folio.pages; at++) {
+          sum += (counts[at] ?? 0) % RUNNING;
+          running ||= (counts[at] ?? 0) >= RUNNING;
+        }
+        if (sum !== folio.mappings)
+          visit({ frame, found: sum, counted: folio.mappings, running, column: this.#columnOf(index) });
+        index += folio.pages - 1;
       }
-      // Its tails follow it; what is no head was allocated or freed amid the dump.
-      const folio = readOrNot(() => folios.of(frame, this.#isAnonymous(index)));
-      if (!folio) continue;
-      let [sum, running] = [0, false];
-      for (let at = index; at < index + folio.pages; at++) {
-        sum += (counts[at] ?? 0) % RUNNING;
-        running ||= (counts[at] ?? 0) >= RUNNING;
-      }
-      if (sum !== folio.mappings)
-        visit({ frame, found: sum, counted: folio.mappings, running, column: this.#columnOf(index) });
-      index += folio.pages - 1;
-    }
+    };
+    eachRun(this.#kinds, visitRun);
   }
 
   /** Returns all frames by kind, mapped ones separately. */

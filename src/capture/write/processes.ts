@@ -32,9 +32,14 @@ export interface ListedProcesses {
  * Records the states of all processes and threads in lines `PATH:LINE`; for a process its complete
  * status except the name, which may contain anything.
  *
+ * @param files files of a process besides its status
  * @throws {HostError} /proc cannot be listed
  */
-export async function recordStates(work: Work, name: string): Promise<ListedProcesses> {
+export async function recordStates(
+  work: Work,
+  name: string,
+  files: readonly string[] = PROCESS_FILES,
+): Promise<ListedProcesses> {
   const { source, archive, deadline, failures } = work;
   const member = archive.member(name);
   const pids = listedPids(source);
@@ -50,7 +55,7 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
       missing = pids.length - index;
       break;
     }
-    const kind = recordState(work, member, pid);
+    const kind = recordState(work, member, pid, files);
     if (kind === 'process' || kind === 'large') withMemory.push(pid);
     if (kind === 'large') large.add(pid);
     else if (kind === 'kernel thread') kernelThreads++;
@@ -60,7 +65,12 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
 }
 
 /** @returns its kind; a `process` has memory of its own, and may be `large`; undefined: a zombie, or it exited */
-function recordState(work: Work, member: Member, pid: string): 'process' | 'large' | 'kernel thread' | undefined {
+function recordState(
+  work: Work,
+  member: Member,
+  pid: string,
+  files: readonly string[],
+): 'process' | 'large' | 'kernel thread' | undefined {
   const folder = `/proc/${pid}`;
   const status = linesIn(work, `${folder}/status`);
   // The process exited after it was listed.
@@ -87,7 +97,7 @@ function recordState(work: Work, member: Member, pid: string): 'process' | 'larg
     putFile(path, state());
   }
   const stat = linesIn(work, `${folder}/stat`) ?? [];
-  for (const file of PROCESS_FILES) {
+  for (const file of files) {
     const path = `${folder}/${file}`;
     const lines = file === 'stat' ? stat : (linesIn(work, path) ?? []);
     putFile(path, work.anonymizer?.processLines(file, lines, stat) ?? lines);
@@ -120,20 +130,39 @@ function linesIn({ source, failures }: Work, path: string): string[] | null {
   }
 }
 
-/** Records the namespaces of each process in the format of `ls -l`. */
-export async function recordNamespaces(work: Work, at: string, pids: readonly string[]): Promise<void> {
-  const member = work.archive.member(`${at}namespaces`);
-  const paths = [...OWN_NAMESPACES, ...pids.flatMap((pid) => NAMESPACES.map((kind) => `/proc/${pid}/ns/${kind}`))];
-  for (const path of paths) {
-    await work.deadline.breathe();
+/**
+ * Records the namespaces of each process in the format of `ls -l`.
+ *
+ * @returns the links of network namespaces, by path
+ */
+export async function recordNamespaces(
+  { source, archive, failures, deadline }: Work,
+  at: string,
+  pids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const member = archive.member(`${at}namespaces`);
+  const ofNetwork = new Map<string, string>();
+  const record = (path: string) => {
     try {
-      member.write(`lrwxrwxrwx 1 0 0 0 Jan 1 00:00 ${path} -> ${work.source.readLink(path)}\n`);
+      const link = source.readLink(path);
+      member.write(`lrwxrwxrwx 1 0 0 0 Jan 1 00:00 ${path} -> ${link}\n`);
+      if (path.endsWith('/net')) ofNetwork.set(path, link);
     } catch (error) {
       // One failure per process, since all its namespaces are readable or none is.
-      work.failures.note(path.slice(0, path.lastIndexOf('/')), error);
+      failures.note(path.slice(0, path.lastIndexOf('/')), error);
     }
+  };
+  for (const path of OWN_NAMESPACES) record(path);
+  for (const pid of pids) {
+    await deadline.breathe();
+    if (deadline.isOver) {
+      failures.add(`${at}namespaces`, 'cut', `from process ${pid} on`);
+      break;
+    }
+    for (const kind of NAMESPACES) record(`/proc/${pid}/ns/${kind}`);
   }
   member.end();
+  return ofNetwork;
 }
 
 /** Maximum number of links to read. */

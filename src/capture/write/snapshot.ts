@@ -11,7 +11,7 @@ import {
   type OptionalPart,
   SECRET_PARTS,
 } from '../../records/snapshot-parts.js';
-import { LAYOUT_VERSION, MAX_BYTES, MAX_PROCESS_BYTES } from '../read/contents.js';
+import { LAST_PROCESS_FILES, LAYOUT_VERSION, MAX_BYTES, MAX_PROCESS_BYTES, PROCESS_FILES } from '../read/contents.js';
 import { Anonymizer } from './anonymizer.js';
 import { Archive, type Member, type Sink } from './archive.js';
 import { type Failure, Failures } from './failures.js';
@@ -147,11 +147,15 @@ async function takeSample(
   uptime('began');
   recordCounters(work, at);
   // States are recorded before the first sample and after the last, to detect processes that ran in between.
-  const before = number === 1 ? await recordStates(work, `${at}before`) : null;
+  const early = PROCESS_FILES.filter((file) => !LAST_PROCESS_FILES.has(file));
+  const before = number === 1 ? await recordStates(work, `${at}before`, early) : null;
   const pids = listedPids(work.source);
-  await recordNamespaces(work, at, pids);
+  const links = await recordNamespaces(work, at, pids);
   // Runs while waiting for ss.
-  const [coverage, descriptors] = await Promise.all([recordSockets(work, at), recordDescriptors(work, at, pids)]);
+  const [coverage, descriptors] = await Promise.all([
+    recordSockets(work, at, links),
+    recordDescriptors(work, at, pids),
+  ]);
   uptime('ended');
   if (before) return { ...before, ...coverage, ...descriptors };
   const after = await recordStates(work, `${at}after`);

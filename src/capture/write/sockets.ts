@@ -22,9 +22,18 @@ export interface SocketsCaptured {
   readonly unknown: ReadonlySet<string>;
 }
 
-/** Records the sockets of each network namespace. */
-export async function recordSockets(work: Work, at: string): Promise<SocketsCaptured> {
-  const namespaces = findNamespaces(work.source, 'all', (pid) =>
+/**
+ * Records the sockets of each network namespace.
+ *
+ * @param links links of namespaces that were just read, by path
+ */
+export async function recordSockets(
+  work: Work,
+  at: string,
+  links: ReadonlyMap<string, string>,
+): Promise<SocketsCaptured> {
+  const source = { ...work.source, readLink: (path: string) => links.get(path) ?? work.source.readLink(path) };
+  const namespaces = findNamespaces(source, 'all', (pid) =>
     // The full path tells readers of the snapshot that sockets may be missing.
     work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not visible'),
   );

@@ -1,12 +1,12 @@
 import { ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
-import { type ByteWindow, bytesOf, type FastReads } from '../bytes.js';
+import { type AnnouncedRead, type ByteWindow, bytesOf, type FastReads } from '../bytes.js';
 import type { UserPages } from '../kernel.js';
 import { highHalf, joinHalves, lowHalf, type Pointer } from '../pointer.js';
 import { type Architecture, type LinearRange, walkUserTables } from './arch/arch.js';
 import { pageTableError } from './arch/checked-walk.js';
 import { LONGEST_READ, lengthError } from './image/byte-source.js';
-import type { MemoryImage } from './image/image.js';
+import type { MemoryImage, PhysicalRange } from './image/image.js';
 
 /**
  * A kernel's virtual memory on top of an image's physical memory. Uses page tables only until the
@@ -60,19 +60,28 @@ export class KernelMemory implements FastReads {
     window.base = 0;
   }
 
-  ahead(addresses: Iterable<bigint>, count: number): () => void {
-    const near = (address: bigint): number => {
+  ahead(reads: Iterable<AnnouncedRead>, count: number): () => void {
+    const near = (address: bigint, length: number): number => {
       try {
-        return this.#near(highHalf(address), lowHalf(address), 1);
+        return this.#near(highHalf(address), lowHalf(address), length);
       } catch {
         // The read itself reports it.
         return -1;
       }
     };
-    const physical = function* (): Generator<number> {
-      for (const address of addresses) {
-        const at = near(address);
-        if (at >= 0) yield at;
+    const pageSize = this.#pageSize;
+    const physical = function* (): Generator<PhysicalRange> {
+      for (const { address, length } of reads) {
+        const start = near(address, length);
+        if (start >= 0) yield { start, end: start + length };
+        // Pages apart: each may be mapped, or not.
+        for (let done = 0; start < 0 && done < length; ) {
+          const at = address + BigInt(done);
+          const part = Math.min(pageSize - Number(at % BigInt(pageSize)), length - done);
+          const page = near(at, part);
+          if (page >= 0) yield { start: page, end: page + part };
+          done += part;
+        }
       }
     };
     return this.image.ahead?.(physical(), count) ?? (() => {});

@@ -101,12 +101,8 @@ export class FileFrames {
     this.#writeback = this.#isWriteback(view, base) ? 1 : 0;
   }
 
-  /** Counts one more frame of the block. */
-  count(): void {
-    this.#add(1);
-  }
-
-  #add(frames: number): void {
+  /** Counts frames of the block; negative: subtracts them. */
+  count(frames = 1): void {
     this.#frames += frames;
     const counts = this.#counts;
     counts[this.#field]! += frames;
@@ -128,7 +124,7 @@ export class FileFrames {
     const mapping = view.getBigUint64(base + this.#mappingAt, true);
     if (this.#mappings.find(mapping) < 0) return false;
     this.begin(view, base, kind);
-    this.#add(-1);
+    this.count(-1);
     return true;
   }
 

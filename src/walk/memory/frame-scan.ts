@@ -275,6 +275,14 @@ class Scan {
         continue;
       }
       const isWithin = frame < this.#until;
+      const alike =
+        isWithin && deferred.length === 0 ? this.#alike(view, base, Math.min(count, this.#until - first) - at) : 0;
+      if (alike > 0) {
+        kinds.fill(this.#kind, index + at, index + at + alike);
+        if (isFile(this.#kind)) this.#files.count(alike);
+        at += alike - 1;
+        continue;
+      }
       const what = isWithin ? this.#faultWithin(view, base) : this.#faultOf(view, base, frame);
       if (what !== undefined) {
         const kind = live && this.#torn < MAX_TORN ? this.#readAgain(frame) : undefined;
@@ -304,14 +312,30 @@ class Scan {
     return true;
   }
 
+  /**
+   * Number of consecutive pages, up to a maximum, that clearly agree with the block that they are in: pages without a
+   * page type in a free block, or tails with the same head as those before.
+   */
+  #alike(view: DataView, base: number, most: number): number {
+    const [stride, tail, mapcount] = [this.#stride, this.#tail, this.#mapcount];
+    let count = 0;
+    if (!this.#compound) {
+      for (let at = base; count < most; count++, at += stride)
+        if ((view.getUint8(at + tail) & 1) !== 0 || view.getInt32(at + mapcount, true) !== -1) break;
+    } else if (this.#tailKnown) {
+      const [low, high] = [this.#tailLow, this.#tailHigh];
+      for (let at = base + tail; count < most; count++, at += stride)
+        if (view.getUint32(at, true) !== low || view.getUint32(at + 4, true) !== high) break;
+    }
+    return count;
+  }
+
   /** Contradiction between a page and the block that it is in. */
   #faultWithin(view: DataView, base: number): string | undefined {
     const isTail = this.#isTail(view, base);
     if (this.#compound)
       return this.#agrees(view, base, isTail) ? undefined : 'is no tail of the compound page before it';
     if (isTail) return 'is a tail within a free block';
-    // No page type: most pages of a large machine.
-    if (view.getInt32(base + this.#mapcount, true) === -1) return undefined;
     return this.#kindOf(view, base) === KIND.free ? 'begins a free block within another' : undefined;
   }
 
@@ -326,7 +350,8 @@ class Scan {
     const isHead = kind !== KIND.free && this.#isHead(view, base);
     const order =
       kind === KIND.free ? view.getUint32(base + this.#buddyOrder, true) : isHead ? this.#orderOf(view, base) : 0;
-    [this.#seen, this.#seenOrder] = [kind, order];
+    this.#seen = kind;
+    this.#seenOrder = order;
     if (order > MAX_ORDER || frame % 2 ** order !== 0 || (isHead && order === 0))
       return `is a ${isHead ? 'compound page' : 'free block'} of order ${order}`;
     return undefined;

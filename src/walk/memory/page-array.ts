@@ -1,5 +1,6 @@
 import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { AnnouncedRead } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
@@ -76,12 +77,10 @@ export function eachChunk(
   const { pageSize } = kernel.facts;
   // A page of a dump is read where it was decompressed; several have to be joined.
   const perPage = kernel.facts.live || pageSize % (2 * stride) !== 0 ? pagesPerChunk(stride) : pageSize / stride;
-  const announced = function* (): Generator<bigint> {
-    for (const { frame, count } of chunksOf(kernel, frames, stride)) {
-      if (visitor.skipped?.around(frame, count).length) continue;
-      const page = kernel.pages.pageOfFrame(frame);
-      for (let at = 0; at < count * stride; at += pageSize) yield page + BigInt(at);
-    }
+  const announced = function* (): Generator<AnnouncedRead> {
+    for (const { frame, count } of chunksOf(kernel, frames, stride))
+      if (!visitor.skipped?.around(frame, count).length)
+        yield { address: kernel.pages.pageOfFrame(frame), length: count * stride };
   };
   const wanted = frames.size - (visitor.skipped?.frames ?? 0);
   const end = kernel.fast?.ahead?.(announced(), Math.ceil((wanted * stride) / pageSize));

@@ -185,8 +185,15 @@ describe('a snapshot', () => {
     expect(cgroups).toContain('/sys/fs/cgroup/kubepods.slice/memory.current:4096');
     expect(cgroups).toContain('/sys/fs/cgroup/a\\134x2db.slice/memory.stat:anon 5');
     expect(files.get('slab-attributes')).toBe('/sys/kernel/slab/dentry/object_size:192\n');
-    expect(files.get('sample-1/before')).toContain('/proc/10/limits:Max open files  1024\n');
-    expect(files.get('sample-1/before')).toContain('/proc/10/oom_score:666\n');
+    for (const [name, isLast] of [
+      ['sample-1/before', false],
+      ['sample-2/after', true],
+    ] as const) {
+      const states = files.get(name) ?? '';
+      expect(states).toMatch(/^\/proc\/10\/stat:/m);
+      expect(states.includes('/proc/10/limits:Max open files  1024\n'), name).toBe(isLast);
+      expect(states.includes('/proc/10/oom_score:666\n'), name).toBe(isLast);
+    }
     expect(files.get('log')).toBe(WEB_HOST.log);
     expect(files.get('unknown-tables')).toBe('mptcp\n');
   });
@@ -284,6 +291,7 @@ describe('a snapshot', () => {
     const { files, archive, snapshot } = await recordSnapshot({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
     expect(snapshot).toMatchObject({ processes: 0, kernelThreads: 0, missingProcesses: 3 });
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
+    expect(files.get('errors')).toMatch(/^sample-1\/namespaces\tcut\tfrom process \d+ on$/m);
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
 

@@ -42,7 +42,7 @@ export interface MemoryImage {
   isZero?(address: number): boolean;
 
   /** See {@link FastReads.ahead}. */
-  ahead?(addresses: Iterable<number>, count: number): () => void;
+  ahead?(ranges: Iterable<PhysicalRange>, count: number): () => void;
 
   /**
    * Reads through `virtualRanges`, without page tables: the only way to read /proc/kcore's vmalloc

@@ -5,11 +5,13 @@ import { isZlibError, zlibCodec } from './codecs/codec.js';
 import { inflateLzo, inflateSnappy } from './codecs/lz77.js';
 import { zstdCodec } from './codecs/zstd.js';
 
-/** Where the compressed bytes of a block are, and the number of its codec (DUMP_DH_COMPRESSED_…). */
-export interface PackedBlock {
-  readonly places: readonly FilePlace[];
-  readonly flag: number;
-}
+/**
+ * Finds the compressed bytes of a block.
+ *
+ * @param add receives each place that they are in
+ * @returns the number of its codec (DUMP_DH_COMPRESSED_…); undefined: the block is not read ahead
+ */
+export type PackedFinder = (block: number, add: (place: FilePlace, length: number) => void) => number | undefined;
 
 /** Memory that a thread decompresses at a time, in bytes. */
 const BATCH_BYTES = 256 * 1024;
@@ -49,24 +51,18 @@ const WINDOW = 64 * 1024;
 export class ReadAhead {
   readonly #perBatch: number;
   readonly #pull: Iterator<number>;
-  readonly #find: (block: number) => PackedBlock | undefined;
+  readonly #find: PackedFinder;
   readonly #batches: number;
   readonly #control: Int32Array;
   readonly #packed: Float64Array;
   readonly #unpacked: readonly DataView[];
-  /** Blocks of each batch, and where each block is. */
-  readonly #blocks: number[][];
-  readonly #places = new Map<number, number>();
+  /** Block in each slot of all batches; -1: none. */
+  readonly #blocks: Float64Array;
   /** The batch that blocks are taken from, and the block of it that is probably next. */
   #current = 0;
   #next = 0;
 
-  private constructor(
-    blockSize: number,
-    blocks: Iterable<number>,
-    find: (block: number) => PackedBlock | undefined,
-    threads: number,
-  ) {
+  private constructor(blockSize: number, blocks: Iterable<number>, find: PackedFinder, threads: number) {
     this.#perBatch = Math.max(1, Math.floor(BATCH_BYTES / blockSize));
     this.#pull = blocks[Symbol.iterator]();
     this.#find = find;
@@ -79,7 +75,7 @@ export class ReadAhead {
     const unpacked = new SharedArrayBuffer(bytes * this.#batches);
     const slots = this.#perBatch * this.#batches;
     this.#unpacked = Array.from({ length: slots }, (_, slot) => new DataView(unpacked, slot * blockSize, blockSize));
-    this.#blocks = Array.from({ length: this.#batches }, () => []);
+    this.#blocks = new Float64Array(slots).fill(-1);
     const shared = {
       control: this.#control,
       packed: this.#packed,
@@ -118,13 +114,12 @@ export class ReadAhead {
    *
    * @param blocks numbers of blocks in the order in which they will be read
    * @param count about how many these are
-   * @param find undefined: the block is not read ahead
    */
   static start(
     blockSize: number,
     blocks: Iterable<number>,
     count: number,
-    find: (block: number) => PackedBlock | undefined,
+    find: PackedFinder,
     threads = Math.min(MAX_THREADS, availableParallelism()),
   ): ReadAhead | undefined {
     if (threads < 2 || count < MIN_BLOCKS) return undefined;
@@ -137,9 +132,9 @@ export class ReadAhead {
 
   /** The bytes of a block, valid until another is taken; undefined if it is not there, or not any more. */
   take(block: number): DataView | undefined {
-    const isNext = this.#blocks[this.#current]![this.#next] === block;
-    const place = isNext ? this.#current * this.#perBatch + this.#next : this.#places.get(block);
-    if (place === undefined) return undefined;
+    const next = this.#current * this.#perBatch + this.#next;
+    const place = this.#blocks[next] === block ? next : this.#blocks.indexOf(block);
+    if (place < 0) return undefined;
     const batch = Math.floor(place / this.#perBatch);
     for (; this.#current !== batch; this.#current = (this.#current + 1) % this.#batches) this.#fill(this.#current);
     const control = batch * (HEAD + PER_BLOCK * this.#perBatch);
@@ -157,8 +152,7 @@ export class ReadAhead {
   }
 
   stop(): void {
-    this.#places.clear();
-    for (const blocks of this.#blocks) blocks.length = 0;
+    this.#blocks.fill(-1);
     const numbers = HEAD + PER_BLOCK * this.#perBatch;
     for (let batch = 0; batch < this.#batches; batch++) {
       Atomics.store(this.#control, batch * numbers, STATE.ended);
@@ -170,31 +164,37 @@ export class ReadAhead {
   #fill(batch: number): void {
     const control = this.#control;
     const head = batch * (HEAD + PER_BLOCK * this.#perBatch);
-    const blocks = this.#blocks[batch]!;
+    const first = batch * this.#perBatch;
     // A thread may be at work on a batch of which no block was taken.
     if (Atomics.load(control, head) === STATE.packed) Atomics.wait(control, head, STATE.packed, PATIENCE_MS);
     if (Atomics.load(control, head) === STATE.packed) this.stop();
     if (Atomics.load(control, head) === STATE.ended) return;
-    for (const block of blocks) this.#places.delete(block);
-    blocks.length = 0;
+    this.#blocks.fill(-1, first, first + this.#perBatch);
+    const packed = this.#packed;
     const most = PLACES_PER_BLOCK * this.#perBatch;
-    let end = 0;
-    while (blocks.length < this.#perBatch) {
+    let [count, end, added] = [0, 0, 0];
+    const add = ({ descriptor, offset }: FilePlace, length: number) => {
+      if (++added > most) return;
+      const place = PER_PLACE * (batch * most + added - 1);
+      packed[place] = descriptor;
+      packed[place + 1] = offset;
+      packed[place + 2] = length;
+    };
+    while (count < this.#perBatch) {
       const next = this.#pull.next();
       if (next.done) break;
-      const packed = this.#find(next.value);
-      if (!packed || end + packed.places.length > most || this.#places.has(next.value)) continue;
-      for (const { descriptor, offset, length } of packed.places) {
-        const place = PER_PLACE * (batch * most + end++);
-        [this.#packed[place], this.#packed[place + 1], this.#packed[place + 2]] = [descriptor, offset, length];
-      }
-      const at = head + HEAD + PER_BLOCK * blocks.length;
-      [control[at], control[at + 1], control[at + 2]] = [end, packed.flag, 0];
-      this.#places.set(next.value, batch * this.#perBatch + blocks.length);
-      blocks.push(next.value);
+      added = end;
+      const flag = this.#find(next.value, add);
+      if (flag === undefined || added > most) continue;
+      end = added;
+      const at = head + HEAD + PER_BLOCK * count;
+      control[at] = end;
+      control[at + 1] = flag;
+      control[at + 2] = 0;
+      this.#blocks[first + count++] = next.value;
     }
-    control[head + 1] = blocks.length;
-    if (blocks.length === 0) return;
+    control[head + 1] = count;
+    if (count === 0) return;
     Atomics.store(control, head, STATE.packed);
     Atomics.notify(control, head);
   }

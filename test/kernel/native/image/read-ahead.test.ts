@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { MemoryImage } from '../../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
-import { type PackedBlock, ReadAhead } from '../../../../src/kernel/native/image/read-ahead.js';
+import { type PackedFinder, ReadAhead } from '../../../../src/kernel/native/image/read-ahead.js';
 import { type Compression, compress, FLAGS } from '../../../support/dump/compress.js';
 import { type BlockSpec, diskdumpExtents } from '../../../support/dump/diskdump.js';
 import { writeExtents } from '../../../support/dump/extents.js';
@@ -28,7 +28,11 @@ describe('blocks that threads decompress', () => {
   const path = join(directory.path, 'blocks');
   // In another order than they are read in, and each third one in three parts.
   const stored = numbers.toSorted((a, b) => (a % 10) - (b % 10) || a - b);
-  const placesOf = new Map<number, PackedBlock>();
+  interface Packed {
+    readonly places: readonly { readonly descriptor: number; readonly offset: number; readonly length: number }[];
+    readonly flag: number;
+  }
+  const placesOf = new Map<number, Packed>();
   const pieces: Uint8Array[] = [];
   let offset = 0;
   for (const block of stored) {
@@ -48,10 +52,18 @@ describe('blocks that threads decompress', () => {
   }
   writeFileSync(path, Buffer.concat(pieces));
   const descriptor = openSync(path, 'r');
-  const find = (block: number): PackedBlock => {
+  const packedOf = (block: number): Packed => {
     const { places, flag } = placesOf.get(block)!;
     return { places: places.map((place) => ({ ...place, descriptor })), flag };
   };
+  const finderOf =
+    (of: (block: number) => Packed): PackedFinder =>
+    (block, add) => {
+      const { places, flag } = of(block);
+      for (const place of places) add(place, place.length);
+      return flag;
+    };
+  const find = finderOf(packedOf);
   afterAll(() => {
     closeSync(descriptor);
     directory.dispose();
@@ -84,8 +96,8 @@ describe('blocks that threads decompress', () => {
       flag: FLAGS.zlib,
     });
     const behind = () => ({ places: [{ descriptor, offset, length: 9 }], flag: FLAGS.zlib });
-    const mixed = (block: number) => (block % 3 === 0 ? find(block) : block % 3 === 1 ? closed(block) : behind());
-    const ahead = ReadAhead.start(SIZE, numbers, MANY, mixed, 2)!;
+    const mixed = (block: number) => (block % 3 === 0 ? packedOf(block) : block % 3 === 1 ? closed(block) : behind());
+    const ahead = ReadAhead.start(SIZE, numbers, MANY, finderOf(mixed), 2)!;
     for (const block of numbers)
       expect(ahead.take(block) !== undefined, `block ${block}`).toBe(block % 3 === 0 && !isDamaged(block));
     ahead.stop();
@@ -123,10 +135,12 @@ describe('a dump that is read ahead', () => {
   };
 
   it('has the same bytes and errors as without threads, and views stay valid', () => {
-    const end = announced.ahead!(
-      numbers.map((block) => block * SIZE),
-      MANY,
-    );
+    // Ranges that begin and end within a block, and blocks by themselves.
+    const ranges = numbers.map((block) => ({
+      start: block * SIZE + (block % 2) * 64,
+      end: (block + 1) * SIZE + (block % 3) * 64,
+    }));
+    const end = announced.ahead!(ranges, MANY);
     const kept = announced.readPhysical(0, 64);
     const window = { view: kept, base: 0 };
     for (const block of numbers) {

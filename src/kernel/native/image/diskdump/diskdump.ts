@@ -1,10 +1,10 @@
 import { ReadError, readOrNot } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf, textOf, viewOf } from '../../../bytes.js';
-import { type ByteSource, checkLength, type FilePlace, readHead, wrappingOf } from '../byte-source.js';
+import { type ByteSource, checkLength, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import { type ImageFacts, type ImageFormat, joined, type MemoryImage, type PhysicalRange } from '../image.js';
 import { MAX_NOTE_BYTES, machineOfNote, type Note, notes, requireMachine, vmcoreinfoOf } from '../notes.js';
-import { type PackedBlock, ReadAhead } from '../read-ahead.js';
+import { type PackedFinder, ReadAhead } from '../read-ahead.js';
 import { codecOf, DESCRIPTOR_BYTES, type Extent, isKdumpCompressed, readDescriptor } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { compressionOf, describe, noteState, openParts, type Part } from './parts.js';
@@ -116,17 +116,17 @@ class DiskdumpImage implements MemoryImage {
     return found !== undefined && found.codec === undefined && found.offset === found.part.zero.offset;
   }
 
-  ahead(addresses: Iterable<number>, count: number): () => void {
+  ahead(ranges: Iterable<PhysicalRange>, count: number): () => void {
     const size = this.#blockSize;
     const blocks = function* (): Generator<number> {
       let last = -1;
-      for (const address of addresses) {
-        const block = Math.floor(address / size);
-        if (block !== last) yield block;
-        last = block;
+      for (const { start, end } of ranges) {
+        const first = Math.floor(start / size);
+        for (let block = first === last ? first + 1 : first; block * size < end; block++) yield block;
+        last = Math.ceil(end / size) - 1;
       }
     };
-    this.#ahead = ReadAhead.start(size, blocks(), count, (block) => this.#placesOf(block));
+    this.#ahead = ReadAhead.start(size, blocks(), count, this.#placesOf);
     return () => {
       this.#ahead?.stop();
       this.#ahead = undefined;
@@ -171,20 +171,19 @@ class DiskdumpImage implements MemoryImage {
     return page;
   }
 
-  /** Where the compressed bytes of a block are; undefined for any other block. */
-  #placesOf(block: number): PackedBlock | undefined {
+  /** Adds where the compressed bytes of a block are; returns undefined for any other block. */
+  readonly #placesOf: PackedFinder = (block, add) => {
     const found = readOrNot(() => this.#find(block, block * this.#blockSize));
     if (found?.codec === undefined) return undefined;
-    const places: FilePlace[] = [];
     for (let done = 0; done < found.size; ) {
       const place = found.part.source.placeOf(found.offset + done);
       if (!place) return undefined;
       const length = Math.min(place.length, found.size - done);
-      places.push({ ...place, length });
+      add(place, length);
       done += length;
     }
-    return { places, flag: found.codec.flag };
-  }
+    return found.codec.flag;
+  };
 
   /** Where a block is stored, and how. */
   #find(block: number, address: number): StoredBlock {

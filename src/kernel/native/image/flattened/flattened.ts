@@ -65,7 +65,9 @@ export class FlattenedSource implements ByteSource {
     if (position >= this.#end(piece)) return undefined;
     const record = this.#record(piece, position);
     const place = this.#stream.placeOf(record.position);
-    return place && { ...place, length: Math.min(place.length, record.length) };
+    if (!place) return undefined;
+    const { descriptor, offset } = place;
+    return { descriptor, offset, length: Math.min(place.length, record.length) };
   }
 
   close(): void {
