@@ -91,7 +91,7 @@ function descriptor(pid: number, fd: number, kind: string): Question {
       const json = jsonOf(answer);
       skbSchema.parse(json);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { kind: 'answered', text: textOf(skbBlocks(answer)), json, complete };
+      return { kind: 'answered', text: textOf(skbBlocks(answer, 'vmcore')), json, complete };
     },
   };
 }
@@ -104,7 +104,7 @@ function process(pid: number): Question {
       const json = jsonOf(answer);
       skbProcessSchema.parse(json);
       const complete = answer.total.complete && answer.warnings.length === 0;
-      return { kind: 'answered', text: textOf(processBlocks(answer)), json, complete };
+      return { kind: 'answered', text: textOf(processBlocks(answer, 'vmcore')), json, complete };
     },
   };
 }

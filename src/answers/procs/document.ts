@@ -91,7 +91,9 @@ function withAvailable({ machine }: ProcsAnswer, words: string, from: string): s
 
 function isShort(machine: ProcsAnswer['machine']): boolean {
   const { totalBytes, availableBytes } = { totalBytes: null, availableBytes: null, ...machine };
-  return totalBytes === null || availableBytes === null || availableBytes < THRESHOLDS['low-available'].note * totalBytes;
+  return (
+    totalBytes === null || availableBytes === null || availableBytes < THRESHOLDS['low-available'].note * totalBytes
+  );
 }
 
 const countWords = (processes: number): string => count(processes, 'process', 'processes');

@@ -195,6 +195,8 @@ export function conclusionSentences(
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
-      : [`${process} is larger, RSS ${size(largestRssBytes)}, but there is no finding about it: compare it with its normal use.`];
+      : [
+          `${process} is larger, RSS ${size(largestRssBytes)}, but there is no finding about it: compare it with its normal use.`,
+        ];
   return [pinning, counted, ...wrong];
 }

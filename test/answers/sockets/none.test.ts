@@ -36,7 +36,9 @@ test('a process whose files could not be read may have sockets', () => {
   const denials = files.map((address) => lose(address, size));
   const unread = accountProcess(damagedBy(...denials), pid);
   expect(unread.sockets).toEqual([]);
-  expect(textOf(processBlocks(unread, 'vmcore'))).toMatch(/ may have sockets: none was found, but the scan is incomplete\./);
+  expect(textOf(processBlocks(unread, 'vmcore'))).toMatch(
+    / may have sockets: none was found, but the scan is incomplete\./,
+  );
   const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };
   expect(textOf(processBlocks(none, 'vmcore'))).toMatch(/ has no sockets\.$/m);
 });

@@ -117,7 +117,9 @@ test('refuses text without a kernel log', async () => {
 test('an unknown format is no all-clear', async () => {
   const unknown = file('unknown.txt', 'a week of Mem-Info: and of\nKernel command line: quiet\nwords\n');
   const { stdout, stderr, status } = await kdumpMem('triage', unknown, '--strict');
-  expect(stdout).toMatch(/^3 lines in an unknown log format: 2 lines look like kernel messages, and others continue them\./);
+  expect(stdout).toMatch(
+    /^3 lines in an unknown log format: 2 lines look like kernel messages, and others continue them\./,
+  );
   expect(stdout).toContain('No findings, but the log is incomplete.');
   expect([stderr, status]).toEqual([
     expect.stringContaining('lines of other programs may be taken for kernel messages'),

@@ -119,7 +119,9 @@ describe('tools', () => {
     expect(structured.answer).toMatchObject({ process: { pid, comm } });
     const { stdout } = await kdumpMem('skb', '--pid', `${pid}`, '--vmcore', vmcore);
     const lines = text.split('\n').flatMap((line) => (line.startsWith('| ') ? line.slice(2) : []));
-    expect(lines.join('\n').trimEnd()).toBe(stdout.trimEnd());
+    // The next command is a call.
+    expect(lines.join('\n').trimEnd()).toBe(stdout.replace(/\nNext: kdump-mem stacks --pid .*\n$/, '').trimEnd());
+    expect(text).toContain(`\nNext: stacks {"pid":${pid},`);
   });
 
   test('read several files', async () => {

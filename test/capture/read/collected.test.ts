@@ -91,7 +91,7 @@ describe('files of other collectors', () => {
     const path = written(files);
     for (const input of [path, packed(path)]) {
       const { answer, rows, host } = await answerOf(input);
-      expect(answer.host).toEqual({ release, pageSize });
+      expect(answer.host).toEqual({ release, pageSize, pageSizeKnown: true });
       expect(rows.get('anonymous')?.bytes).toBe(300_000 * 1024);
       if (host.psText) expect(processesOfPs(host.psText).processes).toMatchObject([{ pid: 1, comm: 'init' }]);
     }
