@@ -135,18 +135,20 @@ function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions
 }
 
 /**
- * How a finding is printed: of a host with its command, of a text log with its title and what damaged it.
+ * How a finding is printed: of a host with its command, each once; of a text log with its title and what damaged it.
  *
  * @param last the command that ends the answer
  */
 function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof findingLines {
-  if (host)
+  if (host) {
+    const named = new Set([last]);
     return ({ next, ...rest }, options) => {
       const lines = findingLines(rest, options);
-      return next === undefined || next === last || options.source === '-'
-        ? lines
-        : [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
+      if (next === undefined || named.has(next) || options.source === '-') return lines;
+      named.add(next);
+      return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
     };
+  }
   if (!logs) return findingLines;
   return (finding, options) => {
     const corrupted = finding.report?.corrupted;

@@ -431,7 +431,7 @@ export const MACHINE = {
       ...(of.ownerBytes == null
         ? []
         : [
-            `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}${of.isNew === 1 ? ', which started since then' : ''}, ${size(of.ownerBytes)}.`,
+            `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}${of.isNew === 1 ? ', which started in that time' : ''}, ${size(of.ownerBytes)}.`,
           ]),
       ...(of.file == null
         ? []

@@ -38,7 +38,7 @@ test('a cache of 1 % of memory is described, with where its owner can be seen', 
   };
   expect(described(10 * PAGE, 'kcore')).toMatch(/^nf_conntrack .*Owner: conntrack -C/);
   expect(described(10 * PAGE, 'vmcore')).toMatch(/^nf_conntrack .*On that machine: conntrack -C/);
-  expect(described(9 * PAGE, 'kcore')).toMatch(/^WASTE: /);
+  expect(described(9 * PAGE, 'kcore')).toMatch(/^OBJECTS: /);
 });
 
 test('the largest use is not what every kernel has', () => {

@@ -48,11 +48,13 @@ test('text, JSON and metrics agree', async () => {
 
 test('--caches lists slab caches, largest first, with wasted memory', async () => {
   const { stdout } = await kdumpMem('memory', '--caches', '--limit', '3', '--vmcore', elf);
-  expect(stdout.split('\n')[0]).toMatch(/^Largest cache: \S+, [\d.]+ MiB\.$/);
+  expect(stdout.split('\n')[0]).toMatch(
+    /^\d+ slab caches: [\d.]+ MiB \([\d.]+ % of memory\)\. Largest cache: \S+, [\d.]+ MiB\.$/,
+  );
   expect(stdout.split('\n')[2]).toMatch(/^CACHE +BYTES +SLABS +OBJECTS +SLOTS +OBJECT SIZE +WASTE +RECLAIMABLE$/);
   // Three rows, then what these caches are.
   expect(stdout.split('\n').slice(3).indexOf('')).toBe(3);
-  expect(stdout).toMatch(/\nWASTE: bytes of the cache that allocated objects do not use: .*$/m);
+  expect(stdout).toMatch(/\nOBJECTS: in use; .* WASTE: bytes of the cache that allocated objects do not use: .*$/m);
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
 });
 

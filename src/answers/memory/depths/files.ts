@@ -43,7 +43,7 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
   const { opener } =
     answer.sharedFiles?.find(({ name, bytes }) => name === rows[0]?.name && bytes === rows[0].bytes) ?? {};
   const owner = opener ? `, open in pid ${opener.pid} (${escapeText(opener.comm)})` : '';
-  const head = largest('file', rows, width, owner);
+  const head = largest('file', rows, width, { owner });
   return [head + table, ...sentences.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 

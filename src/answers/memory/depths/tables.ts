@@ -8,11 +8,12 @@ import {
 } from '../../../account/memory/answer.js';
 import { categoryWords } from '../../../account/memory/category-names.js';
 import { escapeText } from '../../../base/escape.js';
-import { formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize } from '../../../base/size.js';
 import type { HugePages } from '../../../contracts/memory.js';
 import { SLAB_CACHES, slabCacheKey } from '../../../records/slab-caches.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import { share } from '../words.js';
 
 /** Formats one part of the answer to `memory` in more detail. */
 export type DepthText = (answer: MemoryAnswer, options: ListOptions) => string;
@@ -22,10 +23,10 @@ export function largest(
   noun: string,
   [most]: readonly { readonly name: string; readonly bytes: number }[],
   width: number | null,
-  owner = '',
+  { owner = '', before = '' } = {},
 ): string {
   if (most === undefined) return '';
-  const words = `Largest ${noun}: ${escapeText(most.name) || '(unknown module)'}, ${formatSize(most.bytes)}${owner}.`;
+  const words = `${before}Largest ${noun}: ${escapeText(most.name) || '(unknown module)'}, ${formatSize(most.bytes)}${owner}.`;
   return `${wrap(words, width).join('\n')}\n\n`;
 }
 
@@ -40,11 +41,15 @@ export function cachesTable(answer: MemoryAnswer, { limit, width }: ListOptions)
   const where = captured || source === 'vmcore' ? 'On that machine' : 'Owner';
   const large = caches.slice(0, ABOUT).filter(({ bytes }) => bytes >= LARGE * memory.bytes);
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
-  const legend = 'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
-  const about = [legend, ...large.flatMap(({ name }) => cacheWords(name, where) ?? [])];
+  const bytes = caches.reduce((sum, cache) => sum + cache.bytes, 0);
+  const before = `${count(caches.length, 'slab cache')}: ${formatSize(bytes)} (${share(bytes, memory.bytes)} of memory). `;
+  const about = [CACHE_LEGEND, ...large.flatMap(({ name }) => cacheWords(name, where) ?? [])];
   const words = about.map((paragraph) => wrap(paragraph, width).join('\n'));
-  return [largest('cache', caches, width) + more(table, caches.length - limit), ...words].join('\n\n');
+  return [largest('cache', caches, width, { before }) + more(table, caches.length - limit), ...words].join('\n\n');
 }
+
+const CACHE_LEGEND =
+  'OBJECTS: in use; SLOTS: what the slabs have room for. WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata. RECLAIMABLE: the kernel frees such objects when memory is short.';
 
 /** The largest caches are described, if they are known and have that share of memory. */
 const [ABOUT, LARGE] = [3, 0.01];
@@ -76,7 +81,7 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
     value: ({ bytes, used, objectSize }) =>
       objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
   },
-  { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : '') },
+  { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : 'no') },
 ];
 
 /** Formats vmalloc areas by caller. */
