@@ -5,7 +5,7 @@ export const UNKNOWN_FORMAT = 'unknown log format: lines of other programs may b
 export function linesLike(count: number): string {
   return count === 1
     ? '1 line looks like a kernel message'
-    : `${count.toLocaleString('en-US')} lines look like kernel messages, and others continue them`;
+    : `${count.toLocaleString('en-US')} lines look like kernel messages`;
 }
 
 /** Whether the reason of a panic is SysRq-c (sysrq_handle_crash, drivers/tty/sysrq.c): the kernel reported no fault. */

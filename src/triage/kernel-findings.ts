@@ -58,9 +58,8 @@ function* contradicted({ memory, contradictions = [] }: MemoryAnswer): Generator
 /** Zones whose free blocks are below the min watermark. */
 function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Finding> {
   for (const { node, zone, freePages, watermarks, managedPages } of zones) {
-    const free = freePages ?? 0;
-    if (watermarks === null || managedPages === 0 || free >= watermarks.min) continue;
-    const figures = { node, zone, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize };
+    if (freePages === null || watermarks === null || managedPages === 0 || freePages >= watermarks.min) continue;
+    const figures = { node, zone, freeBytes: freePages * pageSize, minBytes: watermarks.min * pageSize };
     yield found('low-memory', 'warning', figures, 'memory --nodes');
   }
 }

@@ -151,9 +151,8 @@ function withPanic(
 /** Command that shows more about a panic. The task that ran out of memory is seldom the one that uses it. */
 function nextOf({ cause, cpu }: MachineFacts['panic']): string {
   if (cause !== undefined && OOM.test(cause)) return 'memory';
-  // The stack only shows who wrote to /proc/sysrq-trigger, which the log may explain.
-  if (cause !== undefined && isRequestedCrash(cause)) return 'log --since -1m';
-  return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
+  // Of a requested crash, the stack only shows who wrote to /proc/sysrq-trigger.
+  return cpu === undefined || isRequestedCrash(cause ?? '') ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
 
 function taint({ taint: mask }: MachineFacts): Finding[] {

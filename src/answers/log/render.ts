@@ -132,7 +132,9 @@ export function textLogWords({ format, messages, boots, bootCount, unknownLines 
   const plural = messages === 1 ? '' : 's';
   const parts = [
     ...(format === undefined
-      ? [`${count} line${plural} in an unknown log format${unknownLines === 0 ? '' : `: ${linesLike(unknownLines)}`}`]
+      ? [
+          `${count} line${plural} in an unknown log format${unknownLines === 0 ? '' : `: ${linesLike(unknownLines)}, others may continue them`}`,
+        ]
       : [format, `${count} message${plural}`]),
     ...(boots[0]?.fromStart ? ['from boot'] : []),
     ...(bootCount > 1 ? [`${bootCount} boots`] : []),

@@ -33,7 +33,7 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   // A capture has no mappings.
   if (most && !captured && amount >= MUCH && amount * 2 >= all) return hostCommand(`procs --pid ${most.pid}`, source);
   // Nothing is short now: the question is what grows.
-  return source === '--live' && !isShort(machine) ? 'kdump-mem watch' : hostCommand('memory', source);
+  return source === '--live' && isAmple(machine) ? 'kdump-mem watch' : hostCommand('memory', source);
 }
 
 /** A smaller process explains no shortage. */
@@ -83,17 +83,17 @@ export function procsHeadline(chosen: ChosenProcs): string {
 
 /** The largest process is no problem where enough is available: that comes first. */
 function withAvailable({ machine }: ProcsAnswer, words: string, from: string): string {
-  const { totalBytes, availableBytes } = { totalBytes: null, availableBytes: null, ...machine };
+  const { totalBytes = null, availableBytes = null } = machine ?? {};
   if (totalBytes === null || availableBytes === null) return `${words}${from}`;
   const available = `${formatSize(availableBytes)} of ${formatSize(totalBytes)} is available (MemAvailable).`;
-  return isShort(machine) ? `${words} ${available}${from}` : `Memory is not short: ${available} ${words}${from}`;
+  return isAmple(machine) ? `Memory is not short: ${available} ${words}${from}` : `${words} ${available}${from}`;
 }
 
-function isShort(machine: ProcsAnswer['machine']): boolean {
-  const { totalBytes, availableBytes } = { totalBytes: null, availableBytes: null, ...machine };
-  return (
-    totalBytes === null || availableBytes === null || availableBytes < THRESHOLDS['low-available'].note * totalBytes
-  );
+/** Whether enough memory is available. More than there is contradicts itself. */
+function isAmple(machine: ProcsAnswer['machine']): boolean {
+  const { totalBytes, availableBytes } = machine ?? {};
+  if (totalBytes == null || availableBytes == null || availableBytes > totalBytes) return false;
+  return availableBytes >= THRESHOLDS['low-available'].note * totalBytes;
 }
 
 const countWords = (processes: number): string => count(processes, 'process', 'processes');

@@ -7,10 +7,7 @@ import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { killingText } from '../text/freed.js';
 import type { Column } from '../text/table.js';
 
-/**
- * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested; what its process does instead of
- * reading.
- */
+/** The answer to `skb --pid --fd`: a sentence, the queues, every skb if requested, and the command for the process. */
 export function skbBlocks(answer: SkbAnswer, source: string): Block[] {
   const { kernel, process, fd, socket, skbs, freedIfKilled, total } = answer;
   const subject = process ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}` : `sock ${hex(socket.sock)}`;

@@ -46,11 +46,11 @@ const STATES: Readonly<Record<TaskState, string>> = {
   R: 'running or ready to run',
   S: 'waiting for an event',
   D: 'in uninterruptible sleep',
-  I: 'idle kernel threads',
+  I: 'idle',
   T: 'stopped',
   t: 'stopped by a tracer',
   P: 'parked',
-  Z: 'zombies',
+  Z: 'exited, but not waited for',
   X: 'dead',
 };
 

@@ -130,7 +130,7 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
     { heading: 'NODE', align: 'right', value: ({ node }) => `${node}` },
     { heading: 'ZONE', value: ({ zone }) => escapeText(zone) },
     { heading: 'PRESENT', align: 'right', value: ({ presentPages }) => size(presentPages) },
-    { heading: 'FREE', align: 'right', value: ({ freePages }) => size(freePages ?? 0) },
+    { heading: 'FREE', align: 'right', value: ({ freePages }) => (freePages === null ? '?' : size(freePages)) },
     { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
     { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
     ...byOrder,
