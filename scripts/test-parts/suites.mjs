@@ -210,7 +210,7 @@ export const SUITES = [
     name: 'systemd',
     covers:
       'units of deploy/systemd under systemd as pid 1 of a guest, kdump-tools from the panic to the answers, and the plugin of sos',
-    time: '30 min',
+    time: '40 min',
     files: ['test/real/systemd/on-demand/**/*.test.ts'],
     programs: ['debootstrap=debootstrap', 'rpmbuild=rpm'],
     lab: [

@@ -30,6 +30,8 @@ export function zones(kernel: Kernel): Zone[] {
     'managed_pages',
   ] as const);
   const { free_area: areas } = new StructReader(kernel, 'zone', ['free_area']).members;
+  const { count: orders } = areas;
+  if (!orders) throw unsupportedLayout('the types of this kernel do not say how many free lists a zone has');
   const area = new StructReader(kernel, 'free_area', ['nr_free']);
   // `watermark` before 5.0.
   const layout = kernel.struct('zone');
@@ -66,7 +68,7 @@ export function zones(kernel: Kernel): Zone[] {
         start: view.number('zone_start_pfn'),
         spanned: view.number('spanned_pages'),
         managed: view.number('managed_pages'),
-        freeBlocks: Array.from({ length: areas.count ?? 0 }, (_, order) =>
+        freeBlocks: Array.from({ length: orders }, (_, order) =>
           area.read(address + BigInt(areas.offset + order * area.size)).number('nr_free'),
         ),
         watermarks: watermarksOf(address),

@@ -66,10 +66,11 @@ export class SystemdDisk {
   }
 
   /** Boots it. @param append words for the kernel's command line */
-  async boot({ memoryMiB = 1024, append = '' } = {}): Promise<SystemdGuest> {
+  async boot({ memoryMiB = 1024, cpus = 2, append = '' } = {}): Promise<SystemdGuest> {
     const guest = await bootGuest({
       kernel: this.#kernel,
       memoryMiB,
+      cpus,
       append: `rdinit=/with-systemd psi=1 ${append}`,
       files: [WITH_SYSTEMD],
       modules: DIAG,

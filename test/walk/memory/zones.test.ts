@@ -13,10 +13,12 @@ function kernelWith({
   marks = 'watermark',
   high = 30n,
   counted = 0,
+  orders = 2,
 }: {
   readonly marks?: 'watermark' | '_watermark' | 'none';
   readonly high?: bigint;
   readonly counted?: number;
+  readonly orders?: number | null;
 } = {}) {
   const list = (at: number) => ({ [at]: made(at), [at + 8]: made(at) });
   const kernel = madeKernel({
@@ -30,7 +32,7 @@ function kernelWith({
           managed_pages: 88,
           spanned_pages: 96,
           present_pages: 104,
-          free_area: [128, 48, 2],
+          free_area: orders === null ? [128, 48] : [128, 48, orders],
         },
       },
       free_area: { size: 24, members: { nr_free: 16 } },
@@ -96,6 +98,10 @@ test('reports watermarks under neither name as unknown, and unordered ones as da
   const error = errorOf(() => zones(kernelWith({ high: 15n })));
   expect(error).toBeInstanceOf(KernelError);
   expect(String(error)).toContain('watermarks of 10, 20 and 15 pages');
+});
+
+test('does not take an array of unknown length for a zone without free lists', () => {
+  expect(errorOf(() => zones(kernelWith({ orders: null })))).toMatchObject({ code: 'unsupported-layout' });
 });
 
 test('finds per-CPU free lists in zone.pageset before 5.14', () => {

@@ -13,8 +13,8 @@ const MIN_MOMENTS = 10;
 const UID = 1234;
 
 /**
- * Stops the service whenever the files of the dump's folder change: another name, or a file that has doubled. It has the CPU
- * only when nothing else wants it.
+ * Stops the service whenever the files of the dump's folder change: another name, or a file that has doubled. The guest
+ * has one CPU: two are emulated in turn by one thread, so this program would not interrupt the service.
  */
 const MOMENTS = `
 my $last = '';
@@ -30,7 +30,7 @@ for (;;) {
     select undef, undef, undef, 0.1 while -e '/moment';
     service(0);
   }
-  select undef, undef, undef, 0.02;
+  select undef, undef, undef, 0.004;
 }
 `;
 
@@ -54,8 +54,8 @@ function disk(files: Record<string, Uint8Array | string>): SystemdDisk {
 }
 
 /** Boots with dumps that are not of this moment, and of another owner. */
-async function boot(of: SystemdDisk): Promise<SystemdGuest> {
-  const machine = await of.boot({ append: 'systemd.show_status=no' });
+async function boot(of: SystemdDisk, cpus = 2): Promise<SystemdGuest> {
+  const machine = await of.boot({ cpus, append: 'systemd.show_status=no' });
   await machine.inside(`touch -d '1 hour ago' ${CRASH}/*/dump.*; chown ${UID}:${UID} ${CRASH}/*/dump.*; sync`);
   return machine;
 }
@@ -86,7 +86,7 @@ test(
     // Its memory fits in a guest, and its answers take seconds there.
     const dump = readFileSync('fixtures/incident.vmcore');
     const failing = disk({ [`${CRASH.slice(1)}/moments/${DUMP}`]: dump, 'moments.pl': MOMENTS });
-    const machine = await boot(failing);
+    const machine = await boot(failing, 1);
     await machine.inside('perl /moments.pl > /moments.log 2>&1 &');
     await machine.inside(START);
     const found: { readonly seen: string; readonly left: Folder }[] = [];
