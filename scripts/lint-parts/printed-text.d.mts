@@ -6,4 +6,4 @@ export interface Text {
 }
 export function printedText(root: string, folder: string): Text[];
 export function testTitles(root: string, folder: string): Text[];
-export function declaredNames(root: string, folder: string): { file: string; name: string }[];
+export function declaredNames(root: string, folder: string): { file: string; name: string; isVariable: boolean }[];

@@ -60,24 +60,26 @@ function wordsOf(node) {
 }
 
 /**
- * Names of types, classes and functions that a folder's files declare.
+ * Names of types, classes, functions, variables and parameters that a folder's files declare.
  *
  * @param {string} root the repository
  * @param {string} folder
- * @returns {{ file: string, name: string }[]}
+ * @returns {{ file: string, name: string, isVariable: boolean }[]}
  */
 export function declaredNames(root, folder) {
   return filesOf(root, folder).flatMap((file) => {
-    /** @type {{ file: string, name: string }[]} */
+    /** @type {{ file: string, name: string, isVariable: boolean }[]} */
     const found = [];
     /** @param {ts.Node} node */
     const visit = (node) => {
+      const isVariable = ts.isVariableDeclaration(node) || ts.isParameter(node) || ts.isBindingElement(node);
       const isDeclared =
         ts.isInterfaceDeclaration(node) ||
         ts.isTypeAliasDeclaration(node) ||
         ts.isClassDeclaration(node) ||
         ts.isFunctionDeclaration(node);
-      if (isDeclared && node.name) found.push({ file, name: node.name.text });
+      if ((isDeclared || isVariable) && node.name && ts.isIdentifier(node.name))
+        found.push({ file, name: node.name.text, isVariable });
       ts.forEachChild(node, visit);
     };
     visit(parsed(root, file));

@@ -634,7 +634,7 @@ export function cyclesOf(locks: readonly BlockingLock[]): DeadlockCycle[] {
     const from = at === null ? -1 : path.indexOf(at);
     if (from < 0) continue;
     const cycle = path.slice(from);
-    const pids = cycle.map((each) => locks[each]?.owner?.pid ?? 0);
+    const pids = cycle.map((index) => locks[index]?.owner?.pid ?? 0);
     cycles.push({ locks: cycle, pids });
   }
   return cycles;

@@ -49,11 +49,11 @@ export function waitGroups<Waiter extends { readonly cause: WaitCause | null; re
   const causeKey = ({ kind, device }: WaitCause) => `${kind} ${device}`;
   const keys = new Set(waiters.flatMap(({ cause }) => (cause === null ? [] : causeKey(cause))));
   const [only] = keys.size === 1 ? keys : [];
-  const isBehind = (one: Waiter) =>
-    only !== undefined && one.cause === null && one.function !== null && OF_LOCKS.test(one.function);
-  const keyOf = (one: Waiter) => {
-    if (one.cause !== null) return causeKey(one.cause);
-    return isBehind(one) ? (only ?? '') : placeOf(one);
+  const isBehind = (waiter: Waiter) =>
+    only !== undefined && waiter.cause === null && waiter.function !== null && OF_LOCKS.test(waiter.function);
+  const keyOf = (waiter: Waiter) => {
+    if (waiter.cause !== null) return causeKey(waiter.cause);
+    return isBehind(waiter) ? (only ?? '') : placeOf(waiter);
   };
   const known = waiters.toSorted((a, b) => Number(a.cause === null) - Number(b.cause === null));
   return [...grouped(known, keyOf).values()].map((group) => {

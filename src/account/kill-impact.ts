@@ -88,7 +88,7 @@ export class KillImpact {
     all.add(plain.all);
     atClose.add(plain.atClose);
     const closing = new Set([...plain.socks, ...certain]);
-    for (const one of lingering) atClose.add(this.#atClose(one, closing));
+    for (const waiting of lingering) atClose.add(this.#atClose(waiting, closing));
     for (const sock of certain) {
       const waiting = this.#dependents.get(sock);
       if (!waiting) continue;
@@ -160,7 +160,7 @@ export class KillImpact {
   /** The largest subset that can be closed together, because nothing outside keeps any of it. */
   #remaining(pid: number, plain: Iterable<bigint>, from: ReadonlySet<bigint>, certain: boolean): Set<bigint> {
     const going = new Set([...plain, ...from]);
-    const isKilled = (one: number) => this.#killedWith(one) === pid;
+    const isKilled = (other: number) => this.#killedWith(other) === pid;
     for (let changed = true; changed; ) {
       changed = false;
       for (const sock of from) {
@@ -176,8 +176,8 @@ export class KillImpact {
 
 /** Returns the socks that keep a socket: those whose messages carry it, its listener, or its MPTCP socket. */
 export function keepersOf({ acceptedFrom, subflowOf, carriedBy }: CountedSocket): bigint[] {
-  const one = acceptedFrom ?? subflowOf;
-  return one === undefined ? [...carriedBy] : [one, ...carriedBy];
+  const parent = acceptedFrom ?? subflowOf;
+  return parent === undefined ? [...carriedBy] : [parent, ...carriedBy];
 }
 
 function ownersOf({ holders, mappedBy }: CountedSocket, killedWith: KilledWith): Set<number> {

@@ -87,12 +87,12 @@ class KillOfProcess {
     const nothing: Holdings = { all: newTally(), atClose: newTally() };
     const impact = new KillImpact(newTally);
     const counted = dependentsOf(socks, this.#all);
-    for (const one of this.#all) {
+    for (const socket of this.#all) {
       try {
-        const isCounted = known.has(one.sock) || counted.has(one.sock);
-        impact.add(one, isCounted ? this.#heldOf(one, known) : nothing);
+        const isCounted = known.has(socket.sock) || counted.has(socket.sock);
+        impact.add(socket, isCounted ? this.#heldOf(socket, known) : nothing);
       } catch (error) {
-        addError(this.#missed, `sock ${hex(one.sock)}`, error);
+        addError(this.#missed, `sock ${hex(socket.sock)}`, error);
       }
     }
     const freed = impact.freed(task.pid);
@@ -139,15 +139,15 @@ function aloneOf(kernel: Kernel, task: Task, socket: Socket, missed: Warnings): 
 /** Returns these socks and all socks that they keep, directly or indirectly. */
 function dependentsOf(socks: readonly bigint[], all: readonly CountedSocket[]): Set<bigint> {
   const kept = new Map<bigint, bigint[]>();
-  for (const one of all) {
-    for (const keeper of keepersOf(one)) {
-      kept.set(keeper, [...(kept.get(keeper) ?? []), one.sock]);
+  for (const socket of all) {
+    for (const keeper of keepersOf(socket)) {
+      kept.set(keeper, [...(kept.get(keeper) ?? []), socket.sock]);
     }
   }
   const hanging = new Set(socks);
   for (let next = [...socks]; next.length > 0; ) {
-    const more = next.flatMap((one) => kept.get(one) ?? []).filter((one) => !hanging.has(one));
-    for (const one of more) hanging.add(one);
+    const more = next.flatMap((sock) => kept.get(sock) ?? []).filter((child) => !hanging.has(child));
+    for (const child of more) hanging.add(child);
     next = [...new Set(more)];
   }
   return hanging;

@@ -229,9 +229,9 @@ export class KnownAddresses {
   #inArea(address: bigint): Pick<Identity, 'category' | 'object'> | undefined {
     if (this.#kernel.pages.frameOf(this.#at.set(address)) >= 0) return undefined;
     let area: VmArea | undefined;
-    for (const each of this.#areas.all())
-      if (address >= each.address && address < each.address + BigInt(each.bytes)) {
-        area = each;
+    for (const vmArea of this.#areas.all())
+      if (address >= vmArea.address && address < vmArea.address + BigInt(vmArea.bytes)) {
+        area = vmArea;
         break;
       }
     if (area === undefined) return undefined;
@@ -266,9 +266,9 @@ export class KnownAddresses {
     const found = new Map<bigint, KernelStack>();
     this.#stacks = found;
     this.#tried('stacks of threads', () => {
-      for (const one of kernelStacks(this.#kernel))
-        if (one.vm !== 0n) found.set(one.vm, one);
-        else if (one.stack !== 0n) this.#direct.push(one);
+      for (const stack of kernelStacks(this.#kernel))
+        if (stack.vm !== 0n) found.set(stack.vm, stack);
+        else if (stack.stack !== 0n) this.#direct.push(stack);
       this.#areas.checkStacks();
     });
     return found;

@@ -83,9 +83,9 @@ interface ChosenRest<Rest> {
 /** Returns the selected messages at once. @throws as readLog does */
 export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
   const records: LogRecord[] = [];
-  const each = eachMessage(kernel, choice);
+  const messages = eachMessage(kernel, choice);
   for (;;) {
-    const { done, value } = each.next();
+    const { done, value } = messages.next();
     if (done) return { ...value, records };
     records.push(value);
   }

@@ -66,24 +66,24 @@ type Process = Pick<CensusOwner, 'pid' | 'comm'>;
  * untrusted if they contain a comm or a path.
  */
 function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Process | null> {
-  const one = (key: string) => new Map([[key, null]]);
+  const single = (key: string) => new Map([[key, null]]);
   const { socket } = entry;
   const owners = ownersOf(entry);
   switch (grouping) {
     case 'process':
-      if (owners.length === 0) return one(UNOWNED[entry.keeper]);
+      if (owners.length === 0) return single(UNOWNED[entry.keeper]);
       return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, { pid, comm }]));
     case 'cgroup':
-      if (owners.length === 0) return one(UNOWNED[entry.keeper]);
+      if (owners.length === 0) return single(UNOWNED[entry.keeper]);
       return new Map(owners.map(({ cgroup }) => [cgroup ?? '(unreadable)', null]));
     case 'netns':
-      return one(socket.netns === null ? 'unknown' : String(socket.netns));
+      return single(socket.netns === null ? 'unknown' : String(socket.netns));
     case 'port':
-      return one(portsOf(socket)[0]?.toString() ?? '(none)');
+      return single(portsOf(socket)[0]?.toString() ?? '(none)');
     case 'family':
-      return one(`${socket.family} ${socket.protocol}`);
+      return single(`${socket.family} ${socket.protocol}`);
     case 'state':
-      return one(socket.state);
+      return single(socket.state);
   }
 }
 

@@ -73,7 +73,7 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
   const warnings = new Warnings(kernel.doubts);
   const groups = new StackGroups();
   const isRequested = (place: TaskPlace) => isChosen(place, choice);
-  for (const one of new TaskStacks(kernel, warnings).all(isRequested)) groups.add(one);
+  for (const stack of new TaskStacks(kernel, warnings).all(isRequested)) groups.add(stack);
   const { tasks } = groups;
   if (tasks === 0 && warnings.complete) {
     const { pid, cpu } = choice;

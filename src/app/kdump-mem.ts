@@ -110,7 +110,7 @@ function registerHelp(program: Command): void {
     .description('print the help of a command')
     .action((name?: string) => {
       if (name === undefined) program.help();
-      const command = program.commands.find((each) => each.name() === name);
+      const command = program.commands.find((known) => known.name() === name);
       if (command) command.help();
       program.parse([name], { from: 'user' });
     });

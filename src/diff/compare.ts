@@ -149,12 +149,12 @@ function withoutRows(
   { moved, into, lacksZones }: { moved: ReadonlySet<string>; into: string; lacksZones: boolean },
 ): CategoryState {
   const bytes = leaves(tree).reduce((sum, row) => sum + (moved.has(row.category) ? row.bytes : 0), 0);
-  const part = (one: CategoryState): CategoryState => {
-    if (one.children.length === 0) return one.category === into ? { ...one, bytes: one.bytes + bytes } : one;
-    const children = one.children
+  const part = (state: CategoryState): CategoryState => {
+    if (state.children.length === 0) return state.category === into ? { ...state, bytes: state.bytes + bytes } : state;
+    const children = state.children
       .filter(({ category }) => !moved.has(category) && !(lacksZones && category === 'reserved'))
       .map(part);
-    return { ...one, bytes: children.reduce((sum, child) => sum + child.bytes, 0), children };
+    return { ...state, bytes: children.reduce((sum, child) => sum + child.bytes, 0), children };
   };
   return part(tree);
 }

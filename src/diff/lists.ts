@@ -60,16 +60,16 @@ export function diffLists<By extends Measure | CategoryMeasure>(
   let [between, missed] = [0, 0];
   const items: ItemDiff<By>[] = [];
   for (const key of keys) {
-    const [one, other] = [first.items.get(key), last.items.get(key)];
-    const who = (other ?? one)?.who;
+    const [earlier, other] = [first.items.get(key), last.items.get(key)];
+    const who = (other ?? earlier)?.who;
     if (who === undefined) {
       between++;
       continue;
     }
-    const early = !one && began(other) < (firstUptime ?? 0) - TOLERANCE;
+    const early = !earlier && began(other) < (firstUptime ?? 0) - TOLERANCE;
     if (early && first.whole) missed++;
-    const status = statusOf(one, other, early ? { ...first, whole: false } : first, last);
-    const measure = measures.find((each) => knows(one, each) && knows(other, each)) ?? null;
+    const status = statusOf(earlier, other, early ? { ...first, whole: false } : first, last);
+    const measure = measures.find((by) => knows(earlier, by) && knows(other, by)) ?? null;
     const bytes = lists.map((list, at) => {
       const item = list?.items.get(key);
       if (item) return measure === null ? null : (item.sizes[measure] ?? null);
@@ -82,8 +82,8 @@ export function diffLists<By extends Measure | CategoryMeasure>(
   const [best] = measures;
   return {
     items: items.toSorted(byChange),
-    grewBytes: changes.reduce((sum, one) => sum + Math.max(0, one), 0),
-    shrankBytes: changes.reduce((sum, one) => sum + Math.min(0, one), 0),
+    grewBytes: changes.reduce((sum, change) => sum + Math.max(0, change), 0),
+    shrankBytes: changes.reduce((sum, change) => sum + Math.min(0, change), 0),
     between,
     complete: lists.every((list) => list?.whole === true),
     missed,
@@ -107,8 +107,8 @@ function knows(item: Item | undefined, measure: Measure | CategoryMeasure): bool
   return item === undefined || (item.sizes[measure] ?? null) !== null;
 }
 
-function statusOf(one: Item | undefined, other: Item | undefined, first: Listing, last: Listing): Status {
-  if (!one) return !first.whole ? 'only-after' : first.withoutEmpty ? 'was-empty' : 'new';
+function statusOf(item: Item | undefined, other: Item | undefined, first: Listing, last: Listing): Status {
+  if (!item) return !first.whole ? 'only-after' : first.withoutEmpty ? 'was-empty' : 'new';
   if (!other) return !last.whole ? 'only-before' : last.withoutEmpty ? 'is-empty' : 'gone';
   return 'both';
 }
@@ -162,14 +162,14 @@ function courseOf(bytes: readonly (number | null)[], seconds: readonly number[] 
   const { beforeBytes, afterBytes } = figures;
   const changeBytes = beforeBytes === null || afterBytes === null ? null : afterBytes - beforeBytes;
   const took = seconds?.at(-1) ?? 0;
-  const known = bytes.every((one) => one !== null);
+  const known = bytes.every((amount) => amount !== null);
   return {
     ...figures,
     changeBytes,
     perMinuteBytes: changeBytes === null || took <= 0 ? null : (changeBytes / took) * 60,
     ...(seconds && trendOf(seriesOf(bytes, seconds))),
     grewEachTime:
-      bytes.length > 2 && known ? bytes.every((one, at) => at === 0 || (one ?? 0) > (bytes[at - 1] ?? 0)) : null,
+      bytes.length > 2 && known ? bytes.every((amount, at) => at === 0 || (amount ?? 0) > (bytes[at - 1] ?? 0)) : null,
   };
 }
 
@@ -188,8 +188,8 @@ function notCompared(bytes: readonly (number | null)[]): Course {
 
 function seriesOf(bytes: readonly (number | null)[], seconds: readonly number[]): Series {
   const series = new Series();
-  bytes.forEach((one, at) => {
-    if (one !== null) series.add(seconds[at] ?? 0, one);
+  bytes.forEach((amount, at) => {
+    if (amount !== null) series.add(seconds[at] ?? 0, amount);
   });
   return series;
 }

@@ -25,7 +25,7 @@ export interface Order {
 export function inOrder(given: readonly HostState[]): Order {
   const hosts = namesOf(given);
   const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
-  const known = boots.every((one) => one !== null);
+  const known = boots.every((boot) => boot !== null);
   // Clocks of adjacent inputs may agree although the boot ids of others differ.
   const ids = new Set(given.flatMap(({ origin }) => origin.bootId ?? []));
   const otherBoot = boots.includes(false) || ids.size > 1;
@@ -61,10 +61,10 @@ export function inOrder(given: readonly HostState[]): Order {
  * Compares boot ids, which are new for each boot; otherwise boot times, which two machines may share unless
  * names differ. Null: unknown.
  */
-export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
-  const [a, b] = [one.origin, other.origin];
+export function sameBoot(facts: BootFacts, other: BootFacts): boolean | null {
+  const [a, b] = [facts.origin, other.origin];
   if (a.bootId !== null && b.bootId !== null) return a.bootId === b.bootId;
-  if (one.release !== null && other.release !== null && one.release !== other.release) return false;
+  if (facts.release !== null && other.release !== null && facts.release !== other.release) return false;
   const [first, last] = [bootedAt(a), bootedAt(b)];
   if (first === null || last === null) return null;
   if (Math.abs(first - last) > SAME_BOOT) return false;

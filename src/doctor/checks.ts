@@ -153,7 +153,7 @@ function processes(here: Machine): Check {
     const refused = pids
       .slice(0, MAX_PROCESSES)
       .map((pid) => resultOf(code, () => void read(`/proc/${pid}`)))
-      .filter((one) => one?.state === 'refused');
+      .filter((check) => check?.state === 'refused');
     const [first, ...others] = refused;
     const of = others.length === 0 ? '1 process' : `${refused.length} processes`;
     return first ? [`${what} of ${of} are not readable (${first.found})`] : [];
@@ -223,9 +223,9 @@ function perf(here: Machine): Check {
 function tracefs(here: Machine): Check {
   const code = 'tracefs';
   const [first, second] = TRACEFS_PLACES.map((place) => ({ place, listed: resultOf(code, () => here.list(place)) }));
-  for (const each of [first, second])
-    if (each && !isCheck(each.listed) && each.listed.includes('events'))
-      return { code, state: 'works', found: each.place };
+  for (const place of [first, second])
+    if (place && !isCheck(place.listed) && place.listed.includes('events'))
+      return { code, state: 'works', found: place.place };
   if (first && isCheck(first.listed)) return first.listed;
   return { code, state: 'missing', found: `not mounted at ${TRACEFS_PLACES.join(' or ')}` };
 }
@@ -275,7 +275,7 @@ function bpftrace(here: Machine): Check {
 }
 
 function isOlder(version: string, than: string): boolean {
-  const [left, right] = [version, than].map((each) => each.split('.').map(Number));
+  const [left, right] = [version, than].map((words) => words.split('.').map(Number));
   for (const [index, part] of (right ?? []).entries()) {
     const own = left?.[index] ?? 0;
     if (own !== part) return own < part;

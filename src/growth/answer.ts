@@ -41,7 +41,7 @@ export interface LossSeries<H extends History> {
 }
 
 export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKind<H>): Loss {
-  const of = (one: H) => kind.trendOf(one) ?? NO_TREND;
+  const of = (holder: H) => kind.trendOf(holder) ?? NO_TREND;
   const [available, held, rest] = [of(series.available), of(series.held), of(series.rest)];
   const trends = {
     memAvailableGrowth: available.growth,

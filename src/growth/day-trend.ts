@@ -78,7 +78,7 @@ function joined(pieces: readonly Readonly<Piece>[], factor: number): Piece[] {
 }
 
 function nextWidth(width: number): number {
-  return WIDTHS.find((one) => one > width) ?? 2 * width;
+  return WIDTHS.find((candidate) => candidate > width) ?? 2 * width;
 }
 
 /** Minimum time to distinguish growth from daily patterns. */
@@ -180,5 +180,5 @@ function withoutRhythm({ times, values }: Points, width: number): Bare {
 }
 
 function mean(numbers: readonly number[]): number {
-  return numbers.reduce((sum, one) => sum + one, 0) / Math.max(1, numbers.length);
+  return numbers.reduce((sum, value) => sum + value, 0) / Math.max(1, numbers.length);
 }

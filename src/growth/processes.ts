@@ -207,7 +207,7 @@ export class ProcessGrowth<H extends History = History> {
     const { clock, available: left, held, rest, restOfSeen } = this.#loss;
     clock.add(uptime, 0);
     if (available !== null) left.add(uptime, available);
-    this.#complete = whole && processes.every((one) => one.heldBy === 'pss');
+    this.#complete = whole && processes.every((process) => process.heldBy === 'pss');
     if (!whole) return;
     let [all, seen, known] = [others?.takenBytes ?? 0, others?.seenBytes ?? 0, others?.takenBytes !== null];
     for (const { takenBytes, heldBy } of processes) {

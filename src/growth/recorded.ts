@@ -47,7 +47,7 @@ export function ofBoot({ samples, holders }: Recorded, bootId: string | null): R
     samples: samples
       .filter(({ look }) => look.machine.bootId === bootId)
       .toSorted((a, b) => a.look.machine.uptimeSeconds - b.look.machine.uptimeSeconds),
-    holders: holders.filter((one) => one.bootId === bootId).toSorted((a, b) => a.uptimeSeconds - b.uptimeSeconds),
+    holders: holders.filter((holder) => holder.bootId === bootId).toSorted((a, b) => a.uptimeSeconds - b.uptimeSeconds),
   };
 }
 
@@ -113,19 +113,21 @@ function ownerOf(
       lists.findLast(({ uptimeSeconds: at }) => at <= to && at > from) ??
       lists.find(({ uptimeSeconds }) => uptimeSeconds >= to);
     if (!before || !after) return [];
-    const has = (one: RecordedHolder) => one.category === category && one.scan === scan;
+    const has = (holder: RecordedHolder) => holder.category === category && holder.scan === scan;
     // A single list tells what they hold, and not since when.
     if (after.uptimeSeconds <= before.uptimeSeconds)
       return EACH_MINUTE.includes(scan)
         ? []
-        : after.holders.filter(has).map((one) => ({ ...one, grownBytes: one.bytes, share: null, bound: true }));
+        : after.holders
+            .filter(has)
+            .map((holder) => ({ ...holder, grownBytes: holder.bytes, share: null, bound: true }));
     const [then, now] = [before, after].map((list) => bytesAt(points, list.takenSeconds ?? list.uptimeSeconds));
     const grownThen = now! - then!;
     return grownBetween(before.holders.filter(has), before, after.holders.filter(has))
       .filter(({ grownBytes }) => grownBytes > 0 && grownBytes >= OWNER_SHARE * grownThen)
-      .map((one) => ({
-        ...one,
-        share: one.bound || one.grownBytes > APART * grownThen ? null : one.grownBytes / grownThen,
+      .map((holder) => ({
+        ...holder,
+        share: holder.bound || holder.grownBytes > APART * grownThen ? null : holder.grownBytes / grownThen,
       }));
   }).toSorted((a, b) => b.grownBytes - a.grownBytes);
   return owners.find(({ bound }) => !bound) ?? owners[0] ?? null;
@@ -144,12 +146,12 @@ function grownBetween(
   { uptimeSeconds, unlistedBytes }: RecordedHolders,
   after: readonly RecordedHolder[],
 ): Omit<GrownHolder, 'share'>[] {
-  const listed = new Map(before.map((one) => [one.key, one.bytes]));
+  const listed = new Map(before.map((holder) => [holder.key, holder.bytes]));
   // What is not listed is smaller than all that is, if the list was full.
   const least = Math.max(unlistedBytes, listed.size < MAX_HOLDERS ? 0 : Math.min(...listed.values()));
-  return after.map((one) => {
-    const isNew = one.beganSeconds !== null && one.beganSeconds > uptimeSeconds;
-    return { ...one, grownBytes: one.bytes - (listed.get(one.key) ?? (isNew ? 0 : least)) };
+  return after.map((holder) => {
+    const isNew = holder.beganSeconds !== null && holder.beganSeconds > uptimeSeconds;
+    return { ...holder, grownBytes: holder.bytes - (listed.get(holder.key) ?? (isNew ? 0 : least)) };
   });
 }
 

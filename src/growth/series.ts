@@ -16,7 +16,7 @@ export interface Sampled {
 /** Points of the second half of the time. */
 export function laterHalf({ times, values }: Points): Points {
   const time = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
-  const found = times.findIndex((one) => one >= time);
+  const found = times.findIndex((sampled) => sampled >= time);
   const first = found < 0 ? times.length : found;
   return { times: times.subarray(first), values: values.subarray(first) };
 }

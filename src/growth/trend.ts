@@ -212,8 +212,8 @@ function kendallVariance(values: Float64Array): number {
 function interpolated(sorted: Float64Array, index: number): number {
   const inside = Math.min(sorted.length - 1, Math.max(0, index));
   const below = Math.floor(inside);
-  const [one, next] = [sorted[below] ?? 0, sorted[Math.min(below + 1, sorted.length - 1)] ?? 0];
-  return one + (next - one) * (inside - below);
+  const [lower, next] = [sorted[below] ?? 0, sorted[Math.min(below + 1, sorted.length - 1)] ?? 0];
+  return lower + (next - lower) * (inside - below);
 }
 
 /** Confidence of every interval. With hundreds of processes, 95 % would report some by chance. */

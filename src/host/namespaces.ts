@@ -61,11 +61,13 @@ export function findNamespaces(
   for (const pid of outsideKnown(source, denied, [...found.values()])) onHidden(pid);
   const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
   if (choice === 'all') return all;
-  const selected = all.find((each) => each.name === choice || each.path === choice || `${each.inode}` === choice);
+  const selected = all.find(
+    (namespace) => namespace.name === choice || namespace.path === choice || `${namespace.inode}` === choice,
+  );
   if (selected) return [selected];
   const path = /^\d{1,10}$/.test(choice) ? `/proc/${choice}/ns/net` : choice;
   const inode = path.startsWith('/') ? namespaceOf(source, path) : null;
-  const same = all.find((each) => inode !== null && each.inode === inode);
+  const same = all.find((namespace) => inode !== null && namespace.inode === inode);
   if (!same) throw new HostError('no-such-netns', `network namespace "${choice}" not found`);
   return [same];
 }

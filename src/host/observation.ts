@@ -106,7 +106,7 @@ export function lossesOf(readings: readonly Sample[], hidden: number): Losses {
   const closed = new Map<string, Namespace>();
   const unknown = new Set<string>();
   for (const sample of readings) {
-    for (const each of sample.closed) closed.set(`${each.inode} ${each.path}`, each);
+    for (const namespace of sample.closed) closed.set(`${namespace.inode} ${namespace.path}`, namespace);
     for (const table of sample.unknown) unknown.add(table);
   }
   return {

@@ -171,7 +171,7 @@ async function readFirst(
 
 function pidsOf(holders: HolderScan): number[] {
   const pids = new Set<number>();
-  for (const each of holders.byInode.values()) for (const { pid } of each) pids.add(pid);
+  for (const list of holders.byInode.values()) for (const { pid } of list) pids.add(pid);
   return [...pids];
 }
 

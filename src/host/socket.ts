@@ -154,7 +154,7 @@ export class AcceptQueues {
     const listeners = this.#byPort.get(portKey(connection)) ?? [];
     const address = addressOf(connection);
     const own = listeners.filter((listener) => addressOf(listener) === address);
-    return own.length > 0 ? own : listeners.filter((each) => isAnywhere(each, address));
+    return own.length > 0 ? own : listeners.filter((listener) => isAnywhere(listener, address));
   }
 }
 

@@ -114,13 +114,13 @@ export async function firstBytes(
 /** Returns standard input as {@link firstBytes} does; undefined: {@link STDIN} can be read from its beginning on. */
 export async function heldInput(held: HeldText): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
-  const each = async function* () {
+  const chunks = async function* () {
     for await (const part of process.stdin.iterator({ destroyOnReturn: false })) {
       parts.push(part);
       yield part as Buffer;
     }
   };
-  const bytes = await firstBytes(each(), held);
+  const bytes = await firstBytes(chunks(), held);
   if (bytes === undefined) process.stdin.unshift(Buffer.concat(parts));
   return bytes;
 }

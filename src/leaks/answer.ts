@@ -131,10 +131,10 @@ function difference(now: Held, before: Held): Held {
 /** Subtracts freed blocks: their share of the looked-up blocks is applied to all. */
 function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
   if (!survivors || survivors.bytes === 0) return held;
-  const freed = survivors.places.filter((one) => keeperOf(one) === 'freed');
+  const freed = survivors.places.filter((place) => keeperOf(place) === 'freed');
   if (freed.length === 0) return held;
   const left = 1 - freed.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
-  const blocks = 1 - freed.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
+  const blocks = 1 - freed.reduce((sum, place) => sum + place.blocks, 0) / survivors.blocks;
   return {
     bytes: Math.round(held.bytes * left),
     blocks: held.blocks === null ? null : Math.round(held.blocks * blocks),
@@ -165,10 +165,10 @@ function sumOf(all: readonly Held[]): Held {
 function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
   let [blocks, bytes] = [0, 0];
   for (const { places } of all)
-    for (const one of places)
-      if (keeperOf(one) === 'freed') {
-        blocks += one.blocks;
-        bytes += one.bytes;
+    for (const place of places)
+      if (keeperOf(place) === 'freed') {
+        blocks += place.blocks;
+        bytes += place.bytes;
       }
   return { blocks, bytes };
 }
@@ -272,7 +272,7 @@ function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {
   const survivors = recording.survivors.length;
   // It has a line for each area, but may lack their addresses.
   const noBlocks = method === 'vmallocinfo' ? 'no-addresses' : 'no-blocks';
-  const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
+  const why = lookup.unavailable.map((source) => `${source.source}: ${source.why}`).join('; ');
   const reason = why === '' ? {} : { why };
   return [
     ...(leftOut === null ? [{ code: noBlocks } as const] : []),
@@ -283,7 +283,7 @@ function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {
     ...(lookup.source !== 'none' && leftOut !== null && leftOut > 0
       ? [{ code: 'left-out' as const, count: leftOut }]
       : []),
-    ...lookup.warnings.map((each) => ({ code: 'lookup' as const, why: each })),
+    ...lookup.warnings.map((warning) => ({ code: 'lookup' as const, why: warning })),
     ...(lookup.maybeFree ? [{ code: 'maybe-free' as const, count: lookup.maybeFree }] : []),
   ];
 }

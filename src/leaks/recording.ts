@@ -123,7 +123,7 @@ export function merged(recording: Recording): Recording {
     ...recording,
     sites,
     readings: recording.readings.map((reading) => mergedReading(reading, of)),
-    survivors: recording.survivors.map((one) => ({ ...one, site: of(one.site) })),
+    survivors: recording.survivors.map((survivor) => ({ ...survivor, site: of(survivor.site) })),
   };
 }
 
@@ -133,24 +133,24 @@ function frameKey({ symbol, offset, module, line }: SiteFrame): string {
 
 function mergedReading(reading: Reading, of: (id: string) => string): Reading {
   const sums = new Map<string, Held>();
-  for (const [id, one] of reading.held) {
+  for (const [id, held] of reading.held) {
     const to = of(id);
     const sum = sums.get(to);
-    sums.set(to, sum === undefined ? one : sumHeld(sum, one));
+    sums.set(to, sum === undefined ? held : sumHeld(sum, held));
   }
   return { ...reading, held: sums };
 }
 
 /** Samples of two sites are independent: variances add up. */
-function sumHeld(one: Held, other: Held): Held {
-  const bytes = one.bytes + other.bytes;
-  const reach = (end: 'lowBytes' | 'highBytes') => Math.hypot(one.bytes - one[end], other.bytes - other[end]);
+function sumHeld(held: Held, other: Held): Held {
+  const bytes = held.bytes + other.bytes;
+  const reach = (end: 'lowBytes' | 'highBytes') => Math.hypot(held.bytes - held[end], other.bytes - other[end]);
   const orNull = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
   return {
     bytes,
-    blocks: orNull(one.blocks, other.blocks),
+    blocks: orNull(held.blocks, other.blocks),
     lowBytes: bytes - reach('lowBytes'),
     highBytes: bytes + reach('highBytes'),
-    sampled: orNull(one.sampled, other.sampled),
+    sampled: orNull(held.sampled, other.sampled),
   };
 }

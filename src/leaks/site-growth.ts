@@ -129,8 +129,8 @@ function cameLately(points: readonly Point[], before: number): boolean {
 
 /** In order; later parts are at least as long as the first. */
 function thirds<T>(list: readonly T[]): [readonly T[], readonly T[], readonly T[]] {
-  const [one, two] = [Math.floor(list.length / 3), Math.floor((2 * list.length) / 3)];
-  return [list.slice(0, one), list.slice(one, two), list.slice(two)];
+  const [firstThird, two] = [Math.floor(list.length / 3), Math.floor((2 * list.length) / 3)];
+  return [list.slice(0, firstThird), list.slice(firstThird, two), list.slice(two)];
 }
 
 /** Maximum share of a site's growth that frees of older blocks of its order or cache may match. */
@@ -232,6 +232,6 @@ export function bounded(growth: Growth | null, balance: Balance | undefined): Gr
   return { ...growth, low: Math.min(growth.low, balance.leastPerSecond) };
 }
 
-function sumOf<T>(list: readonly T[], of: (one: T) => number): number {
-  return list.reduce((sum, one) => sum + of(one), 0);
+function sumOf<T>(list: readonly T[], of: (item: T) => number): number {
+  return list.reduce((sum, item) => sum + of(item), 0);
 }

@@ -111,7 +111,7 @@ function sharesOf(survivors: SiteSurvivors | undefined): Shares {
     unknown: 0,
   };
   if (!survivors || survivors.bytes === 0) return shares;
-  for (const one of survivors.places) shares[keeperOf(one)] += one.bytes / survivors.bytes;
+  for (const place of survivors.places) shares[keeperOf(place)] += place.bytes / survivors.bytes;
   return shares;
 }
 

@@ -212,16 +212,16 @@ export class Dump implements Disposable {
   async refs(targets: RefsTargets, limit = 1000, progress?: Progress): Promise<RefsJson> {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
-    const each = () => progress ?? (() => undefined);
-    return jsonOf(refsAnswer(await searchReferences(kernel, symbols, targets, limit, each)));
+    const current = () => progress ?? (() => undefined);
+    return jsonOf(refsAnswer(await searchReferences(kernel, symbols, targets, limit, current)));
   }
 
   /** Returns allocations of a dump that no reference from memory in use was found to. */
   async unreachable(progress?: Progress): Promise<UnreachableJson> {
     const { kernel } = this;
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
-    const each = () => progress ?? (() => undefined);
-    return jsonOf(await describeUnreachable(kernel, symbols, each));
+    const current = () => progress ?? (() => undefined);
+    return jsonOf(await describeUnreachable(kernel, symbols, current));
   }
 
   /** Closes the files. The object cannot be queried afterwards. Idempotent. */

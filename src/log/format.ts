@@ -168,9 +168,9 @@ export class LogFormat {
     const isOfConsole = this.form === undefined || (this.form === 'dmesg' && !this.#learnt.hasTags);
     if (!isOfConsole || !this.#isPlain(line, split)) return undefined;
     const near = function* (this: LogFormat, lines: readonly string[]): Generator<NearLine> {
-      for (const one of lines) {
-        const parts = one.trim() === '' ? undefined : splitPrefix(one.replace(/\r+$/, ''), this.#learnt);
-        if (parts) yield { ...parts, isPlain: this.#isPlain(one, parts) };
+      for (const line of lines) {
+        const parts = line.trim() === '' ? undefined : splitPrefix(line.replace(/\r+$/, ''), this.#learnt);
+        if (parts) yield { ...parts, isPlain: this.#isPlain(line, parts) };
       }
     };
     return behindOutput(line, headOf(line, this.#learnt).length, {
@@ -304,7 +304,7 @@ export class LogFormat {
     const hasKnown = splits.some((split) => split && KNOWN.exec(split.text)?.index === 0);
     if (this.#seen.size === 0 && other !== undefined && !hasKnown)
       this.#seen.set(other.startsWith('{"') ? 'json' : 'syslog', 1);
-    this.#form = [...this.#seen].sort(([, one], [, other]) => other - one)[0]?.[0];
+    this.#form = [...this.#seen].sort(([, count], [, other]) => other - count)[0]?.[0];
     this.looksLikeKernel ||= this.#form === undefined && lines.some((line) => looksLikeKernel(line, true));
   }
 

@@ -123,7 +123,7 @@ function groupOf([kind, { count, items, bytes, names }]: [DescriptorKind, Counte
   return {
     kind,
     count,
-    bytes: bytes.size === 0 ? null : [...bytes.values()].reduce((sum, one) => sum + one, 0),
+    bytes: bytes.size === 0 ? null : [...bytes.values()].reduce((sum, size) => sum + size, 0),
     items: WATCHES.includes(kind) ? items : null,
     names: [...names]
       .map(([name, times]) => ({ name, count: times }))

@@ -108,7 +108,7 @@ export function lackingLine(name: string, printed: ReadonlySet<string>): Lacking
 
 /** Compares releases of mainline kernels: words of this table, not of a machine. */
 function isBefore(release: string, other = '0'): boolean {
-  const [[a = 0, b = 0] = [], [c = 0, d = 0] = []] = [release, other].map((one) => one.split('.').map(Number));
+  const [[a = 0, b = 0] = [], [c = 0, d = 0] = []] = [release, other].map((version) => version.split('.').map(Number));
   return a < c || (a === c && b < d);
 }
 

@@ -47,7 +47,7 @@ export interface NamedMemory {
 export const DEVICE_KINDS = ['gpu', 'dma-buf', 'trace-rings', 'pinned'] as const satisfies readonly NamedKind[];
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
-export const isDeviceKind = (kind: string): kind is DeviceKind => DEVICE_KINDS.some((one) => one === kind);
+export const isDeviceKind = (kind: string): kind is DeviceKind => DEVICE_KINDS.some((known) => known === kind);
 
 /** Bounds may differ by this share of an amount that counts as known: a busy ring, or a buffer that two devices share. */
 const MAX_UNSURE = 0.02;

@@ -36,14 +36,14 @@ export interface PinnedTogether {
 }
 
 export function pinnedTogether(findings: readonly Finding[], host: Observation['host']): PinnedTogether {
-  const sumOf = (each: readonly SocketPinned[]) =>
+  const sumOf = (pins: readonly SocketPinned[]) =>
     sumPinned(
-      each.map(({ pinned }) => pinned),
-      each.reduce((sum, { charge }) => sum + charge, 0),
+      pins.map(({ pinned }) => pinned),
+      pins.reduce((sum, { charge }) => sum + charge, 0),
       host,
     );
   const peers = localPeersOf(findings);
-  const unsent = peers.reduce((sum, each) => sum + each.unsent, 0);
+  const unsent = peers.reduce((sum, peer) => sum + peer.unsent, 0);
   return { pinned: sumOf(findings), localPeers: { sockets: peers.length, unsent, pinned: sumOf(peers) } };
 }
 
@@ -75,7 +75,7 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     const [single, ...rest] = [
       ...(hasUnread ? [judgeReader(socket, history)] : []),
       ...judgeOthers(socket, history),
-    ].map((each) => options.ages?.extend(socketKey(socket), each, newest.startedMs) ?? each);
+    ].map((verdict) => options.ages?.extend(socketKey(socket), verdict, newest.startedMs) ?? verdict);
     if (!single) continue;
     const finding = findingOf(socket, [single, ...rest], observation, history);
     const { verdict, waitedMs } = finding.verdict;
@@ -92,9 +92,9 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
       b.unread - a.unread,
   );
   options.ages?.note(findings, newest.startedMs);
-  const stalled = findings.filter((each) => STALE_CODES.includes(each.verdict.verdict));
+  const stalled = findings.filter((finding) => STALE_CODES.includes(finding.verdict.verdict));
   const counts = Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Record<VerdictCode, number>;
-  for (const each of findings) counts[each.verdict.verdict]++;
+  for (const finding of findings) counts[finding.verdict.verdict]++;
   const peers = new Set(localPeersOf(stalled).map(({ socket }) => socket));
   const queues = new Set(stalled.flatMap(({ acceptQueue }) => acceptQueue?.listeners ?? []));
   const among = (sockets: ReadonlySet<SocketRecord>, code: VerdictCode) =>
@@ -107,7 +107,7 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     undecided: counts.undecided,
     counts,
     totals: {
-      unread: stalled.reduce((sum, each) => sum + each.unread, 0),
+      unread: stalled.reduce((sum, finding) => sum + finding.unread, 0),
       unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
       stalledSenders: among(peers, 'stalled-sender'),
       listeners: among(queues, 'never-accepting'),
@@ -120,16 +120,16 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
 function markDeadlockedPairs(observation: Observation, findings: Finding[]): void {
   const { last } = observation;
   if (!last) return;
-  const stalled = findings.filter((each) => each.verdict.verdict === 'stalled-reader');
-  const bySocket = new Map(stalled.map((each) => [each.socket, each] as const));
-  const ends = new OtherEnds(stalled.map((each) => each.socket));
+  const stalled = findings.filter((finding) => finding.verdict.verdict === 'stalled-reader');
+  const bySocket = new Map(stalled.map((finding) => [finding.socket, finding] as const));
+  const ends = new OtherEnds(stalled.map((finding) => finding.socket));
   for (const [index, finding] of findings.entries()) {
     if (!bySocket.has(finding.socket)) continue;
     const otherEnd = ends.of(finding.socket);
     const peer = otherEnd && bySocket.get(otherEnd);
     if (!peer) continue;
     const tcp = finding.socket.protocol === 'TCP';
-    const stuck = (each: Finding) => each.also.some(({ verdict }) => verdict === 'stalled-sender');
+    const stuck = (finding: Finding) => finding.also.some(({ verdict }) => verdict === 'stalled-sender');
     if (tcp && !(stuck(finding) && stuck(peer))) continue;
     const waited = [finding.verdict.waitedMs, peer.verdict.waitedMs];
     findings[index] = {
@@ -137,7 +137,7 @@ function markDeadlockedPairs(observation: Observation, findings: Finding[]): voi
       verdict: {
         verdict: 'deadlocked-pair',
         certainty: tcp ? finding.verdict.certainty : 'likely',
-        waitedMs: waited.includes(null) ? null : Math.min(...waited.map((each) => each ?? 0)),
+        waitedMs: waited.includes(null) ? null : Math.min(...waited.map((wait) => wait ?? 0)),
         evidence: {
           kind: 'waits-for-each-other',
           peerInode: peer.socket.inode,

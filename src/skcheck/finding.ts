@@ -88,7 +88,7 @@ export interface LocalPeer extends OtherEnd, SocketPinned {
 export function localPeersOf(findings: readonly Finding[]): readonly LocalPeer[] {
   const counted = new Set(
     findings
-      .filter(({ verdict, also }) => [verdict, ...also].some((each) => each.verdict === 'stalled-sender'))
+      .filter(({ verdict, also }) => [verdict, ...also].some((verdict) => verdict.verdict === 'stalled-sender'))
       .map(({ socket }) => socket),
   );
   return findings.flatMap(({ localPeer }) => {
@@ -112,7 +112,7 @@ export function findingOf(
   const [verdict, ...also] = [...verdicts].sort(bySeverity) as [Verdict, ...Verdict[]];
   const descriptors = holders.byInode.get(socket.inode) ?? [];
   const unread = unreadBytes(socket);
-  const stalls = verdicts.some((each) => each.verdict === 'stalled-sender');
+  const stalls = verdicts.some((verdict) => verdict.verdict === 'stalled-sender');
   const { pinned, charge } = pinnedBy(socket, stalls, observation.host, history);
   return {
     socket,

@@ -177,11 +177,11 @@ export function sumPinned(
 ): PinnedEstimate {
   const sum = { low: 0, likely: 0, high: 0 };
   let known = true;
-  for (const each of estimates) {
-    sum.low += each.low;
-    sum.likely += each.likely;
-    sum.high += each.high;
-    if (each.atMost === null) known = false;
+  for (const estimate of estimates) {
+    sum.low += estimate.low;
+    sum.likely += estimate.likely;
+    sum.high += estimate.high;
+    if (estimate.atMost === null) known = false;
   }
   const cap = unplacedMemory + Math.ceil(1.5 * charges);
   const high = Math.max(sum.likely, Math.min(sum.high, cap));
@@ -208,7 +208,7 @@ export function pinnedBy(socket: SocketRecord, sends: boolean, host: HostFacts, 
   let charge = 0;
   if (unread > 0 && isUnixDatagram(socket)) {
     const senders = history.unixSenders(socket);
-    const sent = senders.map(({ skmem }) => skmem?.wmem ?? 0).reduce((sum, each) => sum + each, 0);
+    const sent = senders.map(({ skmem }) => skmem?.wmem ?? 0).reduce((sum, bytes) => sum + bytes, 0);
     const datagrams = estimateUnixDatagrams({
       maxSkbFrags,
       unplacedMemory,

@@ -35,7 +35,7 @@ export interface SocketMemoryOf {
 interface Sum {
   readonly kind: SocketMemoryOf['kind'];
   readonly pid: number | null;
-  readonly each: PinnedEstimate[];
+  readonly estimates: PinnedEstimate[];
   charge: number;
   payload: number;
   charged: number;
@@ -61,10 +61,20 @@ export function socketMemory(observation: Observation): SocketMemoryOf[] {
     const pid = pids.length === 0 ? null : pids.reduce((a, b) => Math.min(a, b));
     const kind = pid !== null ? 'process' : isOrphan(socket) ? 'orphans' : 'unknown';
     const most = pinned.likely + rings;
-    const empty = { kind, pid, each: [], charge: 0, payload: 0, charged: 0, rings: 0, largest: socket, most } as const;
-    const sum: Sum = sums.get(`${kind} ${pid}`) ?? { ...empty, each: [] };
+    const empty = {
+      kind,
+      pid,
+      estimates: [],
+      charge: 0,
+      payload: 0,
+      charged: 0,
+      rings: 0,
+      largest: socket,
+      most,
+    } as const;
+    const sum: Sum = sums.get(`${kind} ${pid}`) ?? { ...empty, estimates: [] };
     sums.set(`${kind} ${pid}`, sum);
-    sum.each.push(pinned);
+    sum.estimates.push(pinned);
     sum.charge += charge;
     sum.rings += rings;
     if (socket.state !== 'LISTEN' && queueIsTruesize(socket.protocol)) sum.charged += socket.recvQ;
@@ -72,14 +82,14 @@ export function socketMemory(observation: Observation): SocketMemoryOf[] {
     if (most > sum.most) [sum.largest, sum.most] = [socket, most];
   }
   const [passed = null] = [...scmFds].sort((a, b) => b.descriptors - a.descriptors);
-  const owners = [...sums.values()].map(({ kind, pid, each, charge, payload, charged, rings, largest }) => {
-    const queued = sumPinned(each, charge, host);
+  const owners = [...sums.values()].map(({ kind, pid, estimates, charge, payload, charged, rings, largest }) => {
+    const queued = sumPinned(estimates, charge, host);
     const withRings = (bytes: number) => bytes + rings;
     return {
       kind,
       pid,
       comm: pid === null ? null : (processes.get(pid)?.comm ?? null),
-      sockets: each.length,
+      sockets: estimates.length,
       pinned: {
         low: withRings(queued.low),
         likely: withRings(queued.likely),

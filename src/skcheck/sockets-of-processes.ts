@@ -63,18 +63,18 @@ export async function socketsTogether(source: HostSource, root: boolean): Promis
   }
   const { host, first, losses } = observation;
   const history = new SocketHistory(observation);
-  const each: PinnedEstimate[] = [];
+  const estimates: PinnedEstimate[] = [];
   let [sockets, charges, rings] = [0, 0, 0];
   for (const socket of first.sockets) {
     const { pinned, charge } = pinnedBy(socket, true, host, history);
     const { ringBytes = 0 } = socket;
     if (pinned.high === 0 && ringBytes === 0) continue;
-    each.push(pinned);
+    estimates.push(pinned);
     sockets++;
     charges += charge;
     rings += ringBytes;
   }
-  const { low, likely, atMost } = sumPinned(each, charges, host);
+  const { low, likely, atMost } = sumPinned(estimates, charges, host);
   const lost = [
     ...lossMessages(observation, source),
     ...(losses.hidden > 0 ? [`network namespaces of ${losses.hidden} processes are hidden`] : []),
@@ -96,22 +96,22 @@ const NONE: NetworkEstimate = { leastBytes: 0, likelyBytes: 0, mostBytes: 0 };
 function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstimate> {
   const { host, holders, first } = observation;
   const history = new SocketHistory(observation);
-  const own = new Map<number, { readonly each: PinnedEstimate[]; charge: number }>();
+  const own = new Map<number, { readonly estimates: PinnedEstimate[]; charge: number }>();
   for (const socket of first.sockets) {
     const { pinned, charge } = pinnedBy(socket, true, host, history);
     if (pinned.high === 0) continue;
     const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
     const pids = new Set(inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid)));
     for (const pid of pids) {
-      const sum = own.get(pid) ?? { each: [], charge: 0 };
+      const sum = own.get(pid) ?? { estimates: [], charge: 0 };
       own.set(pid, sum);
-      sum.each.push(pinned);
+      sum.estimates.push(pinned);
       sum.charge += charge;
     }
   }
   const sums = new Map<number, NetworkEstimate>();
-  for (const [pid, { each, charge }] of own) {
-    const { low, likely, atMost } = sumPinned(each, charge, host);
+  for (const [pid, { estimates, charge }] of own) {
+    const { low, likely, atMost } = sumPinned(estimates, charge, host);
     sums.set(pid, { leastBytes: low, likelyBytes: likely, mostBytes: atMost });
   }
   return sums;

@@ -93,7 +93,7 @@ export interface LogTriage {
 export function releaseOf(logs: readonly LogTriage[]): string | undefined {
   const releases = new Set(
     logs.flatMap(({ log, boot }) =>
-      (boot === undefined ? log.boots : log.boots.slice(boot - 1, boot)).map((one) => one.release),
+      (boot === undefined ? log.boots : log.boots.slice(boot - 1, boot)).map((boot) => boot.release),
     ),
   );
   return releases.size === 1 ? [...releases][0] : undefined;
@@ -125,7 +125,7 @@ export function ranked<A extends CauseSources>(answer: A): A {
   const links = causesOf(findings, causeFacts(answer)).links.filter(({ relation }) => relation !== 'same-process');
   for (const { effect } of links)
     for (let below = effect, steps = 0; steps < links.length; steps++) {
-      const cause = links.find((one) => one.effect === below)?.cause;
+      const cause = links.find((link) => link.effect === below)?.cause;
       if (cause === undefined) break;
       severities[cause] = Math.min(severities[cause]!, severities[effect]!);
       below = cause;

@@ -69,7 +69,7 @@ export function triageHost(parts: HostParts): HostTriage {
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
   const running: RunningFacts = {
-    subjectOf: (one, secondsAgo) => subjectIn(reader, one, secondsAgo),
+    subjectOf: (finding, secondsAgo) => subjectIn(reader, finding, secondsAgo),
     historyUntil: parts.historyUntil,
   };
   // The log’s clock stands still during suspend, and the uptime includes it: ages are unknown.
@@ -77,7 +77,7 @@ export function triageHost(parts: HostParts): HostTriage {
   const own = logged ? withPast(logFindings(logged.records, pageSize), isSuspended ? null : uptime, running) : [];
   const counters = counted ? memoryFindings(counted) : [];
   const findings = [
-    ...own.map((one) => withPageblocks(one, reader)),
+    ...own.map((finding) => withPageblocks(finding, reader)),
     ...findingsBeside(own, otherLogs),
     ...counters.filter(({ figures }) => figures.bytes !== 0),
   ];
@@ -86,8 +86,10 @@ export function triageHost(parts: HostParts): HostTriage {
   // Passed descriptors of sockets are no pipes.
   const isOfSockets = ({ code, figures }: Finding) =>
     code === 'pipes' && figures.descriptors != null && receivers.has(figures.pid);
-  const others = found.filter((one) => (zoneOf(one) === null || !zones.has(zoneOf(one))) && !isOfSockets(one));
-  findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
+  const others = found.filter(
+    (finding) => (zoneOf(finding) === null || !zones.has(zoneOf(finding))) && !isOfSockets(finding),
+  );
+  findings.push(...others.flatMap((other) => (other.code === 'oom-kills' ? unloggedKills(other, own) : other)));
   // What may be in no counter comes after what is.
   findings.push(...counters.filter(({ figures }) => figures.bytes === 0));
   if (typeof log === 'string') reader.miss('log', HIDES.log, new HostError('unreadable', log));
@@ -109,7 +111,9 @@ export function triageHost(parts: HostParts): HostTriage {
   const isAnswered = of.pasted
     ? isAnsweredBy(of.pasted, counted !== undefined)
     : (command: string) => form.test(command);
-  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withAnswered(one, isAnswered));
+  const all = withBalloon(withHypervisor(findings, counted), balloon).map((finding) =>
+    withAnswered(finding, isAnswered),
+  );
   return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,

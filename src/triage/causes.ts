@@ -58,14 +58,14 @@ const SAME_MOMENT = 10;
  */
 export function causesOf(findings: readonly Finding[], facts: CauseFacts): Causes {
   const links = new Map<number, CauseLink>();
-  const link = (one: CauseLink | undefined): void => {
-    if (!one || one.effect === one.cause || links.has(one.effect)) return;
+  const link = (candidate: CauseLink | undefined): void => {
+    if (!candidate || candidate.effect === candidate.cause || links.has(candidate.effect)) return;
     // No cycles: the cause must not follow from the effect.
-    for (let at: number | undefined = one.cause; at !== undefined; at = links.get(at)?.cause)
-      if (at === one.effect) return;
-    links.set(one.effect, one);
+    for (let at: number | undefined = candidate.cause; at !== undefined; at = links.get(at)?.cause)
+      if (at === candidate.effect) return;
+    links.set(candidate.effect, candidate);
   };
-  for (const one of byRule(findings)) link(one);
+  for (const candidate of byRule(findings)) link(candidate);
   for (const [index, finding] of findings.entries()) {
     if (finding.code === 'panic') link(causeOfPanic(findings, index));
     if (isShortage(finding)) link(causeOfShortage(findings, index, facts));
@@ -121,11 +121,11 @@ function causeOfPanic(findings: readonly Finding[], effect: number): CauseLink |
   const sameBoot = ({ figures: of }: Finding) =>
     (of.boot ?? null) === (figures.boot ?? null) && (of.log ?? null) === (figures.log ?? null);
   const candidates = [...findings.entries()].filter(
-    ([, one]) =>
-      one.code === code &&
-      sameBoot(one) &&
+    ([, finding]) =>
+      finding.code === code &&
+      sameBoot(finding) &&
       // If the OOM killer killed a victim, the kernel continued.
-      (code !== 'oom-kill' || ['panic', 'no-killable-process'].includes(String(one.figures.outcome))),
+      (code !== 'oom-kill' || ['panic', 'no-killable-process'].includes(String(finding.figures.outcome))),
   );
   const last = candidates.toSorted(([, a], [, b]) => lastTime(b) - lastTime(a))[0];
   return last && { effect, cause: last[0], relation: 'panic-message', figures: { reason } };
@@ -142,8 +142,10 @@ function isGroupShortage({ code, figures }: Finding): boolean {
 const bytesOf = ({ figures }: Finding): number => Number(figures.pinnedBytes ?? figures.bytes ?? 0);
 
 /** The largest finding of some, with its index. */
-const largestOf = (findings: readonly Finding[], isMeant: (one: Finding) => boolean) =>
-  [...findings.entries()].filter(([, one]) => isMeant(one)).toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a))[0];
+const largestOf = (findings: readonly Finding[], isMeant: (finding: Finding) => boolean) =>
+  [...findings.entries()]
+    .filter(([, finding]) => isMeant(finding))
+    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a))[0];
 
 /**
  * Links a shortage to the largest owner of memory outside the report's counters, if it already held that
@@ -154,7 +156,10 @@ function causeOfShortage(findings: readonly Finding[], effect: number, facts: Ca
   if (typeof unattributedBytes !== 'number' || typeof managedBytes !== 'number') return undefined;
   if (unattributedBytes < NOTABLE * managedBytes) return undefined;
   const since = secondsSince(findings[effect]!, facts);
-  const largest = largestOf(findings, (one) => hasTrait(one, 'uncounted') && wasThere(findings, one, since));
+  const largest = largestOf(
+    findings,
+    (finding) => hasTrait(finding, 'uncounted') && wasThere(findings, finding, since),
+  );
   if (!largest) return undefined;
   const [cause, finding] = largest;
   const share = bytesOf(finding) / unattributedBytes;
@@ -201,12 +206,12 @@ function causeOfLockup(findings: readonly Finding[], effect: number): CauseLink 
   const lockup = findings[effect]!;
   const { code, figures } = lockup;
   const stuck = findings.findIndex(
-    (one) =>
-      one.code === 'hard-lockup' &&
-      typeof one.figures.cpu === 'number' &&
+    (finding) =>
+      finding.code === 'hard-lockup' &&
+      typeof finding.figures.cpu === 'number' &&
       (code === 'rcu-stall'
-        ? String(figures.cpus).trim().split(' ').includes(`${one.figures.cpu}`)
-        : one.figures.cpu !== figures.cpu && WAITS_FOR_CPU.test(String(figures.symbol))),
+        ? String(figures.cpus).trim().split(' ').includes(`${finding.figures.cpu}`)
+        : finding.figures.cpu !== figures.cpu && WAITS_FOR_CPU.test(String(figures.symbol))),
   );
   if (stuck >= 0)
     return { effect, cause: stuck, relation: 'waits-for-cpu', figures: { cpu: findings[stuck]!.figures.cpu ?? null } };
@@ -235,8 +240,9 @@ function causeOfLowZone(
 function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const { code, figures } = findings[effect]!;
   const { cgroup = null } = figures;
-  const isCause = code === 'memory-pressure' ? (one: Finding) => one.code === 'cgroup-near-limit' : isGroupShortage;
-  const cause = findings.findIndex((one) => isCause(one) && one.figures.cgroup === cgroup);
+  const isCause =
+    code === 'memory-pressure' ? (finding: Finding) => finding.code === 'cgroup-near-limit' : isGroupShortage;
+  const cause = findings.findIndex((finding) => isCause(finding) && finding.figures.cgroup === cgroup);
   return cause < 0 || cgroup === null ? undefined : { effect, cause, relation: 'same-cgroup', figures: { cgroup } };
 }
 
@@ -252,10 +258,12 @@ function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink 
   const [available, total] = [Number(availableBytes), Number(totalBytes)];
   const isUncounted = use === 'uncounted';
   // By counters alone there is only an upper bound.
-  const amount = (one: Finding) => bytesOf(one) || Number(one.figures.mostBytes ?? 0);
+  const amount = (finding: Finding) => bytesOf(finding) || Number(finding.figures.mostBytes ?? 0);
   const [largest] = [...findings.entries()]
-    .filter(([, one]) =>
-      one.code === 'unattributed-memory' && isUncounted ? true : hasTrait(one, 'excessive') && one.severity !== 'note',
+    .filter(([, finding]) =>
+      finding.code === 'unattributed-memory' && isUncounted
+        ? true
+        : hasTrait(finding, 'excessive') && finding.severity !== 'note',
     )
     .toSorted(([, a], [, b]) => amount(b) - amount(a));
   if (!largest) return undefined;
@@ -289,7 +297,7 @@ function causeOfWriter(findings: readonly Finding[], effect: number): CauseLink 
 function causeNow(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const { code, figures } = findings[effect]!;
   if (figures.cgroup != null) return undefined;
-  const little = findings.findIndex((one) => one.code === 'low-available');
+  const little = findings.findIndex((finding) => finding.code === 'low-available');
   const stalled = findings.findIndex(
     ({ figures: of }) => of.cgroup != null && Number(of.fullAvg60 ?? 0) >= EXPLAINS * Number(figures.fullAvg60),
   );
@@ -300,7 +308,10 @@ function causeNow(findings: readonly Finding[], effect: number): CauseLink | und
 /** Links unattributed memory to sockets: without kernel memory, the memory that they pin is unattributed. */
 function causeOfUnattributed(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const shortfallBytes = bytesOf(findings[effect]!);
-  const largest = largestOf(findings, (one) => hasTrait(one, 'uncounted') && one.code !== 'unattributed-memory');
+  const largest = largestOf(
+    findings,
+    (finding) => hasTrait(finding, 'uncounted') && finding.code !== 'unattributed-memory',
+  );
   if (!largest || shortfallBytes === 0) return undefined;
   const [cause, finding] = largest;
   const share = bytesOf(finding) / shortfallBytes;
@@ -321,11 +332,11 @@ function causeOfQueue(
     ([, { code, figures }]) =>
       hasTrait({ code }, 'unread') && figures.pid === pid && (sock === undefined || figures.sock === sock),
   );
-  const bytes = stalled.reduce((sum, [, one]) => sum + bytesOf(one), 0);
+  const bytes = stalled.reduce((sum, [, finding]) => sum + bytesOf(finding), 0);
   const [first] = stalled;
   // The list of stalled readers is limited: its last entry has the number of omitted ones.
   const count = stalled.reduce(
-    (sum, [, one]) => sum + Number(one.figures.sockets ?? 1) + Number(one.figures.others ?? 0),
+    (sum, [, finding]) => sum + Number(finding.figures.sockets ?? 1) + Number(finding.figures.others ?? 0),
     0,
   );
   const isMost = bytes >= EXPLAINS * Number(pinnedBytes) || count >= EXPLAINS * Number(sockets);
@@ -360,15 +371,15 @@ function conclusionOf(
   links: ReadonlyMap<number, CauseLink>,
   { complete }: CauseFacts,
 ): Conclusion | undefined {
-  const isWorth = (least: readonly Finding['severity'][]) => (one: Finding, index: number) =>
-    least.includes(one.severity) &&
-    (isShortage(one) ||
-      isGroupShortage(one) ||
-      one.code === 'low-available' ||
+  const isWorth = (least: readonly Finding['severity'][]) => (finding: Finding, index: number) =>
+    least.includes(finding.severity) &&
+    (isShortage(finding) ||
+      isGroupShortage(finding) ||
+      finding.code === 'low-available' ||
       (links.get(index)?.relation ?? 'same-process') !== 'same-process');
   const ranks = [false, true].flatMap((past) => (['critical', 'warning'] as const).map((least) => ({ past, least })));
   const places = ranks.map(({ past, least }) =>
-    findings.findIndex((one, index) => isWorth([least])(one, index) && (one.past === true) === past),
+    findings.findIndex((finding, index) => isWorth([least])(finding, index) && (finding.past === true) === past),
   );
   const effect = places.find((place) => place >= 0);
   if (effect === undefined) return undefined;
@@ -398,7 +409,7 @@ function conclusionOf(
   }
   const group = findings[cause]!;
   if (isGroupShortage(group)) return { effect, cause: null, ...byGroup(group) };
-  const little = [...links.values()].find((one) => one.cause === cause && one.relation === 'frees-enough');
+  const little = [...links.values()].find((link) => link.cause === cause && link.relation === 'frees-enough');
   if (little) {
     const { pid = null, comm = null, anonBytes = null } = findings[little.effect]!.figures;
     const largest = { largestPid: pid, largestComm: comm, largestRssBytes: anonBytes };
@@ -444,10 +455,10 @@ const CHARGED: readonly (readonly [what: string, names: readonly string[]])[] = 
 function byGroup({ figures, oom }: Finding): Pick<Conclusion, 'confidence' | 'figures'> {
   const { cgroup = null, limitBytes, usageBytes, largestPid, largestComm, largestRssBytes } = figures;
   const [counters = {}] = (oom?.memcgs ?? []).map(({ counters: of }) => of);
-  const whole = [limitBytes, usageBytes].find((one) => typeof one === 'number');
+  const whole = [limitBytes, usageBytes].find((value) => typeof value === 'number');
   const known = { cgroup, managedBytes: whole ?? null };
   const held = CHARGED.flatMap(([what, names]) => {
-    const bytes = names.map((name) => counters[name]).find((one) => one !== undefined);
+    const bytes = names.map((name) => counters[name]).find((value) => value !== undefined);
     return bytes === undefined ? [] : [{ what, bytes }];
   });
   const [most] = held.toSorted((a, b) => b.bytes - a.bytes);

@@ -86,16 +86,16 @@ export function found<Code extends FindingCode>(
  * code. What may be over follows what is true now.
  */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
-  const rank = (one: Finding) =>
-    SEVERITIES.indexOf(one.severity) +
-    (one.past ? SEVERITIES.length : 0) +
-    (isOfUnknownSubject(one) ? 0.5 : isReached(one) ? 0 : 0.1);
-  const groups = grouped(findings, (one) => `${one.code} ${rank(one)}`);
+  const rank = (finding: Finding) =>
+    SEVERITIES.indexOf(finding.severity) +
+    (finding.past ? SEVERITIES.length : 0) +
+    (isOfUnknownSubject(finding) ? 0.5 : isReached(finding) ? 0 : 0.1);
+  const groups = grouped(findings, (finding) => `${finding.code} ${rank(finding)}`);
   const wholeFirst = new Map(
     [...groups].map(([key, of]) => [key, of.toSorted((a, b) => Number(isCut(a)) - Number(isCut(b)))]),
   );
   return findings
-    .map((one) => wholeFirst.get(`${one.code} ${rank(one)}`)!.shift()!)
+    .map((finding) => wholeFirst.get(`${finding.code} ${rank(finding)}`)!.shift()!)
     .toSorted((a, b) => rank(a) - rank(b));
 }
 
@@ -114,7 +114,8 @@ function isCut({ code, report, figures, oom }: Finding): boolean {
 
 /** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
 export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
-  const timeOf = (one: Evidence) => (one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1);
+  const timeOf = (evidence: Evidence) =>
+    evidence.kind === 'log' && evidence.timestamp !== null ? Number(evidence.timestamp) / 1e9 : -1;
   return Math.max(-1, ...evidence.map(timeOf));
 }
 
@@ -163,19 +164,19 @@ export function withPast(
   uptimeSeconds: number | null | undefined,
   running?: RunningFacts,
 ): Finding[] {
-  return findings.map((one) => {
-    const { code, figures } = one;
+  return findings.map((finding) => {
+    const { code, figures } = finding;
     const isFatal = ['panic', 'no-killable-process'].includes(String(figures.outcome));
-    const then = lastTime(one);
+    const then = lastTime(finding);
     // A line from the future is of another boot, or the uptime is that of a container.
-    if (uptimeSeconds == null || then < 0 || then > uptimeSeconds + CLOCK_DRIFT || isFatal) return one;
+    if (uptimeSeconds == null || then < 0 || then > uptimeSeconds + CLOCK_DRIFT || isFatal) return finding;
     const secondsAgo = Math.max(0, Math.floor(uptimeSeconds - then));
-    const isPassing = hasTrait(one, 'passing');
+    const isPassing = hasTrait(finding, 'passing');
     const isOld = isPassing && secondsAgo >= OVER_SECONDS;
-    const severity = isPassing && secondsAgo >= PAST_SECONDS ? 'note' : one.severity;
-    if (!running) return isOld ? { ...one, severity, figures: { ...figures, secondsAgo }, past: true } : one;
-    const subject = running.subjectOf(one, secondsAgo);
-    const aged = withSubject({ ...one, severity, figures: { ...figures, secondsAgo } }, subject);
+    const severity = isPassing && secondsAgo >= PAST_SECONDS ? 'note' : finding.severity;
+    if (!running) return isOld ? { ...finding, severity, figures: { ...figures, secondsAgo }, past: true } : finding;
+    const subject = running.subjectOf(finding, secondsAgo);
+    const aged = withSubject({ ...finding, severity, figures: { ...figures, secondsAgo } }, subject);
     const isHistory = running.historyUntil !== undefined && then < running.historyUntil;
     const isOver = isOld || (isHistory && !(code === 'hung-task' && subject === 'present'));
     return isOver ? { ...aged, past: true } : aged;
@@ -251,5 +252,5 @@ export function isFailing(
   { severities, codes }: FailOn,
   { code, severity }: { readonly code: string; readonly severity: string },
 ): boolean {
-  return severities.some((one) => one === severity) || codes.includes(code);
+  return severities.some((wanted) => wanted === severity) || codes.includes(code);
 }

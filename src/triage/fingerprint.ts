@@ -37,7 +37,7 @@ export function fingerprint(
   const root = grave.find(({ code }) => code === 'deadlock' || code === 'blocked-on-lock');
   if (functions.length === 0 && root) functions.push(...functionsOf(root));
   if (functions.length === 0) functions.push(...printedFunctions(grave));
-  const starved = grave.some((one) => hasTrait(one, 'shortage'));
+  const starved = grave.some((finding) => hasTrait(finding, 'shortage'));
   const who = starved && owner ? `${owner.kind} ${owner.name}` : null;
   const id = createHash('sha256').update(JSON.stringify([kind, functions, who]));
   return { id: id.digest('hex').slice(0, 16), kind, functions, owner: who };
@@ -58,7 +58,7 @@ const ENDING =
 
 /** Functions of a stack without guessed frames, which differ between dumps of the same problem. */
 function functionsOf({ evidence }: Finding): string[] {
-  const stack = evidence.find((one): one is StackEvidence => one.kind === 'stack');
+  const stack = evidence.find((evidence): evidence is StackEvidence => evidence.kind === 'stack');
   const frames = stack?.frames.filter(({ guess }) => !guess) ?? [];
   // The interrupted frame caused the fault; frames before it handle the fault.
   const fault = frames.findIndex(({ interrupted }, index) => interrupted && index > 0);

@@ -41,11 +41,13 @@ const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
 export function holdersIn({ memory }: Pick<MemoryAnswer, 'memory'>): Holders | undefined {
   const owners = leaves(memory).flatMap((category) => category.owners);
   if (owners.length === 0) return undefined;
-  const sums = [...grouped(owners, ({ kind, name, pid }) => JSON.stringify([kind, name, pid]))].flatMap(([, each]) => {
-    const [first] = each;
-    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
-    return first ? [{ kind: first.kind, name: first.name, pid: first.pid ?? null, processes: null, bytes }] : [];
-  });
+  const sums = [...grouped(owners, ({ kind, name, pid }) => JSON.stringify([kind, name, pid]))].flatMap(
+    ([, members]) => {
+      const [first] = members;
+      const bytes = members.reduce((sum, holder) => sum + holder.bytes, 0);
+      return first ? [{ kind: first.kind, name: first.name, pid: first.pid ?? null, processes: null, bytes }] : [];
+    },
+  );
   const processes = sums.filter(({ kind }) => kind === 'process');
   const others = sums.filter(({ kind }) => kind !== 'process');
   return { largest: [...programs(processes), ...others].toSorted(bySize).slice(0, MOST), unreadProcesses: 0 };
@@ -61,14 +63,14 @@ function programs(
   sumOf = (all: readonly Holder[]) => all.reduce((sum, { bytes }) => sum + bytes, 0),
 ): Holder[] {
   const byName = grouped(processes, ({ name, pid }) => (name === UNKNOWN ? pid : name));
-  return [...byName].flatMap(([, each]): Holder[] => {
-    const name = each[0]?.name ?? UNKNOWN;
-    const [most] = each.toSorted(bySize);
-    const bytes = sumOf(each);
+  return [...byName].flatMap(([, members]): Holder[] => {
+    const name = members[0]?.name ?? UNKNOWN;
+    const [most] = members.toSorted(bySize);
+    const bytes = sumOf(members);
     // What the others have without it: memory that they share is no part of one process.
-    const rest = sumOf(each.filter((one) => one !== most));
+    const rest = sumOf(members.filter((holder) => holder !== most));
     if (!most || (most.bytes >= SAME * bytes && rest <= (1 - SAME) * bytes)) return most ? [most] : [];
-    return [{ kind: 'program', name, pid: most.pid, processes: each.length, bytes }];
+    return [{ kind: 'program', name, pid: most.pid, processes: members.length, bytes }];
   });
 }
 
@@ -87,11 +89,11 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   let all: readonly ProcessStatus[] = [];
   try {
     // A process that is unreadable here is no reason for a check to be incomplete.
-    all = readProcesses(host).all.map((one) => {
-      const { pid, rssAnonBytes, shmemBytes } = one;
+    all = readProcesses(host).all.map((status) => {
+      const { pid, rssAnonBytes, shmemBytes } = status;
       const own = rssAnonBytes + (rings.get(pid) ?? 0);
       return {
-        ...one,
+        ...status,
         rssAnonBytes: own,
         shmemBytes: Math.min(most, host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes),
       };
@@ -110,16 +112,16 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
       bytes: rssAnonBytes + shmemBytes,
     };
   });
-  const sizes = new Map(all.map((one) => [one.pid, one]));
+  const sizes = new Map(all.map((status) => [status.pid, status]));
   const members = grouped(processes, ({ name }) => name);
-  const named = programs(processes, (each) => together(each, sizes, host)).map((one): Candidate => {
-    if (one.kind !== 'program') return { holder: one, parts: new Map([[one.pid ?? '', one.bytes]]) };
+  const named = programs(processes, (members) => together(members, sizes, host)).map((program): Candidate => {
+    if (program.kind !== 'program') return { holder: program, parts: new Map([[program.pid ?? '', program.bytes]]) };
     const parts = new Map(
-      (members.get(one.name) ?? []).map(({ pid }) => [pid ?? 0, sizes.get(pid ?? 0)?.rssAnonBytes ?? 0]),
+      (members.get(program.name) ?? []).map(({ pid }) => [pid ?? 0, sizes.get(pid ?? 0)?.rssAnonBytes ?? 0]),
     );
     // What they share is that of the largest.
-    const shared = [...parts.values()].reduce((rest, bytes) => rest - bytes, one.bytes);
-    return { holder: one, parts: parts.set(one.pid ?? 0, (parts.get(one.pid ?? 0) ?? 0) + shared) };
+    const shared = [...parts.values()].reduce((rest, bytes) => rest - bytes, program.bytes);
+    return { holder: program, parts: parts.set(program.pid ?? 0, (parts.get(program.pid ?? 0) ?? 0) + shared) };
   });
   const shared = host.unmapped.map(({ name, pid, inside, bytes }): Holder => {
     return { kind: 'unmapped', name, pid: pid ?? inside ?? null, processes: null, bytes };
@@ -142,16 +144,16 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
  * allocated of the files that they map, if that is known.
  */
 function together(
-  each: readonly Holder[],
+  members: readonly Holder[],
   sizes: ReadonlyMap<number, ProcessStatus>,
   { mappings, mapped: files }: HostReader,
 ): number {
-  const all = each.flatMap(({ pid }) => sizes.get(pid ?? 0) ?? []);
-  const sum = (of: (one: ProcessStatus) => number) => all.reduce((bytes, one) => bytes + of(one), 0);
+  const all = members.flatMap(({ pid }) => sizes.get(pid ?? 0) ?? []);
+  const sum = (of: (status: ProcessStatus) => number) => all.reduce((bytes, status) => bytes + of(status), 0);
   const least = Math.max(0, ...all.map(({ shmemBytes }) => shmemBytes));
   const pids = new Set(all.map(({ pid }) => pid));
   // A snapshot names one process of each file.
-  const recorded = files.reduce((bytes, one) => bytes + (pids.has(one.pid ?? 0) ? one.bytes : 0), 0);
+  const recorded = files.reduce((bytes, file) => bytes + (pids.has(file.pid ?? 0) ? file.bytes : 0), 0);
   const mapped = mappings ? (mappings.bytesOf(pids) ?? least) : recorded;
   const most = sum(({ shmemBytes }) => shmemBytes);
   return sum(({ rssAnonBytes }) => rssAnonBytes) + Math.max(least, Math.min(mapped, most));
@@ -169,9 +171,9 @@ interface Candidate {
  */
 function disjoint(named: readonly Candidate[], cgroups: readonly Candidate[]): Holder[] {
   const ranked = (all: readonly { readonly holder: Holder; readonly rest: number }[]) =>
-    all.toSorted((one, two) => two.rest - one.rest).slice(0, MOST);
+    all.toSorted((first, two) => two.rest - first.rest).slice(0, MOST);
   const known = named.filter(({ holder }) => holder.bytes > 0);
-  const top = ranked(known.map((one) => ({ ...one, rest: one.holder.bytes })));
+  const top = ranked(known.map((candidate) => ({ ...candidate, rest: candidate.holder.bytes })));
   const names = new Set(top.map(({ holder }) => holder));
   const covered = new Set(known.flatMap(({ holder, parts }) => (names.has(holder) ? [...parts.keys()] : [])));
   const others = cgroups.flatMap(({ holder, parts }) => {
@@ -241,8 +243,8 @@ function cgroupCandidates(host: HostReader, others: readonly Candidate[]): Candi
   const cgroups = cgroupHolders(host);
   if (cgroups.length === 0) return [];
   const parts = new Map<string, Map<string | number, number>>(cgroups.map(({ name }) => [name, new Map()]));
-  for (const { holder, parts: each } of others)
-    for (const [key, bytes] of each) {
+  for (const { holder, parts: amounts } of others)
+    for (const [key, bytes] of amounts) {
       const pid = ['unmapped', 'pipes'].includes(holder.kind) ? holder.pid : key;
       if (pid === null) continue;
       for (const line of optionalText(host.source, `/proc/${pid}/cgroup`).split('\n'))

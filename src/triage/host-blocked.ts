@@ -41,7 +41,7 @@ export function* blocked(
       const functions = where === null ? stack : [where, ...stack];
       return { pid, function: where, stack, cause: causes.read({ pid, process: pid }, functions) };
     });
-  const groups = waitGroups(waiters, (one) => `in ${one.function}`);
+  const groups = waitGroups(waiters, (waiter) => `in ${waiter.function}`);
   for (const group of groups.toSorted((a, b) => b.waiters.length - a.waiters.length).slice(0, MAX_FINDINGS)) {
     const { cause, behind } = group;
     const [first] = group.waiters;
@@ -49,7 +49,9 @@ export function* blocked(
     if (!first || tasks < THRESHOLDS['blocked-tasks'].note) continue;
     const { pid, stack } = first;
     const { path, fileSystem, source, file, server } = cause ?? {};
-    const commands = new Set(group.waiters.map((one) => commandOf(host, one.pid)).filter((words) => words !== ''));
+    const commands = new Set(
+      group.waiters.map((waiter) => commandOf(host, waiter.pid)).filter((words) => words !== ''),
+    );
     const known = {
       path,
       fileSystem,

@@ -85,10 +85,10 @@ export function* cgroups(host: HostReader): Generator<Finding> {
   }
   const memory = usages.flatMap(({ finding }) => finding ?? []);
   const processes = new CgroupProcesses(host, isV2);
-  for (const each of memory
+  for (const finding of memory
     .toSorted((a, b) => Number(b.figures.share) - Number(a.figures.share))
     .slice(0, MAX_FINDINGS))
-    yield processes.named(each);
+    yield processes.named(finding);
   yield* stalledGroups(usages, processes);
   yield* tasks.slice(0, MAX_FINDINGS);
   yield* killsByCgroup(usages, isV2);
@@ -170,12 +170,12 @@ function stalls(cgroup: string, { some, full }: Pressure, usedBytes: number): Fi
 function* stalledGroups(usages: readonly Usage[], processes: CgroupProcesses): Generator<Finding> {
   const all = usages.filter(({ stalled }) => stalled);
   const inner = all.flatMap(({ cgroup, finding, stalled }) => {
-    const isOuter = cgroup === '/' || all.some((one) => one.cgroup.startsWith(`${cgroup}/`));
+    const isOuter = cgroup === '/' || all.some((usage) => usage.cgroup.startsWith(`${cgroup}/`));
     return isOuter || finding || !stalled ? [] : [stalled];
   });
   const average = ({ figures }: Finding) => Number(figures.fullAvg60);
-  for (const each of inner.toSorted((a, b) => average(b) - average(a)).slice(0, MAX_FINDINGS))
-    yield processes.named(each);
+  for (const finding of inner.toSorted((a, b) => average(b) - average(a)).slice(0, MAX_FINDINGS))
+    yield processes.named(finding);
 }
 
 /** The processes of the host by cgroup, read once they are needed. */
@@ -192,9 +192,9 @@ class CgroupProcesses {
     const { source } = this.host;
     const form = this.isV2 ? /^0::(.*)$/m : /^\d+:(?:[\w=]+,)*memory(?:,[\w=]+)*:(.*)$/m;
     // A process that is unreadable hides no cgroup at its limit: it is no part of what the check misses.
-    this.#all ??= readProcesses(this.host).all.flatMap((each) => {
-      const cgroup = form.exec(optionalText(source, `/proc/${each.pid}/cgroup`))?.[1];
-      return cgroup === undefined ? [] : [{ ...each, cgroup }];
+    this.#all ??= readProcesses(this.host).all.flatMap((status) => {
+      const cgroup = form.exec(optionalText(source, `/proc/${status.pid}/cgroup`))?.[1];
+      return cgroup === undefined ? [] : [{ ...status, cgroup }];
     });
     const own = String(finding.figures.cgroup);
     const [most] = this.#all

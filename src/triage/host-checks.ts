@@ -84,7 +84,9 @@ export function hostFindings(host: HostReader): Finding[] {
 function withoutCountedKills(findings: readonly Finding[]): Finding[] {
   const isOfCgroup = ({ code, figures }: Finding) => code === 'oom-kills' && figures.cgroup !== null;
   const counted = findings.filter(isOfCgroup).reduce((sum, { figures }) => sum + Number(figures.kills), 0);
-  return findings.filter((one) => one.code !== 'oom-kills' || isOfCgroup(one) || Number(one.figures.kills) > counted);
+  return findings.filter(
+    (finding) => finding.code !== 'oom-kills' || isOfCgroup(finding) || Number(finding.figures.kills) > counted,
+  );
 }
 
 /** Files that a capture may lack, by the check that reads them on a running host. */
@@ -106,7 +108,7 @@ export function missCaptured(host: HostReader, lacking: readonly HostError[]): v
     const [first, ...others] = lost;
     if (first === undefined) continue;
     const pids = new Set(lost.flatMap(({ message }) => /^\/proc\/(\d+)\//.exec(message)?.[1] ?? []));
-    const known = host.unread.filter((one) => one.check === check);
+    const known = host.unread.filter((unread) => unread.check === check);
     if (known.some(({ processes }) => pids.size === 0 || (processes ?? 0) >= pids.size)) continue;
     const isDenied = check === 'sockets' && lost.every(({ code }) => code === 'denied');
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
@@ -123,13 +125,13 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   const ofHost = hostFindings(host);
   const named = new Set(ofHost.filter(hasOwner).map(subjectOf));
   const isShared = host.checked.includes('shared-memory');
-  const kept = answer.findings.filter((each) =>
+  const kept = answer.findings.filter((finding) =>
     // Files of the host have a creator, and the names that a process sees.
-    each.code === 'shared-memory' ? !isShared : hasOwner(each) || !named.has(subjectOf(each)),
+    finding.code === 'shared-memory' ? !isShared : hasOwner(finding) || !named.has(subjectOf(finding)),
   );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
-  const findings = [...kept, ...more].map((one) => withSubjectHere(one, host));
+  const findings = [...kept, ...more].map((finding) => withSubjectHere(finding, host));
   const { unread, unreadProcesses } = host;
   const missed = new Set(unread.map(({ check }) => check));
   const all = new Set([...(answer.checked ?? []), ...host.checked]);

@@ -126,7 +126,7 @@ const MAX_WATCHERS = 3;
 /** Processes whose watches hold much memory, which is slab and counts for no process. */
 function* manyWatches(host: HostReader, watchers: readonly Watcher[]): Generator<Finding> {
   const large = watchers
-    .map((one) => ({ ...one, bytes: one.watches * WATCH_BYTES[one.kind] }))
+    .map((watcher) => ({ ...watcher, bytes: watcher.watches * WATCH_BYTES[watcher.kind] }))
     .filter(({ bytes }) => bytes >= THRESHOLDS['file-watches'].note)
     .toSorted((a, b) => b.bytes - a.bytes);
   for (const { pid, kind, watches, bytes } of large.slice(0, MAX_WATCHERS)) {

@@ -30,13 +30,13 @@ export function* namedMemory(host: HostReader): Generator<Finding> {
     )
       host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
   const total = host.meminfo('MemTotal');
-  for (const [kind, all] of grouped(named, (one) => one.kind))
-    for (const one of all.slice(0, MAX_EACH)) yield* FINDERS[kind]?.(one, total, host) ?? [];
+  for (const [kind, all] of grouped(named, (memory) => memory.kind))
+    for (const memory of all.slice(0, MAX_EACH)) yield* FINDERS[kind]?.(memory, total, host) ?? [];
   yield* compressed(named, total);
   yield* detachedPools(named, total);
 }
 
-type Finder = (one: NamedMemory, total: number, host: HostReader) => Iterable<Finding>;
+type Finder = (memory: NamedMemory, total: number, host: HostReader) => Iterable<Finding>;
 
 const FINDERS: Readonly<Partial<Record<NamedKind, Finder>>> = {
   *balloon({ name, bytes, figures: { isInMemTotal = null } }, total, host) {
@@ -109,10 +109,10 @@ function* balloonOf(figures: BalloonFigures, short: boolean): Generator<Finding>
 function* compressed(named: readonly NamedMemory[], total: number): Generator<Finding> {
   const all = named.filter(({ kind, name }) => kind === 'zram' || (kind === 'zswap' && !isCgroup(name)));
   const [most] = all.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-  const bytes = all.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const bytes = all.reduce((sum, memory) => sum + (memory.bytes ?? 0), 0);
   if (!most || !isLargePart('compressed-memory', bytes, bytes / total)) return;
   const data = all.map(({ figures }) => figures.dataBytes ?? null);
-  const dataBytes = data.includes(null) ? null : data.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+  const dataBytes = data.includes(null) ? null : data.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
   const [cgroup] = named.filter(({ kind, name }) => kind === 'zswap' && isCgroup(name));
   const figures = {
     bytes,
@@ -138,7 +138,7 @@ function* detachedPools(named: readonly NamedMemory[], total: number): Generator
     bytes,
     pages: sum('detachedPages'),
     pools: sum('detachedPools'),
-    detachedSeconds: Math.max(...all.map((one) => one.figures.detachedSeconds ?? 0)),
+    detachedSeconds: Math.max(...all.map((memory) => memory.figures.detachedSeconds ?? 0)),
     interface: most.name,
     interfaces: all.length,
   };

@@ -48,7 +48,7 @@ export function* processes(host: HostReader): Generator<Finding> {
   yield* blocked(host, all, comm);
   const largest = (size: 'threads' | 'tableBytes', most?: number) =>
     largestProgram(
-      all.map((one) => ({ pid: one.pid, comm: comm(one.pid), amount: one[size] })),
+      all.map((status) => ({ pid: status.pid, comm: comm(status.pid), amount: status[size] })),
       most,
     );
   for (const why of contradictions(host, all)) host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
@@ -69,8 +69,8 @@ export function* processes(host: HostReader): Generator<Finding> {
  * owner, may be missing. Both are read one after the other: only large differences count. @throws {HostError}
  */
 function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Generator<string> {
-  const sum = (of: (one: ProcessStatus) => number) => all.reduce((total, one) => total + of(one), 0);
-  const threads = sum((one) => one.threads);
+  const sum = (of: (status: ProcessStatus) => number) => all.reduce((total, status) => total + of(status), 0);
+  const threads = sum((status) => status.threads);
   const [stacks, tables] = [host.meminfo('KernelStack'), host.meminfo('PageTables')];
   const [, counted] = /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
   if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
@@ -80,7 +80,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
     yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;
   // Before 5.11 the counter lacks the tables above the lowest level. Processes may share tables (vfork).
   const largest = all.reduce((most, { tableBytes }) => Math.max(most, tableBytes), 0);
-  const sums = sum((one) => one.tableBytes);
+  const sums = sum((status) => status.tableBytes);
   if (largest > 2.2 * tables + MIN_BYTES || sums + MIN_BYTES < tables / 2)
     yield 'VmPTE of /proc/PID/status contradicts PageTables of /proc/meminfo';
 }
@@ -145,7 +145,7 @@ function largestUse(host: HostReader, totalBytes: number) {
   }));
   const shared = sumOfMeminfo(host, /^Shmem:/);
   uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
-  for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
+  for (const use of uses) if (use.use === 'page-cache') use.bytes -= shared;
   const { zfs, balloon } = host.counts;
   uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
   uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
@@ -197,7 +197,7 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const missing: string[] = [];
   const all = sharedFiles(host.source, (why) => missing.push(why), host.mappings);
   const sizes = processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes);
-  const sum = (each: readonly number[]) => each.reduce((a, b) => a + b, 0);
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
   // Files include swapped pages. Processes may map a part that was not found, or the same memory many times: Mapped
   // counts it once.
   const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
@@ -206,17 +206,17 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const isUnowned = unowned >= THRESHOLDS['shared-memory'].note * total;
   if (isUnowned) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
   const largest = Math.max(0, ...sizes);
-  const owners = sharedOwners(host.source, all, THRESHOLDS['shared-memory'].note * total).map((one) => ({
-    ...one,
+  const owners = sharedOwners(host.source, all, THRESHOLDS['shared-memory'].note * total).map((owner) => ({
+    ...owner,
     // Where no mappings were read, a process may map a file that is not larger than its RSS.
-    isMapped: one.mapped ?? (largest >= one.bytes / 2 ? null : false),
+    isMapped: owner.mapped ?? (largest >= owner.bytes / 2 ? null : false),
   }));
   host.mapped.push(...all.filter(({ mapped }) => mapped === true));
   host.unmapped.push(...owners.filter(({ isMapped }) => isMapped === false));
   // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
-  for (const one of owners)
-    if (one.bytes >= THRESHOLDS['shared-memory'].note * total && one.isMapped !== true)
-      yield ofShared(host, one, one.isMapped, total);
+  for (const owner of owners)
+    if (owner.bytes >= THRESHOLDS['shared-memory'].note * total && owner.isMapped !== true)
+      yield ofShared(host, owner, owner.isMapped, total);
   const passed = isUnowned ? mostPassed(host) : undefined;
   if (passed) {
     const amount = { bytes: unowned, share: unowned / total };
@@ -667,7 +667,7 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
   }
   // VmPin contains rings of perf, which are allocated, not pinned (FOLL_PIN).
   const perf = host.memory?.named?.find(({ name, kind }) => kind === 'trace-rings' && name === 'perf');
-  const counted = all.reduce((sum, one) => sum + one.pinnedBytes, 0) - (perf?.figures.pinnedBytes ?? 0);
+  const counted = all.reduce((sum, status) => sum + status.pinnedBytes, 0) - (perf?.figures.pinnedBytes ?? 0);
   const outstanding = outstandingPins(host) - counted;
   if (severityOf(outstanding, total) === undefined) return;
   const locked = all.filter(

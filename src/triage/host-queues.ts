@@ -25,8 +25,8 @@ export function* unreadMessages(host: HostReader): Generator<Finding> {
   const sizeOf = ({ bytes, messages }: MessageQueue) => bytes + HEADER * (messages ?? 0);
   const most = mostMemory(host.counts);
   const listed = messageQueues(host.source, missed, isPossible);
-  const queues = possibleOf(listed, (one) => whyImpossible(`messages of ${one.name}`, sizeOf(one), most), missed);
-  const bytes = queues.reduce((sum, one) => sum + sizeOf(one), 0);
+  const queues = possibleOf(listed, (queue) => whyImpossible(`messages of ${queue.name}`, sizeOf(queue), most), missed);
+  const bytes = queues.reduce((sum, queue) => sum + sizeOf(queue), 0);
   const [largest] = queues.toSorted((a, b) => sizeOf(b) - sizeOf(a));
   if (!largest || bytes < least) return;
   const total = host.meminfo('MemTotal');

@@ -107,7 +107,7 @@ export class HostReader {
     } catch (error) {
       this.miss(check, hides, error);
     }
-    if (!this.unread.some((one) => one.check === check)) this.checked.push(check);
+    if (!this.unread.some((unread) => unread.check === check)) this.checked.push(check);
     return found;
   }
 

@@ -79,8 +79,8 @@ export function withHypervisor(findings: readonly Finding[], memory: MemoryAnswe
   };
   // Without a stack, interrupts could have kept the CPU busy.
   const severity = lockups.some(isHalted) ? 'warning' : (known?.severity ?? 'note');
-  const evidence = lockups.slice(0, MAX_EVIDENCE).flatMap((one) => one.evidence.slice(0, 1));
-  return [...findings.filter((one) => one !== known), found(CODE, severity, figures, undefined, { evidence })];
+  const evidence = lockups.slice(0, MAX_EVIDENCE).flatMap((lockup) => lockup.evidence.slice(0, 1));
+  return [...findings.filter((finding) => finding !== known), found(CODE, severity, figures, undefined, { evidence })];
 }
 
 /** Functions in which an idle CPU halts; of older kernels and of arm64 too. */

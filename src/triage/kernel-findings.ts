@@ -19,7 +19,7 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
 }
 
 function* unattributed({ memory, unattributed: blocks, freeConflict }: MemoryAnswer): Generator<Finding> {
-  const category = leaves(memory).find((one) => one.category === 'unattributed');
+  const category = leaves(memory).find((leaf) => leaf.category === 'unattributed');
   const { leastBytes: bytes = category?.bytes ?? 0, mostBytes = null } = category?.range ?? {};
   // Counters that have bounds only prove their lower bound.
   const severity = severityOf(bytes, memory.bytes) ?? (severityOf(category?.bytes ?? 0, memory.bytes) && 'note');
@@ -38,7 +38,7 @@ function* unattributed({ memory, unattributed: blocks, freeConflict }: MemoryAns
 
 /** Per-CPU memory that is as large as slab that is a finding. */
 function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
-  const category = leaves(memory).find((one) => one.category === 'percpu');
+  const category = leaves(memory).find((leaf) => leaf.category === 'percpu');
   const { leastBytes: bytes = category?.bytes ?? 0 } = category?.range ?? {};
   const share = bytes / memory.bytes;
   if (!isLargePart('per-cpu-memory', bytes, share)) return;

@@ -92,7 +92,7 @@ function contention(
   { locks: all, stacks }: BlockedAnswer,
 ): Finding {
   const waiters = waitersOf(locks);
-  const seconds = waiters.flatMap(({ seconds: each }) => each ?? []);
+  const seconds = waiters.flatMap(({ seconds: waited }) => waited ?? []);
   const on = root.waitsFor === null ? undefined : all[root.waitsFor];
   const figures = {
     tasks: waiters.length,

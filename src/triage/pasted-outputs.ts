@@ -54,13 +54,13 @@ function* unreadQueues(text: string): Generator<Finding> {
     comm: comm?.trim() ?? null,
   })).filter(({ bytes }) => bytes > 0);
   const largestFirst = rows.toSorted((a, b) => b.bytes - a.bytes);
-  for (const each of grouped(largestFirst, ({ pid, name }) => pid ?? name).values()) {
-    const [largest] = each;
-    const unreadBytes = each.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const members of grouped(largestFirst, ({ pid, name }) => pid ?? name).values()) {
+    const [largest] = members;
+    const unreadBytes = members.reduce((sum, { bytes }) => sum + bytes, 0);
     if (!largest || unreadBytes < NOTED_QUEUE) continue;
     const { name: local, pid, comm } = largest;
     const unknown = { unaccepted: null, pinnedBytes: null, peersBytes: null, ageSeconds: null };
-    const figures = { sockets: each.length, pid, comm, local, unreadBytes, ...unknown };
+    const figures = { sockets: members.length, pid, comm, local, unreadBytes, ...unknown };
     yield found('unread-sockets', unreadBytes >= LARGE_QUEUE ? 'warning' : 'note', figures, 'skcheck');
   }
 }

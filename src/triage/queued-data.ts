@@ -112,7 +112,7 @@ function unlistedSockets({ sockets, processes, totals }: Census, memory: number)
     .map(({ count, ...program }) => {
       const { pid, comm } = program;
       const own = unlisted.filter(({ holders }) =>
-        holders.some((one) => one.pid === pid || (comm !== null && one.comm === comm)),
+        holders.some((holder) => holder.pid === pid || (comm !== null && holder.comm === comm)),
       );
       const pinnedBytes = together(own, totals);
       const openSockets = processes.find((group) => group.pid === pid)?.sockets ?? null;

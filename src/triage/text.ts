@@ -38,9 +38,9 @@ export class HeldMessages {
 export function triageText(logs: readonly LogTriage[], missing: readonly string[]): TextTriage {
   const warnings = new Warnings();
   for (const message of missing) warnings.add('unreadable', message);
-  for (const one of logs)
-    for (const message of incompleteness(one))
-      warnings.add('unreadable', logs.length > 1 ? `${one.name}: ${message}` : message);
+  for (const log of logs)
+    for (const message of incompleteness(log))
+      warnings.add('unreadable', logs.length > 1 ? `${log.name}: ${message}` : message);
   const list = warnings.list();
   const findings = logs.length > 1 ? findingsBeside([], logs) : (logs[0]?.findings ?? []);
   return ranked({
@@ -92,7 +92,7 @@ export function ruleBasis(answer: TextTriage): RuleBasis {
  */
 export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage[]): Finding[] {
   const keyOf = ({ code, evidence }: Finding) =>
-    JSON.stringify([code, ...evidence.map((one) => (one.kind === 'log' ? one.text : ''))]);
+    JSON.stringify([code, ...evidence.map((evidence) => (evidence.kind === 'log' ? evidence.text : ''))]);
   const known = new Set(own.map(keyOf));
   const found: Finding[] = [];
   for (const { name, findings } of logs)

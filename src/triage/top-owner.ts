@@ -37,5 +37,8 @@ function topOfSockets({ processes }: CensusAnswer): TopOwner | undefined {
 
 /** The first of the largest. */
 function largest(owners: readonly TopOwner[]): TopOwner | undefined {
-  return owners.reduce<TopOwner | undefined>((most, one) => (one.bytes > (most?.bytes ?? 0) ? one : most), undefined);
+  return owners.reduce<TopOwner | undefined>(
+    (most, owner) => (owner.bytes > (most?.bytes ?? 0) ? owner : most),
+    undefined,
+  );
 }

@@ -236,18 +236,18 @@ function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, 
     ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= THRESHOLDS['stalled-reader'].leastSeconds,
   );
   const listeners = new Map(sockets.map((entry) => [entry.socket.sock, entry]));
-  const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(([sock, each]): Finding => {
+  const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(([sock, queued]): Finding => {
     const [holder] = listeners.get(sock ?? 0n)?.holders ?? [];
-    const sum = (of: (entry: CensusEntry) => number) => each.reduce((all, { entry }) => all + of(entry), 0);
+    const sum = (of: (entry: CensusEntry) => number) => queued.reduce((all, { entry }) => all + of(entry), 0);
     const figures = {
-      sockets: each.length,
+      sockets: queued.length,
       pid: holder?.pid ?? null,
       comm: holder?.comm ?? null,
-      unaccepted: each.length,
+      unaccepted: queued.length,
       unreadBytes: sum(({ unreadBytes }) => unreadBytes ?? 0),
       pinnedBytes: sum(({ total }) => total.pinnedBytes),
       peersBytes: null,
-      ageSeconds: Math.floor(Math.min(...each.map(({ waiting }) => waiting.ageSeconds ?? 0))),
+      ageSeconds: Math.floor(Math.min(...queued.map(({ waiting }) => waiting.ageSeconds ?? 0))),
     };
     const next = holder ? `stacks --pid ${holder.pid}` : 'sockets';
     return found('unread-sockets', 'note', figures, next);

@@ -44,7 +44,7 @@ export class TriageSamples {
     const findings = [...now.values()];
     const fresh = [...now].flatMap(([key, { finding }]) => (before.has(key) ? [] : [finding]));
     const missing = [...before].filter(([key]) => !now.has(key));
-    const isLost = ([, one]: (typeof missing)[number]) => [...unread].some((check) => !one.unread.has(check));
+    const isLost = ([, finding]: (typeof missing)[number]) => [...unread].some((check) => !finding.unread.has(check));
     const kept = missing.filter(isLost);
     this.#known = new Map([...now, ...kept]);
     return {
@@ -54,7 +54,7 @@ export class TriageSamples {
       findings,
       fresh,
       unconfirmed: kept.map(([, { finding }]) => finding),
-      gone: missing.flatMap((one) => (isLost(one) ? [] : [one[1].finding])),
+      gone: missing.flatMap((entry) => (isLost(entry) ? [] : [entry[1].finding])),
     };
   }
 }

@@ -123,7 +123,7 @@ export function limitsOf(kernel: Kernel): Limit[] {
       } catch (error) {
         if (error instanceof ReadError) return [];
         if (!(error instanceof KernelError)) throw error;
-        const code = LIMIT_CODES.find((one) => one === error.code);
+        const code = LIMIT_CODES.find((limit) => limit === error.code);
         if (code === undefined) throw error;
         return [{ command, part, code, why: error.message.replace(/; it has .*/, '') }];
       }

@@ -147,7 +147,7 @@ export class Unknowns {
   }
 
   add(what: string, code: UnknownCode, why: string): void {
-    const known = this.#list.some((one) => one.what === what && one.why === why);
+    const known = this.#list.some((warning) => warning.what === what && warning.why === why);
     if (!known && this.#list.length < MOST) this.#list.push({ what, code, why });
   }
 

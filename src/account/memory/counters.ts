@@ -78,7 +78,7 @@ export function kernelCounts(
     if (!lists.includes(undefined))
       set(
         'all-lru',
-        lists.reduce<number>((all, one) => all + (one ?? 0), 0),
+        lists.reduce<number>((all, count) => all + (count ?? 0), 0),
       );
     // An extract may lack them.
     const isolated = readOrNot(() => ['NR_ISOLATED_ANON', 'NR_ISOLATED_FILE'].map(sum));

@@ -24,13 +24,13 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
   const rows = new Map<string, (leaf: Category) => Category>();
   let [moved, movedMost] = [0, 0];
   for (const category of DEVICE_CATEGORIES) {
-    const parts = named.filter((one) => one.category === category);
-    const sum = parts.reduce((all, one) => all + movedBytes(one), 0);
+    const parts = named.filter((memory) => memory.category === category);
+    const sum = parts.reduce((all, part) => all + movedBytes(part), 0);
     const bytes = category === 'gpu' ? sum - countedTwice(named, parts) : sum;
     if (bytes === 0) continue;
     const taken = Math.min(bytes, rest);
     const isKnown = category === 'compressed' || parts.every(({ figures }) => figures.mostBytes != null);
-    const most = isKnown ? parts.reduce((sum, one) => sum + (one.figures.mostBytes ?? movedBytes(one)), 0) : rest;
+    const most = isKnown ? parts.reduce((sum, part) => sum + (part.figures.mostBytes ?? movedBytes(part)), 0) : rest;
     const excess = bytes - taken;
     const isWhole = isKnown && (category === 'dma-buf' || category === 'compressed') && excess === 0;
     const beyond = excess === 0 ? '' : `; ${formatSize(excess)} of it is in other rows`;
@@ -69,8 +69,8 @@ export function withDevices(answer: MemoryAnswer, named: readonly NamedMemory[])
 /** Buffers that several GPUs report, or that are dma-bufs too: of what each of them shares, only the largest is certain. */
 function countedTwice(named: readonly NamedMemory[], gpus: readonly NamedMemory[]): number {
   const shared = gpus.map(({ figures }) => figures.sharedBytes ?? 0);
-  const [all, largest] = [shared.reduce((sum, one) => sum + one, 0), Math.max(0, ...shared)];
-  const inBuffers = named.reduce((sum, one) => sum + (one.category === 'dma-buf' ? movedBytes(one) : 0), 0);
+  const [all, largest] = [shared.reduce((sum, bytes) => sum + bytes, 0), Math.max(0, ...shared)];
+  const inBuffers = named.reduce((sum, memory) => sum + (memory.category === 'dma-buf' ? movedBytes(memory) : 0), 0);
   return all - Math.max(0, largest - inBuffers);
 }
 

@@ -40,7 +40,7 @@ export interface SharedFileFigures {
 /** The part of a list that is charged to a cgroup or to one below it; the bytes of files are their whole size. */
 export function filesIn({ files, unnamed }: FilesAnswer, path: string): FilesAnswer {
   const own = path.replace(/\/+$/, '');
-  const isIn = (one: FileCgroup) => one.path === (own || '/') || one.path?.startsWith(`${own}/`);
+  const isIn = (cgroup: FileCgroup) => cgroup.path === (own || '/') || cgroup.path?.startsWith(`${own}/`);
   const found = files.flatMap((file) => {
     const cgroups = file.cgroups?.filter(isIn) ?? [];
     return cgroups.length === 0 ? [] : [{ ...file, cgroups }];
@@ -82,12 +82,12 @@ export class FileAccount {
     scan: FrameScan,
     ledger: FrameLedger,
     activePages: number | undefined,
-    each: EachFile,
+    eachFile: EachFile,
     onName?: (place: NamePlace) => void,
   ) {
     this.#kernel = kernel;
     this.#activePages = activePages;
-    this.#openers = new Openers(kernel, each);
+    this.#openers = new Openers(kernel, eachFile);
     this.#onName = onName;
     this.#frames = scan.files;
     this.#pageSize = kernel.facts.pageSize;
@@ -204,7 +204,7 @@ export class FileAccount {
   #chargesIn(mapping: bigint): Pick<FileFigures, 'activeBytes' | 'cgroups'> {
     const cgroups = this.#charges?.get(mapping);
     const isKnown = cgroups?.every(({ activeBytes }) => activeBytes !== null);
-    const active = cgroups?.reduce((sum, one) => sum + (one.activeBytes ?? 0), 0);
+    const active = cgroups?.reduce((sum, cgroup) => sum + (cgroup.activeBytes ?? 0), 0);
     return { activeBytes: isKnown ? (active ?? null) : null, cgroups: cgroups ?? null };
   }
 
@@ -212,7 +212,7 @@ export class FileAccount {
   #chargesOf(warnings: Warnings): ReadonlyMap<bigint, readonly FileCgroup[]> | undefined {
     const all = [...this.#frames.charges()];
     if (all.length === 0) return undefined;
-    const active = all.reduce((sum, one) => sum + one.active, 0);
+    const active = all.reduce((sum, charge) => sum + charge.active, 0);
     const isKnown = this.#hasActiveFlags(warnings) && isNear(active, this.#activePages, this.#frames.frames);
     const names = new ChargeNames(this.#kernel, (code, message) => this.#warnOnce(code, message, warnings));
     const charges = new Map<bigint, FileCgroup[]>();
@@ -297,7 +297,7 @@ class Openers {
 
   constructor(
     readonly kernel: Kernel,
-    readonly each: EachFile,
+    readonly eachFile: EachFile,
   ) {}
 
   /**
@@ -317,15 +317,15 @@ class Openers {
     const inode = new StructReader(this.kernel, 'inode', ['i_mode', 'i_mapping']);
     const { live } = this.kernel.facts;
     try {
-      const all = this.each(function* (one, { holders: [holder] }) {
-        const mapping = readOrNot(() => file.read(one).pointer('f_mapping'));
-        const own = readOrNot(() => ofInode.read(one).pointer('f_inode')) ?? 0n;
+      const all = this.eachFile(function* (opened, { holders: [holder] }) {
+        const mapping = readOrNot(() => file.read(opened).pointer('f_mapping'));
+        const own = readOrNot(() => ofInode.read(opened).pointer('f_inode')) ?? 0n;
         if (!live && own !== 0n) {
           // A device may have the pages of another inode.
           const known = readOrNot(() => inode.read(own));
           const isRegular = ((known?.number('i_mode') ?? 0) & S_IFMT) === S_IFREG;
           if (isRegular && mapping !== undefined && known?.pointer('i_mapping') !== mapping)
-            lost(`the file at ${hex(one)} has another mapping than its inode ${hex(own)}`);
+            lost(`the file at ${hex(opened)} has another mapping than its inode ${hex(own)}`);
         }
         if (mapping && holder) yield [mapping, holder.task] as const;
       });
@@ -349,11 +349,11 @@ function isNear(active: number, counted: number | undefined, all: number): boole
 /** A cgroup may be charged by itself and through object cgroups. */
 function mergedCharges(list: readonly FileCgroup[]): FileCgroup[] {
   const merged = new Map<string, FileCgroup>();
-  for (const one of list) {
-    const key = `${one.dying} ${one.known} ${one.path === null} ${one.path}`;
+  for (const cgroup of list) {
+    const key = `${cgroup.dying} ${cgroup.known} ${cgroup.path === null} ${cgroup.path}`;
     const known = merged.get(key);
-    const activeBytes = one.activeBytes === null ? null : one.activeBytes + (known?.activeBytes ?? 0);
-    merged.set(key, { ...one, bytes: one.bytes + (known?.bytes ?? 0), activeBytes });
+    const activeBytes = cgroup.activeBytes === null ? null : cgroup.activeBytes + (known?.activeBytes ?? 0);
+    merged.set(key, { ...cgroup, bytes: cgroup.bytes + (known?.bytes ?? 0), activeBytes });
   }
   return [...merged.values()].toSorted((a, b) => b.bytes - a.bytes);
 }

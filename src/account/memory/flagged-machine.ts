@@ -206,7 +206,7 @@ function splitUninitialized(machine: FlaggedMachine, split: Split): number {
 
 /** Returns a note on pages that the kernel initialized during the scan, which are counted twice. */
 function initializedDuringScan({ before, after }: FlaggedMachine): Pick<Part, 'why'> {
-  const [earlier, later] = [before, after].map((one) => freeCounts(one)?.uninitialized ?? 0);
+  const [earlier, later] = [before, after].map((counters) => freeCounts(counters)?.uninitialized ?? 0);
   const pages = ((earlier ?? 0) - (later ?? 0)) / after.pageSize;
   if (pages <= 0) return {};
   return { why: `the kernel initialized ${pages} pages during the scan; free pages may be included` };

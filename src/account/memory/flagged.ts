@@ -46,9 +46,9 @@ function disagreements(
   const [earlier, later] = [procCounters(before), procCounters(after)];
   const found: Contradiction[] = [];
   for (const { category, counts } of COMPARED) {
-    const [one, other] = [earlier.get(category), later.get(category)];
-    if (one?.state !== 'counted' || other?.state !== 'counted') continue;
-    const [from, to] = [one.bytes, other.bytes].map((bytes) => bytes / after.pageSize).sort((a, b) => a - b) as [
+    const [first, other] = [earlier.get(category), later.get(category)];
+    if (first?.state !== 'counted' || other?.state !== 'counted') continue;
+    const [from, to] = [first.bytes, other.bytes].map((bytes) => bytes / after.pageSize).sort((a, b) => a - b) as [
       number,
       number,
     ];

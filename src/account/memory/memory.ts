@@ -244,13 +244,13 @@ function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFig
 }
 
 /** Merges a cache with its copies for memory cgroups. */
-function mergeCaches(one: CacheFigures, other: CacheFigures): CacheFigures {
+function mergeCaches(cache: CacheFigures, other: CacheFigures): CacheFigures {
   return {
-    ...one,
-    bytes: one.bytes + other.bytes,
-    slabs: one.slabs + other.slabs,
-    slots: one.slots + other.slots,
-    used: one.used + other.used,
+    ...cache,
+    bytes: cache.bytes + other.bytes,
+    slabs: cache.slabs + other.slabs,
+    slots: cache.slots + other.slots,
+    used: cache.used + other.used,
   };
 }
 

@@ -133,13 +133,13 @@ class SiteSums {
     const all = [...this.#sites.values()].map((sum) => ({ ...sum, categories: listed(sum) }));
     const sites = all.toSorted((a, b) => b.bytes - a.bytes);
     const rest = sites.slice(MAX_LISTED);
-    const bytesOf = (some: readonly AllocationSite[]) => some.reduce((sum, one) => sum + one.bytes, 0);
+    const bytesOf = (some: readonly AllocationSite[]) => some.reduce((sum, site) => sum + site.bytes, 0);
     return {
       source,
       state,
       why,
       bytes: bytesOf(sites),
-      allocations: sites.reduce((sum, one) => sum + one.allocations, 0),
+      allocations: sites.reduce((sum, site) => sum + site.allocations, 0),
       countedBytes: this.countedBytes,
       slabPageBytes: this.slabPageBytes,
       omitted: { sites: rest.length, bytes: bytesOf(rest) },

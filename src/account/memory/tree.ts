@@ -51,7 +51,7 @@ export function categoryTree(pageSize: number, { ledger, counts, missed, owners 
       next: NEXT_COMMANDS[category],
       complete: !spoiled,
       why,
-      elsewhere: ledger.elsewhere(category).map((one) => ({ ...one, bytes: one.frames * pageSize })),
+      elsewhere: ledger.elsewhere(category).map((elsewhere) => ({ ...elsewhere, bytes: elsewhere.frames * pageSize })),
     });
   };
   // ZFS's cache is not walked: no row is a zero that was not counted.

@@ -42,7 +42,7 @@ const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
  * @param ram all of it, including offline memory: its struct pages take memory
  */
 export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: FrameLedger, areas: Areas): Walk[] {
-  const each = (category: CategoryName, found: () => Iterable<number>): Walk => ({
+  const walk = (category: CategoryName, found: () => Iterable<number>): Walk => ({
     category,
     run: () => {
       for (const frame of found()) ledger.claim(category, frame);
@@ -71,9 +71,9 @@ export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: 
         claimOwn(kernel, ledger, { category: 'percpu', frames: behindEach(kernel, chunks) });
       },
     },
-    each('image', () => imageFrames(kernel)),
-    each('memmap', () => memmapFrames(kernel, ram)),
-    each('kernel-stacks', function* () {
+    walk('image', () => imageFrames(kernel)),
+    walk('memmap', () => memmapFrames(kernel, ram)),
+    walk('kernel-stacks', function* () {
       for (const { frame } of areas.frames('a stack', (area) => areas.isStack(area))) yield frame;
       const bytes = Number(stackSize(kernel));
       for (const stack of areas.directStacks()) yield* mappedFrames(kernel, { address: stack, bytes });
@@ -203,7 +203,7 @@ const FOR_READING = 1;
  */
 function* pipeFrames(
   kernel: Kernel,
-  each: EachFile,
+  eachFile: EachFile,
 ): Generator<{ readonly frame: number; readonly owner: string | undefined }> {
   const anonymous = kernel.symbol('pipeanon_fops');
   const operations = [needSymbol(kernel, 'pipefifo_fops'), anonymous];
@@ -213,12 +213,12 @@ function* pipeFrames(
   const found = new Map<bigint, { readonly frames: readonly number[]; owner?: string }>();
   let lost: unknown;
   try {
-    const opened = each(function* (one, { holders: [holder] }) {
-      const view = file.read(one);
+    const opened = eachFile(function* (address, { holders: [holder] }) {
+      const view = file.read(address);
       if (!operations.includes(view.pointer('f_op'))) return;
       const pipe = view.pointer('private_data');
       // Extracts of before do not have it.
-      const bits = readOrNot(() => mode.read(one))?.number('f_mode') ?? 0;
+      const bits = readOrNot(() => mode.read(address))?.number('f_mode') ?? 0;
       const frames = pipe === 0n || found.has(pipe) ? [] : [...pipes.frames(pipe)];
       yield { pipe, frames, task: holder?.task, isReader: (bits & FOR_READING) !== 0 };
     });

@@ -173,7 +173,7 @@ function pageFragments(tools: OutsideTools, socks: readonly bigint[]): Step<'pag
     code: 'page-fragments',
     count(known) {
       const found = keptFragPages(tools.kernel, socks);
-      const heads = new Set(found.map((one) => headOf(tools, one)));
+      const heads = new Set(found.map((page) => headOf(tools, page)));
       const shared = [...heads].filter((frame) => known.holdsPage(frame)).length;
       const { pages, bytes, holds } = newPages(
         tools,

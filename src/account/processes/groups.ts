@@ -66,7 +66,7 @@ export function largestProgram(
 ): LargestProgram | undefined {
   const programs = [...grouped(all, ({ pid, comm }) => comm ?? pid).values()].flatMap((members) => {
     const [first] = members.toSorted((a, b) => b.amount - a.amount);
-    const amount = members.reduce((sum, one) => sum + one.amount, 0);
+    const amount = members.reduce((sum, member) => sum + member.amount, 0);
     if (!first || amount === 0) return [];
     return amount > most ? { ...first, processes: 1 } : { ...first, processes: members.length, amount };
   });
@@ -96,16 +96,16 @@ export function countByProgram(
   const counted = all
     .toSorted(([, a], [, b]) => b.size - a.size)
     .map(([pid, things]) => {
-      const own = [...things].filter((one) => !seen.has(one));
-      for (const one of own) seen.add(one);
+      const own = [...things].filter((thing) => !seen.has(thing));
+      for (const thing of own) seen.add(thing);
       return { pid, comm: commOf(pid), count: own.length };
     })
     .filter(({ count }) => count > 0);
   return [...grouped(counted, ({ pid, comm }) => comm ?? pid).values()]
-    .flatMap((each): ProgramCount[] => {
-      const [largest] = each.toSorted((a, b) => b.count - a.count);
-      const count = each.reduce((sum, one) => sum + one.count, 0);
-      return largest ? [{ ...largest, count, ...(each.length > 1 ? { processes: each.length } : {}) }] : [];
+    .flatMap((members): ProgramCount[] => {
+      const [largest] = members.toSorted((a, b) => b.count - a.count);
+      const count = members.reduce((sum, program) => sum + program.count, 0);
+      return largest ? [{ ...largest, count, ...(members.length > 1 ? { processes: members.length } : {}) }] : [];
     })
     .toSorted((a, b) => b.count - a.count);
 }
@@ -218,7 +218,7 @@ function boundsOf(
       outside(anonymous, members)
     : 0;
   // Beside USS and swap: page tables, and in a dump the memory that only their sockets hold.
-  const others = sum(known, (one) => one.freedIfKilledBytes! - one.ussBytes! - (ownSwap(one) ?? 0));
+  const others = sum(known, (process) => process.freedIfKilledBytes! - process.ussBytes! - (ownSwap(process) ?? 0));
   const least = Math.max(own, pages) + others + leastSwap(known, members, swap);
   const whole = known.length === members.length && members.every(({ pssBytes }) => pssBytes !== null);
   const most = sum(members, ({ pssBytes, swapBytes }) => (pssBytes ?? 0) + (swapBytes ?? 0)) + others;
@@ -285,7 +285,7 @@ export function chosen(
     .toSorted(
       (a, b) => sortKey(b, sort) - sortKey(a, sort) || (b.rssBytes ?? -1) - (a.rssBytes ?? -1) || a.pid - b.pid,
     );
-  const size = PROCESS_SIZES.find((one) => one === sort) ?? 'freedIfKilledBytes';
+  const size = PROCESS_SIZES.find((known) => known === sort) ?? 'freedIfKilledBytes';
   const groups =
     by && groupsOf(processes, by, nameOf, killedTogether).toSorted((a, b) => groupKey(b, size) - groupKey(a, size));
   const answer: ProcsAnswer = {
@@ -306,7 +306,7 @@ export function chosen(
 /** Adds the memory that the kernel charges to the cgroup of each group. @param read null: not readable */
 export function withCgroups(picked: ChosenProcs, read: (path: string) => CgroupMemory | null): ChosenProcs {
   const memoryOf = (key: string | null) => (key === null ? null : read(key));
-  const groups = picked.answer.groups?.map((one) => ({ ...one, cgroup: cgroupFigures(memoryOf(one.key)) }));
+  const groups = picked.answer.groups?.map((group) => ({ ...group, cgroup: cgroupFigures(memoryOf(group.key)) }));
   return groups ? { ...picked, answer: { ...picked.answer, groups } } : picked;
 }
 

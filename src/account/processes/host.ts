@@ -117,7 +117,7 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
 }
 
 function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): string {
-  const rss = large.reduce((sum, one) => sum + (one.rssBytes ?? 0), 0);
+  const rss = large.reduce((sum, process) => sum + (process.rssBytes ?? 0), 0);
   const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
   const largest = Math.max(...large.map(({ rssBytes, swapBytes }) => (rssBytes ?? 0) + (swapBytes ?? 0)));
   const milliseconds = Math.ceil((largest / 2 ** 30) * BLOCKED_MS_PER_GIB);

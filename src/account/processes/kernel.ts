@@ -168,7 +168,7 @@ function zerosByPid(
   warnings: Warnings,
 ): (pid: number) => number | null {
   const pages = hugePages(kernel, found, alone.of, () => undefined, warnings);
-  const known = new Map(pages?.owners.map((one) => [one.pid, one.unreadBytes > 0 ? null : one.zeroBytes]));
+  const known = new Map(pages?.owners.map((owner) => [owner.pid, owner.unreadBytes > 0 ? null : owner.zeroBytes]));
   return (pid) => (pages ? (known.has(pid) ? (known.get(pid) ?? null) : 0) : null);
 }
 

@@ -240,7 +240,7 @@ export function groupsOfMappings(mappings: readonly Mapping[]): MappingGroup[] {
 export function totalOfMappings(mappings: readonly Mapping[]): MappingTotal {
   return {
     mappings: mappings.length,
-    sizeBytes: mappings.reduce((size, one) => size + one.sizeBytes, 0),
+    sizeBytes: mappings.reduce((size, mapping) => size + mapping.sizeBytes, 0),
     ...sumOfMappings(mappings),
   };
 }

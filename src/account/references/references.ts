@@ -136,7 +136,7 @@ export class Unread {
 
   note(warnings: Warnings): void {
     const ofKernel = this.list().filter(({ category }) => !WITHOUT_POINTERS.has(category));
-    const bytes = ofKernel.reduce((sum, one) => sum + one.bytes, 0);
+    const bytes = ofKernel.reduce((sum, part) => sum + part.bytes, 0);
     if (bytes === 0) return;
     const why = this.#why === 'unreadable' ? 'is unreadable' : 'is not in the dump';
     const names = ofKernel.map(({ category }) => category ?? 'unknown').join(', ');
@@ -194,12 +194,12 @@ class Found {
   /** Whether a word is in the target, or in the `struct page` of a target of complete pages. */
   #isOwn(target: number, physical: number): boolean {
     if (this.#targets.holds(target, physical)) return true;
-    const one = this.#targets.at(target);
-    if ('address' in one) {
-      const into = Number(this.#holders.addressOf(physical) - one.address);
-      return into >= 0 && into < one.length;
+    const entry = this.#targets.at(target);
+    if ('address' in entry) {
+      const into = Number(this.#holders.addressOf(physical) - entry.address);
+      return into >= 0 && into < entry.length;
     }
-    if (!one.complete) return false;
+    if (!entry.complete) return false;
     const frame = this.#holders.describedFrame(physical);
     return frame >= 0 && this.#targets.holds(target, frame * this.#pageSize);
   }

@@ -117,8 +117,8 @@ export async function markReached(
   const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
   const all = new Allocations(kernel, places, ram, warnings, progress('searching slabs'));
   const marking = new Marking(kernel, all);
-  for (const one of [...all.undecided, ...all.pending.map((address) => all.numberOf(address))])
-    if (one >= 0) marking.graph.root(one);
+  for (const number of [...all.undecided, ...all.pending.map((address) => all.numberOf(address))])
+    if (number >= 0) marking.graph.root(number);
   if (all.undecided.length > 0)
     note(`${all.undecided.length} slab objects may be allocated or free: they are not listed`);
   marking.addRegisters();
@@ -259,10 +259,10 @@ class Grouping {
   }
 
   add(number: number, isSplit: boolean, isHeld: boolean): void {
-    const one = attempted(this.#warnings, 'an allocation', () => this.#all.describe(number));
-    if (!one) return;
-    const { kind, bytes, address } = one;
-    const name = kind === 'pages' ? null : one.name;
+    const allocation = attempted(this.#warnings, 'an allocation', () => this.#all.describe(number));
+    if (!allocation) return;
+    const { kind, bytes, address } = allocation;
+    const name = kind === 'pages' ? null : allocation.name;
     const isSysctl = kind === 'slab-object' && this.#sysctl(address, bytes);
     const reason = isSplit
       ? 'split-block'
@@ -274,13 +274,16 @@ class Grouping {
     const referencedBy = isHeld && !isSplit ? 'unreachable' : 'nothing';
     const { kind: content, unread } = this.#contents.of(address, bytes);
     this.#unread += unread;
-    const site = this.#siteOf(one);
+    const site = this.#siteOf(allocation);
     const frames = site?.frames.map(({ symbol, offset, line }) => `${symbol} ${offset} ${line}`);
     const key = [kind, name, bytes, referencedBy, reason, content, ...(frames ?? [])].join();
     const group: Group = this.#groups.get(key) ?? {
       kind,
       name,
-      merged: one.kind === 'slab-object' ? (readOrNot(() => isMerged(this.#kernel, one.object.cache)) ?? null) : null,
+      merged:
+        allocation.kind === 'slab-object'
+          ? (readOrNot(() => isMerged(this.#kernel, allocation.object.cache)) ?? null)
+          : null,
       size: bytes,
       allocations: 0,
       bytes: 0,
@@ -296,9 +299,9 @@ class Grouping {
     if (group.examples.length < MAX_EXAMPLES) group.examples.push(address);
   }
 
-  #siteOf(one: Allocation): AllocationRecord | null {
-    if (one.kind === 'slab-object') return this.#records.ofObject(one.object);
-    return one.kind === 'pages' ? this.#records.ofPage(one.frame, one.frame) : null;
+  #siteOf(allocation: Allocation): AllocationRecord | null {
+    if (allocation.kind === 'slab-object') return this.#records.ofObject(allocation.object);
+    return allocation.kind === 'pages' ? this.#records.ofPage(allocation.frame, allocation.frame) : null;
   }
 
   #isVmcoreinfo(address: bigint): boolean {

@@ -78,11 +78,11 @@ export function categoryBlock(
   const largest = rows.reduce((most, { changeBytes }) => Math.max(most, Math.abs(changeBytes ?? 0)), 0);
   const isShown = ({ changeBytes, depth, children, bytes }: Row) =>
     verbose || (depth === 1 && children.length > 0)
-      ? verbose || bytes.some((one) => one !== 0)
+      ? verbose || bytes.some((amount) => amount !== 0)
       : depth > 0 && Math.abs(changeBytes ?? 0) > SMALL * largest;
   const shown = rows.filter(isShown);
   const unchanged = rows.filter(
-    (row) => row.depth > 0 && row.changeBytes === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
+    (row) => row.depth > 0 && row.changeBytes === 0 && !isShown(row) && row.bytes.some((amount) => amount !== 0),
   ).length;
   const small = rows.filter((row) => row.children.length === 0 && row.changeBytes !== 0 && !isShown(row));
   const columns: Column<Row>[] = [
@@ -107,7 +107,7 @@ function rowsOf(diff: CategoryDiff, depth: number): Row[] {
 function smallWords(small: readonly Row[], unchanged: number): string {
   const known = small.flatMap(({ changeBytes }) => changeBytes ?? []);
   const unknown = small.length - known.length;
-  const sum = known.reduce((all, one) => all + one, 0);
+  const sum = known.reduce((all, amount) => all + amount, 0);
   return [
     ...(known.length > 0
       ? [

@@ -221,8 +221,8 @@ function reasonWords(loss: Loss): string {
     return ` Loss not attributed: categories with an owner grew by only ${formatSize(grew)} in total${rest}.`;
   }
   const [first, second] = categories;
-  const named = [first, second].flatMap((one) =>
-    one ? [[one.category.changeBytes ?? 0, increaseWords(one)] as const] : [],
+  const named = [first, second].flatMap((category) =>
+    category ? [[category.category.changeBytes ?? 0, increaseWords(category)] as const] : [],
   );
   const others = [
     [unattributed ?? 0, `unattributed ${signedSize(unattributed)}${inPipes}`],
@@ -254,7 +254,7 @@ function largestIncrease(
   const changeBytes = first?.category.changeBytes ?? 0;
   if (!first || changeBytes < MIN_LOSS) return '';
   const small = SMALL * (all?.bytes.at(-1) ?? 0);
-  if ([changeBytes, unattributedBytes ?? small, uncomparedBytes ?? small].every((one) => one < small))
+  if ([changeBytes, unattributedBytes ?? small, uncomparedBytes ?? small].every((bytes) => bytes < small))
     return ' No category grew by 0.1 % of memory.';
   const reserved = first.category.category === 'crash-kernel' ? ' (reserved at boot: crashkernel=)' : '';
   return ` Largest increase: ${increaseWords(first)}${reserved}.`;

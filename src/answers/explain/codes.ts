@@ -75,7 +75,9 @@ export function explained(code?: string): Explained[] {
 
 function explainedCode(code: string | undefined): Explained[] {
   return KINDS.flatMap(({ kind, codes, words }) =>
-    codes.filter((each) => code === undefined || each === code).map((each) => ({ kind, code: each, ...words[each]! })),
+    codes
+      .filter((known) => code === undefined || known === code)
+      .map((known) => ({ kind, code: known, ...words[known]! })),
   );
 }
 
@@ -95,7 +97,7 @@ export function explainJson(codes: readonly Explained[]): ExplainJson {
 
 /** Formats codes with their explanations. @param width columns of the terminal; null: no terminal */
 export function explainText(codes: readonly Explained[], width: number | null): string {
-  return codes.map((each) => wholeText(each, width)).join('\n\n');
+  return codes.map((explained) => wholeText(explained, width)).join('\n\n');
 }
 
 /** Commands that read a kernel, written without the options that name it. */
@@ -105,7 +107,7 @@ const OF_KERNELS =
 const OF_DUMPS = /^kdump-mem refs\b|--un(?:attributed|reachable)\b/;
 
 function wholeText({ kind, code, means, known, next, deeper }: Explained, width: number | null) {
-  const name = KINDS.find((each) => each.kind === kind)?.name ?? kind;
+  const name = KINDS.find((known) => known.kind === kind)?.name ?? kind;
   const source = OF_DUMPS.test(deeper ?? '') ? ' --vmcore FILE' : ' --vmcore FILE # or --live';
   const parts = [
     ['Meaning', means],
@@ -120,7 +122,7 @@ function wholeText({ kind, code, means, known, next, deeper }: Explained, width:
 /** Lists all codes, about one line each: the first sentence of their meaning. */
 export function listText(codes: readonly Explained[], width: number | null): string {
   const parts = KINDS.map(({ kind, name }) => {
-    const own = codes.filter((each) => each.kind === kind);
+    const own = codes.filter((explained) => explained.kind === kind);
     const column = Math.max(...own.map(({ code }) => code.length));
     const lines = own.flatMap(({ code, means }) => indented(code.padEnd(column), firstSentence(means), width));
     return [name, ...lines].join('\n');

@@ -98,9 +98,9 @@ function ownersOf(processes: readonly GrownProcess[]): Owner[] {
   ];
 }
 
-function faster(one: Growth | null, other: Growth | null): Growth | null {
-  if (!one || !other) return one ?? other;
-  return other.perSecond > one.perSecond ? other : one;
+function faster(growth: Growth | null, other: Growth | null): Growth | null {
+  if (!growth || !other) return growth ?? other;
+  return other.perSecond > growth.perSecond ? other : growth;
 }
 
 /** Returns the lower bound, the likely value and the upper bound. */

@@ -18,9 +18,9 @@ export function perMinute(bytesPerSecond: number): string {
 /** Lists processes that exited since the previous sample; null: none. */
 export function endedWords({ ended }: GrowthAnswer): string | null {
   if (ended.length === 0) return null;
-  const named = ended.slice(0, 5).map((one) => {
-    const again = one.pidReused ? ', now the pid of another process' : '';
-    return `${who(one)} with ${sizeOf(one)}${again}`;
+  const named = ended.slice(0, 5).map((process) => {
+    const again = process.pidReused ? ', now the pid of another process' : '';
+    return `${who(process)} with ${sizeOf(process)}${again}`;
   });
   const more = ended.length > 5 ? `, and ${formatCount(ended.length - 5)} more` : '';
   return `Exited: ${named.join(', ')}${more}.`;
@@ -28,7 +28,9 @@ export function endedWords({ ended }: GrowthAnswer): string | null {
 
 /** Lists processes that grew until they exited. */
 export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
-  return endedGrowing.map((one) => `${who(one)} grew by ${rateWords(one.growth)} until it exited with ${sizeOf(one)}.`);
+  return endedGrowing.map(
+    (process) => `${who(process)} grew by ${rateWords(process.growth)} until it exited with ${sizeOf(process)}.`,
+  );
 }
 
 /** Formats a duration: `48 s`, `52 min`, `7.3 h`, `12 days`. */

@@ -63,11 +63,11 @@ function item({ area, places, parts }: Placed, id: string, rules: Rules, label: 
   if (parts.length > 0) {
     const within = list(parts, `${id}-`, rules, named ? area.lines.length : 0);
     const name = named ? html`<div class="label">${lines(area, rules)}</div>` : undefined;
-    return html`<li${facts}><span class="unseen">${sentence(area.said)}</span>${within}${name}</li>`;
+    return html`<li${facts}><span class="unseen">${sentence(area.description)}</span>${within}${name}</li>`;
   }
   const target = raw(area.href ?? `#${id}`);
-  const said = sentence(area.said);
-  return html`<li${facts}><a href="${target}" aria-labelledby="${id}-said">${lines(area, rules, label)}</a><span class="said" id="${id}-said">${said}</span></li>
+  const description = sentence(area.description);
+  return html`<li${facts}><a href="${target}" aria-labelledby="${id}-said">${lines(area, rules, label)}</a><span class="said" id="${id}-said">${description}</span></li>
 `;
 }
 
@@ -215,7 +215,7 @@ export interface Area {
   /** The first line where it would not fit. Escaped. */
   readonly short?: string;
   /** Full text of the cell, for screen readers and for cells that are too small. Escaped. */
-  readonly said: string;
+  readonly description: string;
   readonly bytes: number;
   /** A colour of style.ts. */
   readonly colour: string;
@@ -277,11 +277,11 @@ function gathered(area: Area, least: number): Area {
   return { ...area, parts: rest > 0 ? [...parts, restOf(area, rest, small)] : parts };
 }
 
-function restOf({ said, colour, href }: Area, bytes: number, small: number): Area {
+function restOf({ description, colour, href }: Area, bytes: number, small: number): Area {
   const rest = small > 0 ? `the rest, ${formatCount(small)} smaller ones among it` : 'the rest';
   return {
     lines: ['the rest'],
-    said: `${rest} of: ${said}`,
+    description: `${rest} of: ${description}`,
     bytes,
     colour,
     parts: [],

@@ -67,7 +67,7 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
 function dumpLines({ dump }: InfoAnswer): Line[] {
   const bytes = dump.files.reduce((sum, file) => sum + file.bytes, 0);
   const files = dump.files.map(({ path }) => escapeText(path)).join(', ');
-  const compression = dump.compression.filter((one) => one !== 'none');
+  const compression = dump.compression.filter((method) => method !== 'none');
   const packed = dump.live || compression.length === 0 ? '' : `, ${compression.join(' and ')}`;
   const plain = compression.length > 0 && dump.compression.includes('none') ? ' and plain pages' : '';
   return [

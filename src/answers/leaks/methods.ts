@@ -89,12 +89,12 @@ export function methodsJson(type: AllocationType, methods: readonly OfferedMetho
     schema: 'kdump-mem.leak-methods/1',
     type,
     default: defaultMethod(methods) ?? null,
-    methods: methods.map((one) => ({
-      method: one.method,
-      refusal: one.refusal,
-      why: one.why,
-      ...WORDS[one.method],
-      message: refusalWords(one),
+    methods: methods.map((method) => ({
+      method: method.method,
+      refusal: method.refusal,
+      why: method.why,
+      ...WORDS[method.method],
+      message: refusalWords(method),
     })),
   };
 }

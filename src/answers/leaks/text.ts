@@ -17,7 +17,7 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): s
   const isRepeated = ({ code }: (typeof warnings)[number]) => code === 'too-few-windows' && sites.length > 0;
   const noted = (isFirst: boolean) =>
     warnings
-      .filter((one) => isDecisive(one, answer) === isFirst && !isRepeated(one))
+      .filter((warning) => isDecisive(warning, answer) === isFirst && !isRepeated(warning))
       .map(({ message }) => wrapped(message));
   return [
     wrapped(headline(answer)),

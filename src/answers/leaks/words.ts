@@ -79,8 +79,8 @@ export function reasonWords(reason: LeakReason): string {
 
 /** Returns `3 order-2 blocks` or `1 object`. */
 function blocksOf(type: AllocationType, count: number, order: number | null): string {
-  const one = { page: 'block', slab: 'object', vmalloc: 'area' }[type];
-  return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${one}${count === 1 ? '' : 's'}`;
+  const noun = { page: 'block', slab: 'object', vmalloc: 'area' }[type];
+  return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Returns whether anything leaks, the number of stacks by verdict, and the largest suspect. */
@@ -197,7 +197,7 @@ function locationWords({ blocks: held, survivors }: LeakSite, type: AllocationTy
 
 /** Places of blocks that are still held. */
 function stillIn(survivors: LeakSurvivors | null): readonly LeakPlace[] {
-  return survivors?.places.filter((one) => keeperOf(one) !== 'freed') ?? [];
+  return survivors?.places.filter((place) => keeperOf(place) !== 'freed') ?? [];
 }
 
 function sumOf(places: readonly LeakPlace[]): number {
@@ -219,7 +219,7 @@ export function heldByCell(survivors: LeakSurvivors | null): string {
   if (still.every(({ place }) => place === 'unknown')) return '';
   return still
     .slice(0, 3)
-    .map((one) => `${placeWords(one)} ${Math.round((100 * one.bytes) / all)} %`)
+    .map((place) => `${placeWords(place)} ${Math.round((100 * place.bytes) / all)} %`)
     .join(', ');
 }
 

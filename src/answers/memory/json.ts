@@ -13,7 +13,7 @@ export function memoryJson({
   otherCounters: _otherCounters,
   ...answer
 }: MemoryAnswer): MemoryJson {
-  return { ...answer, named: answer.named?.map((one) => ({ nodes: null, processes: null, ...one })) ?? null };
+  return { ...answer, named: answer.named?.map((memory) => ({ nodes: null, processes: null, ...memory })) ?? null };
 }
 
 /** Returns the last line of `--watch --json`. */

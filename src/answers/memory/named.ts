@@ -12,7 +12,7 @@ const MAX_LINES = 10;
 /** Describes what sources beside /proc/meminfo name, and which were not read. */
 export function namedWords({ named, notRead, memory }: MemoryAnswer, verbose: boolean): string[] {
   const sizeOf = ({ bytes, figures }: NamedMemory) => bytes ?? figures.mostBytes ?? memory.bytes;
-  const shown = (named ?? []).filter((one) => verbose || sizeOf(one) >= NOTABLE * memory.bytes || isSuspect(one));
+  const shown = (named ?? []).filter((part) => verbose || sizeOf(part) >= NOTABLE * memory.bytes || isSuspect(part));
   return [
     ...[...grouped(shown, ({ kind }) => kind)].flatMap(([kind, all]) => linesOf(kind, all)),
     ...notRead.map(({ kind, why }) => `Not read: ${NAMES[kind]} (${escapeText(why)}).`),
@@ -23,13 +23,13 @@ export function namedWords({ named, notRead, memory }: MemoryAnswer, verbose: bo
 const isSuspect = ({ figures }: NamedMemory): boolean => (figures.detachedPools ?? 0) > 0;
 
 function linesOf(kind: NamedKind, all: readonly NamedMemory[]): string[] {
-  const [first, rest] = [all.filter(isSuspect), all.filter((one) => !isSuspect(one))];
+  const [first, rest] = [all.filter(isSuspect), all.filter((memory) => !isSuspect(memory))];
   const listed = [...first, ...rest];
   const others = listed.splice(MAX_LINES);
-  const bytes = others.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
-  const least = others.some((one) => one.bytes === null) ? 'at least ' : '';
+  const bytes = others.reduce((sum, other) => sum + (other.bytes ?? 0), 0);
+  const least = others.some((other) => other.bytes === null) ? 'at least ' : '';
   return [
-    ...listed.flatMap((one) => WORDS[kind](one) ?? []),
+    ...listed.flatMap((memory) => WORDS[kind](memory) ?? []),
     ...(others.length === 0
       ? []
       : [
@@ -74,10 +74,10 @@ function ratioWords(data: number | null | undefined, bytes: number | null): stri
 /** Pages of a memfd (drivers/dma-buf/udmabuf.c); when it is closed, they leave the page cache, and stay pinned. */
 const UDMABUF = ', pages of memfds: shared memory while the memfd is open, then in no counter';
 
-const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined>> = {
+const WORDS: Readonly<Record<NamedKind, (memory: NamedMemory) => string | undefined>> = {
   'huge-pages': ({ name, bytes, figures, nodes = [], processes = [] }) => {
     const { pages, free, reserved, surplus } = figures;
-    const byNode = nodes.map((one) => `node ${one.node}: ${formatCount(one.pages)}, ${formatCount(one.free)} free`);
+    const byNode = nodes.map((node) => `node ${node.node}: ${formatCount(node.pages)}, ${formatCount(node.free)} free`);
     const users = processes.map(usedBy);
     return [
       `Huge pages of ${name}: ${formatCount(pages ?? 0)} (${size(bytes)}), ${formatCount(free ?? 0)} free,`,
@@ -106,8 +106,8 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     `ZFS ARC: ${size(bytes)}; ZFS can free up to ${size(figures.reclaimableBytes)} of it when memory is short (minimum ${size(figures.minBytes)}, maximum ${size(figures.maxBytes)}).`,
   'dying-cgroups': ({ name, figures }) =>
     `Removed cgroups that memory still keeps: ${formatCount(figures.dying ?? 0)}${figures.dyingInside == null || name === '/' ? '' : `, ${formatCount(figures.dyingInside)} of them below ${escapeText(name)}`}.`,
-  gpu: (one) => {
-    const { name, bytes, figures } = one;
+  gpu: (memory) => {
+    const { name, bytes, figures } = memory;
     const { mostBytes, deviceBytes, clients, silentClients } = figures;
     const amount =
       bytes === null
@@ -118,16 +118,16 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
     return [
       `GPU ${escapeText(name)}: ${amount} of this machine's memory in buffers of ${formatCount(clients ?? 0)} clients${deviceBytes ? `, and ${size(deviceBytes)} of its own memory` : ''}.`,
       ...(silentClients ? [`The driver reports no size of ${formatCount(silentClients)} of them.`] : []),
-      ...openedBy(one),
+      ...openedBy(memory),
     ].join(' ');
   },
-  'dma-buf': (one) => {
-    const { name, bytes, category, figures } = one;
+  'dma-buf': (memory) => {
+    const { name, bytes, category, figures } = memory;
     const content = name === 'udmabuf' ? UDMABUF : category === null ? ', in memory of their driver' : '';
     return [
       `dma-bufs of ${escapeText(name)}: ${formatCount(figures.buffers ?? 0)} buffers, ${size(bytes)}${content}.`,
       ...(figures.unopenedBytes ? [`No process has ${size(figures.unopenedBytes)} of them open.`] : []),
-      ...openedBy(one),
+      ...openedBy(memory),
     ].join(' ');
   },
   'page-pools': ({ name, bytes, figures }) => {
@@ -144,11 +144,11 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
   },
   'nic-rings': ({ name, figures }) =>
     `Receive rings of ${escapeText(name)}: between ${size(figures.leastBytes)} and ${size(figures.mostBytes)} (estimate: ${formatCount(figures.descriptors ?? 0)} descriptors in up to ${formatCount(figures.queues ?? 1)} queues, MTU ${formatCount(figures.mtu ?? 0)}); in no row of its own.`,
-  'bpf-maps': (one) => {
-    const { bytes, figures } = one;
+  'bpf-maps': (memory) => {
+    const { bytes, figures } = memory;
     return [
       `BPF maps that processes have open: ${formatCount(figures.maps ?? 0)}, ${size(bytes)}${figures.lazyBytes ? `, of which up to ${size(figures.lazyBytes)} is allocated on use` : ''}.`,
-      ...openedBy(one),
+      ...openedBy(memory),
     ].join(' ');
   },
   pinned: ({ name, bytes, figures, processes = [] }) => {
@@ -160,13 +160,13 @@ const WORDS: Readonly<Record<NamedKind, (one: NamedMemory) => string | undefined
       ...(users.length > 0 ? [`Registered by ${users.join(', ')}.`] : []),
     ].join(' ');
   },
-  'trace-rings': (one) => {
-    const { name, bytes, figures, processes = [] } = one;
+  'trace-rings': (memory) => {
+    const { name, bytes, figures, processes = [] } = memory;
     const { mappings, mappedBytes, maps } = figures;
     if (maps != null)
       return [
         `BPF ring buffers that processes have open: ${formatCount(maps)}, ${size(bytes)}.`,
-        ...openedBy(one),
+        ...openedBy(memory),
       ].join(' ');
     if (mappedBytes == null) return `Buffers of ${escapeText(name)}: ${size(bytes)} on all CPUs.`;
     const users = processes.map(usedBy);

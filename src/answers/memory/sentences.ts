@@ -15,7 +15,8 @@ import { isFromProc, ownerWords, share, sourceText } from './words.js';
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const all = leaves(answer.memory).filter(({ why }) => why !== null);
-  const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
+  const names = (categories: readonly Category[]) =>
+    categories.map((category) => `“${categoryWords(category)}”`).join(', ');
   if (!verbose && isFromProc(answer)) {
     const what = all.length === 1 ? names(all) : `${formatCount(all.length)} categories`;
     return all.length === 0
@@ -99,7 +100,7 @@ export function namedCategories(answer: MemoryAnswer): Set<string> {
 export function elsewhereWords(answer: MemoryAnswer): string[] {
   const { queues, others } = elsewhere(answer);
   if (others.length === 0) return [];
-  const words = others.map((one) => `${formatSize(one.bytes)} in “${categoryWords(one)}”`);
+  const words = others.map((other) => `${formatSize(other.bytes)} in “${categoryWords(other)}”`);
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { bytes }) => sum + bytes, slots);
   return [
@@ -155,7 +156,7 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
   const all = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
-  const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
+  const largest = all.find((category) => isUnusual(answer, category)) ?? all[0];
   if (largest?.next) return `${largest.next} ${from}`;
   const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
@@ -189,9 +190,9 @@ export function isUncounted(answer: MemoryAnswer, { bytes, complete }: Size): bo
 export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   const of = (name: Category['category']) => group(answer, name)?.children ?? [];
   const part = (name: string, categories: readonly Category[]) => {
-    const bytes = categories.reduce((sum, one) => sum + one.bytes, 0);
+    const bytes = categories.reduce((sum, category) => sum + category.bytes, 0);
     const size = { bytes, complete: categories.every(({ complete }) => complete) };
-    const isLeast = lacksCounters(answer) && categories.every((one) => leastOf(one) >= one.bytes);
+    const isLeast = lacksCounters(answer) && categories.every((category) => leastOf(category) >= category.bytes);
     return isUncounted(answer, size) ? [] : [`${sizeWords(answer, size, isLeast)} ${name}`];
   };
   const whole = formatSize(answer.memory.bytes);
@@ -208,7 +209,7 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
     ...(used.some(isCache) ? part('page cache', used.filter(isCache)) : []),
     ...part(
       'applications and shared memory',
-      used.filter((one) => !isCache(one)),
+      used.filter((category) => !isCache(category)),
     ),
     // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
     ...(isReservedKnown
@@ -246,7 +247,7 @@ function freeWords(answer: MemoryAnswer): string {
   const isKnown = free?.complete === true || isFromProc(answer);
   const reclaimable = all
     .filter(({ category }) => category === 'page-cache' || category === 'slab-reclaimable')
-    .reduce((sum, one) => sum + one.bytes, 0);
+    .reduce((sum, category) => sum + category.bytes, 0);
   const { note } = THRESHOLDS['low-available'];
   const amount = `${sizeWords(answer, { bytes, complete: free?.complete !== false })} of ${formatSize(memory.bytes)} is free (${share(bytes, memory.bytes)})`;
   if (bytes >= note * memory.bytes) return `${NOT_SHORT}: ${amount}.`;
@@ -264,7 +265,7 @@ export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Size, isLea
 
 /** Returns the owner of most memory in one category; undefined: none is known. */
 export function largestOwner({ memory }: MemoryAnswer): Owner | undefined {
-  const owners = leaves(memory).flatMap((one) => one.owners.slice(0, 1));
+  const owners = leaves(memory).flatMap((leaf) => leaf.owners.slice(0, 1));
   return owners.toSorted((a, b) => b.bytes - a.bytes)[0];
 }
 
@@ -309,34 +310,38 @@ export function shortWords(answer: MemoryAnswer): typeof SHORT | typeof NOT_SHOR
 
 /** Reports what is larger than on a healthy machine. */
 function unusualWords(answer: MemoryAnswer): string[] {
-  const large = leaves(answer.memory).filter((one) => isUnusual(answer, one));
-  return [...socketsUnusual(answer), ...large.map((one) => unusualCategory(answer, one))];
+  const large = leaves(answer.memory).filter((leaf) => isUnusual(answer, leaf));
+  return [...socketsUnusual(answer), ...large.map((category) => unusualCategory(answer, category))];
 }
 
 /** The least that a category can have. */
 const leastOf = ({ range, bytes }: Category): number => range?.leastBytes ?? bytes;
 
-function isUnusual({ memory, freeConflict }: MemoryAnswer, one: Category): boolean {
-  const code = UNUSUAL[one.category as keyof typeof UNUSUAL];
-  if (code === undefined || (freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(one.category))) return false;
-  return isLargePart(code, leastOf(one), leastOf(one) / memory.bytes);
+function isUnusual({ memory, freeConflict }: MemoryAnswer, category: Category): boolean {
+  const code = UNUSUAL[category.category as keyof typeof UNUSUAL];
+  if (code === undefined || (freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category.category)))
+    return false;
+  return isLargePart(code, leastOf(category), leastOf(category) / memory.bytes);
 }
 
 /** Categories whose owners some sources name. */
 const OWNED: ReadonlySet<Category['category']> = new Set<Category['category']>(['slab-unreclaimable', 'vmalloc']);
 
-function unusualCategory(answer: MemoryAnswer, one: Category): string {
-  const leastBytes = leastOf(one);
-  const isUnowned = OWNED.has(one.category) && one.owners.length === 0;
+function unusualCategory(answer: MemoryAnswer, category: Category): string {
+  const leastBytes = leastOf(category);
+  const isUnowned = OWNED.has(category.category) && category.owners.length === 0;
   const [lists, command] =
-    one.category === 'vmalloc' ? ['/proc/vmallocinfo', 'cat /proc/vmallocinfo'] : ['/proc/slabinfo', 'slabtop -o -s c'];
+    category.category === 'vmalloc'
+      ? ['/proc/vmallocinfo', 'cat /proc/vmallocinfo']
+      : ['/proc/slabinfo', 'slabtop -o -s c'];
   const lacking = answer.captured ? `not in the capture; on that machine, as root: ${command}` : `no readable ${lists}`;
   const why = isFromProc(answer) ? ` (${lacking})` : '';
   const unknown = isUnowned ? `, owner unknown${why}` : '';
-  const name = one.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(one);
-  const least = leastBytes < one.bytes ? 'at least ' : '';
+  const name =
+    category.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(category);
+  const least = leastBytes < category.bytes ? 'at least ' : '';
   const amount = `${least}${formatSize(leastBytes)} (${share(leastBytes, answer.memory.bytes)})`;
-  return `${name}, ${amount}${slabOfQueues(answer, one) ?? (ownerPart(one) || unknown)}`;
+  return `${name}, ${amount}${slabOfQueues(answer, category) ?? (ownerPart(category) || unknown)}`;
 }
 
 /** The owner of most of a category; empty: unknown. */
@@ -461,6 +466,6 @@ export function hugeWords(answer: MemoryAnswer): string[] {
 export function noteWords(answer: MemoryAnswer): string[] {
   const notes = answer.notes.filter(({ bytes }) => bytes > 0);
   if (notes.length === 0) return [];
-  const words = notes.map((one) => `${formatSize(one.bytes)} of ${categoryWords(one)} (${NOTES[one.note]})`);
+  const words = notes.map((note) => `${formatSize(note.bytes)} of ${categoryWords(note)} (${NOTES[note.note]})`);
   return [`Included above: ${words.join(', ')}.`];
 }

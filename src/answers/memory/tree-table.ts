@@ -32,17 +32,17 @@ function withoutSmall(rows: readonly TreeRow[], answer: MemoryAnswer): TreeRow[]
     .flatMap((row) => {
       const { category } = row;
       // Its parts are the same memory by another name.
-      const parts = rows.filter((one) => one.depth > 0 && category.children.includes(one.category));
+      const parts = rows.filter((part) => part.depth > 0 && category.children.includes(part.category));
       if (category.category === 'free' || (category.category === 'reserved' && parts.length === 1)) return [row];
-      const small = parts.filter((one) => one.category.frames < least && !named.has(one.category.category));
+      const small = parts.filter((part) => part.category.frames < least && !named.has(part.category.category));
       if (small.length < 2) return [row, ...parts];
-      return [row, ...parts.filter((one) => !small.includes(one)), sumOf(small)];
+      return [row, ...parts.filter((part) => !small.includes(part)), sumOf(small)];
     });
 }
 
 function sumOf(rows: readonly TreeRow[]): TreeRow {
   const { category, depth } = rows[0]!;
-  const sum = (of: (one: Category) => number) => rows.reduce((all, row) => all + of(row.category), 0);
+  const sum = (of: (category: Category) => number) => rows.reduce((all, row) => all + of(row.category), 0);
   return {
     depth,
     sums: rows.length,

@@ -66,7 +66,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
   if (pssBytes === null && rssBytes !== null)
     return withAvailable(answer, `${residentWords(processes, rssBytes)}${mostWords(chosen)}`, from);
   const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
-  const isPartial = processes.some((one) => one.pssBytes !== null && !one.complete);
+  const isPartial = processes.some((process) => process.pssBytes !== null && !process.complete);
   const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
   const about = total.networkEstimated ? 'about ' : '';
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
@@ -118,7 +118,7 @@ const SUMMED: Partial<Record<ProcessSort, string>> = { pageTableBytes: 'page tab
 /** Reports the program with the most of what the list is sorted by. */
 function mostWords({ answer, sort }: ChosenProcs): string {
   const words = SUMMED[sort];
-  const most = words && largestProgram(answer.processes.map((one) => ({ ...one, amount: one[sort] ?? 0 })));
+  const most = words && largestProgram(answer.processes.map((process) => ({ ...process, amount: process[sort] ?? 0 })));
   if (!most) return '';
   const { pid, comm, processes: count, amount } = most;
   const name = escapeText(comm ?? '?');
@@ -143,7 +143,7 @@ function mostHeldWords(processes: readonly ProcessFigures[]): string {
 
 /** The process that holds second most, if it is at least a third of the first. */
 function secondWords(processes: readonly ProcessFigures[], most: ProcessFigures): string {
-  const others = processes.filter((one) => one !== most);
+  const others = processes.filter((process) => process !== most);
   const second = largestBy(others, ({ freedIfKilledBytes }) => freedIfKilledBytes);
   const freed = second?.freedIfKilledBytes ?? 0;
   return second && freed > 0 && freed * 3 >= (most.freedIfKilledBytes ?? 0)

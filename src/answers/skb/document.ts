@@ -57,7 +57,7 @@ type ProcessSocket = ProcessSockets['sockets'][number];
 function processTable({ sockets, total: sum }: ProcessSockets): Block {
   // Most descriptors of a server hold no data.
   const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
-  const idle = sockets.filter((one) => !holding.includes(one));
+  const idle = sockets.filter((socket) => !holding.includes(socket));
   const notes = [
     ...(idle.length === 0 ? [] : [idleText(idle, holding.length > 0)]),
     ...sharedText(holding, sum),
@@ -89,7 +89,7 @@ const MAX_FDS = 20;
 
 /** Returns `2 more sockets (fd 3, 7) hold no data.` */
 function idleText(idle: readonly ProcessSocket[], more: boolean): string {
-  const fds = idle.map((one) => one.fds.join(','));
+  const fds = idle.map((socket) => socket.fds.join(','));
   const shown = fds.slice(0, MAX_FDS).join(', ');
   const rest = fds.length > MAX_FDS ? ` and ${formatCount(fds.length - MAX_FDS)} more` : '';
   const [noun, verb] = idle.length === 1 ? ['socket', 'holds'] : ['sockets', 'hold'];
@@ -213,7 +213,7 @@ function queuesBlock({ queues, total }: SkbAnswer): Block {
       }),
     ),
     { heading: 'SLAB', value: ([, { slabBytes }]) => formatSize(slabBytes), align: 'right', spare: 5 },
-    { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
+    { heading: 'PINNED', value: ([, total]) => formatSize(total.pinnedBytes), align: 'right' },
     ...incompleteColumn(rows, ([, figures]) => figures),
   ];
   return tableBlock('Queues', columns, rows, none);

@@ -76,5 +76,5 @@ function footer({ columns, when, keys, sort }: View, place: string, sorts: boole
   const words = keys
     ? ['q: quit', sorts ? `s: sort (${sort})` : '', '↑↓: scroll', place, when]
     : ['Ctrl-C: quit', place, when];
-  return cutWords(words.filter((each) => each !== '').join('  '), columns);
+  return cutWords(words.filter((word) => word !== '').join('  '), columns);
 }

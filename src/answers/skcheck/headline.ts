@@ -117,7 +117,7 @@ function headlineOf(report: SkcheckReport): string {
       : ` ${short === stalled ? 'All' : `${formatCount(short)} of them`} have been unread for less than 10 s, which can be normal: confirm with skcheck --interval 15.`;
   if (worstOwner?.sockets === stalled)
     return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked).${brief} Together they ${pinned('pin')}.`;
-  const likely = stale.filter((one) => one.stalled.certainty === 'likely').length;
+  const likely = stale.filter((socket) => socket.stalled.certainty === 'likely').length;
   const unsure = probably === '' && likely > 0 ? ` (${formatCount(likely)} of them probably)` : '';
   return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
 }
@@ -270,11 +270,11 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
     : part === sum
       ? `Almost all of it (${part})`
       : `About ${part} of these ${sum}${totals.localPeers.sockets === 0 ? '' : ' (sockets and send queues of local peers)'}`;
-  const own = sockets.filter((each) => each.pid === pid && isStale(each));
+  const own = sockets.filter((socket) => socket.pid === pid && isStale(socket));
   const read = own.filter(({ via }) => via === 'descriptor');
   const all = own.length === owner.sockets;
-  const fds = all ? fdWords(read.flatMap((each) => each.fds)) : '';
-  const listener = fdWords(own.flatMap((each) => (each.via === 'accept-queue' ? each.fds : [])));
+  const fds = all ? fdWords(read.flatMap((socket) => socket.fds)) : '';
+  const listener = fdWords(own.flatMap((socket) => (socket.via === 'accept-queue' ? socket.fds : [])));
   const how =
     unaccepted === 0
       ? `reads ${fds || 'its sockets'}`

@@ -24,7 +24,7 @@ export function ownersOf({ holders, processes, acceptQueue }: Finding): Owners {
 
 function entries(holders: readonly Holder[], processes: readonly ProcessRecord[]): SkcheckSocket['holders'] {
   return holders.map(({ pid, fds }) => {
-    const process = processes.find((each) => each.pid === pid);
+    const process = processes.find((candidate) => candidate.pid === pid);
     return {
       pid,
       comm: process?.comm ?? null,
@@ -67,7 +67,7 @@ export function worstOwnerOf(findings: readonly Finding[]): SkcheckReport['total
     return { ...owner, localPeers: peers.length, likelyLocalPeersBytes: likely };
   });
   return owners.reduce<WorstOwner | null>(
-    (worst, each) => (worst && comesBack(worst) >= comesBack(each) ? worst : each),
+    (worst, owner) => (worst && comesBack(worst) >= comesBack(owner) ? worst : owner),
     null,
   );
 }
@@ -127,7 +127,7 @@ function groupOf(
 ): SkcheckGroups['rows'][number] {
   const sockets = members.map(({ socket }) => socket);
   const findings = members.map(({ finding }) => finding);
-  const sum = (of: (each: SkcheckSocket) => number) => sockets.reduce((all, each) => all + of(each), 0);
+  const sum = (of: (socket: SkcheckSocket) => number) => sockets.reduce((all, socket) => all + of(socket), 0);
   const ages = sockets.flatMap(({ stalled }) => stalled.forMs ?? []);
   const { pinned, localPeers } = pinnedTogether(findings, host);
   const [first] = sockets;

@@ -116,7 +116,7 @@ function ownersOf(sockets: readonly SkcheckSocket[]): Owner[] {
     pinned: 0,
     seconds: 0,
   };
-  for (const each of owners.slice(MAX_OWNERS)) addSocket(rest, each.sockets, each.pinned, each.seconds);
+  for (const owner of owners.slice(MAX_OWNERS)) addSocket(rest, owner.sockets, owner.pinned, owner.seconds);
   return [...owners.slice(0, MAX_OWNERS), rest];
 }
 

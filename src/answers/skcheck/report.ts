@@ -42,9 +42,9 @@ export interface ReportOptions {
 export function skcheckReport(observation: Observation, diagnosis: Diagnosis, options: ReportOptions): SkcheckReport {
   const { host, first, last, namespaces } = observation;
   const { by, top } = options;
-  const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));
+  const names = new Map(namespaces.map((namespace) => [namespace.inode, namespace.name] as const));
   const listed = diagnosis.findings
-    .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
+    .filter((finding) => options.only?.includes(finding.verdict.verdict) ?? true)
     .slice(0, by === undefined ? top : undefined)
     .map((finding) => ({
       finding,
@@ -197,9 +197,9 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
       because: because(reasons, finding.acceptQueue),
       reasons,
     },
-    also: finding.also.map((each) => {
-      const seen = [seenReason(each.evidence, socket.protocol)];
-      const { verdict, certainty } = each;
+    also: finding.also.map((further) => {
+      const seen = [seenReason(further.evidence, socket.protocol)];
+      const { verdict, certainty } = further;
       return { verdict, certainty, because: because(seen, null), reasons: seen };
     }),
     pinned: pinnedEntry(finding.pinned),

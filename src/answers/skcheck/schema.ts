@@ -18,8 +18,10 @@ const milliseconds = z.number().int().nonnegative();
 const pinned = z
   .strictObject({ low: bytes, likely: bytes, high: bytes, atMost: bytes.nullable() })
   .refine(
-    (each) =>
-      each.low <= each.likely && each.likely <= each.high && (each.atMost === null || each.atMost === each.high),
+    (estimate) =>
+      estimate.low <= estimate.likely &&
+      estimate.likely <= estimate.high &&
+      (estimate.atMost === null || estimate.atMost === estimate.high),
   );
 
 const holder = z.strictObject({

@@ -188,13 +188,13 @@ function commonEnds({ protocol, local, peer }: SkcheckSocket, uses: ReadonlyMap<
 
 function sumOf(group: readonly SkcheckSocket[]): Row {
   const first = group[0]!;
-  const sum = (of: (socket: SkcheckSocket) => number) => group.reduce((all, each) => all + of(each), 0);
+  const sum = (of: (socket: SkcheckSocket) => number) => group.reduce((all, socket) => all + of(socket), 0);
   const ages = group.flatMap(({ stalled }) => stalled.forMs ?? []);
   const pinned = {
-    low: sum((each) => each.pinned.low),
-    likely: sum((each) => each.pinned.likely),
-    high: sum((each) => each.pinned.high),
-    atMost: first.pinned.atMost === null ? null : sum((each) => each.pinned.atMost ?? 0),
+    low: sum((socket) => socket.pinned.low),
+    likely: sum((socket) => socket.pinned.likely),
+    high: sum((socket) => socket.pinned.high),
+    atMost: first.pinned.atMost === null ? null : sum((socket) => socket.pinned.atMost ?? 0),
   };
   return {
     ...first,
@@ -224,7 +224,7 @@ function withoutRead({ sockets }: SkcheckReport) {
 
 function readWords(read: readonly SkcheckSocket[]): string[] {
   if (read.length === 0) return [];
-  const pinned = formatSize(read.reduce((sum, one) => sum + one.pinned.likely, 0));
+  const pinned = formatSize(read.reduce((sum, socket) => sum + socket.pinned.likely, 0));
   return [
     read.length === 1
       ? `1 other socket with data is being read and pins about ${pinned} (-v lists it).`
@@ -363,7 +363,7 @@ function reasonOf(socket: SkcheckSocket): string {
     known(verdict === 'deadlocked-pair' || !socket.otherEnd ? [] : [socket.otherEnd]),
   );
   const place = placeWords(socket);
-  const besides = socket.also.map((each) => `; also ${each.verdict}: ${each.because}`).join('');
+  const besides = socket.also.map((verdict) => `; also ${verdict.verdict}: ${verdict.because}`).join('');
   return `${word}${because}${waiting}${besides}${also}${other}${place}`;
 }
 

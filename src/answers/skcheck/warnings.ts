@@ -48,20 +48,20 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
   const warn = (code: SkcheckWarning['code'], count: number, message: string) => {
     if (count > 0) warnings.push({ code, count, message });
   };
-  const suspects = diagnosis.findings.filter((each) => each.verdict.verdict !== 'reading' && each.unread > 0);
+  const suspects = diagnosis.findings.filter((finding) => finding.verdict.verdict !== 'reading' && finding.unread > 0);
   if (!last)
     warn(
       'one-sample',
       suspects.length,
       'one sample only: a TCP socket counts as stalled if its newest unread data is at least 1 s old; it may be a slow reader',
     );
-  const hidden = suspects.filter((each) => each.ownerless === 'denied').length;
+  const hidden = suspects.filter((suspect) => suspect.ownerless === 'denied').length;
   warn(
     'owner-unknown',
     hidden,
     `owner unknown for ${count(hidden, 'socket')} with unread data: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not visible to this user. ${seeMore(access)}`,
   );
-  const unowned = suspects.filter((each) => each.ownerless === 'none').length;
+  const unowned = suspects.filter((suspect) => suspect.ownerless === 'none').length;
   warn(
     'owner-unknown',
     unowned,
@@ -73,7 +73,7 @@ export function scanWarnings(observation: Observation, diagnosis: Diagnosis, acc
     `undecided: ${count(diagnosis.undecided, 'socket')} with unread data. A ${captured ? 'capture with a longer --interval' : 'longer --interval'} may decide`,
   );
   const blind = suspects.filter(
-    (each) => observation.reader === 'ss' && each.socket.protocol === 'TCP' && !each.socket.tcp,
+    (suspect) => observation.reader === 'ss' && suspect.socket.protocol === 'TCP' && !suspect.socket.tcp,
   ).length;
   warn(
     'no-tcp-info',

@@ -174,7 +174,7 @@ function acceptQueueWords(
   const [listener] = queue?.listeners ?? [];
   const at = `${listener?.protocol.toLowerCase()} ${escapeText(listener?.local ?? '')}`;
   const named = (queue?.holders ?? []).slice(0, MAX_LISTENERS).map(({ pid, fds }) => {
-    const comm = queue?.processes.find((each) => each.pid === pid)?.comm;
+    const comm = queue?.processes.find((candidate) => candidate.pid === pid)?.comm;
     return `pid ${pid}${comm === undefined ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`;
   });
   const more = counts.holders - named.length;

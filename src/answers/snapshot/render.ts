@@ -61,8 +61,8 @@ export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerif
   };
 }
 
-const some = (number: number, one: string, many: string): string =>
-  `${formatCount(number)} ${number === 1 ? one : many}`;
+const some = (number: number, singular: string, many: string): string =>
+  `${formatCount(number)} ${number === 1 ? singular : many}`;
 
 /** Returns a one-line summary of the snapshot, and the next command. */
 export function snapshotText(found: SnapshotJson): string {
@@ -146,7 +146,7 @@ export function waitingWords(
   { into, keep, apart }: { readonly into: string; readonly keep: number; readonly apart: number },
   oomScoreAdj: string,
 ): string {
-  const conditions = found.map((one) => conditionWords(one.condition, limitOf(one)));
+  const conditions = found.map((reading) => conditionWords(reading.condition, limitOf(reading)));
   return `waiting for ${conditions.join(', or ')}. Snapshots: directory ${escapeText(into)}, newest ${keep} kept, at least ${apart} s apart. oom_score_adj of this process: ${escapeText(oomScoreAdj)}`;
 }
 

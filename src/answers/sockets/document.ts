@@ -67,7 +67,7 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
   const [entry] = entries;
   if (!entry || entry.total.pinnedBytes === 0) return undefined;
   const [holder] = entry.holders;
-  const isOne = entries.filter(({ holders: [one] }) => one?.pid === holder?.pid).length === 1;
+  const isOne = entries.filter(({ holders: [owner] }) => owner?.pid === holder?.pid).length === 1;
   if (holder) return isOne ? `--pid ${holder.pid} --fd ${holder.fd}` : `--pid ${holder.pid}`;
   return `--sock ${hex(entry.socket.sock)}`;
 }

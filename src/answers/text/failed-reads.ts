@@ -48,7 +48,7 @@ export function summarized(warnings: readonly Said[]): Said[] {
       last.dropped += Number(more);
       continue;
     }
-    const several = FAILED_READS.find(([one]) => message.includes(one))?.[1];
+    const several = FAILED_READS.find(([words]) => message.includes(words))?.[1];
     if (several === undefined) {
       last = undefined;
       shown.push({ code, message: named(message) });

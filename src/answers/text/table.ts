@@ -74,12 +74,12 @@ export function tableLines<Row>(
   const all = columns.map((column) => laidOut(column, rows));
   const shown = width === null ? all : withRoom(all, width);
   const widths = width === null ? shown.map(({ natural }) => natural) : shrunk(shown, width);
-  const line = (textOf: (one: LaidOut<Row>) => string) =>
+  const line = (textOf: (laidOut: LaidOut<Row>) => string) =>
     shown
-      .map((one, index) => padded(one.column, textOf(one), widths[index] ?? 0))
+      .map((laidOut, index) => padded(laidOut.column, textOf(laidOut), widths[index] ?? 0))
       .join(' '.repeat(GAP))
       .trimEnd();
-  const left = all.filter((one) => !shown.includes(one)).map(({ column }) => column.heading);
+  const left = all.filter((laidOut) => !shown.includes(laidOut)).map(({ column }) => column.heading);
   return {
     heading: line(({ column }) => column.heading),
     rows: rows.map((_, row) => line(({ cells }) => cells[row] ?? '')),
@@ -121,16 +121,18 @@ function withRoom<Row>(all: readonly LaidOut<Row>[], width: number): LaidOut<Row
 /** The width of each: the widest that may be cut gives way first. */
 function shrunk<Row>(shown: readonly LaidOut<Row>[], width: number): number[] {
   const widths = shown.map(({ natural }) => natural);
-  const fit = (leastOf: (one: LaidOut<Row>) => number) => {
+  const fit = (leastOf: (laidOut: LaidOut<Row>) => number) => {
     while (total(widths) > width) {
       let widest = -1;
-      shown.forEach((one, index) => {
-        const mayGive = one.column.shrinks && (widths[index] ?? 0) > leastOf(one);
+      shown.forEach((laidOut, index) => {
+        const mayGive = laidOut.column.shrinks && (widths[index] ?? 0) > leastOf(laidOut);
         if (mayGive && (widths[index] ?? 0) > (widths[widest] ?? 0)) widest = index;
       });
       if (widest < 0) return;
       const excess = total(widths) - width;
-      const others = shown.map((one, index) => (index !== widest && one.column.shrinks ? (widths[index] ?? 0) : 0));
+      const others = shown.map((laidOut, index) =>
+        index !== widest && laidOut.column.shrinks ? (widths[index] ?? 0) : 0,
+      );
       // Down to the second-widest at once, then one by one.
       const own = widths[widest] ?? 0;
       const next = Math.max(...others, leastOf(shown[widest]!));

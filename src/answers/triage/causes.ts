@@ -44,8 +44,8 @@ export function concluded(
   const above = new Map<number, number>();
   for (const { effect, cause, relation } of links) {
     if (relation === 'same-process')
-      for (const [index, one] of findings.entries()) {
-        const isSame = hasTrait(one, 'unread') && one.figures.pid === findings[cause]!.figures.pid;
+      for (const [index, finding] of findings.entries()) {
+        const isSame = hasTrait(finding, 'unread') && finding.figures.pid === findings[cause]!.figures.pid;
         if (isSame && !above.has(index)) above.set(index, effect);
       }
     else above.set(effect, cause);
@@ -176,8 +176,8 @@ export function conclusionSentences(
     const effects = links.filter((link) => link.cause === cause && link.relation !== 'same-process');
     const isCertain = effects.length > 0 && effects.every(({ relation }) => CERTAIN.includes(relation));
     const [, name] = /^([A-Z][a-z ]+): /.exec(findingSentences(findings[effect]!)[0]) ?? [];
-    const one = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
-    const of = effects.length > 1 ? ` of ${effects.length} findings` : one;
+    const ofZone = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
+    const of = effects.length > 1 ? ` of ${effects.length} findings` : ofZone;
     return [
       `${isCertain ? 'Cause' : label}${of}: ${bare}.`,
       ...(explaining.code === 'hard-lockup'

@@ -99,12 +99,12 @@ export function findingJson(finding: Finding): FindingJson {
 function evidenceJson(all: readonly Evidence[]): Pick<FindingJson, 'evidence' | 'lines'> {
   const evidence: FindingJson['evidence'][number][] = [];
   const lines: NonNullable<FindingJson['lines']>[number][] = [];
-  for (const one of all) {
-    if (one.kind === 'stack') {
-      evidence.push(jsonOf(one));
+  for (const item of all) {
+    if (item.kind === 'stack') {
+      evidence.push(jsonOf(item));
       continue;
     }
-    const { kind, seq, timestamp, printedTime = null, text } = one;
+    const { kind, seq, timestamp, printedTime = null, text } = item;
     if (timestamp === null) lines.push({ seq, printedTime, text });
     else evidence.push({ kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text });
   }

@@ -166,7 +166,7 @@ export function parseLine(text: string): ResumedLine | 'end' | undefined {
   const parsed = earlierLineSchema.safeParse(line).data;
   if (parsed === undefined) return undefined;
   const { dump, size, mtime, rulesFile, ok, complete, findings } = parsed;
-  const found = new Map(findings?.map((one) => [`${one.code} ${one.severity}`, one]));
+  const found = new Map(findings?.map((finding) => [`${finding.code} ${finding.severity}`, finding]));
   return { dump, size, mtime, rulesFile, ok, complete, findings: [...found.values()] };
 }
 
@@ -194,7 +194,8 @@ interface Whole {
 export function endJson(lines: readonly ResumedLine[], whole: Whole): TriageEndJson {
   const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
   const read = lines.filter(({ ok }) => ok);
-  const isSevere = ({ findings }: ResumedLine) => failing !== null && findings.some((one) => isFailing(failing, one));
+  const isSevere = ({ findings }: ResumedLine) =>
+    failing !== null && findings.some((finding) => isFailing(failing, finding));
   return {
     schema: 'kdump-mem.triage-end/1',
     dumps: lines.length,

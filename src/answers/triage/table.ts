@@ -71,7 +71,7 @@ function logNotes(rows: readonly DumpRow[]): string[] {
 /** Findings that rules silenced, and rules that could not be evaluated. */
 function rulesNotes(rows: readonly DumpRow[]): string[] {
   const silenced = rows.flatMap(({ rules }) => rules?.silenced ?? []);
-  const findings = silenced.reduce((sum, one) => sum + one.findings, 0);
+  const findings = silenced.reduce((sum, rule) => sum + rule.findings, 0);
   const unknown = rows.filter(({ rules }) => (rules?.unknown.length ?? 0) > 0).length;
   return [
     ...(findings > 0 ? [`Rules silenced ${count(findings, 'finding')}, not listed here.`] : []),

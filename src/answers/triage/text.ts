@@ -246,7 +246,7 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
   }
   // One unreadable file may hide several things.
   const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
-    const hides = [...new Set(of.map((one) => one.hides))];
+    const hides = [...new Set(of.map((unread) => unread.hides))];
     const listed = verbose || hides.length <= MAX_HIDDEN + 1 ? hides : hides.slice(0, MAX_HIDDEN);
     const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
     return { what: [...listed, ...others].join(', '), why: escapeText(why) };
@@ -292,7 +292,9 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 
 /** The number of findings, in a sentence; past events in another one. */
 function foundWords(answer: TriageAnswer): string {
-  const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
+  const [now, then] = [false, true].map((past) =>
+    answer.findings.filter((finding) => (finding.past === true) === past),
+  );
   const counts = countWords(then ?? []);
   // What is over may be why someone looks: its code and age, not its number alone.
   const [worst] = then ?? [];
@@ -371,7 +373,7 @@ function severeWords(findings: readonly Finding[], complete: boolean, missing: s
 /** How many findings each severity has: `1 critical, 2 warnings`. */
 const countWords = (findings: readonly Finding[]): string =>
   SEVERITIES.flatMap((severity) => {
-    const count = entries(findings.filter((one) => one.severity === severity));
+    const count = entries(findings.filter((finding) => finding.severity === severity));
     return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
   }).join(', ');
 
@@ -421,17 +423,17 @@ export function findingLines(
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
   if (!verbose && (severity === 'note' || finding.past || isEffect)) return lines;
-  for (const one of isSaid ? [] : evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
+  for (const item of isSaid ? [] : evidence) lines.push(...indented(evidenceLines(item, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
   return lines;
 }
 
 /** The time of a log line as it is printed; none: the log has no times. */
-function timeWords(one: Evidence | undefined): string[] {
-  if (one?.kind !== 'log' || (one.timestamp === null && (one.printedTime ?? '') === '')) return [];
+function timeWords(evidence: Evidence | undefined): string[] {
+  if (evidence?.kind !== 'log' || (evidence.timestamp === null && (evidence.printedTime ?? '') === '')) return [];
   return [
-    `Time: ${logTime(one.timestamp, one.printedTime).replace(/^\[ *(.*)\]$/, '$1')}${one.timestamp === null ? '' : ' s after boot'}.`,
+    `Time: ${logTime(evidence.timestamp, evidence.printedTime).replace(/^\[ *(.*)\]$/, '$1')}${evidence.timestamp === null ? '' : ' s after boot'}.`,
   ];
 }
 
@@ -448,13 +450,13 @@ function roomIn({ width }: Pick<TriageTextOptions, 'width'>): number | null {
 /** Functions of a stack without -v. */
 const FEW = 12;
 
-function evidenceLines(one: Evidence, room: number | null, verbose: boolean): string[] {
-  if (one.kind === 'log') {
-    const isTimed = one.timestamp !== null || (one.printedTime ?? '') !== '';
-    const time = isTimed ? `${logTime(one.timestamp, one.printedTime)} ` : '';
-    return wrap(`${time}${escapeText(one.text)}`, room);
+function evidenceLines(evidence: Evidence, room: number | null, verbose: boolean): string[] {
+  if (evidence.kind === 'log') {
+    const isTimed = evidence.timestamp !== null || (evidence.printedTime ?? '') !== '';
+    const time = isTimed ? `${logTime(evidence.timestamp, evidence.printedTime)} ` : '';
+    return wrap(`${time}${escapeText(evidence.text)}`, room);
   }
-  const lines = framesText(one, verbose);
+  const lines = framesText(evidence, verbose);
   const left = lines.length - FEW;
   return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more (-v)`];
 }
@@ -555,12 +557,12 @@ export function briefText(answer: TriageAnswer): string {
   const { findings } = answer;
   // Many alike must not hide another problem.
   const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
-  const more = kinds.slice(MAX_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
+  const more = kinds.slice(MAX_BRIEF).reduce((sum, [, members]) => sum + members.length, 0);
   const { conclusion, links } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings, links).join(' ')].filter(Boolean) : []),
-    ...kinds.slice(0, MAX_BRIEF).flatMap(([, each]) => briefKind(each)),
+    ...kinds.slice(0, MAX_BRIEF).flatMap(([, members]) => briefKind(members)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
 }

@@ -54,7 +54,7 @@ function line(when: string, finding: Finding, width: number | null): string[] {
   const severity = (finding.past ? 'earlier' : finding.severity).toUpperCase().padEnd(SEVERITY_WIDTH);
   const text = `${findingSentences(finding)[0]} [${finding.code}]`;
   const room = width === null ? null : Math.max(20, width - 2 * SEVERITY_WIDTH);
-  return wrap(text, room).map((each, index) =>
-    index === 0 ? `${when.padEnd(SEVERITY_WIDTH)}${severity}${each}` : `${' '.repeat(2 * SEVERITY_WIDTH)}${each}`,
+  return wrap(text, room).map((line, index) =>
+    index === 0 ? `${when.padEnd(SEVERITY_WIDTH)}${severity}${line}` : `${' '.repeat(2 * SEVERITY_WIDTH)}${line}`,
   );
 }

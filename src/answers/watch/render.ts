@@ -166,7 +166,7 @@ export const processColumns = (rows: readonly GrownProcess[]): readonly Column<G
 /** Without the columns of rates where none is known yet. */
 function known<Row extends Trended>(columns: readonly Column<Row>[], rows: readonly Row[]): readonly Column<Row>[] {
   if (rows.some(({ growth }) => growth)) return columns;
-  return columns.filter(({ heading }) => RATES.every((one) => one.heading !== heading));
+  return columns.filter(({ heading }) => RATES.every((rate) => rate.heading !== heading));
 }
 
 /** Free and reserved memory is marked as such. */
@@ -225,7 +225,7 @@ function ofAnswer({ categories, devices, verdict, doubts, growth, seconds, sourc
     gauge(
       'kdump_mem_watch_verdict',
       '1: the current verdict.',
-      VERDICTS.map((each) => [{ verdict: each }, each === verdict ? 1 : 0]),
+      VERDICTS.map((known) => [{ verdict: known }, known === verdict ? 1 : 0]),
     ),
     gauge(
       'kdump_mem_watch_doubt',

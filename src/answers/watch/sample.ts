@@ -70,7 +70,7 @@ export function storedWatchSample(line: string): WatchSample | null {
   return {
     look: {
       machine: machineOf(found),
-      processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
+      processes: processes.map((process) => processOf({ ...process, cgroupPressure: null })),
       whole: found.allListed,
       others,
     },

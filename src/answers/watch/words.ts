@@ -29,8 +29,12 @@ function growingWords({ categories, growth: { processes }, seconds }: WatchAnswe
   const grown = [
     ...categories
       .filter(({ group, reclaimable }) => group !== 'free' && !reclaimable)
-      .map((one) => ({ ...one, who: categoryWords(one) })),
-    ...processes.map((one) => ({ ...one, who: `pid ${one.pid} (${escapeText(one.comm)})`, bytes: one.heldBytes })),
+      .map((category) => ({ ...category, who: categoryWords(category) })),
+    ...processes.map((process) => ({
+      ...process,
+      who: `pid ${process.pid} (${escapeText(process.comm)})`,
+      bytes: process.heldBytes,
+    })),
   ].filter(({ course }) => course === 'grows');
   const named = grown.slice(0, 3).map(({ who, bytes, growth }) => {
     const has = bytes === null ? '' : ` to ${formatSize(bytes)}`;

@@ -9,7 +9,7 @@ import type { Block } from '../text/blocks.js';
 
 /** @param byFrame whether each address was requested as a page frame, `pfn:N` */
 export function whatisBlocks({ identities }: WhatisAnswer, byFrame: readonly boolean[]): Block[] {
-  return identities.map((one, index) => identityText(one, byFrame[index] === true).join('\n'));
+  return identities.map((identity, index) => identityText(identity, byFrame[index] === true).join('\n'));
 }
 
 /** What an address is part of, in a phrase. */

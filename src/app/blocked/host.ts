@@ -59,7 +59,7 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
     causeOf: (thread) =>
       causes.read(
         thread,
-        [thread.function, ...(thread.trace ?? []).map(({ symbol }) => symbol)].filter((one) => one !== null),
+        [thread.function, ...(thread.trace ?? []).map(({ symbol }) => symbol)].filter((name) => name !== null),
       ),
     fileLocks,
     before: given.before,

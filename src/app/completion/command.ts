@@ -26,7 +26,7 @@ export function registerCompletion(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (words, { of, line }) => {
       if (of !== undefined) return suggestWords(of, words, line);
-      const shell = SHELLS.find((each): each is Shell => each === words[0]);
+      const shell = SHELLS.find((known): known is Shell => known === words[0]);
       if (!shell || words.length > 1)
         throw new UsageError(`unknown or missing shell (choose one of ${SHELLS.join(', ')})`);
       printAnswer(SCRIPTS[shell].trimEnd());
@@ -51,7 +51,10 @@ async function suggestWords(of: string, words: readonly string[], line?: string)
   const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
   const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
   const found = more ? await values(more.of, namedSource(program, before), typed) : [];
-  const all = [...candidates, ...found.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` }))];
+  const all = [
+    ...candidates,
+    ...found.map((candidate) => ({ ...candidate, value: `${more?.prefix}${candidate.value}` })),
+  ];
   // Process names are untrusted.
   const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);
   const text = [...lines, ...(files ? [':files'] : [])].join('\n');

@@ -56,11 +56,11 @@ export function suggest(program: Command, words: readonly string[]): Suggestion 
   if (option?.required) return ofOption(option, typed, '');
   if (typed.startsWith('-')) return { candidates: optionsOf(command, typed, before), files: false };
   if (command === program && commands.length > 0) {
-    const named = commands.map((each) => candidate(each.name(), each.description()));
+    const named = commands.map((command) => candidate(command.name(), command.description()));
     return { candidates: beginning(named, typed), files: false };
   }
   if (command.name() === 'help') {
-    const named = commands.map((each) => candidate(each.name(), each.description()));
+    const named = commands.map((command) => candidate(command.name(), command.description()));
     return { candidates: beginning(named, typed), files: false };
   }
   return ofArgument(command, before, typed);
@@ -102,7 +102,7 @@ export function dumpsAmong(program: Command, words: readonly string[]): string[]
 function commandAmong(program: Command, words: readonly string[]): CommandUnknownOpts {
   const name = words.find((word) => !word.startsWith('-'));
   const commands = program.createHelp().visibleCommands(program);
-  return commands.find((each) => each.name() === name) ?? program;
+  return commands.find((command) => command.name() === name) ?? program;
 }
 
 /** Returns the arguments in a command line, without options, option values and the command's name. */

@@ -106,7 +106,7 @@ async function verify<A extends Answer>(options: AnswerOptions, question: Questi
   const { compareAnswers, verifyBlocks } = await import('../../answers/verify/document.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
-  const jsonIn = (one: A) => jsonOf(question.toJson?.(one) ?? one);
+  const jsonIn = (answer: A) => jsonOf(question.toJson?.(answer) ?? answer);
   const found = compareAnswers(jsonIn(native), jsonIn(crash));
   if (options.json) printAnswer(formatJson(found, 2));
   else printAnswer(blockTexts(verifyBlocks(found), terminalWidth()).join('\n\n'));

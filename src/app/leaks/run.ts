@@ -175,7 +175,7 @@ async function recordPaired(
 function methodOf(options: LeaksOptions): LeakMethod {
   const { type = 'page', method } = options;
   const offered = methodsHere(type);
-  const names = offered.flatMap((one) => (one.method === 'bpftrace' ? [] : [one.method]));
+  const names = offered.flatMap((method) => (method.method === 'bpftrace' ? [] : [method.method]));
   if (method !== undefined) {
     if (!names.includes(method))
       throw new UsageError(`--method ${method} does not support --type ${type} (methods: ${names.join(', ')})`);

@@ -82,9 +82,9 @@ async function answerLog(options: LogOptions): Promise<void> {
     return;
   }
   await streamAnswer(options, function* (kernel) {
-    const each = eachMessage(kernel, choice);
+    const messages = eachMessage(kernel, choice);
     for (;;) {
-      const { done, value } = each.next();
+      const { done, value } = messages.next();
       if (!done) {
         listed++;
         yield ndjson ? `${formatJson(messageLine(value))}\n` : messageText(value, options);
@@ -124,7 +124,7 @@ export function parseLevels(text: string): ReadonlySet<number> {
     const level = LEVELS.indexOf(name);
     if (level < 0 || (less !== '' && worse !== ''))
       throw new InvalidArgumentError(`Use levels of ${LEVELS.join(', ')}; err+ is err and more severe.`);
-    for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++) chosen.add(one);
+    for (let number = worse ? 0 : level; number <= (less ? LEVELS.length - 1 : level); number++) chosen.add(number);
   }
   return chosen;
 }

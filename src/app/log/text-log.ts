@@ -115,9 +115,9 @@ export async function printCapturedLog(
   }
   checkBoot(options);
   const log = capturedLog(host.logText());
-  const each = eachCaptured({ captured: of, log, cut: host.logCut, warnings }, choice);
+  const messages = eachCaptured({ captured: of, log, cut: host.logCut, warnings }, choice);
   const printer = new MessagePrinter(options);
-  for (let next = each.next(); ; next = each.next()) {
+  for (let next = messages.next(); ; next = messages.next()) {
     if (next.done) {
       const { overwritten } = next.value;
       const lost = overwritten ? [`${overwritten} older messages were overwritten`] : [];

@@ -206,7 +206,7 @@ export class Calls {
     const cut = cutJson(found.json, free - Math.min(1200, free / 4), ofJson);
     if (ofJson && !cut.hasPart) throw new UsageError(`list: the answer has no ${ofJson.list}`);
     free -= sizeOf(cut.answer);
-    const omitted = cut.omitted.slice(0, MAX_OMISSIONS).map((one) => ({ ...one, more: more(one) }));
+    const omitted = cut.omitted.slice(0, MAX_OMISSIONS).map((omission) => ({ ...omission, more: more(omission) }));
     while (omitted.length > 0 && sizeOf(omitted) > free) omitted.pop();
     const omittedLists = cut.omitted.length - omitted.length;
     const answer = { schema: '', ...cut.answer };
@@ -215,10 +215,10 @@ export class Calls {
 }
 
 /** Lines of a text that was cut, and the call that returns more. */
-function textOf({ answer: { text }, omitted }: Cut, more: (one: Omission) => ToolCall): string[] {
+function textOf({ answer: { text }, omitted }: Cut, more: (omission: Omission) => ToolCall): string[] {
   const lines = Array.isArray(text) ? text.map((line) => quoted(String(line))) : [];
-  for (const one of omitted)
-    lines.push(`Left out: ${one.total - one.from - one.shown} lines. More: ${callText(more(one))}`);
+  for (const omission of omitted)
+    lines.push(`Left out: ${omission.total - omission.from - omission.shown} lines. More: ${callText(more(omission))}`);
   return lines;
 }
 

@@ -48,7 +48,7 @@ export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
 /** Whether an answer lacks no data: by its own word, or else by its warnings. */
 export function isComplete({ complete, total, totals, warnings }: JsonObject): boolean {
   const flags = [complete, Object(total).complete, Object(totals).complete];
-  const known = flags.filter((one) => typeof one === 'boolean');
+  const known = flags.filter((flag) => typeof flag === 'boolean');
   if (known.length > 0) return known.every(Boolean);
   return itemsOf(warnings).every(({ code }) => isNote({ code: String(code) }));
 }
@@ -73,11 +73,11 @@ function cut(answer: JsonObject, limits: Limits, part?: Part): Cut {
     if (isList(value)) return copyList(value, path, level);
     const name = (key: string) => (path === '' ? key : `${path}.${key}`);
     const entries = Object.entries(value);
-    return Object.fromEntries(entries.map(([key, each]) => [key, copy(each, name(key), level)]));
+    return Object.fromEntries(entries.map(([key, item]) => [key, copy(item, name(key), level)]));
   };
   const copyList = (list: readonly Json[], path: string, level: keyof Limits): Json => {
     const items = (from: number, count: number, below: keyof Limits) =>
-      list.slice(from, from + count).map((one, at) => copy(one, `${path}[${from + at}]`, below));
+      list.slice(from, from + count).map((item, at) => copy(item, `${path}[${from + at}]`, below));
     // Of lists around the part, only the item that contains it is left.
     if (part?.list.startsWith(`${path}[`))
       return items(Number.parseInt(part.list.slice(path.length + 1), 10), 1, level);
@@ -103,7 +103,7 @@ export function parseJson(text: string, show: (text: string) => string): JsonObj
   return JSON.parse(text, (_, value: Json) => {
     if (typeof value === 'string') return show(value);
     if (value === null || typeof value !== 'object' || isList(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [show(key), each]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [show(key), item]));
   });
 }
 

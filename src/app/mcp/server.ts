@@ -49,7 +49,7 @@ export async function serve(options: McpOptions): Promise<void> {
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(declaration) }));
   server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal, sendNotification }) => {
     const { name, arguments: given = {}, _meta: { progressToken } = {} } = params;
-    const tool = tools.find((each) => each.name === name);
+    const tool = tools.find((known) => known.name === name);
     if (!tool) throw new McpError(ErrorCode.InvalidParams, `unknown tool ${escapeText(name)}`);
     // Progress must never fall, and a command may do several things: each adds its own.
     let [progress, last] = [0, 0];
@@ -149,7 +149,7 @@ function serveResources(server: Server, sources: Sources): void {
   server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) => {
     const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];
     const codes = code === undefined ? [] : explained(code);
-    const text = codes.length > 0 ? explainText(codes, null) : all.find((each) => each.uri === uri)?.text();
+    const text = codes.length > 0 ? explainText(codes, null) : all.find((document) => document.uri === uri)?.text();
     if (text === undefined) throw new McpError(ErrorCode.InvalidParams, `unknown resource ${escapeText(uri)}`);
     return { contents: [{ uri, text }] };
   });

@@ -117,19 +117,19 @@ export class Sources {
   /** Returns the sources that a call names: the only one, if it names none. @throws {UsageError} */
   namesFor({ name, readsFiles }: Tool, { source, sources }: Given): readonly string[] {
     const names = readsFiles ? sources : [source ?? this.#only()];
-    if (!Array.isArray(names) || !names.every((one): one is string => typeof one === 'string'))
+    if (!Array.isArray(names) || !names.every((name): name is string => typeof name === 'string'))
       throw new UsageError(`${readsFiles ? 'sources' : 'source'}: missing or malformed value`);
     if (names.length > MAX_FILES) throw new UsageError(`sources: at most ${MAX_FILES} files`);
     const isLive = names.includes(LIVE);
     if (isLive && readsFiles) throw new UsageError(`${name} reads only files`);
     if (isLive && !this.#live) throw new UsageError('live: the server was started without --live');
-    return names.map((one) => this.#asListed(one));
+    return names.map((name) => this.#asListed(name));
   }
 
   /** The real name of a source that a client knows in the form of {@link nameOf}. */
   #asListed(name: string): string {
     if (this.#named.has(name) || !name.includes('\\')) return name;
-    return this.names.find((one) => nameOf(one) === name || escapeText(one) === name) ?? name;
+    return this.names.find((listed) => nameOf(listed) === name || escapeText(listed) === name) ?? name;
   }
 
   /** The name of a source as clients get it. */

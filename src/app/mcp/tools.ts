@@ -49,21 +49,22 @@ export function toolsFor(source: Schema): readonly Tool[] {
   const all = kdumpMemCommand(...ALL_COMMANDS).commands;
   return DECLARED.map(([name, words, ...others]) => {
     const names = others.length > 0 ? others : [name];
-    const found = names.flatMap((one) => all.find((each) => each.name() === one) ?? []);
+    const found = names.flatMap((name) => all.find((command) => command.name() === name) ?? []);
     const readsFiles = !found.some(({ options }) => options.some(({ long }) => long === '--vmcore'));
     const hasPlaces = found.some(({ registeredArguments }) => registeredArguments.length > 0);
-    const isOpen = (one: Option) => words.split(' ').includes(one.attributeName());
+    const isOpen = (option: Option) => words.split(' ').includes(option.attributeName());
     const commands = new Map(
       found.map(({ options, registeredArguments }, at) => {
         const parameters = [...options.filter(isOpen), ...(readsFiles ? [] : registeredArguments)];
-        return [names[at] ?? '', new Map(parameters.map((one) => [keyOf(one), one]))];
+        return [names[at] ?? '', new Map(parameters.map((parameter) => [keyOf(parameter), parameter]))];
       }),
     );
-    const about = (one: CommandUnknownOpts) => (names.length > 1 ? `${one.name()}: ` : '') + one.description();
-    const parameters = [...commands.values()].flatMap((each) => [...each]);
+    const about = (command: CommandUnknownOpts) =>
+      (names.length > 1 ? `${command.name()}: ` : '') + command.description();
+    const parameters = [...commands.values()].flatMap((command) => [...command]);
     const properties: Record<string, Schema> = {
       ...(names.length > 1 ? { command: { type: 'string', enum: names } } : {}),
-      ...Object.fromEntries(parameters.map(([key, one]) => [key, schemaOf(one)])),
+      ...Object.fromEntries(parameters.map(([key, parameter]) => [key, schemaOf(parameter)])),
       ...(readsFiles ? { sources: listOf(source) } : { source }),
       ...(!readsFiles && found.some(({ options }) => options.some(({ long }) => long === '--from'))
         ? { text: TEXT }
@@ -90,20 +91,20 @@ const TEXT: Schema = {
     'pasted text to read instead of a source: output of free, ss, ps aux, cat /proc/meminfo and others, log lines',
 };
 
-function keyOf(one: Parameter): string {
-  return one instanceof Option ? one.attributeName() : one.name();
+function keyOf(parameter: Parameter): string {
+  return parameter instanceof Option ? parameter.attributeName() : parameter.name();
 }
 
 /** Placeholders of options whose value is a number. */
 const NUMBERS = /<(?:n|pid|fd|cpu|port|inode)>/;
 
-function schemaOf(one: Parameter): Schema {
-  const { description, argChoices, defaultValue, required, variadic } = one;
+function schemaOf(parameter: Parameter): Schema {
+  const { description, argChoices, defaultValue, required, variadic } = parameter;
   const about = { description, ...(defaultValue === undefined ? {} : { default: defaultValue }) };
   if (argChoices) return { type: 'string', enum: argChoices, ...about };
   if (variadic) return listOf({ type: 'string', ...about });
-  if (!(one instanceof Option)) return { type: 'string', ...about };
-  return { type: !required ? 'boolean' : NUMBERS.test(one.flags) ? 'integer' : 'string', ...about };
+  if (!(parameter instanceof Option)) return { type: 'string', ...about };
+  return { type: !required ? 'boolean' : NUMBERS.test(parameter.flags) ? 'integer' : 'string', ...about };
 }
 
 function listOf(items: Schema): Schema {
@@ -125,7 +126,7 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   const name = commands.size > 1 ? given.command : tool.name;
   const parameters = commands.get(String(name));
   if (!parameters) throw new UsageError(`command: ${name === undefined ? 'missing argument' : 'unknown value'}`);
-  const foreign = [...commands.values()].flatMap((each) => [...each.keys()]);
+  const foreign = [...commands.values()].flatMap((command) => [...command.keys()]);
   const usable = Object.keys(inputSchema.properties).filter((key) => parameters.has(key) || !foreign.includes(key));
   const unknown = Object.keys(given).find((key) => !usable.includes(key));
   if (unknown !== undefined)
@@ -134,10 +135,11 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
     if (given[key] !== undefined && !conforms(schema, given[key])) throw new UsageError(`${key}: malformed value`);
   const words = [String(name)];
   const places: string[] = [];
-  for (const [key, one] of parameters) {
-    const values = valuesOf(key, given[key], one.variadic ? MAX_FILES : 1);
-    if (one instanceof Option) words.push(...values.map((value) => `${one.long}${one.required ? `=${value}` : ''}`));
-    else if (one.required && values.length === 0) throw new UsageError(`${key}: missing argument`);
+  for (const [key, parameter] of parameters) {
+    const values = valuesOf(key, given[key], parameter.variadic ? MAX_FILES : 1);
+    if (parameter instanceof Option)
+      words.push(...values.map((value) => `${parameter.long}${parameter.required ? `=${value}` : ''}`));
+    else if (parameter.required && values.length === 0) throw new UsageError(`${key}: missing argument`);
     else places.push(...values);
   }
   if (paths === null) words.push('--live');
@@ -149,7 +151,7 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
 /** Whether a value is of its declared type. */
 function conforms({ type, items, enum: choices }: Schema, value: unknown): boolean {
   if (type === 'array')
-    return Array.isArray(value) && value.length > 0 && value.every((one) => conforms(items as Schema, one));
+    return Array.isArray(value) && value.length > 0 && value.every((item) => conforms(items as Schema, item));
   if (Array.isArray(choices)) return choices.includes(value);
   return type === 'integer' ? Number.isSafeInteger(value) : typeof value === type;
 }
@@ -158,11 +160,11 @@ const MAX_LETTERS = 1000;
 
 /** The values of an argument as words of a command line: none if it is not given, or false. */
 function valuesOf(key: string, value: unknown, most: number): string[] {
-  const values = (Array.isArray(value) ? value : [value ?? false]).filter((one) => one !== false);
+  const values = (Array.isArray(value) ? value : [value ?? false]).filter((item) => item !== false);
   if (values.length > most) throw new UsageError(`${key}: too many values (maximum ${most})`);
-  return values.map((one: unknown) => {
-    const word = String(one);
-    const isPlain = typeof one !== 'object' && word !== '' && !word.includes('\0');
+  return values.map((item: unknown) => {
+    const word = String(item);
+    const isPlain = typeof item !== 'object' && word !== '' && !word.includes('\0');
     if (!isPlain || word.length > MAX_LETTERS) throw new UsageError(`${key}: malformed value`);
     return word;
   });
@@ -184,19 +186,19 @@ export function callOf(tools: readonly Tool[], printed: string): ToolCall | unde
   if (tool.commands.size > 1) found.command = name;
   const parameters = [...(tool.commands.get(name)?.values() ?? [])];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    const one = parameters.find((each) =>
-      each instanceof Option
-        ? word === each.short || word === each.long
-        : !word.startsWith('-') && !(each.name() in found),
+    const known = parameters.find((parameter) =>
+      parameter instanceof Option
+        ? word === parameter.short || word === parameter.long
+        : !word.startsWith('-') && !(parameter.name() in found),
     );
     if (OF_SOURCE.test(word)) {
       if (word !== '--live') words.shift();
       continue;
     }
-    if (!one) return undefined;
-    const value = !(one instanceof Option) ? word : one.required ? (words.shift() ?? '') : true;
-    const isNumber = one instanceof Option && NUMBERS.test(one.flags);
-    found[keyOf(one)] = isNumber ? Number(value) : one.variadic ? [String(value)] : value;
+    if (!known) return undefined;
+    const value = !(known instanceof Option) ? word : known.required ? (words.shift() ?? '') : true;
+    const isNumber = known instanceof Option && NUMBERS.test(known.flags);
+    found[keyOf(known)] = isNumber ? Number(value) : known.variadic ? [String(value)] : value;
   }
   return { tool: tool.name, arguments: found };
 }

@@ -25,10 +25,12 @@ export function withNamed(
 ): MemoryAnswer {
   // Page frames of such a pool have no mark: they are unattributed, or movable.
   const isCounted = answer.source === 'counters' || answer.source === 'pageflags';
-  const named = all.map((one) => (one.figures.unmarkedBytes && !isCounted ? { ...one, category: null } : one));
+  const named = all.map((memory) =>
+    memory.figures.unmarkedBytes && !isCounted ? { ...memory, category: null } : memory,
+  );
   const withOwners = (category: Category): Category => {
-    const owners = named.flatMap((one) =>
-      one.category === category.category && OWNERS.has(one.kind) ? ownersOf(one) : [],
+    const owners = named.flatMap((memory) =>
+      memory.category === category.category && OWNERS.has(memory.kind) ? ownersOf(memory) : [],
     );
     const children = category.children.map(withOwners);
     // One of another time may exceed its row; walks of kernel memory know its owners.
@@ -43,7 +45,12 @@ export function withNamed(
 /** The processes that map rings of perf, or the device. */
 function ownersOf({ kind, name, bytes, processes }: NamedMemory): Owner[] {
   if (kind === 'trace-rings' && processes)
-    return processes.map((one) => ({ kind: 'process', name: one.comm ?? '?', pid: one.pid, bytes: one.bytes }));
+    return processes.map((process) => ({
+      kind: 'process',
+      name: process.comm ?? '?',
+      pid: process.pid,
+      bytes: process.bytes,
+    }));
   return bytes !== null && bytes > 0 ? [{ kind: 'device', name, bytes }] : [];
 }
 

@@ -53,7 +53,7 @@ export async function liveSampler(
   }
   const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
   return async (again) => {
-    const pinned = LIVE_SOURCES.find((one) => one === again);
+    const pinned = LIVE_SOURCES.find((source) => source === again);
     const asked = pinned ? { ...request, source: pinned } : request;
     const found = await lookLive(asked, progress, depth?.walks);
     if (depth || found.source === 'kcore') return found;

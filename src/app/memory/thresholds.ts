@@ -14,7 +14,7 @@ export interface Threshold {
 /** Parses `unattributed=10%` and `network-sockets=2G`, one of several. */
 export function parseThreshold(text: string, previous: readonly Threshold[] = []): Threshold[] {
   const [, name, amount = ''] = /^([a-z-]+)=(.+)$/.exec(text) ?? [];
-  const category = CATEGORIES.find((one) => one === name);
+  const category = CATEGORIES.find((known) => known === name);
   if (category === undefined)
     throw new InvalidArgumentError(
       `It must be CATEGORY=SIZE or CATEGORY=PERCENT%, such as unattributed=10%. Categories: ${CATEGORIES.join(', ')}.`,
@@ -34,7 +34,7 @@ export function checkThresholds(
   const lines: string[] = [];
   let status: number | undefined;
   for (const { category, limit } of thresholds) {
-    const found = all.find((one) => one.category === category);
+    const found = all.find((part) => part.category === category);
     const most = 'bytes' in limit ? limit.bytes : limit.share * memory.bytes;
     const words = `limit ${formatSize(Math.round(most))}`;
     if (found && found.bytes > most) {

@@ -49,11 +49,11 @@ export async function watchMemory(
       const answer = await look(source);
       source = answer.source;
       if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
-      const one = samples.next(answer, new Date());
-      if (screen) screen.show({ answer, sample: one });
+      const sample = samples.next(answer, new Date());
+      if (screen) screen.show({ answer, sample: sample });
       else
         printAnswer(
-          json ? formatJson(memoryJson({ ...answer, sample: one })) : watchBlock(answer, one, terminalWidth()),
+          json ? formatJson(memoryJson({ ...answer, sample: sample })) : watchBlock(answer, sample, terminalWidth()),
         );
     });
     if (json) printAnswer(formatJson(memoryWatchEnd(samples.count, again.interrupted)));

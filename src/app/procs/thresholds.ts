@@ -56,8 +56,12 @@ export function checkThresholds(
   thresholds: readonly ProcessThreshold[],
 ): { readonly status: number | undefined; readonly lines: readonly string[] } {
   const rows =
-    groups?.map((one, at) => ({ row: one, name: escapeText(one.key ?? '?'), parts: members[at] ?? [] })) ??
-    processes.map((one) => ({ row: one, name: `pid ${one.pid} (${escapeText(one.comm)})`, parts: [one] }));
+    groups?.map((group, at) => ({ row: group, name: escapeText(group.key ?? '?'), parts: members[at] ?? [] })) ??
+    processes.map((process) => ({
+      row: process,
+      name: `pid ${process.pid} (${escapeText(process.comm)})`,
+      parts: [process],
+    }));
   const lines: string[] = [];
   let status: number | undefined;
   for (const { column, size, bytes } of thresholds) {
@@ -66,7 +70,7 @@ export function checkThresholds(
     for (const { row, name } of above.slice(0, MAX_LINES))
       lines.push(`--fail-on: ${column} of ${name} is ${formatSize(row[size] ?? 0)} (${limit})`);
     if (above.length > MAX_LINES) lines.push(`--fail-on: ${above.length - MAX_LINES} more exceed the ${limit}`);
-    const unknown = rows.filter(({ parts }) => parts.some((one) => one[size] === null)).length;
+    const unknown = rows.filter(({ parts }) => parts.some((part) => part[size] === null)).length;
     if (above.length > 0) status = EXIT.differs;
     else if (unknown > 0 || hidden || !complete) {
       const what = unknown > 0 ? `unknown for ${unknown} rows` : 'incomplete';

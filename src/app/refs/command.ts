@@ -61,7 +61,7 @@ export function registerRefs(program: Command): void {
         import('../../records/categories.js'),
       ]);
       const found = await withNativeSource(options, (kernel, progress) => {
-        const category = CATEGORIES.find((one) => one === options.category);
+        const category = CATEGORIES.find((known) => known === options.category);
         if (options.category !== undefined && category === undefined)
           throw unknownCategory(options.category, CATEGORIES);
         const addresses: bigint[] = [];

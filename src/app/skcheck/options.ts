@@ -111,7 +111,7 @@ export function requestedVerdicts({ stale, verdict }: SkcheckOptions): readonly 
 
 function verdicts(text: string): readonly VerdictCode[] {
   return words(text).map((word) => {
-    const code = VERDICT_CODES.find((each) => each === word);
+    const code = VERDICT_CODES.find((known) => known === word);
     if (!code) throw new InvalidArgumentError(`It takes ${VERDICT_CODES.join(', ')}.`);
     return code;
   });
@@ -176,7 +176,7 @@ function declareConflicts(command: CommandUnknownOpts): void {
   for (const option of command.options) {
     const name = option.attributeName() as Name;
     const beside = ALONE[name] as readonly string[] | undefined;
-    const others = beside && names.filter((each) => each !== name && !beside.includes(each));
+    const others = beside && names.filter((other) => other !== name && !beside.includes(other));
     option.conflicts([...(others ?? MEANINGLESS[name] ?? [])]);
   }
 }

@@ -18,7 +18,7 @@ import { scan, statusOf, textOptions } from './scan.js';
 export async function watch(source: HostSource, options: SkcheckOptions): Promise<number> {
   const repeats = options.samples === undefined ? Number.POSITIVE_INFINITY : options.samples - 1;
   const interval = options.interval === 0 ? 2 : options.interval;
-  const { samples: _, ...each } = { ...options, interval };
+  const { samples: _, ...perSample } = { ...options, interval };
   const ages = new Ages();
   let since: Sample | null = null;
   let status: number = EXIT.nothingStale;
@@ -26,7 +26,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   process.once('SIGHUP', stop);
-  const screen = takesEscapes() && !options.json ? skcheckScreen(each, interval, stop) : null;
+  const screen = takesEscapes() && !options.json ? skcheckScreen(perSample, interval, stop) : null;
   const isText = process.stdout.isTTY && !options.json;
   const show = (report: SkcheckReport) =>
     screen
@@ -36,7 +36,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
         );
   try {
     for (let count = 0; count < repeats; count++) {
-      const { report, observation } = await scan(source, each, { since, ages });
+      const { report, observation } = await scan(source, perSample, { since, ages });
       since = observation.last;
       status = statusOf(report, options);
       if (screen || !options.quiet || status !== EXIT.nothingStale) show(report);

@@ -106,7 +106,7 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
     ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
-  const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
+  const listed = (found: CensusAnswer) => found.sockets.filter((socket) => isListed(socket, options));
   const select = [pid, netns, state, port].some((value) => value !== undefined)
     ? (entry: CensusEntry) => matches(entry, options)
     : undefined;

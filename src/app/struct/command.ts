@@ -139,7 +139,7 @@ async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[
     throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
   }
   // The same struct may occur several times, once per compilation unit with a different definition.
-  return [...new Map(found.map((one) => [typeText({ ...one, module: '' }), one])).values()];
+  return [...new Map(found.map((type) => [typeText({ ...type, module: '' }), type])).values()];
 }
 
 /** Returns as many type names as can be read: they only serve for suggestions. */

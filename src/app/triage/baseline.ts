@@ -187,7 +187,7 @@ function stateOfSample(
   { source, categories }: NonNullable<WatchSample['ledger']>,
 ): HostState {
   const children = [...categories].map(([category, bytes]) => ({ category, bytes, children: [] }));
-  const bytes = children.reduce((sum, one) => sum + one.bytes, 0);
+  const bytes = children.reduce((sum, child) => sum + child.bytes, 0);
   return {
     name,
     release: null,

@@ -286,7 +286,7 @@ export function removeOldExtracts(
     return stat?.isFile() ? [{ path, size: stat.size, at: stat.mtimeMs }] : [];
   });
   let bytes = 0;
-  for (const [index, { path, size }] of extracts.sort((one, other) => other.at - one.at).entries()) {
+  for (const [index, { path, size }] of extracts.sort((extract, other) => other.at - extract.at).entries()) {
     bytes += size;
     if (index >= (keep ?? Number.POSITIVE_INFINITY) || bytes > (keepBytes ?? Number.POSITIVE_INFINITY))
       rmSync(path, { force: true });

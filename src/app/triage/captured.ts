@@ -75,7 +75,7 @@ export async function printCapturedTriage(
     sockets: true,
     unread: host.unread(),
     since: options.baseline,
-    recorded: answers.filter((one) => one !== null),
+    recorded: answers.filter((answer) => answer !== null),
   });
   const moment = { bootId: hostOrigin(host, null).bootId, at: of.takenAt };
   const ring = files.bytes(RING);
@@ -190,10 +190,10 @@ function sinceBaseline(
 function logOf(read: () => { readonly text: string; readonly isCut: boolean }): HostParts['log'] {
   try {
     const { text, isCut } = read();
-    const each = eachCaptured({ captured: null, log: capturedLog(text), cut: isCut, warnings: [] }, {});
+    const messages = eachCaptured({ captured: null, log: capturedLog(text), cut: isCut, warnings: [] }, {});
     const records: (LogRecord | TextRecord)[] = [];
     for (;;) {
-      const { done, value } = each.next();
+      const { done, value } = messages.next();
       if (done) return { ...value, records };
       records.push(value);
     }

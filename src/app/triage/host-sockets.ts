@@ -68,12 +68,12 @@ const RESERVED = 2 ** 20;
 function unlistedCharge(host: HostReader, { first }: Observation): { least: number; most: number } | null {
   const text = optionalText(host.source, '/proc/net/sockstat');
   const pages = ['TCP', 'UDP'].map((name) => new RegExp(`^${name}:.* mem (\\d{1,15})$`, 'm').exec(text)?.[1]);
-  if (pages.some((one) => one === undefined)) return null;
+  if (pages.some((count) => count === undefined)) return null;
   const charged = first.sockets.reduce((sum, { protocol, skmem }) => {
     if (!skmem || !['TCP', 'MPTCP', 'UDP'].includes(protocol)) return sum;
     return sum + skmem.rmem + skmem.forward + (protocol === 'UDP' ? 0 : skmem.wmemQueued);
   }, 0);
-  const most = Math.max(0, pages.reduce((sum, one) => sum + Number(one), 0) * host.pageSize - charged);
+  const most = Math.max(0, pages.reduce((sum, count) => sum + Number(count), 0) * host.pageSize - charged);
   const cpus = optionalText(host.source, '/proc/stat').match(/^cpu\d+ /gm)?.length ?? 1;
   return { least: Math.max(0, most - first.total * host.pageSize - 2 * cpus * RESERVED), most };
 }
@@ -99,7 +99,7 @@ async function unlistedSockets(host: HostReader, observation: Observation): Prom
     const [most, ...others] = unlistedByProgram(host, sockets);
     return most === undefined
       ? []
-      : [most, ...others].filter((one) => one.sockets - vsockSockets >= note || (isLarge && one === most));
+      : [most, ...others].filter((program) => program.sockets - vsockSockets >= note || (isLarge && program === most));
   };
   try {
     // A few of them may hold much, which only these counters show.
@@ -182,56 +182,56 @@ function stalledReaders(observation: Observation, total: number): Finding[] {
     pinned.likely >= THRESHOLDS['stalled-reader'].note && !acceptQueue;
   const large = stalled.filter(isLarge);
   const others = large.length - MAX_FINDINGS;
-  const single = large.slice(0, MAX_FINDINGS).map((each, index): Finding => {
-    const [holder] = each.holders;
-    const [process] = each.processes;
-    const { waitedMs } = each.verdict;
+  const single = large.slice(0, MAX_FINDINGS).map((finding, index): Finding => {
+    const [holder] = finding.holders;
+    const [process] = finding.processes;
+    const { waitedMs } = finding.verdict;
     const figures = {
       ageSeconds: waitedMs === null ? null : Math.round(waitedMs / 1000),
-      unreadBytes: each.unread,
-      pinnedBytes: each.pinned.likely,
-      leastBytes: each.pinned.low,
-      mostBytes: each.pinned.atMost,
+      unreadBytes: finding.unread,
+      pinnedBytes: finding.pinned.likely,
+      leastBytes: finding.pinned.low,
+      mostBytes: finding.pinned.atMost,
       windowBytes: null,
       pid: holder?.pid ?? null,
       comm: process?.comm ?? null,
       fd: holder?.fds[0] ?? null,
-      holders: each.holders.length,
+      holders: finding.holders.length,
       doing: process?.waitsIn ? 'elsewhere' : null,
       symbol: process?.waitsIn ?? null,
       ...(others > 0 && index === MAX_FINDINGS - 1 ? { others } : {}),
     };
-    return found('stalled-reader', 'note', figures, nextOf(each));
+    return found('stalled-reader', 'note', figures, nextOf(finding));
   });
   const small = grouped(
-    stalled.filter((each) => !isLarge(each)),
-    (each) => readerOf(each).pid,
+    stalled.filter((finding) => !isLarge(finding)),
+    (finding) => readerOf(finding).pid,
   );
-  const together = [...small.values()].flatMap((each) => unreadTogether(each, observation, total));
+  const together = [...small.values()].flatMap((group) => unreadTogether(group, observation, total));
   return [...together.slice(0, MAX_FINDINGS), ...single];
 }
 
 /** Small queues of one process; empty if they and their peers pin little. */
-function unreadTogether(each: readonly SocketFinding[], { host }: Observation, total: number): Finding[] {
-  const [first] = each;
+function unreadTogether(group: readonly SocketFinding[], { host }: Observation, total: number): Finding[] {
+  const [first] = group;
   if (!first) return [];
-  const peers = localPeersOf(each);
+  const peers = localPeersOf(group);
   const charges = peers.reduce((sum, { charge }) => sum + charge, 0);
   const ofPeers = sumPinned(
     peers.map(({ pinned }) => pinned),
     charges,
     host,
   ).likely;
-  const ownCharges = each.reduce((sum, { charge }) => sum + charge, 0);
-  const held = each.map(({ pinned }) => pinned);
+  const ownCharges = group.reduce((sum, { charge }) => sum + charge, 0);
+  const held = group.map(({ pinned }) => pinned);
   const { likely: own, atMost } = sumPinned(held, ownCharges, host);
   if (own + ofPeers < THRESHOLDS['stalled-reader'].note) return [];
-  const waited = each.flatMap(({ verdict }) => verdict.waitedMs ?? []);
+  const waited = group.flatMap(({ verdict }) => verdict.waitedMs ?? []);
   const figures = {
-    sockets: each.length,
+    sockets: group.length,
     ...readerOf(first),
-    unaccepted: each.filter(({ acceptQueue }) => acceptQueue).length,
-    unreadBytes: each.reduce((sum, { unread }) => sum + unread, 0),
+    unaccepted: group.filter(({ acceptQueue }) => acceptQueue).length,
+    unreadBytes: group.reduce((sum, { unread }) => sum + unread, 0),
     pinnedBytes: own,
     mostBytes: atMost,
     peersBytes: ofPeers,
@@ -248,7 +248,7 @@ function readerOf({ holders, processes, acceptQueue }: SocketFinding) {
   return { pid: of?.holders[0]?.pid ?? null, comm: of?.processes[0]?.comm ?? null };
 }
 
-function nextOf(each: SocketFinding): string {
-  const { pid } = readerOf(each);
+function nextOf(finding: SocketFinding): string {
+  const { pid } = readerOf(finding);
   return pid === null ? 'skcheck' : `skcheck --pid ${pid}`;
 }

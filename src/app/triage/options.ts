@@ -88,13 +88,13 @@ export function manyOptions(
   const lacking = OF_BESIDE.find((name) => options[name] !== undefined && !options.beside);
   if (lacking !== undefined) throw new UsageError(`${optionOf(lacking)} needs --beside`);
   if (retry && output === undefined && resume === undefined) throw new UsageError('--retry needs --output or --resume');
-  const one = OF_ONE.find((name) => options[name] !== undefined);
+  const given = OF_ONE.find((name) => options[name] !== undefined);
   const crash = usesCrash(options);
   const find = () => findDumps(vmcore ?? [], true);
   const search = options.beside ? find : once(find);
-  if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search))) return undefined;
-  if (one !== undefined && option !== undefined)
-    throw new UsageError(`${optionOf(option)} cannot be combined with ${optionOf(one)}`);
+  if (option === undefined && (given !== undefined || crash || !leadsToMany(words, search))) return undefined;
+  if (given !== undefined && option !== undefined)
+    throw new UsageError(`${optionOf(option)} cannot be combined with ${optionOf(given)}`);
   if (crash) throw new UsageError('several dumps are read without crash: omit --engine');
   if (ndjson && similar)
     throw new UsageError('--similar cannot be combined with --ndjson, whose lines contain the fingerprint');

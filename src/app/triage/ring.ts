@@ -110,7 +110,7 @@ export function withRing<A extends TriageAnswer>(
   const more = ranked({ ...answer, findings });
   // The last record is torn if the machine ended while it was written: that costs no more than it.
   const lost = losses
-    .filter((one) => one.bootId === last.bootId && one.uptime >= last.uptimeSeconds - WINDOW)
+    .filter((loss) => loss.bootId === last.bootId && loss.uptime >= last.uptimeSeconds - WINDOW)
     .reduce((sum, { count }) => sum + count, 0);
   return damaged > 1 || lost > 0
     ? withWarning(more, `${files.map(nameOf).join(', ')}: ${Math.max(damaged, lost)} records are damaged or missing`)
@@ -142,7 +142,7 @@ function readRecorded(
   let foreign = 0;
   let before: string | null | undefined;
   // pstore has copies of records, shortened.
-  const add = <T>(all: Map<string, T>, key: string, one: T) => all.set(key, all.get(key) ?? one);
+  const add = <T>(all: Map<string, T>, key: string, item: T) => all.set(key, all.get(key) ?? item);
   for (const { text, lostBefore: count } of rings.flatMap(({ records }) => records)) {
     // Between two boots, the machine ended before its last records were on the disk.
     const place = (bootId: string | null, uptime: number) => {

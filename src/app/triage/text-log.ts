@@ -53,17 +53,17 @@ export async function withLogBeside(answer: KernelTriage, vmcore: readonly strin
   if (!source) return answer;
   const { found, failures } = await findingsOf([source], kernel.pageSize);
   const reason = found[0]?.findings.find(({ code }) => code === 'panic')?.figures.reason ?? null;
-  const known = own.map((one) =>
-    one.code === 'panic' && one.figures.reason === null && reason !== null
-      ? { ...one, figures: { ...one.figures, reason, log: source.name } }
-      : one,
+  const known = own.map((finding) =>
+    finding.code === 'panic' && finding.figures.reason === null && reason !== null
+      ? { ...finding, figures: { ...finding.figures, reason, log: source.name } }
+      : finding,
   );
   const findings = findingsBeside(known, found).filter(
-    ({ code }) => code !== 'panic' || !known.some((one) => one.code === code),
+    ({ code }) => code !== 'panic' || !known.some((finding) => finding.code === code),
   );
   const message = `the log in the dump is missing or incomplete: findings are also from ${source.name} in the same folder`;
-  const missing = [...failures.map((one) => one.message), ...(found.length > 0 ? [message] : [])];
-  const warnings = missing.map((one) => ({ code: 'unreadable', message: one }) as const);
+  const missing = [...failures.map((failure) => failure.message), ...(found.length > 0 ? [message] : [])];
+  const warnings = missing.map((text) => ({ code: 'unreadable', message: text }) as const);
   return ranked({
     ...answer,
     findings: [...known, ...findings],

@@ -14,7 +14,9 @@ export async function withUmems(host: HostReader, findings: readonly Finding[]):
   const isOfNone = ({ code, figures }: Finding) => code === 'pinned-pages' && figures.uncounted && figures.pid === null;
   if (!findings.some(isOfNone)) return findings;
   const owner = await largestUmems(host);
-  return findings.map((one) => (owner && isOfNone(one) ? { ...one, figures: { ...one.figures, ...owner } } : one));
+  return findings.map((finding) =>
+    owner && isOfNone(finding) ? { ...finding, figures: { ...finding.figures, ...owner } } : finding,
+  );
 }
 
 async function largestUmems(host: HostReader) {

@@ -48,7 +48,7 @@ export async function watchTriage(
       // An event may be over before the next sample, and still have occurred while this command waited.
       const waited = (performance.now() - begun) / 1000;
       const isNew = ({ past, figures }: Finding) => !past || Number(figures.secondsAgo ?? waited) < waited;
-      isFailed = failing !== null && answer.findings.some((one) => isNew(one) && isFailing(failing, one));
+      isFailed = failing !== null && answer.findings.some((finding) => isNew(finding) && isFailing(failing, finding));
       if (isFailed) again.stop();
     });
     if (json) printAnswer(formatJson(triageWatchEnd(again.count, again.interrupted && !isFailed)));

@@ -118,10 +118,10 @@ export class RingRecorder {
   ): void {
     // The smallest are cut where a record is full.
     const bySize = all.toSorted((a, b) => b.bytes - a.bytes);
-    const holders = bySize.map((one) => ({
-      ...one,
-      name: one.name.slice(0, MAX_NAME),
-      ...(one.pid !== null && BY_START.has(one.scan) ? startOf(this.#source, one.pid, one.key) : {}),
+    const holders = bySize.map((holder) => ({
+      ...holder,
+      name: holder.name.slice(0, MAX_NAME),
+      ...(holder.pid !== null && BY_START.has(holder.scan) ? startOf(this.#source, holder.pid, holder.key) : {}),
     }));
     const textOf = (count: number) => {
       const unlistedBytes = holders[count]?.bytes ?? 0;
@@ -145,7 +145,7 @@ export class RingRecorder {
     const all: RecordedHolder[] = [];
     const add = (scan: HolderScan, some: () => readonly Found[]) => {
       try {
-        all.push(...largest(some()).map((one) => ({ ...NOT_OF_PROCESS, scan, ...one })));
+        all.push(...largest(some()).map((holder) => ({ ...NOT_OF_PROCESS, scan, ...holder })));
         scans.push(scan);
       } catch (error) {
         // Other holders are still known; a list without these names no owner.
@@ -207,7 +207,7 @@ export class RingRecorder {
       // Each namespace that cannot be entered costs a process.
       if (observation.losses.closed.length > 0) this.#netns = 'own';
       const owners = largest(socketMemory(observation).map(socketHolder)).map(
-        (one): RecordedHolder => ({ ...NOT_OF_PROCESS, scan: 'sockets', ...one }),
+        (holder): RecordedHolder => ({ ...NOT_OF_PROCESS, scan: 'sockets', ...holder }),
       );
       const { startedMs, endedMs } = observation.first;
       const later = ((startedMs + endedMs) / 2 - readAt) / 1000;

@@ -137,7 +137,7 @@ export function deviceSamples({ named, notRead }: MemoryAnswer): DeviceSamples |
   });
   return {
     devices: devices.toSorted((a, b) => b.mostBytes - a.mostBytes).slice(0, MAX_DEVICES),
-    unread: DEVICE_KINDS.filter((kind) => notRead.some((one) => one.kind === kind || ONE_PASS.has(one.kind))),
+    unread: DEVICE_KINDS.filter((kind) => notRead.some((unread) => unread.kind === kind || ONE_PASS.has(unread.kind))),
   };
 }
 

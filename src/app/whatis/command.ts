@@ -44,7 +44,7 @@ export function registerWhatis(program: Command): void {
         import('../../answers/whatis/document.js'),
       ]);
       const found = await withNativeSource(options, (kernel, progress): WhatisAnswer => {
-        const addresses = places.map((one) => addressOfPlace(kernel, one));
+        const addresses = places.map((place) => addressOfPlace(kernel, place));
         const warnings = new Warnings(kernel.doubts);
         const scanning = progress('scanning page frames');
         const identifier = new AddressIdentifier(kernel, kernel.symbolTable, warnings, scanning);

@@ -122,7 +122,7 @@ function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo
   const compare = (lines: readonly string[], name: string, seconds: readonly (number | null)[]) => {
     const values = lines.map(of);
     if (values.includes(null) || seconds.includes(null)) return;
-    const sum = values.reduce<number>((all, one) => all + (one ?? 0), 0);
+    const sum = values.reduce<number>((all, value) => all + (value ?? 0), 0);
     if (seconds.some((second) => Math.abs(sum - (second ?? 0)) <= slack)) return;
     const verb = lines.length > 1 ? 'are' : 'is';
     add('counters', `${lines.join(' and ')} ${verb} ${sum} bytes, but ${name} in /proc/vmstat is ${seconds[0]}`);

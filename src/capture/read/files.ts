@@ -186,7 +186,7 @@ function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles 
   const kept = tops[0] === undefined ? [...all].filter(([top]) => !top.endsWith(BARE_TOP)) : [];
   const merged: HostFiles = all.get(tops[0] ?? '') ?? { files: new Map(), entries: new Map(), links: new Map() };
   for (const [top, { files, entries, links }] of all) {
-    const isKept = kept.some(([one]) => one === top);
+    const isKept = kept.some(([folder]) => folder === top);
     for (const [name, bytes] of files)
       if (
         !merged.files.has(name) &&

@@ -142,7 +142,7 @@ export class CapturedHost implements HostSource {
   #noteAll(): void {
     const last = this.#moments.at(-1);
     const paths = [this.#files.keys(), this.#links.keys(), last?.files.keys() ?? []];
-    for (const each of paths) for (const path of each) this.#note(path);
+    for (const list of paths) for (const path of list) this.#note(path);
     for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
   }
 

@@ -157,7 +157,7 @@ export function located(name: string, { mappings = false, logs = false }: Wanted
   for (const from of [0, ...Array.from(plain.matchAll(/\//g), ({ index }) => index + 1)]) {
     const [at, top, isShallow] = [plain.slice(from), plain.slice(0, from), from === 0 || from === below];
     if (logs && isShallow && isOfLogs(at)) return { inner: at, top };
-    const [form, other = ''] = OTHER_NAMES.find(([one]) => one.test(at)) ?? [];
+    const [form, other = ''] = OTHER_NAMES.find(([pattern]) => pattern.test(at)) ?? [];
     const inner = form === undefined ? at : at.replace(form, other);
     if ((isShallow || form !== undefined || OWN.test(at) || (at === NODE_LOG && NODE.test(top))) && WANTED.test(inner))
       return mappings || !isOfMappings(inner) ? { inner, top } : null;

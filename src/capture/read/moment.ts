@@ -102,8 +102,8 @@ function uptimeMs(text: string | undefined): number {
 
 /** Returns the text of a file of a process; undefined: it was not captured. */
 export function textOf({ lines }: Moment, path: string): string | undefined {
-  for (const each of lines) {
-    const text = each.text(path);
+  for (const pathLines of lines) {
+    const text = pathLines.text(path);
     // The first line of a status, the name, is not captured: a placeholder replaces it.
     if (text !== undefined) return path.endsWith('/status') ? `Name:\n${text}` : text;
   }

@@ -48,5 +48,5 @@ export function pageSizeOf(captured: NamedTexts): number | null {
   );
   if (pages === 0) [kib, pages] = [kibOf('MemTotal'), present];
   const size = (kib * 1024) / pages;
-  return PAGE_SIZES.find((one) => size < one * MAX_APART && one < size * MAX_APART) ?? null;
+  return PAGE_SIZES.find((known) => size < known * MAX_APART && known < size * MAX_APART) ?? null;
 }

@@ -127,8 +127,8 @@ function figureOf(cell: string | undefined, unit: number): Figure {
 
 /** Whether the first figure is the sum of the others. */
 function isSum(first: Figure | undefined, ...others: readonly (Figure | undefined)[]): boolean {
-  const rest = others.reduce((sum, one) => sum - (one?.bytes ?? Number.NaN), first?.bytes ?? Number.NaN);
-  return Math.abs(rest) <= [first, ...others].reduce((sum, one) => sum + (one?.error ?? 0), 0);
+  const rest = others.reduce((sum, figure) => sum - (figure?.bytes ?? Number.NaN), first?.bytes ?? Number.NaN);
+  return Math.abs(rest) <= [first, ...others].reduce((sum, figure) => sum + (figure?.error ?? 0), 0);
 }
 
 /**

@@ -233,7 +233,7 @@ function addCgroups(files: Map<string, string>): void {
 function isOtherSlab(slabinfo: string, meminfo: string, pageSize: number): boolean {
   const counted = /^Slab: (\d+) kB$/m.exec(meminfo)?.[1];
   const pages = [...slabinfo.matchAll(/^\S+(?: \d+){4} (\d{1,6}) : .* slabdata \d+ (\d{1,12}) /gm)].reduce(
-    (sum, [, each, slabs]) => sum + Number(each) * Number(slabs),
+    (sum, [, size, slabs]) => sum + Number(size) * Number(slabs),
     0,
   );
   return counted !== undefined && pages * pageSize > OTHER_TIME * Number(counted) * 1024;

@@ -183,11 +183,11 @@ function namesNearTop(folder: string): string[] {
   const entries = entriesOf(folder);
   const below = entries
     .filter((entry) => entry.isDirectory() && isReadable(join(folder, entry.name)))
-    .flatMap(({ name }) => filesOfFolder(entriesOf(join(folder, name))).map((one) => `${name}/${one}`));
+    .flatMap(({ name }) => filesOfFolder(entriesOf(join(folder, name))).map((file) => `${name}/${file}`));
   return [...filesOfFolder(entries), ...below].filter((name) => !OWN_ANSWER.test(name)).toSorted();
 }
 
-const filesOfFolder = (entries: readonly Dirent[]) => entries.filter((one) => one.isFile()).map(({ name }) => name);
+const filesOfFolder = (entries: readonly Dirent[]) => entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 
 const isUsed = ({ parts }: Pasted) => parts.some(({ state }) => state === 'used');
 

@@ -159,7 +159,7 @@ const TABLES: Int32Array[] = [
 ];
 for (let index = 1; index < 8; index++) {
   const before = TABLES[index - 1]!;
-  TABLES.push(before.map((each) => next(each, 0)));
+  TABLES.push(before.map((value) => next(value, 0)));
 }
 const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as unknown as Eight;
 type Eight = [...[Int32Array, Int32Array, Int32Array, Int32Array], ...[Int32Array, Int32Array, Int32Array, Int32Array]];

@@ -68,5 +68,5 @@ export class Failures {
 
 /** Escapes a path as mountinfo does: backslash, tab and newline in octal. */
 export function octal(path: string): string {
-  return path.replaceAll(/[\\\t\n]/g, (each) => `\\${each.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  return path.replaceAll(/[\\\t\n]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }

@@ -32,8 +32,8 @@ export function writeMap(
   for (const kind of NAME_KINDS) {
     put(`,\n"${kind}":[`);
     let before = '\n';
-    for (const one of names.of(kind)) {
-      put(before + formatJson(one));
+    for (const replacement of names.of(kind)) {
+      put(before + formatJson(replacement));
       before = ',\n';
     }
     put(']');

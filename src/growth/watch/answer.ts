@@ -183,9 +183,9 @@ export class DeviceGrowth {
       if (!(listed.has(key) || isUnread)) this.#series.delete(key);
     }
     // A list that was read in part would show a decline, and growth afterwards.
-    for (const one of samples.devices)
-      if (one.bytes !== null && !samples.unread.includes(one.kind))
-        seriesOf(this.#series, deviceKey(one)).add(uptime, one.bytes);
+    for (const device of samples.devices)
+      if (device.bytes !== null && !samples.unread.includes(device.kind))
+        seriesOf(this.#series, deviceKey(device)).add(uptime, device.bytes);
   }
 
   get unread(): readonly DeviceKind[] {
@@ -193,9 +193,9 @@ export class DeviceGrowth {
   }
 
   devices(): GrownDevice[] {
-    return this.#last.devices.map((one) => {
-      const series = one.bytes === null ? undefined : this.#series.get(deviceKey(one));
-      return { ...one, ...((series && dayTrendOf(series)) ?? NO_TREND) };
+    return this.#last.devices.map((device) => {
+      const series = device.bytes === null ? undefined : this.#series.get(deviceKey(device));
+      return { ...device, ...((series && dayTrendOf(series)) ?? NO_TREND) };
     });
   }
 }

@@ -155,7 +155,7 @@ function judge(facts: WatchFacts): Judgement {
   const doubts: WatchDoubt[] = [];
   const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
   // A category that was absent, or whose source changed, was followed only for a part of the time.
-  const seconds = Math.min(facts.seconds, ...judged.flatMap((one) => one.growth?.seconds ?? []));
+  const seconds = Math.min(facts.seconds, ...judged.flatMap((category) => category.growth?.seconds ?? []));
   if (seconds < MIN_SECONDS) doubts.push({ code: 'too-short', seconds });
   if (gaps.seconds > MAX_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lostSamples > 0) doubts.push({ code: 'lost-samples', count: lostSamples });
@@ -171,7 +171,7 @@ function judge(facts: WatchFacts): Judgement {
   else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });
   const grows = [...judged, ...growth.processes].some(({ course }) => course === 'grows');
-  const highs = judged.map((one) => one.growth?.high ?? null);
+  const highs = judged.map((category) => category.growth?.high ?? null);
   const known = highs.length > 0 && !highs.includes(null);
   const atMostPerSecond = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
   if (!grows && facts.seconds >= MIN_SECONDS) doubts.push(...mayGrow(facts, judged));
@@ -184,7 +184,7 @@ function judge(facts: WatchFacts): Judgement {
 function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): WatchDoubt[] {
   const { memAvailableBytes: available, memTotalBytes: total } = growth.machine;
   const room = available ?? (total ?? 0) / 10;
-  const high = (one: GrownCategory) => one.growth?.high ?? Number.POSITIVE_INFINITY;
+  const high = (category: GrownCategory) => category.growth?.high ?? Number.POSITIVE_INFINITY;
   const worst = judged.filter((category) => high(category) * MONTH > room);
   const [category] = worst.sort((a, b) => high(b) - high(a));
   return [
@@ -215,15 +215,15 @@ export interface ProcessSelection {
 export function choose(all: readonly ProcessSample[], before: ReadonlySet<string>): ProcessSelection {
   const sorted = [...all].sort((a, b) => (b.heldBytes ?? -1) - (a.heldBytes ?? -1));
   const largest = sorted.slice(0, MAX_PROCESSES);
-  const followed = sorted.slice(MAX_PROCESSES).filter((one) => before.has(keyOf(one)));
+  const followed = sorted.slice(MAX_PROCESSES).filter((sample) => before.has(keyOf(sample)));
   const processes = [...largest, ...followed.slice(0, MAX_PROCESSES)];
   const chosen = new Set(processes);
   let [taken, seen, known] = [0, 0, true];
-  for (const one of all) {
-    if (chosen.has(one)) continue;
-    taken += one.takenBytes ?? 0;
-    known &&= one.takenBytes !== null;
-    if (one.heldBy === 'pss') seen += one.takenBytes ?? 0;
+  for (const sample of all) {
+    if (chosen.has(sample)) continue;
+    taken += sample.takenBytes ?? 0;
+    known &&= sample.takenBytes !== null;
+    if (sample.heldBy === 'pss') seen += sample.takenBytes ?? 0;
   }
   return {
     processes,

@@ -64,7 +64,7 @@ function driverOf(source: HostSource, isCounted: boolean): (Reported & { readonl
   const text = (path: string) => hostOrNull(() => source.readText(path));
   const low = text(`${XEN}/info/low_kb`);
   if (low !== null) {
-    const [lowKb, highKb] = [low, text(`${XEN}/info/high_kb`) ?? ''].map((one) => figureOf(one, '^(\\d{1,15})$'));
+    const [lowKb, highKb] = [low, text(`${XEN}/info/high_kb`) ?? ''].map((value) => figureOf(value, '^(\\d{1,15})$'));
     if (lowKb == null || highKb == null) throw new HostError('unreadable', `malformed ${XEN}/info`);
     return {
       driver: 'xen_balloon',

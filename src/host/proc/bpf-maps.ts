@@ -71,7 +71,7 @@ export class BpfMaps {
    */
   rows(least: number, largest: (maps: readonly BpfMap[]) => NonNullable<NamedMemory['processes']>): NamedMemory[] {
     const all = [...this.#maps.values()];
-    const sum = (some: readonly BpfMap[]) => some.reduce((bytes, one) => bytes + one.bytes, 0);
+    const sum = (some: readonly BpfMap[]) => some.reduce((bytes, map) => bytes + map.bytes, 0);
     const rowOf = (maps: readonly BpfMap[], kind: Pick<NamedMemory, 'kind' | 'category'>): NamedMemory[] => {
       const bytes = sum(maps);
       if (bytes < least) return [];
@@ -80,11 +80,11 @@ export class BpfMaps {
     };
     return [
       ...rowOf(
-        all.filter((one) => !one.isRing),
+        all.filter((map) => !map.isRing),
         { kind: 'bpf-maps', category: null },
       ),
       ...rowOf(
-        all.filter((one) => one.isRing),
+        all.filter((map) => map.isRing),
         { kind: 'trace-rings', category: 'rings' },
       ),
     ];

@@ -129,10 +129,10 @@ export function readGraphics(
   const haveInodes = ![...buffers.keys()].some((key) => key.startsWith(WITHOUT_INODE));
   const isWhole = all >= LARGE_SHARE * (meminfo.get('MemTotal') ?? 0) && all > 0 && addUnheld(source, buffers, notRead);
   const hasTtm = meminfo.has('GPUActive');
-  if (meminfo.get('GPUActive') === 0 && [...devices.values()].some((one) => ownBytes(one) >= least))
+  if (meminfo.get('GPUActive') === 0 && [...devices.values()].some((device) => ownBytes(device) >= least))
     notRead.push({ kind: 'gpu', code: 'unreadable', why: 'GPUActive of /proc/meminfo is 0, but clients have buffers' });
   return [
-    ...[...devices.values()].flatMap((one) => deviceMemory(one, hasTtm, commOf)).toSorted(bySize),
+    ...[...devices.values()].flatMap((device) => deviceMemory(device, hasTtm, commOf)).toSorted(bySize),
     ...byExporter(source, buffers, { isWhole, haveInodes }, commOf),
     ...others,
   ];
@@ -213,14 +213,14 @@ function clientOf(text: string, pid: number): Client | null {
 type CommOf = (pid: number) => string | null;
 
 function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf: CommOf): NamedMemory[] {
-  const known = [...clients.values()].filter((one) => one !== null);
-  const sum = (of: (one: Client) => number) => known.reduce((all, one) => all + of(one), 0);
+  const known = [...clients.values()].filter((client) => client !== null);
+  const sum = (of: (client: Client) => number) => known.reduce((all, client) => all + of(client), 0);
   const most = sum(({ resident }) => resident);
   // A shared buffer may be that of every other client.
-  const shared = known.reduce((all, one) => Math.max(all, one.shared), 0);
-  const least = sum((one) => one.resident - one.shared) + shared;
+  const shared = known.reduce((all, client) => Math.max(all, client.shared), 0);
+  const least = sum((client) => client.resident - client.shared) + shared;
   const silent = clients.size - known.length;
-  const onDevice = sum((one) => one.onDevice);
+  const onDevice = sum((client) => client.onDevice);
   if (most + onDevice === 0 && silent === 0) return [];
   // Pages of TTM are in no other counter, unless the kernel counts them (GPUActive); others are shared memory.
   const isOwn = DRM_IN_TTM.has(driver) && !hasTtm;
@@ -247,17 +247,20 @@ function deviceMemory({ driver, pdev, clients }: Device, hasTtm: boolean, commOf
 /** Buffers in pages of TTM that only one client has, in bytes. */
 function ownBytes({ driver, clients }: Device): number {
   if (!DRM_IN_TTM.has(driver)) return 0;
-  return [...clients.values()].reduce((sum, one) => sum + (one === null ? 0 : one.resident - one.shared), 0);
+  return [...clients.values()].reduce(
+    (sum, client) => sum + (client === null ? 0 : client.resident - client.shared),
+    0,
+  );
 }
 
 /** Processes with most of these, each counting what it has open. */
 function largest<T extends { readonly pids: ReadonlySet<number> }>(
   all: readonly T[],
-  bytesOf: (one: T) => number,
+  bytesOf: (item: T) => number,
   commOf: CommOf,
 ): NonNullable<NamedMemory['processes']> {
   const sums = new Map<number, number>();
-  for (const one of all) for (const pid of one.pids) sums.set(pid, (sums.get(pid) ?? 0) + bytesOf(one));
+  for (const item of all) for (const pid of item.pids) sums.set(pid, (sums.get(pid) ?? 0) + bytesOf(item));
   return [...sums]
     .filter(([, bytes]) => bytes > 0)
     .toSorted((a, b) => b[1] - a[1])

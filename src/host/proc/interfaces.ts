@@ -103,7 +103,7 @@ function wholeLines(text: string, notRead: NotRead[]): string {
 function capturedPlaces(text: string, namespaces: readonly Namespace[]): (Namespace | undefined)[] {
   const places: (Namespace | undefined)[] = [];
   for (const [, place, inode] of text.matchAll(/^netns (\d{1,3}) (\d{1,15})$/gm))
-    places[Number(place)] = namespaces.find((one) => one.inode === Number(inode));
+    places[Number(place)] = namespaces.find((namespace) => namespace.inode === Number(inode));
   return places;
 }
 

@@ -250,8 +250,8 @@ class Reader {
   /** Sets whether the reader keeps this process alive. */
   #setReferenced(holds: boolean): void {
     [this.#progressAt, this.#stalledMs] = [performance.now(), 0];
-    for (const each of [this.child, this.child.stdin, this.child.stdout, this.#checks])
-      (each as ChildProcess | Socket | NodeJS.Timeout | null)?.[holds ? 'ref' : 'unref']();
+    for (const emitter of [this.child, this.child.stdin, this.child.stdout, this.#checks])
+      (emitter as ChildProcess | Socket | NodeJS.Timeout | null)?.[holds ? 'ref' : 'unref']();
   }
 
   #check(): void {

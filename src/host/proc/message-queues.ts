@@ -53,7 +53,7 @@ export function messageQueues(host: HostSource, onMissing: (why: string) => void
   const until = host.now() + MAX_MS;
   const ipc = eachNamespace(host, 'ipc', until, onMissing, (pid, path) => {
     const found = sysvOf(host, () => host.readTextIn(path, '/proc/sysvipc/msg'), onMissing);
-    queues.push(...found.map((one) => ({ ...one, inside: Number(pid) })));
+    queues.push(...found.map((queue) => ({ ...queue, inside: Number(pid) })));
   });
   eachNamespace(host, 'mnt', until, onMissing, (pid) => addPosix(pid, Number(pid)));
   // Each mounted one is one of those.
@@ -122,8 +122,8 @@ function sysvOf(host: HostSource, read: () => string, onMissing: (why: string) =
   for (const line of lines.slice(0, MAX_QUEUES)) {
     const columns = line.trim().split(/ +/).map(Number);
     const [, id, , bytes = 0, messages = 0, sender, receiver, , , uid, , sentAt, receivedAt] = columns;
-    const isSound = columns.slice(3).every((one) => Number.isSafeInteger(one) && one >= 0);
-    if (columns.length !== 14 || !isSound || columns.slice(11).some((one) => one > MAX_TIME)) malformed++;
+    const isSound = columns.slice(3).every((column) => Number.isSafeInteger(column) && column >= 0);
+    if (columns.length !== 14 || !isSound || columns.slice(11).some((column) => column > MAX_TIME)) malformed++;
     // A message may have no payload, but no payload is without a message. An id is that of one queue.
     else if ((messages === 0 && bytes > 0) || ids.has(id)) malformed++;
     else if (messages > 0)

@@ -75,7 +75,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     return found.rows;
   });
   const zram = attempt('zram', () => zramDevices(source));
-  const ofZram = zram.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const ofZram = zram.reduce((sum, memory) => sum + (memory.bytes ?? 0), 0);
   // The pages of zram are in that counter. Both change while memory is swapped.
   if (facts.compressed !== undefined && ofZram - facts.compressed > Math.max(4 * MIN_BYTES, ofZram / 5))
     notRead.push({
@@ -111,7 +111,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
 /** The rows that this machine can have: another one is not read. */
 export function possibleRows(all: readonly NamedMemory[], facts: NamedFacts, notRead: NotRead[]): NamedMemory[] {
   const most = mostMemory(facts);
-  const whyNot = (one: NamedMemory) => whyImpossible(`${one.source} (${one.name})`, ownBytes(one), most);
+  const whyNot = (memory: NamedMemory) => whyImpossible(`${memory.source} (${memory.name})`, ownBytes(memory), most);
   return [...grouped(all, ({ kind }) => kind)].flatMap(([kind, rows]) =>
     possibleOf(rows, whyNot, (why) => notRead.push({ kind, code: 'unreadable', why })),
   );
@@ -215,7 +215,7 @@ function nodesOf(source: HostSource, { pageBytes, pages }: HugePagePool): readon
           numberIn(source, `${NODES}/${name}/hugepages/hugepages-${pageBytes / 1024}kB/${of}_hugepages`);
         return { node: Number(name.slice(4)), pages: figure('nr'), free: figure('free'), surplus: figure('surplus') };
       });
-      const isWhole = nodes.reduce((sum, one) => sum + one.pages, 0) === pages;
+      const isWhole = nodes.reduce((sum, node) => sum + node.pages, 0) === pages;
       return isWhole ? nodes.toSorted((a, b) => a.node - b.node) : null;
     }) ?? undefined
   );
@@ -316,7 +316,7 @@ function zswap(
   const onMissing = (why: string) => void notRead.push({ kind: 'zswap', code: 'unreadable', why });
   const cgroups = zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20), onMissing);
   // Charged to cgroups is what is stored; the pool has gaps beside it. Both change while they are read.
-  const charged = cgroups.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  const charged = cgroups.reduce((sum, cgroup) => sum + (cgroup.bytes ?? 0), 0);
   if (charged > 1.2 * bytes + MIN_BYTES) {
     onMissing(`cgroups have ${formatSize(charged)}, but Zswap of /proc/meminfo is ${formatSize(bytes)}`);
     return [whole];

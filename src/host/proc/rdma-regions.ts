@@ -32,17 +32,20 @@ export function rdmaRows(
   const owners = [...grouped(regions, ({ pid }) => pid)].flatMap(([pid, own]) =>
     pid === null ? [] : [{ pid, bytes: sum(own), least: leastOf(own, pinnedOf(pid)) }],
   );
-  const bytes = owners.reduce((all, one) => all + one.least, 0);
-  const queueBytes = owners.reduce((all, one) => all + Math.max(0, (pinnedBytes(source, one.pid) ?? 0) - one.bytes), 0);
+  const bytes = owners.reduce((all, owner) => all + owner.least, 0);
+  const queueBytes = owners.reduce(
+    (all, owner) => all + Math.max(0, (pinnedBytes(source, owner.pid) ?? 0) - owner.bytes),
+    0,
+  );
   const mostBytes = regionBytes + queueBytes;
   const figures = { regions: regions.length, leastBytes: bytes, mostBytes };
   const processes = owners
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
-    .map((one) => ({
-      pid: one.pid,
-      comm: optionalText(source, `/proc/${one.pid}/comm`).trimEnd() || null,
-      bytes: one.bytes,
+    .map((owner) => ({
+      pid: owner.pid,
+      comm: optionalText(source, `/proc/${owner.pid}/comm`).trimEnd() || null,
+      bytes: owner.bytes,
     }));
   return [{ kind: 'pinned', name: 'RDMA', category: null, bytes, source: 'nldev (netlink)', figures, processes }];
 }

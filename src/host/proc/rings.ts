@@ -144,7 +144,7 @@ const unreadMappings = (processes: number): NotRead => ({
 });
 
 function perfRings(source: HostSource, all: PerfMappings, others: OtherPins): NamedMemory[] {
-  const sizes = [...all.values()].flatMap((one) => one.sizes);
+  const sizes = [...all.values()].flatMap((process) => process.sizes);
   const mappedBytes = sumOf(sizes);
   if (mappedBytes === 0) return [];
   const pinned = new Map(
@@ -157,10 +157,10 @@ function perfRings(source: HostSource, all: PerfMappings, others: OtherPins): Na
   const bytes = Math.max(sumOf([...pinned.values()]), distinct(sizes));
   const processes = [...all]
     .map(([pid, own]) => ({ pid, bytes: Math.max(pinned.get(pid) ?? 0, distinct(own.sizes)) }))
-    .filter((one) => one.bytes > 0)
+    .filter((process) => process.bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_LISTED)
-    .map((one) => ({ ...one, comm: optionalText(source, `/proc/${one.pid}/comm`).trimEnd() || null }));
+    .map((process) => ({ ...process, comm: optionalText(source, `/proc/${process.pid}/comm`).trimEnd() || null }));
   const figures = { mappings: sizes.length, mappedBytes, pinnedBytes: sumOf([...pinned.values()]) };
   return [
     { kind: 'trace-rings', name: 'perf', category: 'rings', bytes, source: '/proc/PID/maps', figures, processes },

@@ -100,10 +100,10 @@ export function deviceNumber(device: number): string {
 }
 
 /** Candidates for the name of a tmpfs: whole before parts of it, our mount namespace before others, then the shortest. */
-function isBetter(one: Tmpfs, other: Tmpfs): boolean {
+function isBetter(tmpfs: Tmpfs, other: Tmpfs): boolean {
   const rank = ({ root, inside, point }: Tmpfs) =>
     (root === '/' ? 0 : 2e6) + (inside === undefined ? 0 : 1e6) + Math.min(point.length, 1e5);
-  return rank(one) < rank(other);
+  return rank(tmpfs) < rank(other);
 }
 
 /** Mounts by their place: a later one covers an earlier one. */
@@ -193,7 +193,8 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
     }
     return known;
   };
-  const pointsOf = (mounts: Mounts) => new Set([...mounts.values()].flatMap((one) => (one.isTmpfs ? [one.point] : [])));
+  const pointsOf = (mounts: Mounts) =>
+    new Set([...mounts.values()].flatMap((mount) => (mount.isTmpfs ? [mount.point] : [])));
   const ownPoints = pointsOf(own);
   const points = new Map<Mounts, ReadonlySet<string>>([[own, ownPoints]]);
   const pointsIn = (mounts: Mounts) => {
@@ -283,7 +284,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (namespaces.size >= MAX_NAMESPACES) onMissing(`only ${MAX_NAMESPACES} mount namespaces were read`);
   if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
-  const all = [...files.map(({ device: _, ...one }) => one), ...rests];
+  const all = [...files.map(({ device: _, ...file }) => file), ...rests];
   const owned = [...all, ...segments(host)].reduce((sum, { bytes }) => sum + bytes, 0);
   if (!hasUnowned(host, owned)) return all.toSorted((a, b) => b.bytes - a.bytes);
   [until, isLate] = [host.now() + MAX_MS, false];
@@ -360,8 +361,8 @@ function detachedTmpfs(
   namespaces: readonly Mounts[],
   isOver: () => boolean,
 ): SharedFile[] {
-  const devices = new Set(namespaces.flatMap((each) => [...each.values()].map(({ device }) => device)));
-  const ids = new Set(namespaces.flatMap((each) => [...each.keys()]));
+  const devices = new Set(namespaces.flatMap((mounts) => [...mounts.values()].map(({ device }) => device)));
+  const ids = new Set(namespaces.flatMap((mounts) => [...mounts.keys()]));
   const foreign = foreignFileSystems(host);
   // An unmounted one of another machine or process might block.
   if (!foreign?.every((device) => devices.has(device))) return [];
@@ -455,7 +456,7 @@ function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFi
   if (!isWhole) reasons.push('the list of files in memory is malformed or truncated');
   for (const why of reasons) onMissing(why);
   const mounts = files.filter(({ kind }) => kind === 'tmpfs');
-  return files.map((one) => (one.kind === 'file' ? { ...one, ...mountOf(one, mounts) } : one));
+  return files.map((file) => (file.kind === 'file' ? { ...file, ...mountOf(file, mounts) } : file));
 }
 
 function recordedFile(line: string): SharedFile | undefined {

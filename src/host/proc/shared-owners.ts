@@ -37,21 +37,21 @@ export function sharedOwners(host: HostSource, files: readonly SharedFile[], lea
           ? [pid, mapped]
           : [mount ?? folderOf(name), inside, mapped === true],
     );
-  const owners = [...grouped(files, keyOf)].map(([, each]) => ownerOf(host, each, commOf));
+  const owners = [...grouped(files, keyOf)].map(([, members]) => ownerOf(host, members, commOf));
   const isSmall = ({ pid, kind, bytes, comm }: SharedOwner) =>
     pid !== undefined && kind !== 'segment' && bytes < leastBytes && comm !== null;
   const programs = [...grouped(owners.filter(isSmall), ({ comm, mapped }) => JSON.stringify([comm, mapped]))].flatMap(
-    ([, each]): readonly SharedOwner[] => {
-      const [largest, ...others] = each.toSorted((a, b) => b.bytes - a.bytes) as [SharedOwner, ...SharedOwner[]];
-      const sum = (of: (one: SharedOwner) => number) => each.reduce((all, one) => all + of(one), 0);
-      const bytes = sum((one) => one.bytes);
-      if (others.length === 0 || bytes < leastBytes) return each;
-      const files = sum((one) => one.files);
-      const isHidden = 2 * sum((one) => (one.isHidden ? one.bytes : 0)) >= bytes;
-      return [{ ...largest, bytes, files, processes: each.length, isHidden }];
+    ([, members]): readonly SharedOwner[] => {
+      const [largest, ...others] = members.toSorted((a, b) => b.bytes - a.bytes) as [SharedOwner, ...SharedOwner[]];
+      const sum = (of: (owner: SharedOwner) => number) => members.reduce((all, owner) => all + of(owner), 0);
+      const bytes = sum((owner) => owner.bytes);
+      if (others.length === 0 || bytes < leastBytes) return members;
+      const files = sum((owner) => owner.files);
+      const isHidden = 2 * sum((owner) => (owner.isHidden ? owner.bytes : 0)) >= bytes;
+      return [{ ...largest, bytes, files, processes: members.length, isHidden }];
     },
   );
-  return [...owners.filter((one) => !isSmall(one)), ...programs]
+  return [...owners.filter((owner) => !isSmall(owner)), ...programs]
     .filter(({ bytes }) => bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes);
 }
@@ -62,20 +62,20 @@ function folderOf(name: string): string {
 
 function ownerOf(
   host: HostSource,
-  each: readonly SharedFile[],
+  members: readonly SharedFile[],
   commOf: (pid: number | undefined) => string | null,
 ): SharedOwner {
   const sum = (some: readonly SharedFile[]) => some.reduce((all, { bytes }) => all + bytes, 0);
-  const bytes = sum(each);
-  const files = each.filter(({ kind }) => kind !== 'tmpfs');
-  const rest = each.find(({ kind }) => kind === 'tmpfs');
-  const [largest = each[0] as SharedFile] = files.toSorted((a, b) => b.bytes - a.bytes);
+  const bytes = sum(members);
+  const files = members.filter(({ kind }) => kind !== 'tmpfs');
+  const rest = members.find(({ kind }) => kind === 'tmpfs');
+  const [largest = members[0] as SharedFile] = files.toSorted((a, b) => b.bytes - a.bytes);
   // One file names a tmpfs only if little else is in it.
   const isOfMount = rest !== undefined && largest.pid === undefined && largest.bytes < MAX_OF * bytes;
   const { limit } = rest ?? largest;
   const isNowhere = ({ kind, name, pid }: SharedFile) =>
     kind === 'tmpfs' ? pid !== undefined : name.startsWith('memfd:') || name.endsWith(DELETED);
-  const hidden = sum(each.filter(isNowhere));
+  const hidden = sum(members.filter(isNowhere));
   const { inside } = largest;
   return {
     ...(isOfMount ? { ...largest, kind: 'tmpfs', name: rest.name } : largest),

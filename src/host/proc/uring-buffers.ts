@@ -72,8 +72,8 @@ export class UringBuffers {
       const busy = own.filter(({ buffers }) => buffers === null).length;
       return { bytes, busy, most: busy === 0 ? bytes : Math.max(bytes, pinnedOf(pid) ?? bytes), pids: new Set([pid]) };
     });
-    const sum = (of: (one: (typeof owners)[number]) => number) => owners.reduce((all, one) => all + of(one), 0);
-    const bytes = sum((one) => one.bytes);
+    const sum = (of: (owner: (typeof owners)[number]) => number) => owners.reduce((all, owner) => all + of(owner), 0);
+    const bytes = sum((owner) => owner.bytes);
     const mostBytes = sum(({ most }) => most) + (this.#haveInodes() ? 0 : alike(rings, ownerOf, pinnedOf));
     if (mostBytes === 0) return [];
     const busyRings = sum(({ busy }) => busy);

@@ -172,7 +172,7 @@ export function parseSkmem(text: string): SocketMemory | null {
     drops: found[9] === undefined ? null : figure(9),
   };
   // __u32 (SK_MEMINFO_*, include/uapi/linux/sock_diag.h).
-  return Object.values(memory).every((each) => each === null || each < 2 ** 32) ? memory : null;
+  return Object.values(memory).every((bytes) => bytes === null || bytes < 2 ** 32) ? memory : null;
 }
 
 const FULL_NAMES: Record<string, string> = { ESTAB: 'ESTABLISHED' };

@@ -181,7 +181,7 @@ function countedSockets(source: HostSource, namespace: Namespace): number {
     const text = hostOrNull(() => readNetTable(source, namespace, name)) ?? '';
     return Array.from(text.matchAll(/^(?:TCP|UDP)6?: inuse (\d{1,9})/gm), ([, digits]) => Number(digits));
   });
-  return counts.reduce((sum, each) => sum + each, 0);
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Families that few kernels support completely: unsupported ones have no sockets. */

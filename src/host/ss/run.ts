@@ -27,7 +27,7 @@ export class RejectedOptions {
   /** The rejected tables among the arguments. */
   tablesOf(args: readonly string[]): string[] {
     const tables = args[args.indexOf('-A') + 1] ?? '';
-    return args.includes('-A') ? tables.split(',').filter((each) => this.#tables.has(each)) : [];
+    return args.includes('-A') ? tables.split(',').filter((table) => this.#tables.has(table)) : [];
   }
 
   /** Learns from an error message of ss run with these arguments. True: retry without what it names. */
@@ -45,7 +45,7 @@ export class RejectedOptions {
   }
 
   #known(tables: string): string[] {
-    return tables.split(',').filter((each) => !this.#tables.has(each));
+    return tables.split(',').filter((table) => !this.#tables.has(table));
   }
 }
 

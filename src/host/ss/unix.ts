@@ -48,7 +48,7 @@ export class UnixScan {
       const split =
         splits.length === 1
           ? splits[0]
-          : (splits.find((each) => each.peerInode !== 0 && this.#refers(each.peerInode, each.inode)) ??
+          : (splits.find((split) => split.peerInode !== 0 && this.#refers(split.peerInode, split.inode)) ??
             // Only a connection that is not accepted has no inode; a name can imitate that.
             splits.find(({ inode }) => inode !== 0) ??
             splits[0]);

@@ -151,7 +151,7 @@ export class ModuleSymbols {
   }
 
   #in(part: 'ranges' | 'data', address: bigint): NamedAddress | undefined {
-    const module = this.#modules.find((each) => isIn(each[part], address));
+    const module = this.#modules.find((known) => isIn(known[part], address));
     if (module === undefined) return undefined;
     const key = `${part} ${module.address}`;
     let symbols = this.#symbols.get(key);

@@ -27,14 +27,14 @@ const TAIL = 0.02;
  * Sizes that never occurred in the sample are not included: the interval cannot account for them.
  */
 export function estimate(strata: readonly StratumSample[], oneIn: number): Omit<Held, 'blocks'> {
-  const sum = strata.reduce((total, each) => total + each.sum, 0);
+  const sum = strata.reduce((total, stratum) => total + stratum.sum, 0);
   if (oneIn === 1) return { bytes: sum, lowBytes: sum, highBytes: sum, sampled: null };
   let [below, above] = [0, 0];
-  for (const each of strata) {
-    const size = each.sum === 0 ? each.cluster : each.squares / each.sum;
-    const { low, high } = drawLimits(each.sum / size, 1 / oneIn, TAIL);
-    below += (each.sum * oneIn - low * size) ** 2;
-    above += (high * size - each.sum * oneIn) ** 2;
+  for (const stratum of strata) {
+    const size = stratum.sum === 0 ? stratum.cluster : stratum.squares / stratum.sum;
+    const { low, high } = drawLimits(stratum.sum / size, 1 / oneIn, TAIL);
+    below += (stratum.sum * oneIn - low * size) ** 2;
+    above += (high * size - stratum.sum * oneIn) ** 2;
   }
   const bytes = sum * oneIn;
   return {

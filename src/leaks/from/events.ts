@@ -212,7 +212,7 @@ class TimeOrder {
 function disorderOf(files: readonly TimeOrder[]): number {
   let [gaps, until] = [0, Number.POSITIVE_INFINITY];
   const used = files.filter(({ last }) => last >= 0);
-  for (const { first, last } of used.toSorted((one, other) => one.first - other.first)) {
+  for (const { first, last } of used.toSorted((order, other) => order.first - other.first)) {
     if (first > until + MAX_LATE_NS) gaps++;
     until = Math.max(last, until === Number.POSITIVE_INFINITY ? last : until);
   }

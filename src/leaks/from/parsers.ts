@@ -179,7 +179,7 @@ export class TraceTextParser implements EventParser {
 
   /** An interrupt is printed first, with its stack. */
   #stackOf(cpu: string, tid: number): void {
-    const found = this.#waiting.findLast((each) => each.open && each.cpu === cpu && each.event.tid === tid);
+    const found = this.#waiting.findLast((pending) => pending.open && pending.cpu === cpu && pending.event.tid === tid);
     if (!found) return;
     this.#lines = 0;
     this.#frames = [];

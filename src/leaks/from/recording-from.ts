@@ -23,7 +23,7 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
   const forms = await Promise.all(order.paths.map(recognise));
   const [form] = forms;
   if (form === undefined) throw new HostError('unreadable', 'no file is given');
-  const other = forms.findIndex((each) => each !== form);
+  const other = forms.findIndex((known) => known !== form);
   if (other >= 0)
     throw new HostError(
       'unreadable',

@@ -92,9 +92,9 @@ export class SymbolsMeanwhile implements KernelSymbols {
     const now = this.#symbols?.at(address) ?? null;
     if (now !== null && now.module === null) return now;
     if (this.#isCut) return null;
-    const found = [now, ...this.#former.map((one) => one.at(address))].filter((one) => one !== null);
+    const found = [now, ...this.#former.map((symbols) => symbols.at(address))].filter((symbol) => symbol !== null);
     const [first] = found;
-    return first !== undefined && found.every((one) => isSame(one, first)) ? first : null;
+    return first !== undefined && found.every((symbol) => isSame(symbol, first)) ? first : null;
   }
 
   /** Called periodically and at the end: reads symbols again if a module was loaded or removed. */
@@ -125,6 +125,6 @@ function isWithin(some: ModuleRanges, all: ModuleRanges): boolean {
   return [...some].every(([name, { from }]) => all.get(name)?.from === from);
 }
 
-function isSame(one: KernelSymbol, other: KernelSymbol): boolean {
-  return one.name === other.name && one.offset === other.offset && one.module === other.module;
+function isSame(symbol: KernelSymbol, other: KernelSymbol): boolean {
+  return symbol.name === other.name && symbol.offset === other.offset && symbol.module === other.module;
 }

@@ -108,8 +108,8 @@ function argumentsOf(
 /** Buffer size per CPU: at most 64 MiB in total. Without root the kernel only grants the default. */
 function bufferSize(): string {
   if (process.geteuid?.() !== 0) return '512K';
-  const each = Math.min(8192, 65_536 / availableParallelism());
-  return `${2 ** Math.floor(Math.log2(Math.max(512, each)))}K`;
+  const perCpu = Math.min(8192, 65_536 / availableParallelism());
+  return `${2 ** Math.floor(Math.log2(Math.max(512, perCpu)))}K`;
 }
 
 /** A perf process controlled through its control descriptor. */

@@ -201,18 +201,18 @@ function listed(path: string) {
 /** Merges the parts of a split dump into one entry, at the position of the first part. */
 function joined(all: readonly Sighted[]): FoundDump[] {
   const dumps = new Map<string, FoundDump>();
-  for (const { partOf, ...one } of all) {
-    const key = partOf === undefined ? one.dump : JSON.stringify([dirname(one.dump), partOf]);
+  for (const { partOf, ...entry } of all) {
+    const key = partOf === undefined ? entry.dump : JSON.stringify([dirname(entry.dump), partOf]);
     const known = dumps.get(key);
     dumps.set(
       key,
       known === undefined
-        ? one
+        ? entry
         : {
             ...known,
-            files: [...known.files, one.dump],
-            size: known.size + one.size,
-            mtime: Math.max(known.mtime ?? 0, one.mtime ?? 0),
+            files: [...known.files, entry.dump],
+            size: known.size + entry.size,
+            mtime: Math.max(known.mtime ?? 0, entry.mtime ?? 0),
           },
     );
   }

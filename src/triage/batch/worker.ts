@@ -233,12 +233,12 @@ export async function inTurns(count: number, atOnce: number, work: (index: numbe
   const running = new Map<number, Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
   const begin = (index: number): void => {
-    const one = work(index)
+    const promise = work(index)
       .catch((error: unknown) => {
         failure ??= { error };
       })
       .finally(() => running.delete(index));
-    running.set(index, one);
+    running.set(index, promise);
   };
   for (let next = 0; next < count && failure === undefined; ) {
     const first = Math.min(next, ...running.keys());

@@ -40,7 +40,7 @@ export class CaptureKernelReader {
     this.#isCapture ||= CAPTURE.test(text);
     // makedumpfile also saves the log, before the dump.
     if (!/dmesg/.test(text)) this.#isSaved ||= SAVED.test(text);
-    const reason = REASONS.find((one) => FAILURES[one].test(text));
+    const reason = REASONS.find((cause) => FAILURES[cause].test(text));
     if (reason === undefined) return;
     const lines = this.#lines.get(reason) ?? [];
     this.#lines.set(reason, lines);
@@ -62,7 +62,7 @@ export class CaptureKernelReader {
   /** Ends a boot. Undefined: its kernel is no capture kernel, or saved the dump, or its log does not tell why not. */
   end(): Finding | undefined {
     const [isCapture, isSaved, oom] = [this.#isCapture, this.#isSaved, this.#oom];
-    const first = REASONS.find((one) => this.#lines.has(one));
+    const first = REASONS.find((cause) => this.#lines.has(cause));
     const reason = oom ? 'memory' : first;
     const evidence = reason === undefined ? [] : [...(oom?.evidence ?? []), ...(this.#lines.get(reason) ?? [])];
     const memory = oom && needed(oom, this.#kills, this.#killedBytes);

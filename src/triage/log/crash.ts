@@ -159,11 +159,11 @@ export class CrashReader {
 
   *#close(key: string, open: Open): Generator<Found> {
     this.#open.delete(key);
-    for (const one of [open.interrupted, open]) {
-      if (!one) continue;
-      this.#reported.add(one.pattern.code);
-      yield reported(one, this.#reports++ > 0);
-      yield* one.after;
+    for (const report of [open.interrupted, open]) {
+      if (!report) continue;
+      this.#reported.add(report.pattern.code);
+      yield reported(report, this.#reports++ > 0);
+      yield* report.after;
     }
   }
 }

@@ -65,7 +65,7 @@ export function gfpNames(mask: number): string {
   const group = GROUPS.map(([name, flags]) => ({
     name,
     bits: bitsOf([...reclaim, ...flags.map((flag) => `__GFP_${flag}`)]),
-  })).find((one) => (mask & one.bits) === one.bits);
+  })).find((flag) => (mask & flag.bits) === flag.bits);
   const rest = mask & ~(group?.bits ?? 0);
   const names = Object.keys(bits).filter((name) => rest & (bits[name] ?? 0));
   const unknown = rest & ~bitsOf(names);

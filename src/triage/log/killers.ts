@@ -27,7 +27,7 @@ const NOHANG = {
 const RECLAIMS =
   /eviction manager: (?:must evict pod\(s\) to reclaim|attempting to reclaim" resourceName=)[ "]*(?<resource>[\w-]+)/i;
 const EVICTED =
-  /eviction manager: pods? (?:evicted, waiting for pod to be cleaned up" pods=\["(?<list>[^"\]]+)|is evicted successfully" pod="(?<one>[^"]+)|(?<old>[^ ,(]+)\([^)]*\) evicted, waiting)/i;
+  /eviction manager: pods? (?:evicted, waiting for pod to be cleaned up" pods=\["(?<list>[^"\]]+)|is evicted successfully" pod="(?<single>[^"]+)|(?<old>[^ ,(]+)\([^)]*\) evicted, waiting)/i;
 
 /** Kills for lack of memory that the kernel's OOM killer did not make. */
 export class KillerReader {
@@ -48,8 +48,8 @@ export class KillerReader {
       if (groups) return killed(killer, groups, evidence());
     }
     this.#reclaims = RECLAIMS.exec(text)?.groups?.resource ?? this.#reclaims;
-    const { list, one, old } = EVICTED.exec(text)?.groups ?? {};
-    const pod = list ?? one ?? old;
+    const { list, single, old } = EVICTED.exec(text)?.groups ?? {};
+    const pod = list ?? single ?? old;
     return pod === undefined || this.#reclaims !== 'memory' ? undefined : killed('kubelet', { pod }, evidence());
   }
 }

@@ -266,7 +266,7 @@ class AllocationFailureReader implements ReportReader {
     if (!report) return undefined;
     const { comm, order, mask, flags, milliseconds, vmalloc } = report.groups;
     const [symbol = null] = blame(report.header, { steps: [TRACE, 'frames'], skip: ALLOCATORS }) ?? [];
-    const frame = crashFields(report.header).stack.find((one) => one.symbol === symbol);
+    const frame = crashFields(report.header).stack.find((call) => call.symbol === symbol);
     const shown = report.memory.shown();
     const pageSize = shown?.pageSize ?? this.#pageSize;
     const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));

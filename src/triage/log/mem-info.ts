@@ -218,8 +218,8 @@ function fieldsIn(line: string): Fields {
   return new Map([...line.matchAll(FIELD)].map(([, name = '', kib]) => [name, Number(kib) * 1024]));
 }
 
-function keepLargest<T>(list: T[], one: T, size: (one: T) => number): void {
-  list.push(one);
+function keepLargest<T>(list: T[], item: T, size: (item: T) => number): void {
+  list.push(item);
   if (list.length > 2 * MAX_ROWS) list.sort((a, b) => size(b) - size(a)).splice(MAX_ROWS);
 }
 

@@ -37,14 +37,14 @@ export class PagePoolReader {
     const [newest] = pools.toSorted((a, b) => b.line.seq - a.line.seq);
     if (newest === undefined) return undefined;
     const counted = pools.filter(({ pages }) => pages > 0);
-    const pages = counted.length === 0 ? null : counted.reduce((sum, one) => sum + one.pages, 0);
+    const pages = counted.length === 0 ? null : counted.reduce((sum, pool) => sum + pool.pages, 0);
     const figures = {
       // Without ids, lines of several pools cannot be told apart.
       pools: this.#pools.has('') ? null : pools.length,
       pages,
       leastBytes: pages === null ? null : pages * this.#pageSize,
       firstPages: pools.length === 1 ? (this.#before ?? null) : null,
-      seconds: Math.max(...pools.map((one) => one.seconds)),
+      seconds: Math.max(...pools.map((pool) => pool.seconds)),
     };
     this.#pools.clear();
     this.#before = undefined;

@@ -20,11 +20,11 @@ export function withRules<A extends RuleBasis>(
   let count = 0;
   for (const rule of rules.rules) {
     const verdict = verdicts(rule, facts);
-    for (const one of verdict) if (one.met === true) found.push(findingOf(rule, one));
+    for (const match of verdict) if (match.met === true) found.push(findingOf(rule, match));
     if (verdict.some(({ met }) => met === true)) count++;
-    for (const one of verdict)
-      if (one.met === 'unknown') {
-        const { reason, why } = one;
+    for (const match of verdict)
+      if (match.met === 'unknown') {
+        const { reason, why } = match;
         unknown.push({ code: rule.code, reason, why });
       }
   }
@@ -32,7 +32,7 @@ export function withRules<A extends RuleBasis>(
   return {
     ...answer,
     findings: bySeverity(kept),
-    rules: { rules: rules.rules.length, matched: count, unknown: each([...unknown, ...unsure]), silenced, changed },
+    rules: { rules: rules.rules.length, matched: count, unknown: distinct([...unknown, ...unsure]), silenced, changed },
   };
 }
 
@@ -41,7 +41,7 @@ function verdicts({ when }: Rule, facts: RuleFacts): Match[] {
   const { any: some, not: none, log, ...rest } = when;
   const parts = function* () {
     yield matchOf(rest, facts);
-    if (some) yield any(some.map((one) => whole(one, facts)));
+    if (some) yield any(some.map((condition) => whole(condition, facts)));
     if (none) yield not(whole(none, facts));
   };
   // Conditions that are decided without the log need no pass over it.
@@ -76,9 +76,9 @@ function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
   const [silenced, changed]: [Adjusted[], Adjusted[]] = [[], []];
   const unsure: Undecided[] = [];
   for (const finding of findings) {
-    const known = adjust.find((one) => {
-      if (one.finding !== finding.code) return false;
-      const is = isMeant(finding, one.where ?? {}, 'all');
+    const known = adjust.find((adjustment) => {
+      if (adjustment.finding !== finding.code) return false;
+      const is = isMeant(finding, adjustment.where ?? {}, 'all');
       if (is === 'unknown') unsure.push({ code: finding.code, reason: 'figures-unknown', why: UNSURE });
       return is === true;
     });
@@ -96,17 +96,17 @@ const UNSURE = 'an adjustment tests figures that are unknown for some of its fin
 
 function note(list: Adjusted[], { code, severity, figures }: Finding, { severity: to, because }: Adjustment) {
   const others = typeof figures.others === 'number' ? figures.others : 0;
-  const same = list.findIndex((one) => one.code === code && one.from === severity && one.because === because);
+  const same = list.findIndex((known) => known.code === code && known.from === severity && known.because === because);
   const before = list[same];
   const findings = (before?.findings ?? 0) + 1 + others;
-  const one = { code, from: severity, to, findings, because };
-  if (before) list[same] = one;
-  else list.push(one);
+  const entry = { code, from: severity, to, findings, because };
+  if (before) list[same] = entry;
+  else list.push(entry);
 }
 
 /** Without duplicates. */
-function each(list: readonly Undecided[]): Undecided[] {
-  return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
+function distinct(list: readonly Undecided[]): Undecided[] {
+  return [...new Map(list.map((entry) => [JSON.stringify(entry), entry])).values()];
 }
 
 /** Maximum number of distinct captures of one rule's pattern. */

@@ -46,7 +46,7 @@ const TESTS: Tests = {
   memory: (asked, { answer: { memory } }) => {
     if (!memory) return unknown('memory-unavailable', 'the memory breakdown is not available');
     const whole = memory.memory.bytes;
-    const category = categoriesOf(memory.memory).find((each) => each.category === asked.category);
+    const category = categoriesOf(memory.memory).find((leaf) => leaf.category === asked.category);
     // A kernel without the feature has no such category.
     const bytes = category?.bytes ?? 0;
     if (category?.complete === false)
@@ -101,12 +101,12 @@ const TESTS: Tests = {
 export function matchOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
   return all(
     (function* () {
-      for (const key of Object.keys(TESTS) as (keyof Tests)[]) yield one(key, condition, facts);
+      for (const key of Object.keys(TESTS) as (keyof Tests)[]) yield testOf(key, condition, facts);
     })(),
   );
 }
 
-function one<Key extends keyof Tests>(key: Key, condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
+function testOf<Key extends keyof Tests>(key: Key, condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
   const asked = condition[key] as Operand<Key> | undefined;
   return asked === undefined ? met() : TESTS[key](asked, facts);
 }

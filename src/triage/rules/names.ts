@@ -29,7 +29,7 @@ export function unknownNames({ when, message, advice }: Rule): Wrong[] {
   const { any = [], not: _, ...all } = when;
   const conditions = [all, ...any];
   const wrong: Wrong[] = [];
-  const names = new Set<string>(conditions.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])));
+  const names = new Set<string>(conditions.flatMap((condition) => keysOf(condition).flatMap((key) => [...GIVEN[key]])));
   for (const name of conditions.flatMap(capturesOf)) {
     if (RESERVED.has(name))
       wrong.push({ path: ['when'], words: `{${name}} is the name of a figure: choose another name` });

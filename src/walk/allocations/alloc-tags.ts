@@ -109,12 +109,12 @@ export class AllocationTags {
     for (let id = 0; found < count && id < MAX_MODULES; id++) {
       const entry = modules.load(view.pointer('mod_idr.idr_rt.xa_head'), BigInt(id));
       if (entry === 0n) continue;
-      const one = owner.read(entry);
-      const [start, stop] = [one.pointer('range.start'), one.pointer('range.stop')];
+      const range = owner.read(entry);
+      const [start, stop] = [range.pointer('range.start'), range.pointer('range.stop')];
       const tags = Number(stop - start) / size;
       if (start >= stop || !Number.isInteger(tags) || found + tags > count)
         throw damaged(`allocation tags from ${hex(start)} to ${hex(stop)} are inconsistent`);
-      if (one.pointer('mod') === 0n) this.#checkKernel(start, stop);
+      if (range.pointer('mod') === 0n) this.#checkKernel(start, stop);
       found += tags;
       yield { start, stop };
     }
@@ -144,10 +144,10 @@ export class AllocationTags {
     const counters = view.pointer('counters');
     let [bytes, calls] = [0n, 0n];
     for (const shift of this.#shifts) {
-      const one = this.#counters.read(BigInt.asUintN(64, counters + shift));
+      const counter = this.#counters.read(BigInt.asUintN(64, counters + shift));
       // A CPU that frees what another allocated counts below zero.
-      bytes = BigInt.asIntN(64, bytes + one.pointer('bytes'));
-      calls = BigInt.asIntN(64, calls + one.pointer('calls'));
+      bytes = BigInt.asIntN(64, bytes + counter.pointer('bytes'));
+      calls = BigInt.asIntN(64, calls + counter.pointer('calls'));
     }
     const line = `${this.#text(view.pointer('ct.filename'))}:${view.number('ct.lineno')}`;
     const isSound = bytes >= 0n && calls >= 0n && (bytes === 0n) === (calls === 0n) && bytes < 2n ** 53n;

@@ -86,10 +86,10 @@ export class PageOwner {
     return {
       order,
       handle,
-      pid: more('pid', (one) => one.number('pid')),
-      tgid: more('tgid', (one) => one.number('tgid')),
-      comm: more('comm', (one) => one.text('comm')),
-      time: more('ts_nsec', (one) => one.number('ts_nsec')),
+      pid: more('pid', (view) => view.number('pid')),
+      tgid: more('tgid', (view) => view.number('tgid')),
+      comm: more('comm', (view) => view.text('comm')),
+      time: more('ts_nsec', (view) => view.number('ts_nsec')),
     };
   }
 

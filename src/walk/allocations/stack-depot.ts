@@ -68,7 +68,7 @@ export class StackDepot {
       const member = parts.member(name);
       return member?.bits && { shift: member.offset * 8 + member.bits.offset, size: member.bits.size };
     };
-    const name = INDICES.find((one) => bits(one));
+    const name = INDICES.find((member) => bits(member));
     const [index, offset] = [name && bits(name), bits('offset')];
     if (!index || !offset || parts.size !== 4)
       throw unsupportedLayout(`union handle_parts of this kernel is unsupported; it has ${parts.members.join(', ')}`);
@@ -80,7 +80,7 @@ export class StackDepot {
     this.#record = new StructReader(kernel, 'stack_record', ['size', 'handle.handle']);
     this.#entries = new StructReader(kernel, 'stack_record', ['entries']).offset('entries');
     this.#count = StructReader.ifPresent(kernel, 'stack_record', ['count.refs.counter']);
-    const array = POOLS.find((one) => kernel.symbol(one) !== undefined) ?? POOLS[0];
+    const array = POOLS.find((symbol) => kernel.symbol(symbol) !== undefined) ?? POOLS[0];
     const at = needSymbol(kernel, array);
     // An array up to 6.17, then a pointer to one, whose length is a boot parameter.
     this.#pools = kernel.symbol('stack_max_pools') === undefined ? at : pointerPartOf(kernel, array, at, at);

@@ -103,9 +103,9 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesA
     if (!users || !use) return usedBy;
     try {
       for (const node of closedListNodes(kernel, users.addressOf(address, 'source_list'))) {
-        const one = use.readContainer(node, 'source_list');
-        const user = names.get(one.pointer('source'));
-        if (user === undefined || one.pointer('target') !== address || sources.get(one.address) !== user) {
+        const view = use.readContainer(node, 'source_list');
+        const user = names.get(view.pointer('source'));
+        if (user === undefined || view.pointer('target') !== address || sources.get(view.address) !== user) {
           warnings.add(contradiction, `module ${name}: a user of it is not a loaded module`);
           break;
         }

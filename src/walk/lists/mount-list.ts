@@ -119,8 +119,8 @@ export function mountList(
           path: textOf(`path of mount ${id}`, () => paths.ofPlace(root, inside.addressOf(at, 'mnt')).path),
           options: [
             isReadOnly ? 'ro' : 'rw',
-            ...SUPER_BLOCK.filter((one) => named(one, own)).map(([, name]) => name),
-            ...MOUNT.filter((one) => named(one, flags)).map(([, name]) => name),
+            ...SUPER_BLOCK.filter((flag) => named(flag, own)).map(([, name]) => name),
+            ...MOUNT.filter((flag) => named(flag, flags)).map(([, name]) => name),
           ],
         });
       } catch (error) {

@@ -126,7 +126,7 @@ function pendingText(kernel: Kernel, struct: string, member: string, at: bigint,
   const view = readPartOf(kernel, `struct ${struct}`, at, from, length);
   // printk puts a level before each message: KERN_SOH and a character (include/linux/kern_levels.h).
   const [first, ...others] = decodeBytes(bytesOf(view)).split('\x01');
-  const lines = [first, ...others.map((one) => one.slice(1))].join('').trim();
+  const lines = [first, ...others.map((other) => other.slice(1))].join('').trim();
   return `: ${JSON.stringify(lines)}${length < bytes ? ` (the last ${length} bytes)` : ''}`;
 }
 

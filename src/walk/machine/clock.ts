@@ -189,7 +189,7 @@ export function readCpuTimes(kernel: Kernel): CpuTimes {
     const at = perCpuAddress(kernel, first, cpu) + BigInt(offset);
     const view = readPartOf(kernel, 'kernel_cpustat', at, at, size);
     const seconds = indexes.map((index) => Number(view.getBigUint64(8 * index, true)) / NANOSECONDS);
-    const all = seconds.reduce((sum, one) => sum + one, 0);
+    const all = seconds.reduce((sum, second) => sum + second, 0);
     if (all > up * 1.05 + MAX_EXCESS)
       throw damaged(`CPU ${cpu} was busy for ${Math.round(all)} s, but uptime is ${Math.round(up)} s`);
     const steal = seconds.at(-1) ?? 0;

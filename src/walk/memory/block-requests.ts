@@ -77,7 +77,7 @@ function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
   for (let index = 0; index < tagSet.number('nr_hw_queues'); index++)
     yield pointerPartOf(kernel, 'the tags of a block device', array, array + BigInt(8 * index));
   const context = new StructReader(kernel, 'blk_mq_hw_ctx', ['sched_tags']);
-  for (const one of hardwareQueues(kernel, queue)) yield context.read(one).pointer('sched_tags');
+  for (const hctx of hardwareQueues(kernel, queue)) yield context.read(hctx).pointer('sched_tags');
 }
 
 /** Maximum number of hardware queues of a device: there is at most one for each CPU. */
@@ -89,8 +89,8 @@ export function* hardwareQueues(kernel: Kernel, queue: bigint): Generator<bigint
   if (count > MAX_QUEUES) throw damaged(`a block device has ${count} hardware queues`);
   const contexts = contextsOf(kernel, queue);
   for (let index = 0; index < count; index++) {
-    const one = contexts(index);
-    if (one !== 0n) yield one;
+    const hctx = contexts(index);
+    if (hctx !== 0n) yield hctx;
   }
 }
 

@@ -260,14 +260,14 @@ class Scan {
     const stride = this.#stride;
     const kinds = this.#kinds;
     const { live } = this.#kernel.facts;
-    const deferred = this.#deferred.filter((one) => first + count > one.start && first < one.end);
+    const deferred = this.#deferred.filter((range) => first + count > range.start && first < range.end);
     // Pages that are read again reuse the memory of this view.
     const view = live ? copyOf(read, start, count * stride) : read;
     const from = live ? 0 : start;
     for (let at = 0; at < count; at++) {
       const base = from + at * stride;
       const frame = first + at;
-      if (deferred.length > 0 && deferred.some((one) => frame >= one.start && frame < one.end)) {
+      if (deferred.length > 0 && deferred.some((range) => frame >= range.start && frame < range.end)) {
         // Poisoned struct pages (page_init_poison) have all flags set.
         const isReserved = this.#kindOf(view, base) === KIND.reserved && !this.#isHead(view, base);
         kinds[index + at] = isReserved ? KIND.reserved : KIND.uninitialized;

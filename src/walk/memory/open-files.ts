@@ -107,13 +107,13 @@ const SG_END = 2n;
  * @throws {KernelError} `unsupported-layout` after the last buffer, if there are buffers of unknown
  * exporters; `damaged`; {@link ReadError}
  */
-export function* dmaBuffers(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
+export function* dmaBuffers(kernel: Kernel, eachFile: EachFile): Generator<ListedBlock> {
   // This kernel has no dma-buf.
   if (!kernel.struct('dma_buf')) return;
   const reader = new StructReader(kernel, 'dma_buf', ['size', 'ops', 'priv']);
   const heap = kernel.symbol('system_heap_buf_ops');
   const others = { buffers: 0, bytes: 0 };
-  for (const address of buffers(kernel, each)) {
+  for (const address of buffers(kernel, eachFile)) {
     const view = reader.read(address);
     const [bytes, operations] = [view.number('size'), view.pointer('ops')];
     if (heap !== undefined && operations === heap) {
@@ -129,7 +129,7 @@ export function* dmaBuffers(kernel: Kernel, each: EachFile): Generator<ListedBlo
 }
 
 /** Addresses of `struct dma_buf`s, each once. */
-function* buffers(kernel: Kernel, each: EachFile): Generator<bigint> {
+function* buffers(kernel: Kernel, eachFile: EachFile): Generator<bigint> {
   const list = kernel.symbol('dmabuf_list') ?? kernel.symbol('db_list');
   if (list !== undefined) {
     const buffer = new StructReader(kernel, 'dma_buf', ['list_node']);
@@ -140,7 +140,7 @@ function* buffers(kernel: Kernel, each: EachFile): Generator<bigint> {
   needSymbol(kernel, 'dma_buf_fops');
   const isBuffer = fileTest(kernel, 'dma_buf_fops', '');
   const file = new StructReader(kernel, 'file', ['private_data']);
-  yield* each(function* (address) {
+  yield* eachFile(function* (address) {
     if (isBuffer(address)) yield file.read(address).pointer('private_data');
   });
 }

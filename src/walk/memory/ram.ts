@@ -97,8 +97,8 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
   }
   const first = view.pointer('memory.regions');
   return Array.from({ length: count }, (_, index) => {
-    const one = region.read(region.element(first, index));
-    return checked(one.number('base'), one.number('base') + one.number('size'));
+    const entry = region.read(region.element(first, index));
+    return checked(entry.number('base'), entry.number('base') + entry.number('size'));
   });
 }
 
@@ -113,15 +113,15 @@ function systemRam(kernel: Kernel): [number, number][] {
       if (++looked > MAX_RESOURCES) {
         throw damaged('iomem resource tree does not terminate (loop?)');
       }
-      const one = reader.read(at);
-      const [start, end] = [one.number('start'), one.number('end')];
-      if (one.pointer('parent') !== parent || start <= before) {
+      const view = reader.read(at);
+      const [start, end] = [view.number('start'), view.number('end')];
+      if (view.pointer('parent') !== parent || start <= before) {
         throw damaged(`the memory resource at ${hex(at)} is not where its neighbours say`);
       }
-      if ((one.number('flags') & SYSTEM_RAM) === SYSTEM_RAM) found.push(checked(start, end + 1));
-      else visit(at, one.pointer('child'));
+      if ((view.number('flags') & SYSTEM_RAM) === SYSTEM_RAM) found.push(checked(start, end + 1));
+      else visit(at, view.pointer('child'));
       before = end;
-      at = one.pointer('sibling');
+      at = view.pointer('sibling');
     }
   };
   const root = needSymbol(kernel, 'iomem_resource');

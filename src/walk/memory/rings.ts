@@ -26,7 +26,7 @@ const BATCH = 512;
  *
  * @param each iterates over files; files that are not perf events are skipped
  */
-export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<number> {
+export function* perfRingFrames(kernel: Kernel, eachFile: EachFile): Generator<number> {
   // This kernel has no perf.
   if (!kernel.struct('perf_event')?.member('rb')) return;
   // Before 5.6 `ring_buffer`, which is also the name of an ftrace struct.
@@ -39,7 +39,7 @@ export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<numbe
   // With CONFIG_PERF_USE_VMALLOC the ring is one vmalloc area, which already includes its pages.
   const mapped = kernel.struct(name)?.member('page_order') !== undefined;
   const seen = new Set<bigint>([0n]);
-  yield* each(function* (address) {
+  yield* eachFile(function* (address) {
     if (!isEvent(address)) return;
     const at = event.read(file.read(address).pointer('private_data')).pointer('rb');
     // Several events may share a ring buffer.
@@ -104,8 +104,8 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
   const online = new Set(cpuMask(kernel, '__cpu_online_mask'));
   const at = new Pointer();
-  const frameOf = (one: bigint): number => {
-    const memory = page.read(one).pointer('page');
+  const frameOf = (pointer: bigint): number => {
+    const memory = page.read(pointer).pointer('page');
     const frame = kernel.pages.frameOf(at.set(memory));
     if (frame >= 0) return frame;
     throw damaged(`a trace buffer names ${hex(memory)}, which is no memory`);
@@ -139,10 +139,10 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
         let found = 0;
         do {
           if (link === 0n || found > Math.min(counted, MAX_PAGES)) break;
-          const one = page.containerOf(link, 'list');
-          yield frameOf(one);
+          const address = page.containerOf(link, 'list');
+          yield frameOf(address);
           found++;
-          link = pointerPartOf(kernel, 'struct buffer_page', one, link) & ~FLAGS;
+          link = pointerPartOf(kernel, 'struct buffer_page', address, link) & ~FLAGS;
         } while (link !== first);
         if (found !== counted) {
           const message = `a trace buffer of CPU ${number} counts ${counted} pages, and ${found} are there`;

@@ -35,14 +35,14 @@ const PARTS = [
  *
  * @param each iterates over files; files that are not io_uring instances are skipped
  */
-export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
+export function* uringBlocks(kernel: Kernel, eachFile: EachFile): Generator<ListedBlock> {
   // This kernel has no io_uring.
   if (!kernel.struct('io_ring_ctx')) return;
   const isRing = ringTest(kernel);
   const file = new StructReader(kernel, 'file', ['private_data']);
   let finder: ((ring: bigint) => Generator<number>) | undefined;
   let pages: PageReader | undefined;
-  yield* each(function* (address) {
+  yield* eachFile(function* (address) {
     if (!isRing(address)) return;
     finder ??= framesFinder(kernel);
     pages ??= new PageReader(kernel);

@@ -102,19 +102,19 @@ function* areasOf(kernel: Kernel, { head, holds }: AreaList): Generator<VmArea> 
     const vm = view.pointer('vm');
     // vm_map_ram maps pages of other owners.
     if (vm === 0n || vm < 2n ** 63n) continue;
-    const one = reader.read(vm);
-    const address = one.pointer('addr');
+    const known = reader.read(vm);
+    const address = known.pointer('addr');
     const bytes = Number(view.pointer('va_end') - start);
-    const count = one.number('nr_pages');
+    const count = known.number('nr_pages');
     // setup_vmalloc_vm() in mm/vmalloc.c.
-    if (address !== start || one.number('size') !== bytes || count * kernel.facts.pageSize > bytes) {
-      const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${one.number('size')}, and ${count} pages at ${hex(address)}`;
+    if (address !== start || known.number('size') !== bytes || count * kernel.facts.pageSize > bytes) {
+      const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${known.number('size')}, and ${count} pages at ${hex(address)}`;
       throw damaged(message);
     }
-    const pages = one.pointer('pages');
-    const owns = (one.number('flags') & OWNS) !== 0 && pages !== 0n;
+    const pages = known.pointer('pages');
+    const owns = (known.number('flags') & OWNS) !== 0 && pages !== 0n;
     const record = view.address;
-    yield { record, vm, address, bytes, caller: one.pointer('caller'), pages, count, owns };
+    yield { record, vm, address, bytes, caller: known.pointer('caller'), pages, count, owns };
   }
 }
 

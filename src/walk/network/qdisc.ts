@@ -60,9 +60,9 @@ export class QdiscReader {
       let counted = view.number('q.qlen');
       let bytes = view.number('qstats.backlog');
       if (view.number('flags') & CPU_STATS) {
-        const each = this.#perCpu(view.pointer('cpu_qstats'));
-        counted += each.packets;
-        bytes += each.bytes;
+        const sum = this.#perCpu(view.pointer('cpu_qstats'));
+        counted += sum.packets;
+        bytes += sum.bytes;
       }
       if (counted > bytes) {
         throw damaged(`the qdisc at ${hex(qdisc)} counts ${counted} packets of ${bytes} bytes`);

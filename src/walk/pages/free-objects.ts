@@ -136,8 +136,8 @@ function* barns(kernel: Kernel, cache: bigint): Generator<bigint> {
   for (let node = 0; node < nodes; node++) {
     const first = cache + BigInt(array.offset);
     if (layout?.member('per_node')) {
-      const each = new StructReader(kernel, 'kmem_cache_per_node_ptrs', ['barn']);
-      const barn = each.read(each.element(first, node)).pointer('barn');
+      const perNode = new StructReader(kernel, 'kmem_cache_per_node_ptrs', ['barn']);
+      const barn = perNode.read(perNode.element(first, node)).pointer('barn');
       if (barn !== 0n) yield barn;
       continue;
     }

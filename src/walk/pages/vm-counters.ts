@@ -251,8 +251,8 @@ export function memoryUse(kernel: Kernel): MemoryUse {
 }
 
 /** Undefined if either is unknown. */
-function sumOf(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? undefined : one + other;
+function sumOf(first: number | undefined, other: number | undefined): number | undefined {
+  return first === undefined || other === undefined ? undefined : first + other;
 }
 
 /** `hstates[hugetlb_max_hstate]` (mm/hugetlb.c): pages of each size, used or not. */

@@ -62,7 +62,7 @@ export function addressSpaces(
       lost(process, error);
     }
   }
-  const busy = new Set(Array.from(runningTasks(kernel), (one) => task.read(one).pointer('mm')));
+  const busy = new Set(Array.from(runningTasks(kernel), (address) => task.read(address).pointer('mm')));
   const spaces: AddressSpace[] = [];
   for (const [mm, { processes, tasks }] of found) {
     try {

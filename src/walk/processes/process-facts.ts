@@ -65,7 +65,7 @@ export class ProcessFactReader {
     const [cred, began] = [view.pointer('real_cred'), view.pointer('start_time')];
     return {
       uid: this.#uid(cred, process),
-      nsPids: this.#pids.read(process).map((each) => each.pid),
+      nsPids: this.#pids.read(process).map((entry) => entry.pid),
       ...this.#signals(process),
       ...this.#times(process, began),
     };
@@ -176,9 +176,9 @@ export function findInPidNamespace(kernel: Kernel, { namespace, pid }: Namespace
   let known = false;
   for (const task of taskTable(kernel).processes) {
     try {
-      const numbers = reader.read(task).filter((each) => each.namespace === namespace);
+      const numbers = reader.read(task).filter((entry) => entry.namespace === namespace);
       known ||= numbers.length > 0;
-      if (numbers.some((each) => each.pid === pid)) found.push(task.pid);
+      if (numbers.some((entry) => entry.pid === pid)) found.push(task.pid);
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
       unread ??= error;

@@ -185,10 +185,10 @@ export class AlgQueues implements QueueFinder {
       const most = Math.floor(this.#kernel.facts.pageSize / entry.size);
       const given = Math.min(list.read(address).number('cur'), most);
       for (let index = 0; index < given; index++) {
-        const one = entry.read(entry.element(list.addressOf(address, 'sg'), index));
-        const page = scatterlistPage(one.pointer('page_link'));
+        const view = entry.read(entry.element(list.addressOf(address, 'sg'), index));
+        const page = scatterlistPage(view.pointer('page_link'));
         // Processed pages are already released.
-        if (page !== undefined) yield { kind: 'page', page, payload: one.number('length') };
+        if (page !== undefined) yield { kind: 'page', page, payload: view.number('length') };
       }
     }
   }

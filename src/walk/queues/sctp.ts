@@ -97,7 +97,7 @@ export class SctpQueues implements QueueFinder {
     if (current !== 0n) yield* this.#packet(current, seen);
     const chunk = new StructReader(this.#kernel, 'sctp_chunk', ['list']);
     const head = view.addressOf('base.inqueue.in_chunk_list');
-    for (const one of chunk.entryAddresses(head, 'list')) yield* this.#packet(one, seen);
+    for (const address of chunk.entryAddresses(head, 'list')) yield* this.#packet(address, seen);
   }
 
   /** Yields a received chunk and its packet, which may be part of a larger one (`head_skb`). */
@@ -126,9 +126,9 @@ export class SctpQueues implements QueueFinder {
         yield* this.#chunks(view.addressOf(path), link, seen);
       }
       const transports = view.addressOf('peer.transport_addr_list');
-      for (const each of transport.entries(transports, 'transports')) {
-        yield* this.#chunks(each.addressOf('transmitted'), 'transmitted_list', seen);
-        yield* this.#chunks(each.addressOf('packet.chunk_list'), 'list', seen);
+      for (const view of transport.entries(transports, 'transports')) {
+        yield* this.#chunks(view.addressOf('transmitted'), 'transmitted_list', seen);
+        yield* this.#chunks(view.addressOf('packet.chunk_list'), 'list', seen);
       }
     }
   }

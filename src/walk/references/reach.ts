@@ -44,11 +44,11 @@ export class ReferenceGraph {
     const { states } = this;
     const first = this.#inOrder();
     const stack = this.#roots;
-    for (let one = stack.pop(); one !== undefined; one = stack.pop())
-      for (let edge = first[one]!; edge < first[one + 1]!; edge++) this.root(this.#targets[edge]!);
-    for (let one = 0; one < states.length; one++) {
-      if (states[one] === REACHED) continue;
-      for (let edge = first[one]!; edge < first[one + 1]!; edge++) states[this.#targets[edge]!] ||= HELD;
+    for (let node = stack.pop(); node !== undefined; node = stack.pop())
+      for (let edge = first[node]!; edge < first[node + 1]!; edge++) this.root(this.#targets[edge]!);
+    for (let node = 0; node < states.length; node++) {
+      if (states[node] === REACHED) continue;
+      for (let edge = first[node]!; edge < first[node + 1]!; edge++) states[this.#targets[edge]!] ||= HELD;
     }
   }
 
@@ -57,7 +57,7 @@ export class ReferenceGraph {
     if (this.#first) return this.#first;
     const first = new Uint32Array(this.states.length + 1);
     for (let edge = 0; edge < this.#count; edge++) first[this.#from[edge]! + 1]!++;
-    for (let one = 0; one < this.states.length; one++) first[one + 1]! += first[one]!;
+    for (let number = 0; number < this.states.length; number++) first[number + 1]! += first[number]!;
     const next = first.slice();
     this.#targets = new Uint32Array(this.#count);
     for (let edge = 0; edge < this.#count; edge++) this.#targets[next[this.#from[edge]!]!++] = this.#to[edge]!;

@@ -276,7 +276,7 @@ function tooMany(what: string): WalkError {
   return new WalkError('too-many-targets', `refs: ${what}`);
 }
 
-function overlapping(one: bigint, other: bigint): WalkError {
-  const message = `targets at ${hex(one)} and ${hex(other)} overlap: search for them separately`;
+function overlapping(address: bigint, other: bigint): WalkError {
+  const message = `targets at ${hex(address)} and ${hex(other)} overlap: search for them separately`;
   return new WalkError('overlapping-targets', message);
 }

@@ -117,8 +117,8 @@ export class Census {
       fileReferences,
       sock: rings.ownSock(file),
     };
-    for (const one of registered) {
-      const socket = this.#socketOf(one, finder, `the ring at ${hex(file)}`);
+    for (const address of registered) {
+      const socket = this.#socketOf(address, finder, `the ring at ${hex(file)}`);
       if (socket) this.#found.noteFile(socket, 'io_uring').registeredWith.push(ring);
     }
   }
@@ -142,7 +142,7 @@ export class Census {
       for (const sock of waiting) {
         seen.add(sock);
         for (const child of links.accepting(sock)) this.#accepted(child, sock);
-        for (const one of links.subflows(sock)) this.#found.note(one, 'mptcp').subflowOf = sock;
+        for (const subflow of links.subflows(sock)) this.#found.note(subflow, 'mptcp').subflowOf = sock;
         for (const file of links.carriedFiles(sock)) {
           const socket = this.#socketOf(file, finder, `a message queued at sock ${hex(sock)}`);
           if (!socket) continue;

@@ -18,7 +18,7 @@ const EXCLUSIVE: ReadonlySet<string> = new Set(
     ['CLOSE_WAIT', 'CLOSE_WAIT', 'LAST_ACK', 'CLOSING'],
     ['FIN_WAIT2', 'FIN_WAIT1', 'FIN_WAIT2'],
     ['LAST_ACK', 'LAST_ACK'],
-  ].flatMap(([one = '', ...others]) => others.flatMap((other) => [`${one} ${other}`, `${other} ${one}`])),
+  ].flatMap(([first = '', ...others]) => others.flatMap((other) => [`${first} ${other}`, `${other} ${first}`])),
 );
 
 interface End {
@@ -44,13 +44,13 @@ export class LoopbackConnections {
   contradictions(kernel: Kernel): string[] {
     const found: string[] = [];
     const alone = new Map<string, End>();
-    for (const one of this.#ends.values()) {
-      const [netns, ...parts] = one.parts;
+    for (const end of this.#ends.values()) {
+      const [netns, ...parts] = end.parts;
       const other = this.#ends.get([netns, ...parts.slice(2), ...parts.slice(0, 2)].join(' '));
-      if (other === undefined && one.state === 'ESTABLISHED') alone.set(one.parts.join(' '), one);
-      if (other === undefined || other.sock <= one.sock || !EXCLUSIVE.has(`${one.state} ${other.state}`)) continue;
+      if (other === undefined && end.state === 'ESTABLISHED') alone.set(end.parts.join(' '), end);
+      if (other === undefined || other.sock <= end.sock || !EXCLUSIVE.has(`${end.state} ${other.state}`)) continue;
       found.push(
-        `socks ${hex(one.sock)} and ${hex(other.sock)} are one connection, but its ends are ${one.state} and ${other.state}`,
+        `socks ${hex(end.sock)} and ${hex(other.sock)} are one connection, but its ends are ${end.state} and ${other.state}`,
       );
     }
     const pairs = almostReverse([...alone.values()]);
@@ -58,9 +58,9 @@ export class LoopbackConnections {
     const isRewritten = (module: string) => readOrNot(() => isLoaded(kernel, module)) !== false;
     if (pairs.length === 0 || kernel.symbol('nf_nat_setup_info') !== undefined || REWRITE.some(isRewritten))
       return found;
-    for (const [one, other] of pairs)
+    for (const [end, other] of pairs)
       found.push(
-        `socks ${hex(one.sock)} and ${hex(other.sock)} have no other end: that of a connection to itself has its ports and addresses`,
+        `socks ${hex(end.sock)} and ${hex(other.sock)} have no other end: that of a connection to itself has its ports and addresses`,
       );
     return found;
   }

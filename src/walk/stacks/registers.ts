@@ -72,7 +72,7 @@ export function cpuRegisters(kernel: Kernel, cpu: number, cpus: readonly number[
   const size = STATUS_BYTES[kernel.facts.arch];
   if (by === 'qemu') {
     // QEMU numbers CPUs from 1.
-    const note = notes.find((one) => one.byteLength === size && pidOf(one) === cpu + 1);
+    const note = notes.find((note) => note.byteLength === size && pidOf(note) === cpu + 1);
     return note && decode(kernel, wordsOf(note), 'qemu');
   }
   // The dump has no note for a CPU that stored none: they can be assigned only if each CPU has one.
@@ -168,8 +168,8 @@ export class RunningTasks {
             `CPUs ${other} and ${cpu} both run the same task, pid ${pid}`,
           );
         this.#running.set(address, cpu);
-        for (const one of [task, { cpu, pid: 0, address: this.idleTask(cpu) }]) {
-          const misplaced = misplacement(kernel, one);
+        for (const candidate of [task, { cpu, pid: 0, address: this.idleTask(cpu) }]) {
+          const misplaced = misplacement(kernel, candidate);
           if (misplaced !== undefined) warnings.add('corrupt', misplaced);
         }
         const noted = this.registers(cpu)?.pid;
@@ -193,9 +193,7 @@ export class RunningTasks {
    */
   #migrated(left: number, cpu: number): boolean {
     if (!this.#kernel.facts.live) return false;
-    const [before, now] = readFresh(this.#kernel, () =>
-      [left, cpu].map((one) => runningTask(this.#kernel, one).address),
-    );
+    const [before, now] = readFresh(this.#kernel, () => [left, cpu].map((id) => runningTask(this.#kernel, id).address));
     if (before === undefined || before === now) return false;
     this.#running.set(before, left);
     return true;

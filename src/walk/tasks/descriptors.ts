@@ -143,7 +143,7 @@ export class OpenFiles {
     if (tables.includes(files)) return false;
     for (const [index, table] of tables.entries())
       if (table !== 0n && !this.#users.has(table)) this.#users.set(table, { processes, threads: [threads[index]!] });
-    if (tables.every((table) => table === 0n)) for (const one of processes) this.#exited.add(one);
+    if (tables.every((table) => table === 0n)) for (const process of processes) this.#exited.add(process);
     return true;
   }
 

@@ -90,11 +90,11 @@ function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
     return function* (address) {
       const view = ring.read(address);
       const nodes = view.pointer('file_table.data.nodes');
-      for (const one of pointers(nodes, view.number('file_table.data.nr'))) {
-        const file = node.read(one).pointer('file_ptr') & ~FLAGS;
+      for (const pointer of pointers(nodes, view.number('file_table.data.nr'))) {
+        const file = node.read(pointer).pointer('file_ptr') & ~FLAGS;
         if (file !== 0n) yield file;
         // An empty slot has no node.
-        else if (!kernel.facts.live) throw damaged(`the io_rsrc_node at ${hex(one)} has no file`);
+        else if (!kernel.facts.live) throw damaged(`the io_rsrc_node at ${hex(pointer)} has no file`);
       }
     };
   }

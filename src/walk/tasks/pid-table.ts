@@ -122,7 +122,7 @@ class PidTableReader {
       }
       const at = nodes.addressOf(address, 'slots');
       const held = pointersPartOf(this.#kernel, `struct ${node}`, address, at, slots);
-      for (const [slot, one] of held.entries()) entry(one, index + slot * 2 ** shift, shift);
+      for (const [slot, pointer] of held.entries()) entry(pointer, index + slot * 2 ** shift, shift);
     };
     entry(view.pointer(head), 0, undefined);
     return this.#table('init_pid_ns.idr', view.number('pid_allocated'));

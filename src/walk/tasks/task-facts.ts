@@ -142,8 +142,8 @@ export class TaskFacts {
     const says = mm === 0n ? 'is 0, but it is not exiting' : `is ${hex(mm)}`;
     const other = active === undefined ? 'unknown' : hex(active);
     check.faults.push(`task_struct.mm of pid ${pid} ${says}, but its active_mm is ${other}`);
-    const isOwned = (one: bigint) => {
-      const owner = one === 0n ? undefined : readOrNot(() => this.#owner?.read(one).pointer('owner'));
+    const isOwned = (address: bigint) => {
+      const owner = address === 0n ? undefined : readOrNot(() => this.#owner?.read(address).pointer('owner'));
       return group.some((thread) => thread.address === owner);
     };
     const own = [mm, active ?? 0n].find(isOwned) ?? (mm === 0n ? (active ?? 0n) : mm);

@@ -305,7 +305,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
   if (found?.anomaly !== undefined) throw damaged(found.anomaly);
   if (found && other && !kernel.facts.live) throw damaged(duplicatePidMessage(found, other));
   if (found) return found;
-  const process = processes.find((each) => threads(each).some((thread) => thread.pid === pid));
+  const process = processes.find((leader) => threads(leader).some((thread) => thread.pid === pid));
   if (process) {
     const message = `pid ${pid} is a thread of process ${process.pid}: use --pid ${process.pid}`;
     throw new WalkError('no-such-pid', message);

@@ -139,8 +139,8 @@ export function isPid(pid: number): boolean {
 }
 
 /** Message: two processes cannot have the same pid. */
-export function duplicatePidMessage(one: Task, other: Task): string {
-  return `two processes have pid ${one.pid}: tasks ${hex(one.address)} and ${hex(other.address)}`;
+export function duplicatePidMessage(task: Task, other: Task): string {
+  return `two processes have pid ${task.pid}: tasks ${hex(task.address)} and ${hex(other.address)}`;
 }
 
 /** TASK_REPORT: the reported states. */

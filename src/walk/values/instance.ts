@@ -159,6 +159,6 @@ function floatValue(view: DataView, size: number): Value {
 
 /** Returns the enumerator of a value; a bitfield of an enum holds its bits unsigned. */
 function enumeratorOf(values: ReadonlyMap<string, bigint>, value: bigint, raw: bigint): string | null {
-  for (const [name, one] of values) if (one === value || one === raw) return name;
+  for (const [name, known] of values) if (known === value || known === raw) return name;
   return null;
 }

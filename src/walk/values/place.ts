@@ -158,7 +158,7 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
     }
     if (score === Number.POSITIVE_INFINITY) continue;
     if (found.length === most && score >= found[most - 1]!.score) continue;
-    if (found.some((one) => one.name === name)) continue;
+    if (found.some((near) => near.name === name)) continue;
     found.push({ name, score });
     found.sort((a, b) => a.score - b.score);
     found.length = Math.min(found.length, most);

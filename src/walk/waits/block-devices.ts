@@ -53,7 +53,8 @@ const [SB_RDONLY, FREEZE_COMPLETE] = [1, 4] as const;
  * for each level, after it has set the level.
  */
 const isFreezeOf = (level: number, blocked: readonly boolean[]): boolean =>
-  level <= FREEZE_COMPLETE && blocked.every((each, index) => index === level - 1 || each === index < level - 1);
+  level <= FREEZE_COMPLETE &&
+  blocked.every((isBlocked, index) => index === level - 1 || isBlocked === index < level - 1);
 /** MTD_BLOCK_MAJOR (include/linux/mtd/mtd.h). */
 const MTD_MAJOR = 31;
 /** __PERCPU_REF_DEAD (include/linux/percpu-refcount.h). */
@@ -221,8 +222,8 @@ export class BlockDevices {
     const list = this.#kernel.symbol('super_blocks');
     const reader = StructReader.ifPresent(this.#kernel, 'super_block', ['s_list']);
     if (list === undefined || !reader) return undefined;
-    for (const one of reader.entryAddresses(list, 's_list'))
-      if (address >= one && address < one + BigInt(reader.size)) return one;
+    for (const superBlock of reader.entryAddresses(list, 's_list'))
+      if (address >= superBlock && address < superBlock + BigInt(reader.size)) return superBlock;
     return undefined;
   }
 
@@ -260,7 +261,7 @@ export class BlockDevices {
     const counts = new StructReader(kernel, 'blk_mq_tag_set', ['nr_hw_queues']).read(set);
     if (contexts.length < counts.number('nr_hw_queues'))
       this.#odd(`the queue at ${hex(queue)} has fewer hardware queues than its tags`);
-    for (const each of contexts) numbers.set(each.address, each.number('queue_num'));
+    for (const context of contexts) numbers.set(context.address, context.number('queue_num'));
     for (const own of contexts) {
       const at = own.pointer('tags');
       if (at === 0n || seen.has(at)) continue;
@@ -274,13 +275,13 @@ export class BlockDevices {
         if (pointer === 0n && used.has(tag))
           this.#odd(`tag ${tag} of the queue at ${hex(queue)} is in use, but has no request`);
         if (pointer === 0n) continue;
-        const one = request.read(pointer);
-        const of = one.pointer('q');
+        const view = request.read(pointer);
+        const of = view.pointer('q');
         if (of !== queue && readOrNot(() => this.#tagSet(of)) !== set)
           this.#odd(`request ${hex(pointer)} has a tag of another queue than its own`);
         if (of !== queue) continue;
-        const isOwn = one.number('tag') === tag && one.number('ref') !== 0;
-        const isStarted = isOwn && one.number('state') === inFlight;
+        const isOwn = view.number('tag') === tag && view.number('ref') !== 0;
+        const isStarted = isOwn && view.number('state') === inFlight;
         if (isOwn !== used.has(tag))
           this.#odd(
             `request ${hex(pointer)} with tag ${tag} of the queue at ${hex(queue)} is ${isOwn ? 'in use, but its tag is free' : 'free, but its tag is in use'}`,
@@ -288,11 +289,11 @@ export class BlockDevices {
         if (!isOwn && !used.has(tag)) continue;
         found.outstanding++;
         if (isStarted) found.started++;
-        const start = one.pointer('start_time_ns');
+        const start = view.pointer('start_time_ns');
         if (start !== 0n && (found.oldest === null || start < found.oldest)) found.oldest = start;
-        queues.add(numbers.get(one.pointer('mq_hctx')) ?? own.number('queue_num'));
-        this.#waitedFor.set(one.pointer('end_io_data'), queue);
-        this.#noteBios(one.pointer('bio'), queue);
+        queues.add(numbers.get(view.pointer('mq_hctx')) ?? own.number('queue_num'));
+        this.#waitedFor.set(view.pointer('end_io_data'), queue);
+        this.#noteBios(view.pointer('bio'), queue);
       }
     }
     return { ...found, hardwareQueues: [...queues].toSorted((a, b) => a - b) };
@@ -300,7 +301,7 @@ export class BlockDevices {
 
   /** The queue with the request for which a task waits; undefined: none. @param waits `bi_private` or `end_io_data` */
   queueOfRequest(waits: bigint): bigint | undefined {
-    for (const each of this.#all().keys()) findOrNot(() => this.requestsOf(each));
+    for (const queue of this.#all().keys()) findOrNot(() => this.requestsOf(queue));
     return this.#waitedFor.get(waits);
   }
 

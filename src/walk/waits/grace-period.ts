@@ -81,7 +81,7 @@ export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => bool
     if (!isCurrent && waits) odd(`${name} is in another grace period`);
     if ((view.pointer('qsmask') & ~view.pointer('qsmaskinit')) !== 0n)
       odd(`${name} has a bit in qsmask that no CPU of it has`);
-    const parent = views.find((each) => each.address === view.pointer('parent'));
+    const parent = views.find((candidate) => candidate.address === view.pointer('parent'));
     if (index > 0 && !parent) odd(`parent of ${name} is no rcu_node`);
     const inParent = parent && (parent.pointer('qsmask') & view.pointer('grpmask')) !== 0n;
     if (waits && parent && inParent !== holds.get(view.address))

@@ -86,14 +86,14 @@ export function spinLocks(
     const cpus: number[] = [];
     let tail = 0;
     for (let at = start; at !== 0n; at = next(at)) {
-      const one = queued.get(at);
-      if (one === undefined || cpus.includes(one.cpu) || !spinning.has(one.cpu)) {
+      const waiter = queued.get(at);
+      if (waiter === undefined || cpus.includes(waiter.cpu) || !spinning.has(waiter.cpu)) {
         odd(`the queue of spinning CPU ${cpu} has ${hex(at)}, which no other spinning CPU is at`);
         tail = 0;
         break;
       }
-      cpus.push(one.cpu);
-      tail = one.tail;
+      cpus.push(waiter.cpu);
+      tail = waiter.tail;
     }
     const address = tail === 0 ? null : lockOf(cpus, (word) => word >>> TAIL === tail);
     if (address === null && tail !== 0)

@@ -4,7 +4,7 @@ import { type Area, type Placed, placeAreas } from '../../../src/answers/html/tr
 
 const area = (bytes: number, parts: readonly Area[] = []): Area => ({
   lines: [`${bytes}`],
-  said: `${bytes}`,
+  description: `${bytes}`,
   bytes,
   colour: 'kernel',
   parts,
@@ -54,7 +54,7 @@ test('unattributed bytes and parts that are too small to show share one cell', (
   const parts = [area(70_000), ...Array.from({ length: 5 }, () => area(1))];
   const { parts: shown } = placeAreas(area(100_000, parts), [1]);
   expect(shown.map(({ area: { bytes } }) => bytes)).toEqual([70_000, 30_000]);
-  expect(shown[1]?.area.said).toBe('the rest, 5 smaller ones among it of: 100000');
+  expect(shown[1]?.area.description).toBe('the rest, 5 smaller ones among it of: 100000');
 });
 
 test('no area has more cells than a reader can distinguish', () => {

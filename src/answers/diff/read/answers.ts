@@ -80,7 +80,7 @@ function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
 /** Whether all sockets with queued data are listed. `--top`, `--pid` and verdict filters omit some. */
 function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
   const judged = Object.values(totals.verdicts).reduce(
-    (all: number, one) => all + count.catch(Number.NaN).parse(one),
+    (all: number, value) => all + count.catch(Number.NaN).parse(value),
     0,
   );
   return totals.countedBy === 'row' && judged === sockets.length;
@@ -92,7 +92,7 @@ const FAR = 60;
 /** Merges several answers of one sample; if two report the same fact, the first is used. */
 function merged(all: readonly ParsedState[]): ParsedState {
   const first = <T>(pick: (state: ParsedState) => T | null): T | null =>
-    all.map(pick).find((one) => one !== null) ?? null;
+    all.map(pick).find((value) => value !== null) ?? null;
   return {
     origin: {
       at: first(({ origin }) => origin.at),
@@ -120,24 +120,26 @@ function listsOf(all: readonly ParsedState[]): ParsedState['lists'] {
   return lists;
 }
 
-function both(one: Listing, other: Listing): Listing {
-  const items = new Map(one.items);
+function both(listing: Listing, other: Listing): Listing {
+  const items = new Map(listing.items);
   for (const [key, item] of other.items) {
     const known = items.get(key);
     items.set(key, known ? { ...known, sizes: { ...item.sizes, ...known.sizes } } : item);
   }
-  return { items, whole: one.whole && other.whole };
+  return { items, whole: listing.whole && other.whole };
 }
 
 function apart(all: readonly ParsedState[]): Flaw[] {
-  const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
+  const pairs = all.flatMap((state, at) => all.slice(at + 1).map((other) => [state, other] as const));
   const times = all.flatMap(({ origin }) => secondsOf(origin) ?? []);
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
   return [
-    ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
+    ...(pairs.some(([state, other]) => sameBoot(state, other) === false)
       ? [contradiction('answers of different boots')]
       : []),
-    ...(pairs.some(([one, other]) => areOfTwoHosts(one, other)) ? [contradiction('answers of different hosts')] : []),
+    ...(pairs.some(([state, other]) => areOfTwoHosts(state, other))
+      ? [contradiction('answers of different hosts')]
+      : []),
     ...(spread > FAR ? [{ code: 'spread' as const, words: `answers captured ${Math.round(spread)} s apart` }] : []),
   ];
 }
@@ -146,9 +148,9 @@ function apart(all: readonly ParsedState[]): Flaw[] {
  * Whether two answers are from different hosts. Host names of one boot may differ, since a container has its
  * own.
  */
-function areOfTwoHosts(one: ParsedState, other: ParsedState): boolean {
-  const { bootId } = one.origin;
-  return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
+function areOfTwoHosts(state: ParsedState, other: ParsedState): boolean {
+  const { bootId } = state.origin;
+  return namesOf([state, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
 }
 
 /** Error: a file cannot be compared. */
@@ -251,7 +253,7 @@ function levelsOf(value: unknown): number {
   let [level, levels]: [unknown[], number] = [[value], 0];
   while (level.length > 0 && levels <= MAX_LEVELS) {
     levels++;
-    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
   }
   return levels;
 }

@@ -114,15 +114,15 @@ function cgroupsOf({ processes, allListed }: ProcsPart): ParsedState['lists'] {
 function faultsOf({ processes, total, origin }: ProcsPart): Flaw[] {
   const pids = new Set(processes.map(({ pid }) => pid));
   const wrong = (['rssBytes', 'pssBytes'] as const).some((size) => {
-    const known = processes.flatMap((one) => one[size] ?? []);
-    const sum = known.length === 0 ? null : known.reduce((all, one) => all + one, 0);
+    const known = processes.flatMap((process) => process[size] ?? []);
+    const sum = known.length === 0 ? null : known.reduce((all, amount) => all + amount, 0);
     return sum !== total[size];
   });
   return [
     ...(wrong || total.processes !== processes.length ? [contradiction('processes do not sum to the total')] : []),
     ...(processes.every(isSumOfKinds) ? [] : [contradiction('PSS of a process is not the sum of its kinds')]),
     ...(pids.size === processes.length ? [] : [contradiction('duplicate pid')]),
-    ...(processes.every((one) => isKnown(one, origin.uptimeSeconds))
+    ...(processes.every((process) => isKnown(process, origin.uptimeSeconds))
       ? []
       : [contradiction('pid, start time and age of a process disagree')]),
   ];

@@ -22,12 +22,12 @@ export function cgroupsTable({ cgroups, files }: MemoryAnswer, { limit, width }:
     ...shown.map((cgroup) => ({ ...cgroup, label: cgroupWords(cgroup), cgroup })),
     { ...slabs, label: '(slabs, charged by object)' },
     { ...uncharged, label: '(uncharged)' },
-    ...unnamed.map((one) => ({ ...one, label: REASONS[one.reason] })),
+    ...unnamed.map((part) => ({ ...part, label: REASONS[part.reason] })),
   ].filter(({ bytes, cgroup }: Row) => bytes > 0 || cgroup !== undefined);
   const dying = cgroups.cgroups.filter((cgroup) => cgroup.dying);
-  const bytes = left.reduce((sum, one) => sum + one.bytes, 0);
+  const bytes = left.reduce((sum, cgroup) => sum + cgroup.bytes, 0);
   const all = [...cgroups.cgroups, uncharged, slabs, ...unnamed];
-  const sum = all.reduce((total, one) => total + one.bytes, 0);
+  const sum = all.reduce((total, part) => total + part.bytes, 0);
   const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`]
@@ -65,7 +65,9 @@ const COLUMNS: readonly Column<Row>[] = [
 const SHOWN_CATEGORIES = 3;
 
 function wheres(categories: ChargedPart['categories']): string {
-  const words = categories.slice(0, SHOWN_CATEGORIES).map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  const words = categories
+    .slice(0, SHOWN_CATEGORIES)
+    .map((category) => `${categoryWords(category)} ${formatSize(category.bytes)}`);
   return [...words, ...(categories.length > SHOWN_CATEGORIES ? ['…'] : [])].join(', ');
 }
 
@@ -90,9 +92,9 @@ function pinningWords(files: MemoryAnswer['files']): string {
 
 /** Summarizes dying cgroups (removed, still charged) and the memory charged to them. */
 function dyingWords(dying: readonly CgroupFigures[]): string {
-  const bytes = dying.reduce((sum, one) => sum + one.bytes, 0);
-  const objects = dying.reduce((sum, one) => sum + one.slabObjects, 0);
-  const byNothing = dying.filter((one) => one.bytes === 0 && one.slabObjects === 0).length;
+  const bytes = dying.reduce((sum, cgroup) => sum + cgroup.bytes, 0);
+  const objects = dying.reduce((sum, cgroup) => sum + cgroup.slabObjects, 0);
+  const byNothing = dying.filter((cgroup) => cgroup.bytes === 0 && cgroup.slabObjects === 0).length;
   const others = byNothing > 0 ? ` Kept by swap or a reference only: ${formatCount(byNothing)}.` : '';
   return `${count(dying.length, 'dying cgroup')} (removed, still charged): ${formatSize(bytes)} of pages and ${formatCount(objects)} slab objects.${others}`;
 }

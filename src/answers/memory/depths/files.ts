@@ -28,7 +28,7 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
   const table = renderTable(columns, shown, width);
   const deleted = files.files.filter((file) => file.deleted);
   const sizeOf = inCgroup === undefined ? bytesOf : chargedBytes;
-  const sum = (some: readonly FileFigures[]) => some.reduce((all, one) => all + sizeOf(one), 0);
+  const sum = (some: readonly FileFigures[]) => some.reduce((all, file) => all + sizeOf(file), 0);
   const sentences = [
     ...(left.length > 0
       ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
@@ -36,7 +36,7 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
     ...unnamed.map(unnamedWords),
     ...(deleted.length > 0 ? [`Deleted files: ${formatSize(sum(deleted))} in ${formatCount(deleted.length)}.`] : []),
     inCgroup === undefined
-      ? `Total: ${formatSize(sum(files.files) + unnamed.reduce((all, one) => all + one.bytes, 0))} of page cache and shared memory.`
+      ? `Total: ${formatSize(sum(files.files) + unnamed.reduce((all, part) => all + part.bytes, 0))} of page cache and shared memory.`
       : `Total: ${formatSize(sum(files.files))} charged to ${escapeText(inCgroup)} and below${activeWords(files.files)}.`,
   ];
   const rows = shown.map((file) => ({ name: fileName(file), bytes: sizeOf(file) }));
@@ -51,7 +51,7 @@ const bytesOf = ({ bytes }: FileFigures): number => bytes;
 
 /** Sum of the active parts, if all are known. */
 function activeWords(files: readonly FileFigures[]): string {
-  const parts = files.flatMap(({ cgroups }) => (cgroups ?? []).map((one) => one.activeBytes));
+  const parts = files.flatMap(({ cgroups }) => (cgroups ?? []).map((cgroup) => cgroup.activeBytes));
   if (parts.length === 0 || parts.includes(null)) return '';
   return `, ${formatSize(parts.reduce<number>((sum, part) => sum + (part ?? 0), 0))} of it active`;
 }

@@ -23,7 +23,9 @@ const amounts = <Row extends Pick<AllocationSite, 'bytes' | 'allocations' | 'cat
 ];
 
 function categoriesCell(categories: AllocationSite['categories']): string {
-  const words = categories.slice(0, SHOWN_CATEGORIES).map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  const words = categories
+    .slice(0, SHOWN_CATEGORIES)
+    .map((category) => `${categoryWords(category)} ${formatSize(category.bytes)}`);
   return [...words, ...(categories.length > SHOWN_CATEGORIES ? ['…'] : [])].join(', ');
 }
 

@@ -175,7 +175,7 @@ export function figuresTable({ figures }: MemoryAnswer, { width }: ListOptions):
     figures.lines,
     width,
   );
-  const nowhere = figures.onlyInTotal.map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  const nowhere = figures.onlyInTotal.map((category) => `${categoryWords(category)} ${formatSize(category.bytes)}`);
   return [
     table,
     ...(nowhere.length > 0 ? [paragraph(`Only in the first line: ${nowhere.join(', ')}.`)] : []),

@@ -30,7 +30,7 @@ class Areas {
     const size = formatSize(category.bytes);
     return {
       lines: [categoryWords(category), size],
-      said: `${categoryWords(category)}: ${this.#figures(category.bytes)}`,
+      description: `${categoryWords(category)}: ${this.#figures(category.bytes)}`,
       bytes: category.bytes,
       colour,
       href: `#${anchorOf(category)}`,
@@ -51,7 +51,7 @@ class Areas {
         .map(({ name, bytes }) => this.#part(category, [escapeText(name)], bytes, colour));
     }
     const vmalloc = callers
-      .filter((one) => one.category === category.category)
+      .filter((caller) => caller.category === category.category)
       .map(({ caller, bytes }): Owner => ({ kind: 'caller', name: caller, bytes }));
     const owners = vmalloc.length > 0 ? vmalloc : category.owners;
     return owners.map((owner) => {
@@ -86,7 +86,7 @@ class Areas {
     const [first = '', ...more] = words;
     return {
       lines: [first, formatSize(bytes), ...more, categoryWords(category)],
-      said: `${categoryWords(category)}, ${words.join(': ')}: ${this.#figures(bytes)}`,
+      description: `${categoryWords(category)}, ${words.join(': ')}: ${this.#figures(bytes)}`,
       bytes,
       colour,
       href: `#${anchorOf(category)}`,

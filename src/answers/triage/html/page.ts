@@ -234,8 +234,8 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
   const title = titleWords(finding);
   const explained: Declaration | undefined = FINDINGS[code as FindingCode];
   const corrupted = finding.report?.corrupted;
-  const lines = evidence.filter((one) => one.kind === 'log');
-  const stacks = evidence.filter((one) => one.kind === 'stack');
+  const lines = evidence.filter((evidence) => evidence.kind === 'log');
+  const stacks = evidence.filter((evidence) => evidence.kind === 'stack');
   return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
 <h3 id="${id}"><span class="severity">${LABELS[severity]}${finding.past && ' (earlier)'}</span> <span class="name">${code}</span></h3>
 ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}

@@ -123,8 +123,8 @@ function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
     return runs.map(([first, last]) => {
       const at = Array.from({ length: last - first + 1 }, (_, step) => first + step);
       const places = [
-        ...at.map((one) => placeOf(scale, times[one] ?? 0, above?.[one] ?? 0)),
-        ...at.reverse().map((one) => placeOf(scale, times[one] ?? 0, below?.[one] ?? 0)),
+        ...at.map((index) => placeOf(scale, times[index] ?? 0, above?.[index] ?? 0)),
+        ...at.reverse().map((index) => placeOf(scale, times[index] ?? 0, below?.[index] ?? 0)),
       ];
       return html`<polygon class="${group}" points="${raw(pathOf(places))}"/>\n`;
     });
@@ -230,7 +230,7 @@ function stepAt(times: Float64Array, at: number): number {
 
 /** Value of a line at a time: interpolated between two points, constant beyond its ends. */
 function valueAt({ times, values }: Points, time: number): number {
-  const next = times.findIndex((one) => one >= time);
+  const next = times.findIndex((sampled) => sampled >= time);
   if (next < 0) return values.at(-1) ?? 0;
   if (next === 0) return values[0] ?? 0;
   const [before, after] = [times[next - 1] ?? 0, times[next] ?? 0];

@@ -68,7 +68,7 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
       ...output.windows.map(reading),
       { ...follower.reading(ended, sites.of), unmatched: bytesOf(output.unmatched) },
     ],
-    survivors: survivors.map((one) => ({ ...one, since: Math.max(0, one.since ?? 0) })),
+    survivors: survivors.map((survivor) => ({ ...survivor, since: Math.max(0, survivor.since ?? 0) })),
     survivorsLeftOut: leftOut,
     losses: lossesOf(output, beside, follower.losses),
     unseen: pages === null || isChosen ? null : { allocated: pages.allocated, traced, low: traced, high: traced },
@@ -166,7 +166,7 @@ function followHeld(
   follower: Pick<FrameFollower, 'allocated' | 'freed'>,
   stackOf: (id: number) => number,
 ): void {
-  const all = allocationsOf(pieces).sort((one, other) => one.time - other.time);
+  const all = allocationsOf(pieces).sort((allocation, other) => allocation.time - other.time);
   for (const { start, frames, time, tid, id, pieces: held } of all) {
     follower.allocated(start, frames, time, tid, stackOf(id));
     let at = start;
@@ -181,13 +181,16 @@ function followHeld(
 /** The remainder of a block is several pieces with the same stack, time and thread, within its frames. */
 function allocationsOf(pieces: readonly HeldPiece[]): Allocated[] {
   const byStart = new Map<number, Allocated[]>();
-  for (const piece of [...pieces].sort((one, other) => one.frame - other.frame)) {
+  for (const piece of [...pieces].sort((piece, other) => piece.frame - other.frame)) {
     const frames = 2 ** piece.allocatedOrder;
     const start = piece.frame - (piece.frame % frames);
     const { time, tid, id } = piece;
     const there = byStart.get(start) ?? [];
     byStart.set(start, there);
-    const known = there.find((one) => one.id === id && one.time === time && one.tid === tid && one.frames === frames);
+    const known = there.find(
+      (allocated) =>
+        allocated.id === id && allocated.time === time && allocated.tid === tid && allocated.frames === frames,
+    );
     if (known) known.pieces.push(piece);
     else there.push({ start, frames, time, tid, id, pieces: [piece] });
   }

@@ -294,7 +294,7 @@ function ratesOf(
       });
   const rateOf = (kind: number) => {
     const counts = orders[kind] ?? [];
-    const count = counts.reduce((sum, one) => sum + one, 0);
+    const count = counts.reduce((sum, count) => sum + count, 0);
     const share = looked === 0 ? 0.5 : count / looked;
     return { perSecond: (written * share) / seconds, orders: counts };
   };

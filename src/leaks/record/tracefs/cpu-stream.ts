@@ -179,7 +179,7 @@ export class CpuStream implements PageVisitor {
    * The latest one first: an interrupting event and its stack come before the stack of the interrupted one.
    */
   #takePending(tid: number, context: number): number | undefined {
-    const at = this.#pending.findLastIndex((one) => one.tid === tid && one.context === context);
+    const at = this.#pending.findLastIndex((pending) => pending.tid === tid && pending.context === context);
     return at < 0 ? undefined : this.#pending.splice(at, 1)[0]?.number;
   }
 }

@@ -135,7 +135,7 @@ export class Merge {
   release(until: number): void {
     this.#heap = this.#queues
       .filter((queue) => hasUntil(queue, until))
-      .toSorted((one, other) => one.firstTime - other.firstTime);
+      .toSorted((queue, other) => queue.firstTime - other.firstTime);
     for (let queue = this.#heap[0]; queue !== undefined; queue = this.#heap[0]) {
       // While it remains the first, the heap needs no sifting.
       const next = Math.min(until, this.#secondTime);
@@ -156,9 +156,9 @@ export class Merge {
   };
 
   get #secondTime(): number {
-    const [, one, other] = this.#heap;
+    const [, left, other] = this.#heap;
     const time = (queue: EventQueue | undefined) => queue?.firstTime ?? Number.POSITIVE_INFINITY;
-    return Math.min(time(one), time(other));
+    return Math.min(time(left), time(other));
   }
 
   #dropFirst(): void {
@@ -172,10 +172,10 @@ export class Merge {
     for (;;) {
       let least = at;
       for (const child of [2 * at + 1, 2 * at + 2]) if (timeAt(heap, child) < timeAt(heap, least)) least = child;
-      const [one, other] = [heap[at], heap[least]];
-      if (least === at || one === undefined || other === undefined) return;
+      const [left, other] = [heap[at], heap[least]];
+      if (least === at || left === undefined || other === undefined) return;
       heap[at] = other;
-      heap[least] = one;
+      heap[least] = left;
       at = least;
     }
   }

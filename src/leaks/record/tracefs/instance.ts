@@ -88,7 +88,7 @@ export class TraceInstance {
     return readdirSync(`${this.path}/per_cpu`)
       .flatMap((name) => /^cpu(\d{1,5})$/.exec(name)?.[1] ?? [])
       .map(Number)
-      .sort((one, other) => one - other);
+      .sort((first, other) => first - other);
   }
 
   /** @returns null if unknown, or if the CPU has no buffer */
@@ -172,8 +172,8 @@ export function sizeBuffers(
   freeBytes: number = freemem(),
 ): void {
   const all = Math.min(MAX_KILOBYTES, (freeBytes / 1024) * SHARE_OF_FREE);
-  const each = Math.floor((all * SHARES[purpose]) / Math.max(1, instance.cpus.length));
-  const kilobytes = Math.max(MIN_OF_CPU, Math.min(MAX_OF_CPU[purpose], each));
+  const perCpu = Math.floor((all * SHARES[purpose]) / Math.max(1, instance.cpus.length));
+  const kilobytes = Math.max(MIN_OF_CPU, Math.min(MAX_OF_CPU[purpose], perCpu));
   instance.write('buffer_size_kb', String(kilobytes));
 }
 

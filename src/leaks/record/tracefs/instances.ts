@@ -24,7 +24,7 @@ export class TraceInstances {
   #all: { readonly instance: TraceInstance; readonly close: (() => void)[] }[] = [];
   readonly #clean = (): void => {
     for (const { instance, close } of this.#all) {
-      for (const one of close) one();
+      for (const callback of close) callback();
       if (!removed(instance)) this.left.push(instance.path);
     }
     this.#all = [];
@@ -57,15 +57,15 @@ export class TraceInstances {
 
   /** Registers a file that keeps an instance busy, and must be closed before it is removed. */
   closeBefore(instance: TraceInstance, close: () => void): void {
-    this.#all.find((one) => one.instance === instance)?.close.push(close);
+    this.#all.find((entry) => entry.instance === instance)?.close.push(close);
   }
 
   /** Removes an instance that is no longer needed. */
   remove(instance: TraceInstance): void {
-    const found = this.#all.find((one) => one.instance === instance);
+    const found = this.#all.find((entry) => entry.instance === instance);
     for (const close of found?.close ?? []) close();
     if (!removed(instance)) this.left.push(instance.path);
-    this.#all = this.#all.filter((one) => one !== found);
+    this.#all = this.#all.filter((entry) => entry !== found);
   }
 
   removeAll(): void {
@@ -234,9 +234,9 @@ function nested(order: number, inner: string): string {
   return inner === '' ? `order >= ${order}` : `(order >= ${order} && (${inner}))`;
 }
 
-function both(one: string, other: string): string {
-  if (one === '') return other === '' ? EVERY : other;
-  return other === '' ? one : `${one} && (${other})`;
+function both(first: string, other: string): string {
+  if (first === '') return other === '' ? EVERY : other;
+  return other === '' ? first : `${first} && (${other})`;
 }
 
 /** @param from lower bits are ignored */

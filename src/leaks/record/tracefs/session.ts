@@ -79,7 +79,7 @@ export class TraceSession {
     const before = readAllocatedFrames();
     const began = now();
     this.#enable(this.#allocations, this.#events.allocations);
-    for (const one of this.#settings) one.keep();
+    for (const setting of this.#settings) setting.keep();
     const spending = new Spending(rates, this.#lowBit, began);
     const readings = await this.#windows({ rates, drain, follower, spending, read, sites, began, now });
     this.#checkSettings();
@@ -162,7 +162,7 @@ export class TraceSession {
   }
 
   #checkSettings(): void {
-    if (this.#changed.length === 0) this.#changed = this.#settings.flatMap((one) => one.changed());
+    if (this.#changed.length === 0) this.#changed = this.#settings.flatMap((setting) => setting.changed());
   }
 
   #instance(purpose: 'allocations' | 'frees'): TraceInstance {
@@ -210,7 +210,7 @@ export class TraceSession {
     // Filters may temporarily pass more than is followed, but never less.
     follower.narrow(sample);
     this.#filter(sample);
-    for (const one of this.#settings) one.keep();
+    for (const setting of this.#settings) setting.keep();
   }
 
   #filter(sample: Sample): void {
@@ -259,7 +259,7 @@ interface Running {
 }
 
 function sumOf(counts: readonly (number | null)[]): number | null {
-  return counts.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0);
+  return counts.reduce((sum, count) => (sum === null || count === null ? null : sum + count), 0);
 }
 
 function silence(instance: TraceInstance): void {

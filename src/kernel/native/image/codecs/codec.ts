@@ -43,8 +43,8 @@ export function zlibCodec(
     typeof handle === 'object' &&
     handle !== null &&
     ['reset', 'writeSync'].every((name) => typeof Reflect.get(handle, name) === 'function');
-  const same = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
-    one === undefined || other === undefined ? one === other : Buffer.compare(one, other) === 0;
+  const same = (bytes: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
+    bytes === undefined || other === undefined ? bytes === other : Buffer.compare(bytes, other) === 0;
   const inflateOnce: Codec = (input, size) => {
     try {
       // One spare byte: without it, node calls zlib again with another buffer to check for more output.
