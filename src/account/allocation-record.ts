@@ -54,7 +54,7 @@ export class AllocationRecords {
    * @param head first frame of its allocation
    */
   ofPage(frame: number, head: number): AllocationRecord | null {
-    const found = this.#tried('page_owner', () => {
+    const allocation = this.#tried('page_owner', () => {
       const record = this.#owner()?.at(frame);
       if (!record) return null;
       const { handle, pid, tgid, comm, time } = record;
@@ -62,12 +62,12 @@ export class AllocationRecords {
       const frames = siteFrames(this.#kernel, handle === 0 ? [] : this.#depot().of(handle).addresses);
       return { source: 'page-owner', of: 'page', frames, pid, tgid, comm, seconds } as const;
     });
-    return found ?? this.#tagged('page', () => this.#references.ofPage(head));
+    return allocation ?? this.#tagged('page', () => this.#references.ofPage(head));
   }
 
   /** Allocation of an object; null: nothing is noted. */
   ofObject({ cache, address, slab, index }: SlabObject): AllocationRecord | null {
-    const found = this.#tried('slab user tracking', () => {
+    const record = this.#tried('slab user tracking', () => {
       const tracks = this.#tracks();
       const track = tracks?.isOn(cache) ? tracks.of(cache, address, this.#depot) : undefined;
       if (!track) return null;
@@ -77,12 +77,12 @@ export class AllocationRecords {
       const noted = { pid: track.pid, tgid: null, comm: null, seconds };
       return { source: 'slab-tracks', of: 'object', frames, ...noted } as const;
     });
-    return found ?? this.#tagged('object', () => this.#references.ofObject(slab, index));
+    return record ?? this.#tagged('object', () => this.#references.ofObject(slab, index));
   }
 
   /** A tag has no thread and no time. */
   #tagged(of: AllocationRecord['of'], reference: () => bigint): AllocationRecord | null {
-    const found = this.#tried('allocation profiling', () => {
+    const record = this.#tried('allocation profiling', () => {
       const tags = this.#tags();
       const tag = tags?.at(reference());
       if (!tag) return null;
@@ -91,7 +91,7 @@ export class AllocationRecords {
       const frames = [{ symbol, offset: null, module, line, guess: false }];
       return { source: 'allocation-tags', of, frames, ...unknown } as const;
     });
-    return found ?? null;
+    return record ?? null;
   }
 
   #tried<T>(what: string, step: () => T): T | undefined {

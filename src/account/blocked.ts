@@ -62,8 +62,8 @@ export function blockedTasks(
   for (let reads = 1; ; reads++) {
     const forget = kernel.noteReads();
     try {
-      const found = new Forest(kernel, choice).answer();
-      if (!kernel.facts.live || found.complete || reads === LIVE_READS) return found;
+      const answer = new Forest(kernel, choice).answer();
+      if (!kernel.facts.live || answer.complete || reads === LIVE_READS) return answer;
     } finally {
       forget();
     }
@@ -250,10 +250,10 @@ class Forest {
     if (known !== undefined) return known;
     const wait = this.#waitOf(place);
     if (wait && kinds?.has(wait.kind) === false) return null;
-    const found = wait && this.#lockOf(wait, this.#describe(place));
-    this.#waits.set(task.address, found);
-    found?.waiters.set(task.address, place);
-    return found;
+    const lock = wait && this.#lockOf(wait, this.#describe(place));
+    this.#waits.set(task.address, lock);
+    lock?.waiters.set(task.address, place);
+    return lock;
   }
 
   #waitOf(place: TaskPlace): Wait | null {
@@ -341,12 +341,12 @@ class Forest {
   #completedBy(address: bigint): bigint | undefined {
     if (this.#completing === undefined) {
       const reader = StructReader.ifPresent(this.#kernel, 'task_struct', ['vfork_done']);
-      const found = new Map<bigint, bigint>();
+      const byCompletion = new Map<bigint, bigint>();
       for (const { task } of this.#places.values()) {
         const done = reader && readOrNot(() => reader.read(task.address).pointer('vfork_done'));
-        if (done !== undefined && done !== 0n) found.set(done, task.address);
+        if (done !== undefined && done !== 0n) byCompletion.set(done, task.address);
       }
-      this.#completing = found;
+      this.#completing = byCompletion;
     }
     return this.#completing.get(address);
   }
@@ -412,10 +412,10 @@ class Forest {
         return [cpu, isInterrupted ? wordsOn(place) : registerWords(this.#kernel, cpu)];
       }),
     );
-    const found = attempted(this.#warnings, 'spinlocks', () =>
+    const locks = attempted(this.#warnings, 'spinlocks', () =>
       spinLocks(this.#kernel, words, (what) => this.#contradict(what)),
     );
-    for (const { address, cpus } of found ?? []) {
+    for (const { address, cpus } of locks ?? []) {
       const waiters = new Map(
         cpus.flatMap((cpu) => {
           const place = byCpu.get(cpu);
@@ -443,7 +443,7 @@ class Forest {
   #deviceOf({ kind, address, superBlock }: Lock, object: Identified | null): BlockedDevice | null {
     const devices = this.#devices;
     if (address === null) return null;
-    const found = attempted(this.#warnings, `the device of the ${lockName(kind, address)}`, () => {
+    const device = attempted(this.#warnings, `the device of the ${lockName(kind, address)}`, () => {
       if (kind === 'io') return devices.ofQueue(address);
       if (superBlock !== undefined) return devices.ofSuperBlock(superBlock);
       if (PAGES.has(kind)) {
@@ -456,8 +456,8 @@ class Forest {
       const around = devices.superBlockAround(address);
       return around === undefined ? undefined : devices.ofSuperBlock(around);
     });
-    if (!found) return null;
-    const { queue, ...rest } = found;
+    if (!device) return null;
+    const { queue, ...rest } = device;
     const requests =
       queue !== null && attempted(this.#warnings, 'the requests of a block device', () => devices.requestsOf(queue));
     if (!requests) return { ...rest, requests: null };
@@ -475,7 +475,7 @@ class Forest {
     if (known !== undefined) return known;
     const unwound = this.#unwound.of(place);
     const stack = unwound && this.#names.stack(unwound.stack);
-    const found: DescribedTask = {
+    const described: DescribedTask = {
       pid: task.pid,
       process,
       comm: task.comm,
@@ -487,42 +487,42 @@ class Forest {
       function: waitingFunction(stack?.frames.map(({ symbol }) => symbol ?? undefined) ?? []) ?? null,
       stack: stack ?? null,
     };
-    this.#described.set(task.address, found);
-    return found;
+    this.#described.set(task.address, described);
+    return described;
   }
 
   /** Tasks whose stacks contain the address of a lock that does not record its owner. */
   #candidates(): ReadonlyMap<Lock, readonly DescribedCandidate[]> {
-    const found = new Map<Lock, DescribedCandidate[]>();
+    const candidates = new Map<Lock, DescribedCandidate[]>();
     const wanted = new Map<number, Lock[]>();
     for (const lock of this.#locks.values()) {
-      if (lock.kind === 'rcu') found.set(lock, this.#readers(lock));
+      if (lock.kind === 'rcu') candidates.set(lock, this.#readers(lock));
       const holders = lock.holders.flatMap((task) => this.#places.get(task) ?? []);
       const known = [
         ...holders.map((place) => ({ task: this.#describe(place), by: 'handle' as const })),
         ...(this.#spinners.get(lock) ?? []).map((place) => ({ task: this.#describe(place), by: 'stack' as const })),
       ];
-      if (known.length > 0) found.set(lock, known);
+      if (known.length > 0) candidates.set(lock, known);
       const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
       if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion') continue;
       const last = this.#places.get(lock.last);
-      found.set(lock, last ? [{ task: this.#describe(last), by: 'last' }] : []);
+      candidates.set(lock, last ? [{ task: this.#describe(last), by: 'last' }] : []);
       const low = Number(lock.address & 0xffff_ffffn);
       wanted.set(low, [...(wanted.get(low) ?? []), lock]);
     }
-    if (wanted.size === 0 || this.#choice.uninterruptible) return found;
+    if (wanted.size === 0 || this.#choice.uninterruptible) return candidates;
     for (const place of this.#places.values()) {
       const { words } = this.#stackOf(place) ?? { words: NO_WORDS };
       for (let at = 0; at + 8 <= words.byteLength; at += 8)
         for (const lock of wanted.get(words.getUint32(at, true)) ?? []) {
           if (words.getBigUint64(at, true) !== lock.address) continue;
-          const list = found.get(lock) ?? [];
+          const list = candidates.get(lock) ?? [];
           if (list.length >= MAX_CANDIDATES || lock.waiters.has(place.task.address)) continue;
           const candidate = this.#describe(place);
           if (!list.some((known) => known.task === candidate)) list.push({ task: candidate, by: 'stack' });
         }
     }
-    return found;
+    return candidates;
   }
 
   /** What a grace period waits for. */
@@ -532,11 +532,11 @@ class Forest {
     const what = 'the grace period of RCU';
     const running = new Map([...this.#places.values()].map((place) => [place.cpu, place]));
     const isIdle = (cpu: number) => running.get(cpu)?.task.pid === 0;
-    const found = attempted(this.#warnings, what, () => gracePeriodReaders(this.#kernel, isIdle));
-    for (const words of found?.contradictions ?? []) this.#contradict(`${what}: ${words}`);
+    const readers = attempted(this.#warnings, what, () => gracePeriodReaders(this.#kernel, isIdle));
+    for (const words of readers?.contradictions ?? []) this.#contradict(`${what}: ${words}`);
     const all = [
-      ...(found?.cpus ?? []).map((cpu) => ({ place: running.get(cpu), by: 'cpu' as const })),
-      ...(found?.tasks ?? []).map((task) => ({ place: this.#places.get(task), by: 'reader' as const })),
+      ...(readers?.cpus ?? []).map((cpu) => ({ place: running.get(cpu), by: 'cpu' as const })),
+      ...(readers?.tasks ?? []).map((task) => ({ place: this.#places.get(task), by: 'reader' as const })),
     ];
     return all.flatMap(({ place, by }) => {
       if (place) return [{ task: this.#describe(place), by }];

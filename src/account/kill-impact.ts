@@ -210,8 +210,8 @@ function isFreed(
   if (!certain) return true;
   const sure = rings.filter((ring) => ring.fileReferences <= ring.holders.length + ring.mappedBy.length);
   if (sure.length < rings.length) return false;
-  const found = holders.length + mappedBy.length + carriedBy.length + rings.length;
-  return found >= socket.fileReferences;
+  const references = holders.length + mappedBy.length + carriedBy.length + rings.length;
+  return references >= socket.fileReferences;
 }
 
 function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -62,8 +62,8 @@ export function freedOfProcess(
     registeredWith.some((ring) => ring.holders.some((holder) => holder.task.pid === task.pid));
   const own = all.filter(isOwn).map(({ sock }) => sock);
   const freed = new KillOfProcess(kernel, accountant, all, missed).freed(task, known, own, warnings);
-  const found = new Set(own);
-  return whole && [...known.keys()].every((sock) => found.has(sock)) ? freed : atLeastFreed(freed);
+  const released = new Set(own);
+  return whole && [...known.keys()].every((sock) => released.has(sock)) ? freed : atLeastFreed(freed);
 }
 
 /** Memory that a kill of a process frees, by all reachable sockets. */

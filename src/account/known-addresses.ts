@@ -101,8 +101,8 @@ export class KnownAddresses {
   }
 
   of(address: bigint): Identity {
-    const found = this.#identify(address);
-    return { ...found, site: this.#siteOf(found) };
+    const identified = this.#identify(address);
+    return { ...identified, site: this.#siteOf(identified) };
   }
 
   /** The record of a slab object, or of the page. */
@@ -153,13 +153,13 @@ export class KnownAddresses {
 
   /** The file that a page frame belongs to; null: none, or unreadable. */
   fileOf(frame: number): Identified | null {
-    const found = this.#tried('the file', () => {
+    const file = this.#tried('the file', () => {
       const page = new MappedPageReader(this.#kernel);
       page.read(frame);
       const address = this.#kernel.pages.addressOfFrame(frame) ?? 0n;
       return page.mapping === 0n ? null : this.#filePage(address, frame);
     });
-    return found ?? null;
+    return file ?? null;
   }
 
   /** A step that fails makes the answer incomplete, and identifies nothing. */
@@ -217,10 +217,10 @@ export class KnownAddresses {
     for (const [cpu, shift] of shifts.entries()) {
       const template = BigInt.asUintN(64, address - shift);
       if (template < start || template >= end) continue;
-      const found = this.#symbols?.namedAt(template);
-      if (found === undefined || found.address < start) return undefined;
-      const offset = Number(template - found.address);
-      return { kind: 'symbol', name: found.name, offset, module: null, cpu };
+      const symbol = this.#symbols?.namedAt(template);
+      if (symbol === undefined || symbol.address < start) return undefined;
+      const offset = Number(template - symbol.address);
+      return { kind: 'symbol', name: symbol.name, offset, module: null, cpu };
     }
     return undefined;
   }
@@ -263,15 +263,15 @@ export class KnownAddresses {
   /** Stacks of threads by their `struct vm_struct`. */
   #stackAreas(): ReadonlyMap<bigint, KernelStack> {
     if (this.#stacks) return this.#stacks;
-    const found = new Map<bigint, KernelStack>();
-    this.#stacks = found;
+    const stacks = new Map<bigint, KernelStack>();
+    this.#stacks = stacks;
     this.#tried('stacks of threads', () => {
       for (const stack of kernelStacks(this.#kernel))
-        if (stack.vm !== 0n) found.set(stack.vm, stack);
+        if (stack.vm !== 0n) stacks.set(stack.vm, stack);
         else if (stack.stack !== 0n) this.#direct.push(stack);
       this.#areas.checkStacks();
     });
-    return found;
+    return stacks;
   }
 
   #page(address: bigint, frame: number): Pick<Identity, 'category' | 'object'> {
@@ -331,8 +331,9 @@ export class KnownAddresses {
     if (layout.size > size && type !== 'task_struct') return null;
     if (offset < 0 || offset >= layout.size) return null;
     for (const member of layout.members) {
-      const found = layout.member(member);
-      if (found && offset >= found.offset && offset < found.offset + found.size) return `${type}.${member}`;
+      const memberLayout = layout.member(member);
+      if (memberLayout && offset >= memberLayout.offset && offset < memberLayout.offset + memberLayout.size)
+        return `${type}.${member}`;
     }
     return null;
   }

@@ -100,13 +100,13 @@ export function ownersOf(entry: CensusEntry): readonly CensusOwner[] {
 export type Keeper = 'listener' | 'message' | 'io_uring' | 'connection' | 'nothing' | 'kernel' | 'unknown';
 
 /** Returns the keeper of a socket; `nothing` only if the sock itself records that it has no socket. */
-export function keptBy(found: CountedSocket): Keeper {
-  if (found.acceptedFrom !== undefined) return 'listener';
-  if (found.carriedBy.length > 0) return 'message';
-  if (found.registeredWith.length > 0) return 'io_uring';
-  if (found.subflowOf !== undefined) return 'connection';
-  if (found.inode === 0) return 'nothing';
-  return found.inode !== null && found.file === 0n ? 'kernel' : 'unknown';
+export function keptBy(socket: CountedSocket): Keeper {
+  if (socket.acceptedFrom !== undefined) return 'listener';
+  if (socket.carriedBy.length > 0) return 'message';
+  if (socket.registeredWith.length > 0) return 'io_uring';
+  if (socket.subflowOf !== undefined) return 'connection';
+  if (socket.inode === 0) return 'nothing';
+  return socket.inode !== null && socket.file === 0n ? 'kernel' : 'unknown';
 }
 
 /** Group keys of sockets without an owner process. */

@@ -75,12 +75,12 @@ export class SocketAccountant {
       const newTally = () => new Tally(pageSize, warnings, options.keepsSlots);
       const total = newTally();
       const keepSkbs = options.keepSkbs ?? false;
-      const found = this.#attempt(socket, { keepSkbs, newTally }, total);
+      const accounted = this.#attempt(socket, { keepSkbs, newTally }, total);
       const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
       if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
-        return found;
+        return accounted;
       }
       // Data read in this attempt, and assumptions about pages, may be stale.
       forget();

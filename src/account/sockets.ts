@@ -67,12 +67,12 @@ export function accountAll(
   const impact = new KillImpact(newTally, killedWith);
   const sockets: CensusEntry[] = [];
   const census = new AccountedCensus(kernel, { progress, isKnown });
-  for (const { entry, found, held } of census.accounts(keepsSlots)) {
+  for (const { entry, found: socket, held } of census.accounts(keepsSlots)) {
     sockets.push(entry);
     onSocket?.(entry, held.all);
     processes.add(entry, held.all);
     if (select === undefined || select(entry)) chosen?.add(entry, held.all);
-    impact.add(found, held);
+    impact.add(socket, held);
   }
   const groupsOf = (owners: Owners) => owners.groups(census.anyMissed, (pid) => impact.freed(pid));
   const everyProcess = groupsOf(processes);
@@ -148,33 +148,33 @@ class AccountedCensus {
     const connections = new Map<bigint, readonly Holder[]>();
     const subflows = new Set(this.#all.map(({ subflowOf }) => subflowOf));
     for (const { sock, holders } of this.#all) if (subflows.has(sock)) connections.set(sock, holders);
-    for (const found of this.#all) {
+    for (const socket of this.#all) {
       let accounted: Accounted;
       try {
-        const { account, held } = accountant.account(found, options);
-        const { acceptedFrom, subflowOf } = found;
+        const { account, held } = accountant.account(socket, options);
+        const { acceptedFrom, subflowOf } = socket;
         const entry = {
           ...account,
-          holders: found.holders.map(holderOf),
-          mappedBy: found.mappedBy.map(ownerOf),
-          foundBy: found.foundBy,
+          holders: socket.holders.map(holderOf),
+          mappedBy: socket.mappedBy.map(ownerOf),
+          foundBy: socket.foundBy,
           acceptedFrom: acceptedFrom ?? null,
           subflowOf: subflowOf ?? null,
-          carriedBy: found.carriedBy,
-          registeredWith: found.registeredWith.flatMap(({ holders }) =>
+          carriedBy: socket.carriedBy,
+          registeredWith: socket.registeredWith.flatMap(({ holders }) =>
             holders.map(({ task: { pid, comm }, fd }) => ({ pid, comm, fd })),
           ),
-          keeper: keptBy(found),
+          keeper: keptBy(socket),
           connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
         };
-        accounted = { found, entry, held };
+        accounted = { found: socket, entry, held };
       } catch (error) {
-        const message = `sock ${hex(found.sock)}: ${(error as Error).message}`;
+        const message = `sock ${hex(socket.sock)}: ${(error as Error).message}`;
         this.#sum.incomplete(incompleteness(error), message);
         continue;
       }
       this.#count++;
-      this.#loopback.add(found.sock, accounted.entry.socket);
+      this.#loopback.add(socket.sock, accounted.entry.socket);
       yield accounted;
     }
   }

@@ -39,6 +39,6 @@ export function collectNow(): void {
 /** Returns V8's collector, which is only exposed through a flag. */
 function collector(): Collect {
   setFlagsFromString('--expose-gc');
-  const found: unknown = runInNewContext('gc');
-  return typeof found === 'function' ? (how) => void found(how) : () => undefined;
+  const gc: unknown = runInNewContext('gc');
+  return typeof gc === 'function' ? (how) => void gc(how) : () => undefined;
 }

@@ -23,11 +23,11 @@ const NO_FILE = 'not a regular file';
 const OPEN = 'accessible to other users';
 
 /** Why a file must not be appended to: it names processes of all users, so only its owner may read it. */
-function problemOf(found: fs.Stats): string | null {
-  if (!found.isFile()) return NO_FILE;
-  if (found.uid !== process.geteuid?.()) return `owned by another user (uid ${found.uid})`;
-  if (found.nlink > 1) return 'has more than one hard link';
-  const mode = found.mode & 0o777;
+function problemOf(stats: fs.Stats): string | null {
+  if (!stats.isFile()) return NO_FILE;
+  if (stats.uid !== process.geteuid?.()) return `owned by another user (uid ${stats.uid})`;
+  if (stats.nlink > 1) return 'has more than one hard link';
+  const mode = stats.mode & 0o777;
   if ((mode & 0o077) !== 0) return `${OPEN} (mode ${mode.toString(8)}, must be 600)`;
   return null;
 }
@@ -112,13 +112,13 @@ export class LineStore {
       if (stat?.isDirectory()) throw new StoreError('cannot-write', `${this.file}: ${NO_FILE}`);
       const fd = fs.openSync(this.file, FLAGS, 0o600);
       try {
-        const found = fs.fstatSync(fd);
-        const problem = problemOf(found) ?? this.#unexpected(fd);
+        const stats = fs.fstatSync(fd);
+        const problem = problemOf(stats) ?? this.#unexpected(fd);
         const advice = problem?.startsWith(OPEN)
           ? { next: 'If its contents can be trusted, run chmod 600 on it.' }
           : {};
         if (problem !== null) throw new StoreError('cannot-write', `${this.file}: ${problem}`, advice);
-        return [fd, found.size, this.#isTorn(fd, found.size)];
+        return [fd, stats.size, this.#isTorn(fd, stats.size)];
       } catch (error) {
         fs.closeSync(fd);
         throw error;
@@ -244,16 +244,16 @@ function linked(own: string, lock: string): boolean {
 
 /** Whether a process holds the lock. A lock without a listener, or of another user, is removed. */
 async function isHeld(lock: string): Promise<boolean> {
-  const found = fs.lstatSync(lock, { throwIfNoEntry: false });
-  if (!found) return false;
-  if (isTrusted(found.uid) && (await answers(lock))) return true;
+  const stats = fs.lstatSync(lock, { throwIfNoEntry: false });
+  if (!stats) return false;
+  if (isTrusted(stats.uid) && (await answers(lock))) return true;
   const aside = `${lock}.${randomUUID()}`;
   fs.renameSync(lock, aside);
   // Another process may have removed it meanwhile, and created its own.
   const { ino } = fs.lstatSync(aside);
-  if (ino !== found.ino) linked(aside, lock);
+  if (ino !== stats.ino) linked(aside, lock);
   fs.rmSync(aside);
-  return ino !== found.ino;
+  return ino !== stats.ino;
 }
 
 /** In a world-writable folder such as /tmp, another user's lock is ignored. */

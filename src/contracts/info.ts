@@ -10,7 +10,7 @@ const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() 
 const notFoundCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES]);
 
 /** A required part with its origin, or why it was not found. */
-const found = z.union([
+const source = z.union([
   z.strictObject({ found: z.literal(true), source: z.string(), detail: z.string() }),
   z.strictObject({ found: z.literal(false), code: notFoundCode, why: z.string() }),
 ]);
@@ -79,15 +79,15 @@ export const infoSchema = z.strictObject({
       modules: z.strictObject({ names: z.array(z.string()), withTypes: count.nullable() }).nullable(),
       sources: z.strictObject({
         vmcoreinfo: z.enum(['note', 'memory']),
-        symbols: found,
-        types: found,
+        symbols: source,
+        types: source,
         /**
          * How a file’s types were matched to the dump’s kernel; null for the dump’s own types. `layouts`: by the sizes
          * and offsets in VMCOREINFO. `none`: nothing could be compared.
          */
         typesVerified: z.enum(['build-id', 'banner', 'release', 'layouts', 'none']).nullable(),
-        directMap: found,
-        pages: found,
+        directMap: source,
+        pages: source,
         anomalies: z.array(z.string()),
       }),
       /**

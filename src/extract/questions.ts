@@ -183,20 +183,20 @@ function readSlots(kernel: Kernel, { files }: Task): void {
 
 /** Returns every process, as far as the list can be followed. */
 export function everyTask(kernel: Kernel): Task[] {
-  const found: Task[] = [];
+  const tasks: Task[] = [];
   attempt(() => {
-    found.push(...taskTable(kernel).processes);
+    tasks.push(...taskTable(kernel).processes);
   });
-  return found;
+  return tasks;
 }
 
 /** Returns the threads of a process, including its leader, as far as the list can be followed. */
 export function threadsOf(kernel: Kernel, process: Task): Task[] {
-  const found: Task[] = [];
+  const tasks: Task[] = [];
   attempt(() => {
-    found.push(...taskTable(kernel).threads(process));
+    tasks.push(...taskTable(kernel).threads(process));
   });
-  return found;
+  return tasks;
 }
 
 /** Runs a step that may fail if the dump lacks its data. */

@@ -64,17 +64,17 @@ export class DaySeries extends Samples {
 type Piece = { at: number; samples: number; time: number; value: number };
 
 function joined(pieces: readonly Readonly<Piece>[], factor: number): Piece[] {
-  const found: Piece[] = [];
+  const merged: Piece[] = [];
   for (const { at, ...sums } of pieces) {
     const number = Math.floor(at / factor);
-    const open = found.at(-1);
+    const open = merged.at(-1);
     if (open?.at === number) {
       open.samples += sums.samples;
       open.time += sums.time;
       open.value += sums.value;
-    } else found.push({ at: number, ...sums });
+    } else merged.push({ at: number, ...sums });
   }
-  return found;
+  return merged;
 }
 
 function nextWidth(width: number): number {

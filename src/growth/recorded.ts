@@ -64,7 +64,7 @@ export function recordedGrowth({ samples, holders }: Recorded, seconds: number):
       [...(ledger?.categories ?? [])].flatMap(([name, bytes]) => (bytes > 0 ? [name] : [])),
     ),
   );
-  const found = [...names].flatMap((category): RecordedGrowth[] => {
+  const grown = [...names].flatMap((category): RecordedGrowth[] => {
     const points = within.flatMap(({ look, ledger }) => {
       const bytes = ledger?.categories.get(category);
       // Memory whose counter could not be read once is unattributed there, and did not grow.
@@ -78,7 +78,7 @@ export function recordedGrowth({ samples, holders }: Recorded, seconds: number):
     const seconds = to.at - from.at;
     return [{ category, beforeBytes: from.bytes, bytes: to.bytes, seconds, endedSeconds: end - to.at, owner }];
   });
-  return found.toSorted((a, b) => b.bytes - b.beforeBytes - (a.bytes - a.beforeBytes));
+  return grown.toSorted((a, b) => b.bytes - b.beforeBytes - (a.bytes - a.beforeBytes));
 }
 
 interface Point {

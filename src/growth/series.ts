@@ -16,8 +16,8 @@ export interface Sampled {
 /** Points of the second half of the time. */
 export function laterHalf({ times, values }: Points): Points {
   const time = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
-  const found = times.findIndex((sampled) => sampled >= time);
-  const first = found < 0 ? times.length : found;
+  const index = times.findIndex((sampled) => sampled >= time);
+  const first = index < 0 ? times.length : index;
   return { times: times.subarray(first), values: values.subarray(first) };
 }
 

@@ -55,10 +55,10 @@ export function fitOf(points: Points): Fit | null {
   const residuals = values.map((value, at) => value - slope * ((times[at] ?? 0) - (times[0] ?? 0)));
   const { wanders, inflation } = likeness(residuals);
   return (more = 1) => {
-    const found = theilSen(points, slopes, more * (wanders ? 1 : inflation));
-    if (!wanders || !found) return found;
+    const fit = theilSen(points, slopes, more * (wanders ? 1 : inflation));
+    if (!wanders || !fit) return fit;
     const { low, high } = drift(points, more);
-    return { slope, low: Math.min(found.low, low), high: Math.max(found.high, high) };
+    return { slope, low: Math.min(fit.low, low), high: Math.max(fit.high, high) };
   };
 }
 

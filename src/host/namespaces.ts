@@ -41,25 +41,25 @@ export function findNamespaces(
     name: null,
   };
   if (choice === 'own') return [own];
-  const found = new Map<number, Namespace>();
-  if (own.inode !== null) found.set(own.inode, own);
+  const namespaces = new Map<number, Namespace>();
+  if (own.inode !== null) namespaces.set(own.inode, own);
   for (const { inode, path } of namespaceMounts(source)) {
-    const known = found.get(inode);
+    const known = namespaces.get(inode);
     const name = path.slice(path.lastIndexOf('/') + 1);
-    found.set(inode, known ? { ...known, name } : { inode, path, pid: null, own: false, name });
+    namespaces.set(inode, known ? { ...known, name } : { inode, path, pid: null, own: false, name });
   }
   const denied: string[] = [];
   for (const pid of listedPids(source)) {
-    if (found.size > MAX_NAMESPACES) continue;
+    if (namespaces.size > MAX_NAMESPACES) continue;
     const path = `/proc/${pid}/ns/net`;
     const inode = namespaceOf(source, path, () => denied.push(pid));
     if (inode === null) continue;
-    const known = found.get(inode);
-    if (!known) found.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
-    else if (known.pid === null) found.set(inode, { ...known, pid: Number(pid) });
+    const known = namespaces.get(inode);
+    if (!known) namespaces.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
+    else if (known.pid === null) namespaces.set(inode, { ...known, pid: Number(pid) });
   }
-  for (const pid of outsideKnown(source, denied, [...found.values()])) onHidden(pid);
-  const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
+  for (const pid of outsideKnown(source, denied, [...namespaces.values()])) onHidden(pid);
+  const all = own.inode === null ? [own, ...namespaces.values()] : [...namespaces.values()];
   if (choice === 'all') return all;
   const selected = all.find(
     (namespace) => namespace.name === choice || namespace.path === choice || `${namespace.inode}` === choice,

@@ -39,9 +39,9 @@ export class StackSites {
   #frame(address: bigint): SiteFrame {
     const known = this.#frames.get(address);
     if (known) return known;
-    const found = this.#symbols?.at(address - 1n) ?? null;
-    const frame = found
-      ? { symbol: found.name, offset: found.offset + 1, module: found.module, line: null, guess: false }
+    const symbol = this.#symbols?.at(address - 1n) ?? null;
+    const frame = symbol
+      ? { symbol: symbol.name, offset: symbol.offset + 1, module: symbol.module, line: null, guess: false }
       : { symbol: null, offset: null, module: null, line: null, guess: false };
     this.#frames.set(address, frame);
     return frame;
@@ -160,10 +160,10 @@ export class StackTable {
   /** Innermost first; empty for an invalid number. */
   addresses(stack: number): bigint[] {
     if (stack <= OTHER_STACK || stack > this.size) return [];
-    const found: bigint[] = [];
+    const list: bigint[] = [];
     for (let at = this.#ends[stack - 1] ?? 0; at < (this.#ends[stack] ?? 0); at += 2)
-      found.push((BigInt(this.#words[at + 1] ?? 0) << 32n) | BigInt(this.#words[at] ?? 0));
-    return found;
+      list.push((BigInt(this.#words[at + 1] ?? 0) << 32n) | BigInt(this.#words[at] ?? 0));
+    return list;
   }
 
   #equals(stack: number, bytes: DataView, offset: number, count: number): boolean {

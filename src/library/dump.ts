@@ -117,15 +117,15 @@ export class Dump implements Disposable {
   /** Returns the memory use of each process, largest freed if killed first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsAnswer {
     const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
-    const found = { ...answer, origin: kernelOrigin(this.kernel) };
-    return chosen(found, { by }, String, killedTogether).answer;
+    const processes = { ...answer, origin: kernelOrigin(this.kernel) };
+    return chosen(processes, { by }, String, killedTogether).answer;
   }
 
   /** Returns every socket of the machine, most pinned memory first; also those that pin nothing, as with `--all`. */
   sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
     const origin = kernelOrigin(this.kernel);
-    const found = { ...accountAll(this.kernel, { by, progress }), origin };
-    return jsonOf(socketsJson(found, found.sockets));
+    const sockets = { ...accountAll(this.kernel, { by, progress }), origin };
+    return jsonOf(socketsJson(sockets, sockets.sockets));
   }
 
   /** Yields each socket as it is found, and returns the summary, such as memory. */
@@ -195,8 +195,8 @@ export class Dump implements Disposable {
   /** Returns the open descriptors of a process, by kind. */
   descriptors(pid: number): DescriptorsAnswer {
     const warnings = new Warnings(this.kernel.doubts);
-    const found = openDescriptors(this.kernel, pid, warnings);
-    return descriptorsAnswer(found, warnings.list());
+    const descriptors = openDescriptors(this.kernel, pid, warnings);
+    return descriptorsAnswer(descriptors, warnings.list());
   }
 
   /** Returns findings, most severe first. */

@@ -67,7 +67,7 @@ export class BootCounter {
 
   /** @returns the number of the boot that a message belongs to, counted from 1 */
   take({ text, timestamp, bare, bootId }: Omit<Prefixed, 'form'>): number {
-    const found = bare ? null : BANNER.exec(text);
+    const banner = bare ? null : BANNER.exec(text);
     if (bootId !== undefined) {
       if (this.#id !== undefined && bootId !== this.#id) this.#next();
       this.#id = bootId;
@@ -75,12 +75,12 @@ export class BootCounter {
       const newest = this.#newest ?? 0n;
       const wentBack = timestamp !== null && timestamp < newest - BACK;
       const isOld = newest > YOUNG || this.#messages > FEW;
-      if (wentBack || (found && (this.#hasBanner || isOld))) this.#next();
+      if (wentBack || (banner && (this.#hasBanner || isOld))) this.#next();
     }
-    if (found) {
+    if (banner) {
       this.#hasBanner = true;
       this.#fromStart = true;
-      this.#release = found.groups?.release;
+      this.#release = banner.groups?.release;
     }
     if (this.#messages === 0 && timestamp === 0n) this.#fromStart = true;
     // Other output may precede a log.
@@ -91,10 +91,10 @@ export class BootCounter {
 
   /** @returns whether a line is journalctl's separator between two boots */
   mark(line: string): boolean {
-    const found = MARK.exec(line);
-    if (found === null) return false;
+    const match = MARK.exec(line);
+    if (match === null) return false;
     if (this.#messages > 0) this.#next();
-    this.#id = found.groups?.id;
+    this.#id = match.groups?.id;
     return true;
   }
 

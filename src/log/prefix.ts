@@ -198,24 +198,24 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     rest = rest.slice(clock[0].length);
     bare = false;
   }
-  const found = printer && clock ? printerOf(printer, rest) : undefined;
-  if (found) {
-    rest = rest.slice(found.length);
+  const parsed = printer && clock ? printerOf(printer, rest) : undefined;
+  if (parsed) {
+    rest = rest.slice(parsed.length);
     // Interrupts print the task that they interrupted: of the idle tasks, which share a pid, the CPU differs.
-    if (found.pid > 0) caller ??= { kind: 'task', id: found.pid };
-    else if (found.cpu !== null) caller ??= { kind: 'cpu', id: found.cpu };
+    if (parsed.pid > 0) caller ??= { kind: 'task', id: parsed.pid };
+    else if (parsed.cpu !== null) caller ??= { kind: 'cpu', id: parsed.cpu };
   }
   if (!bare) form ??= 'dmesg';
   // rsyslog escapes line feeds like this.
   const text = rest.replaceAll('#012', '\n');
-  const { length: _, ...who } = found ?? { length: 0 };
+  const { length: _, ...who } = parsed ?? { length: 0 };
   return {
     level,
     facility,
     timestamp,
     printedTime,
     caller,
-    ...(found && found.pid >= 0 ? { printer: who as Printer } : {}),
+    ...(parsed && parsed.pid >= 0 ? { printer: who as Printer } : {}),
     bare,
     form,
     text,
@@ -254,13 +254,13 @@ function entryOf(
   line: string,
   hasTags: boolean | undefined,
 ): { readonly length: number; readonly printedTime: string; readonly isConsole?: true } | 'other' | undefined {
-  const found = ENTRY.exec(line);
-  if (found === null) return undefined;
-  const { head = '', words = '', tag = '', pid } = found.groups ?? {};
+  const match = ENTRY.exec(line);
+  if (match === null) return undefined;
+  const { head = '', words = '', tag = '', pid } = match.groups ?? {};
   if (IS_KERNEL.test(tag)) {
     // On a console, it is a line that grep found in a file.
     if (hasTags === false && /^[^ ]*\/[^ ]*:/.test(head)) return undefined;
-    return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
+    return { length: match[0].length, printedTime: timeIn(`${head}${words}`) };
   }
   // `dmesg --time-format iso` prints no tags.
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
@@ -268,8 +268,8 @@ function entryOf(
   if (!hasTags && pid === undefined && TIMED.test(line)) return undefined;
   if (!hasTags && pid === undefined && (words === '' || !SYSLOG_TIME.test(head))) return undefined;
   // The log of a virtual machine has the console of its guest (vmware.log: `Guest: <6>[…]`).
-  if (hasTags || !RAW.test(line.slice(found[0].length))) return 'other';
-  return { length: found[0].length, printedTime: timeIn(`${head}${words}`), isConsole: true };
+  if (hasTags || !RAW.test(line.slice(match[0].length))) return 'other';
+  return { length: match[0].length, printedTime: timeIn(`${head}${words}`), isConsole: true };
 }
 
 /** The time that a prefix contains; '' if none. */
@@ -302,16 +302,16 @@ function matchedAt(pattern: RegExp | undefined, text: string): string {
 /** Parts of a vendor's prefix; the pid is -1 if it prints none. */
 function printerOf(pattern: RegExp, text: string): (Printer & { readonly length: number }) | undefined {
   pattern.lastIndex = 0;
-  const found = pattern.exec(text);
-  if (found === null) return undefined;
+  const match = pattern.exec(text);
+  if (match === null) return undefined;
   const part = (name: string) =>
-    Object.entries(found.groups ?? {}).find(([key, value]) => key.startsWith(name) && value !== undefined)?.[1];
+    Object.entries(match.groups ?? {}).find(([key, value]) => key.startsWith(name) && value !== undefined)?.[1];
   const [cpu, pid] = [part('cpu'), part('pid')];
   return {
     cpu: cpu === undefined ? null : Number(cpu),
     pid: pid === undefined ? -1 : Number(pid),
     comm: part('comm')?.trim() ?? '',
-    length: found[0].length,
+    length: match[0].length,
   };
 }
 

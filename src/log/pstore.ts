@@ -95,9 +95,9 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
 function singleRecords({ name, content }: PstoreRecord): { readonly name: string; readonly text: string }[] {
   if (name.endsWith('.enc.z')) return [{ name, text: inflated(content) }];
   const [before = '', ...parts] = content.toString('utf8').split(EACH);
-  const found = before === '' && parts.length > 0 ? [] : [{ name, text: before }];
-  for (let at = 0; at < parts.length; at += 2) found.push({ name: parts[at] ?? name, text: parts[at + 1] ?? '' });
-  return found;
+  const records = before === '' && parts.length > 0 ? [] : [{ name, text: before }];
+  for (let at = 0; at < parts.length; at += 2) records.push({ name: parts[at] ?? name, text: parts[at + 1] ?? '' });
+  return records;
 }
 
 /** Maximum decompressed size: the kernel's buffer for a record has only some kilobytes. */

@@ -139,10 +139,10 @@ export class TextLogReader {
       let start = at;
       if (!this.#sink.isOpen) {
         this.#triggers.lastIndex = at;
-        const found = this.#triggers.exec(text);
-        start = found ? text.lastIndexOf('\n', found.index) + 1 : text.length;
+        const match = this.#triggers.exec(text);
+        start = match ? text.lastIndexOf('\n', match.index) + 1 : text.length;
         this.#pass(text, at, start);
-        if (!found) return;
+        if (!match) return;
       }
       const endOf = (from: number): number => {
         const stop = text.indexOf('\n', from);

@@ -61,8 +61,8 @@ export function placeOf(path: string): CgroupPlace {
 function readPlace(path: string): CgroupPlace {
   const pod = POD.exec(path)?.[1]?.replaceAll('_', '-') ?? null;
   for (const [pattern, runtime] of PATTERNS) {
-    const found = pattern.exec(path);
-    if (found) return { path, container: found[1] ?? null, runtime, pod };
+    const match = pattern.exec(path);
+    if (match) return { path, container: match[1] ?? null, runtime, pod };
   }
   return { path, container: null, runtime: null, pod };
 }

@@ -106,10 +106,10 @@ function findSocket(kernel: Kernel, finder: SocketFinder, { socket, holders }: F
   const pid = holder?.pid ?? 0;
   const fd = holder?.fds[0] ?? -1;
   const { file } = findFile(kernel, findTask(kernel, pid), fd);
-  const found = finder.find(file);
-  if (!found || found.inode !== socket.inode)
+  const open = finder.find(file);
+  if (!open || open.inode !== socket.inode)
     throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is now another file`);
-  return found;
+  return open;
 }
 
 function isMissing(error: unknown): error is Error {

@@ -215,9 +215,9 @@ export interface TriageDetail {
 export function triageDetail(kernel: Kernel): TriageDetail {
   const warnings = new Warnings();
   const stacksOf = (what: string, choice: Parameters<typeof groupedStacks>[1]) => {
-    const found = attempted(warnings, what, () => groupedStacks(kernel, choice));
-    for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);
-    return found?.stacks;
+    const groups = attempted(warnings, what, () => groupedStacks(kernel, choice));
+    for (const { code, message } of groups?.warnings ?? []) warnings.add(code, message);
+    return groups?.stacks;
   };
   return {
     running: stacksOf('stacks of running tasks', { running: true }),

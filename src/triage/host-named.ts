@@ -19,8 +19,8 @@ const MAX_EACH = 20;
 
 /** Memory that sources beside /proc/meminfo name: balloons, compressed memory, caches, devices. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
-  const { named: found, notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
-  const named = found ?? [];
+  const { named: kinds, notRead = [] } = host.memory?.named ? host.memory : readNamedMemory(host.source, host.counts);
+  const named = kinds ?? [];
   // The check of huge pages reads their pools itself, and no finding is about rings.
   for (const { kind, code, why } of notRead)
     if (

@@ -178,7 +178,7 @@ const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort
 function sumOfMeminfo(host: HostReader, lines: RegExp): number {
   const all = host.text('/proc/meminfo').split('\n');
   const kilobytes = all.filter((line) => lines.test(line)).map((line) => /(\d{1,13}) kB$/.exec(line));
-  return kilobytes.reduce((sum, found) => sum + Number(found?.[1] ?? 0) * 1024, 0);
+  return kilobytes.reduce((sum, match) => sum + Number(match?.[1] ?? 0) * 1024, 0);
 }
 
 /**
@@ -346,7 +346,7 @@ export function pipesByProgram(
 /** Pipes of each process, by their links. */
 function pipesOf(host: HostReader): [pid: number, links: ReadonlySet<string>][] {
   let left = MAX_DESCRIPTORS;
-  const found: [number, ReadonlySet<string>][] = [];
+  const pipes: [number, ReadonlySet<string>][] = [];
   // The largest tables first: they are read, whatever the limit.
   for (const { pid } of processesOf(host, 'pipes').toSorted((a, b) => b.fdTable - a.fdTable)) {
     const links = new Set<string>();
@@ -361,10 +361,10 @@ function pipesOf(host: HostReader): [pid: number, links: ReadonlySet<string>][] 
       const isEmpty = !host.source.file && isHostError(error, 'gone');
       if (!isEmpty && !isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
     }
-    if (links.size > 0) found.push([pid, links]);
+    if (links.size > 0) pipes.push([pid, links]);
     if (left < 0) break;
   }
-  return found;
+  return pipes;
 }
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */

@@ -101,14 +101,14 @@ export class HostReader {
 
   /** Runs one check. An unreadable source ends the check, and is recorded. */
   run(check: HostCheckName, hides: string, find: () => Iterable<Finding>): Finding[] {
-    const found: Finding[] = [];
+    const findings: Finding[] = [];
     try {
-      for (const finding of find()) found.push(finding);
+      for (const finding of find()) findings.push(finding);
     } catch (error) {
       this.miss(check, hides, error);
     }
     if (!this.unread.some((unread) => unread.check === check)) this.checked.push(check);
-    return found;
+    return findings;
   }
 
   /**

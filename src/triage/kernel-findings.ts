@@ -98,8 +98,8 @@ function byFunction(groups: readonly StackGroup[]): Finding[] {
 
 /** Stack of a CPU. @throws as groupedStacks */
 export function stackOfCpu(kernel: Kernel, cpu: number, warnings: Warnings): StackEvidence | undefined {
-  const { stacks, warnings: found } = groupedStacks(kernel, { cpu });
-  for (const { code, message } of found) warnings.add(code, message);
+  const { stacks, warnings: unread } = groupedStacks(kernel, { cpu });
+  for (const { code, message } of unread) warnings.add(code, message);
   const [group] = stacks;
   return group && evidenceOf(group);
 }

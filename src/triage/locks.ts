@@ -57,12 +57,12 @@ export function lockFindings(kernel: Kernel, warnings: Warnings): LockFindings {
 
 /** These locks, and all whose owners wait for one of them. */
 function below({ locks }: BlockedAnswer, roots: readonly BlockingLock[]): BlockingLock[] {
-  const found = new Set(roots);
+  const reached = new Set(roots);
   const above = new Map<number, BlockingLock[]>();
   for (const lock of locks)
     if (lock.waitsFor !== null) above.set(lock.waitsFor, [...(above.get(lock.waitsFor) ?? []), lock]);
-  for (const lock of found) for (const next of above.get(lock.id) ?? []) found.add(next);
-  return [...found];
+  for (const lock of reached) for (const next of above.get(lock.id) ?? []) reached.add(next);
+  return [...reached];
 }
 
 const waitersOf = (locks: readonly BlockingLock[]) => locks.flatMap(({ waiters }) => waiters);

@@ -94,14 +94,14 @@ export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage
   const keyOf = ({ code, evidence }: Finding) =>
     JSON.stringify([code, ...evidence.map((evidence) => (evidence.kind === 'log' ? evidence.text : ''))]);
   const known = new Set(own.map(keyOf));
-  const found: Finding[] = [];
+  const beside: Finding[] = [];
   for (const { name, findings } of logs)
     for (const finding of findings) {
       const key = keyOf(finding);
-      if (!known.has(key)) found.push({ ...finding, figures: { ...finding.figures, log: name } });
+      if (!known.has(key)) beside.push({ ...finding, figures: { ...finding.figures, log: name } });
       known.add(key);
     }
-  return found;
+  return beside;
 }
 
 /** Fewer lines of unknown format than one per this many messages are other output of a console. */

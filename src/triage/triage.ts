@@ -211,7 +211,7 @@ interface Waiting {
 /** Ages of the data in TCP queues. An unreadable socket does not hide the others. */
 function waitingOf(kernel: Kernel, entries: readonly CensusEntry[], warnings: Warnings): Waiting[] {
   if (entries.length === 0) return [];
-  const found = attempted(warnings, 'the age of queued data', () => {
+  const age = attempted(warnings, 'the age of queued data', () => {
     const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
     return entries.flatMap((entry) => {
       const { sock } = entry.socket;
@@ -223,7 +223,7 @@ function waitingOf(kernel: Kernel, entries: readonly CensusEntry[], warnings: Wa
       return waiting ? [{ entry, waiting }] : [];
     });
   });
-  return found ?? [];
+  return age ?? [];
 }
 
 /** Connections with data that a listener has not accepted for long, by listener. */
@@ -297,16 +297,16 @@ interface Reader {
 
 /** The thread of a process that is closest to reading. */
 function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Reader | undefined {
-  const found = attempted(warnings, `stacks of pid ${pid}`, () => groupedStacks(kernel, { pid }));
-  for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);
+  const stacks = attempted(warnings, `stacks of pid ${pid}`, () => groupedStacks(kernel, { pid }));
+  for (const { code, message } of stacks?.warnings ?? []) warnings.add(code, message);
   const order: readonly Doing[] = ['running', 'receiving', 'polling', 'elsewhere', 'stopped'];
-  const all = (found?.stacks ?? []).flatMap((group) =>
+  const all = (stacks?.stacks ?? []).flatMap((group) =>
     group.tasks.map((task) => ({ group, task, doing: doingOf(group, task) })),
   );
   const [nearest] = all.toSorted((a, b) => order.indexOf(a.doing) - order.indexOf(b.doing) || a.task.pid - b.task.pid);
-  if (!found || !nearest) return undefined;
+  if (!stacks || !nearest) return undefined;
   return {
-    threads: found.tasks,
+    threads: stacks.tasks,
     doing: nearest.doing,
     symbol: waitsIn(nearest.group) ?? null,
     stack: evidenceOf(nearest.group),

@@ -37,10 +37,10 @@ const FOUND = new WeakMap<Kernel, Map<unknown, unknown>>();
  */
 export function oncePerDump<Found>(kernel: Kernel, walk: (kernel: Kernel) => Found): Found {
   if (kernel.facts.live) return walk(kernel);
-  const found = FOUND.get(kernel) ?? new Map<unknown, unknown>();
-  FOUND.set(kernel, found);
-  if (!found.has(walk)) found.set(walk, walk(kernel));
-  return found.get(walk) as Found;
+  const kept = FOUND.get(kernel) ?? new Map<unknown, unknown>();
+  FOUND.set(kernel, kept);
+  if (!kept.has(walk)) kept.set(walk, walk(kernel));
+  return kept.get(walk) as Found;
 }
 
 /** Makes the next caller walk again, for a kernel whose memory was changed intentionally. */

@@ -147,7 +147,8 @@ export class FamilyQueues {
   }
 
   queues(kind: SockKind): Queue[] {
-    const find = (name: QueueName, finder: () => QueueFinder): Queue[] => found(name, () => finder().queues(kind.sock));
+    const find = (name: QueueName, finder: () => QueueFinder): Queue[] =>
+      readQueues(name, () => finder().queues(kind.sock));
     switch (kind.family) {
       case 'AF_INET':
       case 'AF_INET6': {
@@ -206,7 +207,7 @@ function isPlain({ family, protocol }: SockKind): boolean {
 }
 
 /** Returns the queues; if they cannot be found, a queue that throws the reason when it is walked. */
-function found(name: QueueName, find: () => Queue[]): Queue[] {
+function readQueues(name: QueueName, find: () => Queue[]): Queue[] {
   try {
     return find();
   } catch (error) {

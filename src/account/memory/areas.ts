@@ -128,15 +128,15 @@ export class Areas {
 
   #nameOf(address: bigint): string | undefined {
     // The functions of unreadable modules have no names.
-    const found = findOrNot(() => this.#kernel.symbolAt?.(address));
-    return found?.module === undefined ? found?.name : `${found.name} [${found.module}]`;
+    const symbol = findOrNot(() => this.#kernel.symbolAt?.(address));
+    return symbol?.module === undefined ? symbol?.name : `${symbol.name} [${symbol.module}]`;
   }
 
   /** Areas of readable stacks: the memory of others counts as vmalloc. */
   #stackAreas(): ReadonlySet<bigint> {
     if (this.#stacks) return this.#stacks;
-    const found = new Set<bigint>();
-    this.#stacks = found;
+    const stacks = new Set<bigint>();
+    this.#stacks = stacks;
     try {
       for (const { stack, vm, ending } of kernelStacks(this.#kernel)) {
         if (ending) this.#ending.add(vm);
@@ -146,14 +146,14 @@ export class Areas {
           const known = this.#places.get(vm);
           if (known !== undefined && known !== stack && !this.#kernel.facts.live)
             this.#lostStacks ??= damaged(`two threads name the area of the stack at ${hex(stack)}`);
-          found.add(vm);
+          stacks.add(vm);
           this.#places.set(vm, stack);
         }
       }
     } catch (error) {
       this.#lostStacks ??= error;
     }
-    return found;
+    return stacks;
   }
 
   /**

@@ -59,14 +59,14 @@ const MEMINFO: readonly Definition[] = [
 
 /** Computes the figures of free(1) or /proc/meminfo from the categories of an answer. */
 export function formatFigures(answer: MemoryAnswer, format: FigureFormat): FormattedFigures {
-  const found = new Map(
+  const byCategory = new Map(
     leaves(answer.memory).map((category) => [category.category as CategoryName, category] as const),
   );
   const counted = answer.counted ?? new Map<string, number>();
   const definitions = format === 'free' ? FREE : MEMINFO;
   const lines = definitions.map((definition): FigureLine => {
     const { name, rows = [], bound = 'same' } = definition;
-    const parts = rows.flatMap((row) => found.get(row) ?? []);
+    const parts = rows.flatMap((row) => byCategory.get(row) ?? []);
     return {
       name,
       rows,
@@ -87,7 +87,7 @@ export function formatFigures(answer: MemoryAnswer, format: FigureFormat): Forma
   return {
     format,
     lines: lines.map((line) => ({ ...line, bytes: line.bytes ?? others.get(line.name) ?? null })),
-    onlyInTotal: [...found.values()]
+    onlyInTotal: [...byCategory.values()]
       .filter(({ category, bytes }) => bytes > 0 && !named.has(category as CategoryName))
       .toSorted((a, b) => b.bytes - a.bytes)
       .map(({ category, bytes }) => ({ category: category as CategoryName, bytes })),

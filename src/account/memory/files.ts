@@ -41,11 +41,11 @@ export interface SharedFileFigures {
 export function filesIn({ files, unnamed }: FilesAnswer, path: string): FilesAnswer {
   const own = path.replace(/\/+$/, '');
   const isIn = (cgroup: FileCgroup) => cgroup.path === (own || '/') || cgroup.path?.startsWith(`${own}/`);
-  const found = files.flatMap((file) => {
+  const named = files.flatMap((file) => {
     const cgroups = file.cgroups?.filter(isIn) ?? [];
     return cgroups.length === 0 ? [] : [{ ...file, cgroups }];
   });
-  return { files: found.toSorted((a, b) => chargedBytes(b) - chargedBytes(a)), unnamed };
+  return { files: named.toSorted((a, b) => chargedBytes(b) - chargedBytes(a)), unnamed };
 }
 
 /** Bytes of a file that its listed cgroups are charged for. */
@@ -311,7 +311,7 @@ class Openers {
   }
 
   #read(lost: (message: string) => void): Map<bigint, Task> {
-    const found = new Map<bigint, Task>();
+    const tasks = new Map<bigint, Task>();
     const file = new StructReader(this.kernel, 'file', ['f_mapping']);
     const ofInode = new StructReader(this.kernel, 'file', ['f_inode']);
     const inode = new StructReader(this.kernel, 'inode', ['i_mode', 'i_mapping']);
@@ -329,11 +329,11 @@ class Openers {
         }
         if (mapping && holder) yield [mapping, holder.task] as const;
       });
-      for (const [mapping, task] of all) if (!found.has(mapping)) found.set(mapping, task);
+      for (const [mapping, task] of all) if (!tasks.has(mapping)) tasks.set(mapping, task);
     } catch (error) {
       if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
     }
-    return found;
+    return tasks;
   }
 }
 

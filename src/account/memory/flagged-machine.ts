@@ -289,10 +289,10 @@ function withStacks(
   const lacks = isLacking
     ? `KernelStack counts ${counted} pages, but /proc/vmallocinfo lists ${areas}; the rest is counted as unattributed`
     : undefined;
-  const found = new Map<CategoryName, Part>();
-  for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });
-  found.set('kernel-stacks', { frames: stacks, known: 'counter', ...(lacks === undefined ? {} : { why: lacks }) });
+  const parts = new Map<CategoryName, Part>();
+  for (const [category, frames] of pages) parts.set(category, { frames, known: 'counter' });
+  parts.set('kernel-stacks', { frames: stacks, known: 'counter', ...(lacks === undefined ? {} : { why: lacks }) });
   const vmalloc = (pages.get('vmalloc') ?? 0) + areas - stacks;
-  found.set('vmalloc', { frames: vmalloc, known: 'counter' });
-  return found;
+  parts.set('vmalloc', { frames: vmalloc, known: 'counter' });
+  return parts;
 }

@@ -44,7 +44,7 @@ function disagreements(
 ): Contradiction[] {
   const { before, after } = machine;
   const [earlier, later] = [procCounters(before), procCounters(after)];
-  const found: Contradiction[] = [];
+  const contradictions: Contradiction[] = [];
   for (const { category, counts } of COMPARED) {
     const [first, other] = [earlier.get(category), later.get(category)];
     if (first?.state !== 'counted' || other?.state !== 'counted') continue;
@@ -55,7 +55,7 @@ function disagreements(
     const slack = counterSlack(after) / after.pageSize;
     const ours = frames.get(category)?.frames ?? 0;
     if (ours < from - slack || (counts === 'all' && ours > to + slack))
-      found.push({
+      contradictions.push({
         category,
         foundBytes: ours * after.pageSize,
         countedBytes: (ours < from ? from : to) * after.pageSize,
@@ -64,12 +64,12 @@ function disagreements(
   }
   const unmanaged = ((after.meminfo.get('MemTotal') ?? 0) - (after.managed ?? 0)) / after.pageSize;
   const isUnknown = unmanaged > 0 && !freeCounts(after)?.uninitialized;
-  if (found.length > 0 && after.managed !== undefined && isUnknown)
-    found.push({
+  if (contradictions.length > 0 && after.managed !== undefined && isUnknown)
+    contradictions.push({
       category: undefined,
       message: `zones manage ${unmanaged} fewer pages than MemTotal counts; some pages may be in the wrong category`,
     });
-  return found;
+  return contradictions;
 }
 
 const NO_FLAG = 'not identified by page flags or counters; counted as unattributed';
@@ -116,12 +116,12 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const unread = unreadFrames(machine, warnings);
   const details = detailsOf(machine, pageSize);
   const owners = ownersOf(details);
-  const found = disagreements(machine, split);
-  for (const { message } of found) warnings.add('corrupt', message);
+  const contradictions = disagreements(machine, split);
+  for (const { message } of contradictions) warnings.add('corrupt', message);
   const conflict = freeConflict(
     machine,
     split,
-    found.some(({ category }) => category === 'free-buddy'),
+    contradictions.some(({ category }) => category === 'free-buddy'),
   );
   if (conflict?.foundBy === 'counters') warnings.add('corrupt', conflictWhy(conflict));
   const large = largeKmallocs(machine);
@@ -152,7 +152,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     source: 'pageflags',
     memory: leafTree({ known: 'flags', leaf }),
     freeConflict: conflict ?? null,
-    ...(found.length > 0 ? { contradictions: found } : {}),
+    ...(contradictions.length > 0 ? { contradictions } : {}),
     unflagged: describeUnflagged(frames, pageSize, counterList(machine, large)),
     notes: [...notesOf(frames, pageSize), ...dirtyNotes(after)],
     driftBytes: counterDrift(before, after),
@@ -225,15 +225,15 @@ function largeKmallocs({ frames, after }: FlaggedMachine): { bytes: number } | u
 
 /** Returns counters of memory that is in an unknown part among the frames without flags. */
 function counterList({ after }: FlaggedMachine, large: { bytes: number } | undefined): UnflaggedFrames['counters'] {
-  const found: { name: string; bytes: number }[] = [];
+  const counters: { name: string; bytes: number }[] = [];
   const of = (name: string) => {
     const bytes = after.meminfo.get(name);
-    if (bytes !== undefined && bytes > 0) found.push({ name, bytes });
+    if (bytes !== undefined && bytes > 0) counters.push({ name, bytes });
   };
   of('Percpu');
   of('SecPageTables');
-  if (large && large.bytes > 0) found.push({ name: 'Slab without slab pages', bytes: large.bytes });
-  return found;
+  if (large && large.bytes > 0) counters.push({ name: 'Slab without slab pages', bytes: large.bytes });
+  return counters;
 }
 
 function describeUnflagged(

@@ -216,7 +216,7 @@ function add<Key>(map: Map<Key, number>, key: Key, more: number): void {
 }
 
 function within<Key, Inner>(outer: Map<Key, Map<Inner, number>>, key: Key): Map<Inner, number> {
-  const found = outer.get(key) ?? new Map<Inner, number>();
-  outer.set(key, found);
-  return found;
+  const inner = outer.get(key) ?? new Map<Inner, number>();
+  outer.set(key, inner);
+  return inner;
 }

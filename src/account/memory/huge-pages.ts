@@ -48,13 +48,13 @@ export function hugePages(
       if (mappings[index] !== MAPPINGS.unknown || !isAnonymous(kinds[index])) continue;
       const frame = frames.frameAt(index);
       const pagesOf = () => readOrNot(() => folios.of(frame, true))?.pages;
-      const found = pagesOf();
-      const isFolio = found !== undefined && frames.indexOf(frame + found - 1) === index + found - 1;
+      const huge = pagesOf();
+      const isFolio = huge !== undefined && frames.indexOf(frame + huge - 1) === index + huge - 1;
       // What begins no folio that can be read is unread, page by page.
-      const pages = isFolio ? found : 1;
+      const pages = isFolio ? huge : 1;
       const read = isFolio ? contents.zeros(frame, pages) : { zero: 0, unread: 1 };
       // One that was split or freed meanwhile contains other data.
-      const isSame = !live || readFresh(kernel, pagesOf) === found;
+      const isSame = !live || readFresh(kernel, pagesOf) === huge;
       const { zero, unread } = isSame ? read : { zero: 0, unread: pages };
       const owner = ownerOf(mappedBy, index, pages);
       const sum = sums.get(owner) ?? { folios: 0, pages: 0, zero: 0, unread: 0 };
@@ -124,13 +124,13 @@ class Contents {
   /** Number of base pages of a folio that contain only zeros, and of those that cannot be read. */
   zeros(frame: number, pages: number): Pick<Sum, 'zero' | 'unread'> {
     const { pageSize } = this.#kernel.facts;
-    const found = { zero: 0, unread: 0 };
+    const counts = { zero: 0, unread: 0 };
     for (let at = 0; at < pages; at++) {
       const view = this.#page(frame + at);
-      if (view === undefined) found.unread++;
-      else if (isZero(view, pageSize)) found.zero++;
+      if (view === undefined) counts.unread++;
+      else if (isZero(view, pageSize)) counts.zero++;
     }
-    return found;
+    return counts;
   }
 
   #page(frame: number): DataView | undefined {

@@ -131,11 +131,11 @@ export function processOwners(
     for (const [index, space] of spaces.entries()) {
       const own = FIRST + index;
       try {
-        const found = counts.add(space, (at) => {
+        const pages = counts.add(space, (at) => {
           if (owners[at] === NOBODY) owners[at] = own;
           else if (owners[at] !== own) owners[at] = SEVERAL;
         });
-        read.set(space, { found, counted: reader.read(space) });
+        read.set(space, { found: pages, counted: reader.read(space) });
         if (isFreed(kernel, space)) freed.add(index);
       } catch (error) {
         if (isFreed(kernel, space)) {
@@ -204,8 +204,8 @@ function claimDriverPages(
 }
 
 function eachOfKind(kinds: Uint8Array, kind: number, visit: (index: number) => void): void {
-  eachRun(kinds, (found, start, end) => {
-    if (found === kind) for (let index = start; index < end; index++) visit(index);
+  eachRun(kinds, (type, start, end) => {
+    if (type === kind) for (let index = start; index < end; index++) visit(index);
   });
 }
 

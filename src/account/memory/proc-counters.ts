@@ -95,32 +95,32 @@ export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
 
 /** Counters of categories that /proc counts. */
 export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCounter> {
-  const found = new Map<CategoryName, ProcCounter>();
+  const counters = new Map<CategoryName, ProcCounter>();
   for (const category of CATEGORIES) {
     const formula = FORMULAS[category];
     const counter = formula && byFormula(formula, counted);
-    if (counter) found.set(category, counter);
+    if (counter) counters.set(category, counter);
     // Older kernels accept all memory at boot.
-    else if (category === 'free-unaccepted') found.set(category, exactly(0));
+    else if (category === 'free-unaccepted') counters.set(category, exactly(0));
   }
-  const stacks = found.get('kernel-stacks');
-  found.set('vmalloc', vmallocCounter(counted, stacks));
-  const pages = found.get('anonymous');
-  const swapped = found.get('swap-cache')?.bytes ?? 0;
+  const stacks = counters.get('kernel-stacks');
+  counters.set('vmalloc', vmallocCounter(counted, stacks));
+  const pages = counters.get('anonymous');
+  const swapped = counters.get('swap-cache')?.bytes ?? 0;
   if (pages?.state === 'counted' && swapped > 0) {
     const why = 'mapped pages in the swap cache are counted twice';
     const least = Math.max(0, pages.bytes - swapped);
-    found.set('anonymous', { ...pages, least, why });
-    found.set('swap-cache', { ...exactly(swapped), why });
+    counters.set('anonymous', { ...pages, least, why });
+    counters.set('swap-cache', { ...exactly(swapped), why });
   }
-  setFree(found, counted);
-  found.set('free-cpu-lists', cpuListsCounter(counted));
+  setFree(counters, counted);
+  counters.set('free-cpu-lists', cpuListsCounter(counted));
   const unread = counted.unreadCounters?.find(({ kind }) => kind === 'balloon');
-  if (unread) found.set('balloon', unknown({ state: 'uncounted', why: unread.why }));
-  else if (counted.balloon) found.set('balloon', balloonCounter(counted, counted.balloon));
-  found.set('zfs-arc', zfsCounter(counted));
-  if (counted.compressed !== undefined) found.set('compressed', exactly(counted.compressed));
-  return found;
+  if (unread) counters.set('balloon', unknown({ state: 'uncounted', why: unread.why }));
+  else if (counted.balloon) counters.set('balloon', balloonCounter(counted, counted.balloon));
+  counters.set('zfs-arc', zfsCounter(counted));
+  if (counted.compressed !== undefined) counters.set('compressed', exactly(counted.compressed));
+  return counters;
 }
 
 /** A category that one counter counts. */
@@ -210,12 +210,12 @@ function zfsCounter({ zfs, unreadCounters = [] }: MemoryCounters): ProcCounter {
 }
 
 /** Adds the free pages of zones, and memory that is not initialized yet. */
-function setFree(found: Map<CategoryName, ProcCounter>, counted: MemoryCounters): void {
+function setFree(counters: Map<CategoryName, ProcCounter>, counted: MemoryCounters): void {
   const free = freeCounts(counted);
-  const buddy = found.get('free-buddy');
+  const buddy = counters.get('free-buddy');
   if (!free) return;
   const { uninitialized, inZones } = free;
-  found.set('free-uninitialized', exactly(uninitialized));
+  counters.set('free-uninitialized', exactly(uninitialized));
   if (!buddy || !counted.meminfo.has('MemFree')) return;
   const bytes = Math.max(0, buddy.bytes - uninitialized);
   const conflict = zonesConflict(counted);
@@ -224,7 +224,7 @@ function setFree(found: Map<CategoryName, ProcCounter>, counted: MemoryCounters)
   // Whether a part of it is unaccepted may be unknown.
   const least = buddy.state === 'counted' ? Math.max(0, Math.min(bytes, zones)) : 0;
   const bounds = { least, most: Math.max(bytes, zones) };
-  found.set('free-buddy', { ...buddy, bytes, ...bounds, ...(conflict ? { why: conflictWhy(conflict) } : {}) });
+  counters.set('free-buddy', { ...buddy, bytes, ...bounds, ...(conflict ? { why: conflictWhy(conflict) } : {}) });
 }
 
 /** Since 6.7 the lists may have an eighth of a zone (high_max, MIN_PERCPU_PAGELIST_HIGH_FRACTION of mm/page_alloc.c). */
@@ -272,6 +272,6 @@ export function zonesConflict(counts: MemoryCounters): FreeConflict | undefined 
 
 /** Why a category that depends on free memory is incomplete. */
 export function conflictWhy({ foundBy, foundBytes, countedBytes }: FreeConflict): string {
-  const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
-  return `${found} ${foundBytes} free bytes, and MemFree counts ${countedBytes}`;
+  const source = foundBy === 'counters' ? 'zones count' : 'page flags show';
+  return `${source} ${foundBytes} free bytes, and MemFree counts ${countedBytes}`;
 }

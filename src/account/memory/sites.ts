@@ -350,8 +350,8 @@ function addAreas(kernel: Kernel, { areas, ledger }: Frames, sums: SiteSums): vo
   const { pageSize } = kernel.facts;
   const met = new Set<bigint>();
   for (const { area, frame } of areas.frames('a vmap area', ({ owns }) => owns)) {
-    const found = findOrNot(() => kernel.symbolAt?.(area.caller));
-    const { name = null, module = null } = found ?? {};
+    const symbol = findOrNot(() => kernel.symbolAt?.(area.caller));
+    const { name = null, module = null } = symbol ?? {};
     const sum = sums.of(`${name} ${module}`, () => ({
       kind: 'caller',
       cache: null,

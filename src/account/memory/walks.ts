@@ -42,10 +42,10 @@ const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
  * @param ram all of it, including offline memory: its struct pages take memory
  */
 export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: FrameLedger, areas: Areas): Walk[] {
-  const walk = (category: CategoryName, found: () => Iterable<number>): Walk => ({
+  const walk = (category: CategoryName, frames: () => Iterable<number>): Walk => ({
     category,
     run: () => {
-      for (const frame of found()) ledger.claim(category, frame);
+      for (const frame of frames()) ledger.claim(category, frame);
     },
   });
   const mapped = (category: CategoryName, isOf: (caller: string | undefined) => boolean): Walk => ({
@@ -210,7 +210,7 @@ function* pipeFrames(
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
   const mode = new StructReader(kernel, 'file', ['f_mode']);
   const pipes = new PipeReader(kernel);
-  const found = new Map<bigint, { readonly frames: readonly number[]; owner?: string }>();
+  const byPipe = new Map<bigint, { readonly frames: readonly number[]; owner?: string }>();
   let lost: unknown;
   try {
     const opened = eachFile(function* (address, { holders: [holder] }) {
@@ -219,18 +219,18 @@ function* pipeFrames(
       const pipe = view.pointer('private_data');
       // Extracts of before do not have it.
       const bits = readOrNot(() => mode.read(address))?.number('f_mode') ?? 0;
-      const frames = pipe === 0n || found.has(pipe) ? [] : [...pipes.frames(pipe)];
+      const frames = pipe === 0n || byPipe.has(pipe) ? [] : [...pipes.frames(pipe)];
       yield { pipe, frames, task: holder?.task, isReader: (bits & FOR_READING) !== 0 };
     });
     for (const { pipe, frames, task, isReader } of opened) {
-      const known = found.get(pipe) ?? { frames };
-      found.set(pipe, known);
+      const known = byPipe.get(pipe) ?? { frames };
+      byPipe.set(pipe, known);
       if (task && (isReader || known.owner === undefined)) known.owner = `${task.pid} ${task.comm}`;
     }
   } catch (error) {
     lost = error;
   }
-  for (const { frames, owner } of found.values()) for (const frame of frames) yield { frame, owner };
+  for (const { frames, owner } of byPipe.values()) for (const frame of frames) yield { frame, owner };
   if (lost !== undefined) throw lost;
 }
 

@@ -100,11 +100,11 @@ function qdiscs(tools: OutsideTools): Step<'qdiscs'> {
           putBack.push(...content.requeued);
         }
       }
-      const found = packetsOf(tools, known, putBack);
-      const packets = queued + found.packets;
-      const bytes = queued === 0 ? found.bytes : null;
+      const outside = packetsOf(tools, known, putBack);
+      const packets = queued + outside.packets;
+      const bytes = queued === 0 ? outside.bytes : null;
       const figures = { packets, queued };
-      return { status: 'counted', objects: packets, bytes, figures, holds: found.holds };
+      return { status: 'counted', objects: packets, bytes, figures, holds: outside.holds };
     },
   };
 }
@@ -172,13 +172,13 @@ function pageFragments(tools: OutsideTools, socks: readonly bigint[]): Step<'pag
   return {
     code: 'page-fragments',
     count(known) {
-      const found = keptFragPages(tools.kernel, socks);
-      const heads = new Set(found.map((page) => headOf(tools, page)));
+      const kept = keptFragPages(tools.kernel, socks);
+      const heads = new Set(kept.map((page) => headOf(tools, page)));
       const shared = [...heads].filter((frame) => known.holdsPage(frame)).length;
       const { pages, bytes, holds } = newPages(
         tools,
         known,
-        found.map(({ page }) => page),
+        kept.map(({ page }) => page),
       );
       const figures = { kept: heads.size, shared, pages };
       return { status: 'counted', objects: pages, bytes, figures, holds };

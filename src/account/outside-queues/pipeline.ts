@@ -147,12 +147,12 @@ function listDevices(kernel: Kernel): () => readonly NetDevice[] {
 export function newPages(
   { kernel, pages, newTally }: Pick<OutsideTools, 'kernel' | 'pages' | 'newTally'>,
   known: Known,
-  found: readonly bigint[],
+  frames: readonly bigint[],
 ): { readonly pages: number; readonly bytes: number; readonly holds: Tally } {
   const holds = newTally();
   let count = 0;
   let bytes = 0;
-  for (const address of found) {
+  for (const address of frames) {
     const block = blockOf(pages, address);
     if (known.holdsPage(block.frame) || holds.holdsPage(block.frame)) continue;
     holds.page(block.frame, block.order, block.references, undefined, block.pool);
@@ -181,10 +181,10 @@ export interface Packets {
 export function packetsOf(
   { skbs, newTally }: Pick<OutsideTools, 'skbs' | 'newTally'>,
   known: Known,
-  found: Iterable<bigint>,
+  packets: Iterable<bigint>,
 ): Packets {
   const holds = newTally();
-  for (const skb of found) holds.skb(skbs.read(skb, holds));
+  for (const skb of packets) holds.skb(skbs.read(skb, holds));
   const figures = holds.figures();
   if (figures.skbs === 0) return { packets: 0, bytes: 0, holds };
   const bytes = figures.complete ? known.missingBytes(holds) : null;
@@ -241,7 +241,7 @@ function ringsOf(
   if (driver === NO_DRIVER) throw unsupportedLayout('their device has no driver');
   if (driver !== 'virtio_net') return { status: 'not-walked' };
   const { kernel } = tools;
-  const found: bigint[] = [];
+  const rings: bigint[] = [];
   let buffers = 0;
   for (const device of devices) {
     const memory = virtioNetMemory(kernel, device);
@@ -249,11 +249,11 @@ function ringsOf(
     for (const buffer of memory.buffers) {
       const page = kernel.pages.pageOf(buffer);
       if (page === undefined) throw damaged('a buffer has no struct page');
-      found.push(page);
+      rings.push(page);
     }
-    found.push(...memory.pages);
+    rings.push(...memory.pages);
   }
-  const { pages, bytes, holds } = newPages(tools, known, found);
+  const { pages, bytes, holds } = newPages(tools, known, rings);
   return { status: 'counted', objects: pages, bytes, figures: { buffers, pages }, holds };
 }
 

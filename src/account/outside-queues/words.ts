@@ -97,10 +97,10 @@ function slabObjects({ used, reserve, met, left, merged }: SlabFigures, { code }
   if (left < 0 && !merged)
     return `${met} ${words} were found, but only ${used} are allocated: the dump changed while it was taken, or is damaged.`;
   const cached = reserve > 0 ? `, ${reserve} in per-CPU caches` : '';
-  const found = `${used} ${words} are allocated: ${met} in queues${cached}`;
+  const text = `${used} ${words} are allocated: ${met} in queues${cached}`;
   return merged
-    ? `At most ${found}, ${Math.max(0, left)} unattributed. The slab cache is merged and contains other objects too.`
-    : `${found}, ${left} unattributed.`;
+    ? `At most ${text}, ${Math.max(0, left)} unattributed. The slab cache is merged and contains other objects too.`
+    : `${text}, ${left} unattributed.`;
 }
 
 function slabCache({ code }: Subject<SlabCode>): string {

@@ -274,12 +274,12 @@ export interface ChosenProcs {
  * @param killedTogether returns exact figures, if more than shares is known
  */
 export function chosen(
-  found: FoundProcesses,
+  survey: FoundProcesses,
   { sort = 'freedIfKilledBytes', by, select = () => true }: Choice,
   nameOf: (uid: number) => string,
-  killedTogether: KilledTogether = killedByShares(found),
+  killedTogether: KilledTogether = killedByShares(survey),
 ): ChosenProcs {
-  const { hidden, kernel, source, captured, origin, processes: all, ...others } = found;
+  const { hidden, kernel, source, captured, origin, processes: all, ...others } = survey;
   const processes = all
     .filter(select)
     .toSorted(

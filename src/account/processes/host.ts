@@ -185,8 +185,8 @@ function pinnedOf({ status, sums }: ProcessMemoryRecord): number | null {
   return sums.locked === 0 ? pinnedOrLocked(pinned, locked) : pinned;
 }
 
-function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
-  const { status, sums } = found;
+function figuresOf(record: ProcessMemoryRecord): ProcessFigures {
+  const { status, sums } = record;
   const sizes = {
     rssBytes: sums?.rss ?? status?.rss ?? null,
     pssBytes: sums?.pss ?? null,
@@ -199,27 +199,27 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     hugetlbBytes: sums?.hugetlb ?? status?.hugetlb ?? null,
     pageTableBytes: status?.pageTables ?? null,
     lockedBytes: sums?.locked ?? status?.locked ?? null,
-    pinnedBytes: pinnedOf(found),
+    pinnedBytes: pinnedOf(record),
     networkPinnedBytes: null,
   };
   // One by one: for thousands of them this takes a fifth of the time of a spread.
   return {
-    pid: found.pid,
-    comm: found.comm,
-    uid: found.uid,
-    nsPids: found.nsPids,
-    ...cgroupFields(found.cgroup),
+    pid: record.pid,
+    comm: record.comm,
+    uid: record.uid,
+    nsPids: record.nsPids,
+    ...cgroupFields(record.cgroup),
     ...sizes,
     freedIfKilledBytes: ownBytes(sizes, ownSwap(sizes)),
-    pssUnknown: sums !== null ? null : found.isLarge ? 'large' : found.blocked ? 'blocked' : 'unreadable',
+    pssUnknown: sums !== null ? null : record.isLarge ? 'large' : record.blocked ? 'blocked' : 'unreadable',
     pssByKind: sums === null ? null : pssByKindOf(sums),
     networkEstimate: null,
-    threads: found.threads,
-    oomScore: found.oomScore,
-    oomScoreAdj: found.oomScoreAdj,
-    ageSeconds: found.ageSeconds,
-    startTicks: found.started,
-    sharedWith: found.sharedWith ?? [],
+    threads: record.threads,
+    oomScore: record.oomScore,
+    oomScoreAdj: record.oomScoreAdj,
+    ageSeconds: record.ageSeconds,
+    startTicks: record.started,
+    sharedWith: record.sharedWith ?? [],
     complete: sums !== null && status !== null,
   };
 }

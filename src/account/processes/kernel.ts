@@ -106,15 +106,15 @@ export function surveyProcesses(
     shares && swapped ? counts.together(spaces, spaces.length, (space) => numbers.get(space)) : undefined;
   const processes = spaces.map((space, at) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
-    const found = whole.get(space);
-    const figures = reader.figures(space, found && { ...found, ...counts.of(space) }, {
+    const pages = whole.get(space);
+    const figures = reader.figures(space, pages && { ...pages, ...counts.of(space) }, {
       // A process without sockets pins nothing.
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
       shares,
       ...(swappedAlone && { swapAlone: swappedAlone[at]?.swapped ?? 0 }),
     });
-    return zeros ? { ...figures, zeroHugeBytes: found ? zeros(figures.pid) : null } : figures;
+    return zeros ? { ...figures, zeroHugeBytes: pages ? zeros(figures.pid) : null } : figures;
   });
   const answer: FoundProcesses = {
     kernel: kernelIdentity(kernel.facts),
@@ -202,7 +202,7 @@ function togetherBounds(
     const sockets = known.map(({ pid }) => network?.get(pid)).find((own) => own !== undefined);
     const tables = sum('pageTableBytes');
     const swap = swapped === undefined ? undefined : swapped * pageSize;
-    const largest = known.reduce((found, process) => Math.max(found, process.swapBytes ?? 0), 0);
+    const largest = known.reduce((most, process) => Math.max(most, process.swapBytes ?? 0), 0);
     const whole = network !== undefined && known.length === members.length;
     const mostOfSockets = sockets === undefined ? 0 : sockets.most;
     return {

@@ -126,13 +126,13 @@ export class MappingCounts {
   add(space: AddressSpace, visit: (index: number) => void = () => {}): ResidentPages {
     const counts = this.#counts;
     const mark = space.running ? RUNNING : 0;
-    const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0, moving: 0 };
+    const tally = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0, moving: 0 };
     let [swapped, unknownEntries] = [0, 0];
     this.walk(space, {
       page: (_page, pages, _frame, first) => {
         const end = Math.min(first + pages, this.#kinds.length);
         for (let index = first; index < end; index++) {
-          found[this.#columnOf(index)]++;
+          tally[this.#columnOf(index)]++;
           counts[index] = (counts[index]! + 1) | mark;
           visit(index);
         }
@@ -140,11 +140,11 @@ export class MappingCounts {
       absent: (_page, pages, type) => {
         const unknown = type < 0 || this.#swapAreas === undefined;
         if (unknown) unknownEntries += pages;
-        if (unknown || type >= this.#swapAreas) found.moving += pages;
+        if (unknown || type >= this.#swapAreas) tally.moving += pages;
         else swapped += pages;
       },
     });
-    return { ...found, swapped: unknownEntries > 0 ? undefined : swapped };
+    return { ...tally, swapped: unknownEntries > 0 ? undefined : swapped };
   }
 
   /**
@@ -158,12 +158,12 @@ export class MappingCounts {
     const visitRun = (kind: number, start: number, end: number) => {
       if (COUNTED[kind] === 0) return;
       for (index = Math.max(index, start); index < end; index++) {
-        const [found, mapped] = [counts[index]! % RUNNING, this.#mappings[index]!];
+        const [counted, mapped] = [counts[index]! % RUNNING, this.#mappings[index]!];
         if (mapped !== MAPPINGS.unknown) {
-          if (Math.min(found, MAPPINGS.more) === mapped) continue;
+          if (Math.min(counted, MAPPINGS.more) === mapped) continue;
           const running = counts[index]! >= RUNNING;
           const frame = this.#frames.frameAt(index);
-          visit({ frame, found, counted: mapped, running, column: this.#columnOf(index) });
+          visit({ frame, found: counted, counted: mapped, running, column: this.#columnOf(index) });
           continue;
         }
         // Its tails follow it; what is no head was allocated or freed amid the dump.
@@ -200,19 +200,19 @@ export class MappingCounts {
 
   /** Pages that an added address space maps. @throws as add */
   of(space: AddressSpace): MappedPages {
-    const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0 };
+    const counts = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0 };
     const shares = { anonymous: 0, shmem: 0, file: 0 };
     let alone = 0;
     const { tables, spare } = this.#eachFrame(space, (index) => {
       const column = this.#columnOf(index);
-      found[column]++;
+      counts[column]++;
       if (column === 'hugetlb') return;
       const count = this.at(index);
       shares[column] += 1 / count;
       if (count === 1) alone++;
     });
     return {
-      ...found,
+      ...counts,
       proportional: shares.anonymous + shares.shmem + shares.file,
       proportionalAnonymous: shares.anonymous,
       proportionalShmem: shares.shmem,
@@ -255,18 +255,18 @@ export class MappingCounts {
         },
       });
     }
-    const found = Array.from({ length: groups }, () => ({ least: 0, most: 0, swapped: 0 }));
+    const bounds = Array.from({ length: groups }, () => ({ least: 0, most: 0, swapped: 0 }));
     for (let index = 0; index < owners.length; index++) {
-      const group = found[owners[index]! - 1];
+      const group = bounds[owners[index]! - 1];
       if (!group || this.#kinds[index] === KIND.hugetlb) continue;
       group.most++;
       if (this.#isFreedWithMappings(index)) group.least++;
     }
     for (const owner of slots.values()) {
-      const group = found[owner - 1];
+      const group = bounds[owner - 1];
       if (group) group.swapped++;
     }
-    return swapKnown ? found : found.map(({ least, most }) => ({ least, most, swapped: undefined }));
+    return swapKnown ? bounds : bounds.map(({ least, most }) => ({ least, most, swapped: undefined }));
   }
 
   /**
@@ -274,11 +274,11 @@ export class MappingCounts {
    * does a page whose count exceeds the mappings found.
    */
   #isFreedWithMappings(index: number): boolean {
-    const found = this.at(index);
+    const count = this.at(index);
     // The same as in USS.
-    if (found === 1) return true;
+    if (count === 1) return true;
     const mappings = this.#mappings[index]!;
-    if (mappings !== MAPPINGS.unknown && mappings > Math.min(found, MAPPINGS.more)) return false;
+    if (mappings !== MAPPINGS.unknown && mappings > Math.min(count, MAPPINGS.more)) return false;
     return this.#isAnonymous(index) || this.#kinds[index] === KIND.file;
   }
 

@@ -59,10 +59,10 @@ export function mappingsOf(
     warnings.add(codeOf(error), `${spaceName(space)}: ${what}${(error as Error).message}`);
   const doubt = (message: string) => warnings.add('corrupt', `${spaceName(space)} ${message}`);
   const { pageSize } = kernel.facts;
-  const found = new ProcessAreaReader(kernel).read(space.mm);
-  for (const error of found.doubts) report(error);
+  const mapped = new ProcessAreaReader(kernel).read(space.mm);
+  for (const error of mapped.doubts) report(error);
   const files = new FileMappings(kernel);
-  const areas = found.areas.map((area) => {
+  const areas = mapped.areas.map((area) => {
     let mapping = 0n;
     try {
       mapping = files.of(area);
@@ -96,7 +96,7 @@ export function mappingsOf(
     let ofFile: Swapped | undefined;
     try {
       ofFile = shmem.of(area, pageSize);
-      ({ name, kind } = names.of(area, found, space.mm));
+      ({ name, kind } = names.of(area, mapped, space.mm));
     } catch (error) {
       report(error, 'mapped object: ');
     }

@@ -173,15 +173,15 @@ export class Allocations {
     const frame = this.#kernel.pages.frameOf(new Pointer(address));
     if (frame < 0) return this.#areaNumbers.get(address) ?? -1;
     const { pageSize } = this.#kernel.facts;
-    const found = this.targets.numberAt(frame * pageSize + Number(address % BigInt(pageSize)));
-    return found < 0 ? -1 : this.allocationOf(found);
+    const index = this.targets.numberAt(frame * pageSize + Number(address % BigInt(pageSize)));
+    return index < 0 ? -1 : this.allocationOf(index);
   }
 
   /** The allocation of a target: all pages of an area are one. */
   allocationOf(target: number): number {
-    const found = this.targets.at(target);
-    if ('address' in found) return target;
-    const area = this.#areaOf.get(found.start);
+    const known = this.targets.at(target);
+    if ('address' in known) return target;
+    const area = this.#areaOf.get(known.start);
     return area === undefined ? target : (this.#areaNumbers.get(area.address) ?? target);
   }
 
@@ -196,16 +196,16 @@ export class Allocations {
       case ROLE.memmap:
         return this.#described(physical, frame);
       case ROLE.slab: {
-        const found = this.targets.numberAt(physical);
-        if (found < 0) return NO_SOURCE;
+        const index = this.targets.numberAt(physical);
+        if (index < 0) return NO_SOURCE;
         const isList =
-          this.#isInSheaf(found, physical) || (this.#areaRecords.has(target) && this.#isAreaRecord(found, physical));
-        return isList ? NO_SOURCE : found;
+          this.#isInSheaf(index, physical) || (this.#areaRecords.has(target) && this.#isAreaRecord(index, physical));
+        return isList ? NO_SOURCE : index;
       }
       case ROLE.block:
       case ROLE.area: {
-        const found = this.targets.numberAt(physical);
-        return found < 0 ? ROOT : this.allocationOf(found);
+        const index = this.targets.numberAt(physical);
+        return index < 0 ? ROOT : this.allocationOf(index);
       }
       case ROLE.stack:
         return this.#unused?.has(this.#addressOf(physical, frame)) ? NO_SOURCE : STACK;
@@ -231,8 +231,8 @@ export class Allocations {
     const category = index < 0 ? undefined : this.#roles[index];
     if (category === ROLE.free) return NO_SOURCE;
     if (category !== ROLE.block && category !== ROLE.area) return ROOT;
-    const found = this.targets.numberAt(of * pageSize);
-    return found < 0 ? ROOT : this.allocationOf(found);
+    const at = this.targets.numberAt(of * pageSize);
+    return at < 0 ? ROOT : this.allocationOf(at);
   }
 
   /** Whether an allocation has memory of its own: areas may map that of others. */
@@ -395,11 +395,11 @@ function addAreas(
       const { address, bytes, pages, count, owns, vm } = area;
       if (address < end) throw damaged(`the area at ${hex(address)} overlaps another`);
       end = address + BigInt(bytes);
-      const found = framesOfArea(kernel, areas, area, warnings);
-      if (!found) continue;
+      const members = framesOfArea(kernel, areas, area, warnings);
+      if (!members) continue;
       // CPUs cache stacks of threads that have exited: nothing uses what is in them.
       const isFreeStack = takesStacks(areas.caller(area) ?? '');
-      const own = found.filter((frame) => {
+      const own = members.filter((frame) => {
         const index = frames.indexOf(frame);
         return roles[index] === (owns ? ROLE.area : ROLE.block);
       });

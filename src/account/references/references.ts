@@ -95,13 +95,16 @@ export async function findReferences(
   }
   const { pageSize } = kernel.facts;
   const ranges = ram.map(({ start, end }) => ({ start: start * pageSize, end: end * pageSize }));
-  const found = new Found(targets, new Holders(kernel, identifier, ram, warnings), pageSize, limit);
+  const references = new Found(targets, new Holders(kernel, identifier, ram, warnings), pageSize, limit);
   const lost = new Unread(identifier, pageSize);
-  const visitor = { hits: (start: number, hits: PieceHits) => found.add(start, hits), missing: lost.add.bind(lost) };
+  const visitor = {
+    hits: (start: number, hits: PieceHits) => references.add(start, hits),
+    missing: lost.add.bind(lost),
+  };
   await passOver(physical, ranges, targets.index, visitor, progress);
   const ramBytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
   lost.note(warnings);
-  return { ...found.result(), ramBytes, scannedBytes: ramBytes - lost.bytes, unscanned: lost.list() };
+  return { ...references.result(), ramBytes, scannedBytes: ramBytes - lost.bytes, unscanned: lost.list() };
 }
 
 /** Memory that was not scanned. */

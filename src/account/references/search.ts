@@ -66,10 +66,10 @@ export async function searchReferences(
   if (category !== undefined) finder.addCategory(category);
   const targets = finder.targets.index(kernel);
   const scanning = progress('scanning memory');
-  const found = await findReferences(kernel, identifier, targets, limit, warnings, scanning);
+  const references = await findReferences(kernel, identifier, targets, limit, warnings, scanning);
   return {
     kernel: kernel.facts,
-    found,
+    found: references,
     targetCount: targets.size,
     targetAt: (number) => {
       const target = targets.at(number);
@@ -77,7 +77,7 @@ export async function searchReferences(
         address: targets.addressOf(kernel, number),
         bytes: target.length,
         pages: 'complete' in target && target.complete,
-        references: found.perTarget[number] ?? 0,
+        references: references.perTarget[number] ?? 0,
       };
     },
     limit,

@@ -46,8 +46,8 @@ export async function describeUnattributed(
   finder.addCategory('unattributed');
   const targets = finder.targets.index(kernel);
   const scanning = progress('scanning memory');
-  const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
-  const mapped = await keptByAreas(kernel, identifier, { targets, found }, warnings, progress);
+  const references = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
+  const mapped = await keptByAreas(kernel, identifier, { targets, found: references }, warnings, progress);
   const contents = new Contents(kernel);
   const groups = new Map<string, Group>();
   const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0, followsBlockBytes: 0 };
@@ -61,8 +61,8 @@ export async function describeUnattributed(
     const { length } = target;
     const address = targets.addressOf(kernel, number);
     const { kind, ports, unread } = contents.of(address, length);
-    const at = found.holderOf[number]!;
-    const referring = at === NO_GROUP ? null : found.groups[at]!;
+    const at = references.holderOf[number]!;
+    const referring = at === NO_GROUP ? null : references.groups[at]!;
     const first = 'start' in target ? target.start / pageSize : -1;
     const mapping = mapped.get(number);
     const holder = mapping ?? referring?.holder ?? null;
@@ -86,7 +86,7 @@ export async function describeUnattributed(
     groups.set(key, group);
     group.blocks++;
     group.bytes += length;
-    group.references += found.perTarget[number]! + (mapping ? 1 : 0);
+    group.references += references.perTarget[number]! + (mapping ? 1 : 0);
     for (const port of ports) group.ports.set(port, (group.ports.get(port) ?? 0) + 1);
     sums.bytes += length;
     sums.unread += unread;
@@ -104,8 +104,8 @@ export async function describeUnattributed(
     unreferencedBlocks: sums.unreferencedBlocks,
     unreferencedBytes: sums.unreferencedBytes,
     followsBlockBytes: sums.followsBlockBytes,
-    ramBytes: found.ramBytes,
-    scannedBytes: found.scannedBytes,
+    ramBytes: references.ramBytes,
+    scannedBytes: references.scannedBytes,
     complete: warnings.complete,
     groups: [...groups.values()]
       .map(({ holder, ports, first, ...group }) => ({

@@ -69,8 +69,8 @@ export interface Explained extends Explanation {
 export function explained(code?: string): Explained[] {
   if (code === undefined || allCodes().includes(code)) return explainedCode(code);
   const printed = code.trim().toLowerCase();
-  const found = explainedCode(categoryOf(printed) ?? printed.replaceAll(' ', '-'));
-  return found.length > 0 ? found : explainedCode(slabCacheKey(code) ?? code);
+  const explanations = explainedCode(categoryOf(printed) ?? printed.replaceAll(' ', '-'));
+  return explanations.length > 0 ? explanations : explainedCode(slabCacheKey(code) ?? code);
 }
 
 function explainedCode(code: string | undefined): Explained[] {

@@ -25,19 +25,19 @@ const STAYS: Readonly<Record<ExtractAnswer['stays'][number], string>> = {
 };
 
 /** Lists the contents of an extract, and what was anonymized. */
-export function extractText(found: ExtractAnswer): string {
-  const { file, sizeBytes, pages, partialPages, sockets, anonymized, log, map } = found;
+export function extractText(answer: ExtractAnswer): string {
+  const { file, sizeBytes, pages, partialPages, sockets, anonymized, log, map } = answer;
   const size = `${formatSize(sizeBytes)}, ${count(pages, 'page')}`;
   const parts = `${formatCount(partialPages)} of them partial`;
   const lines = [`${escapeText(file)}: ${size} (${parts}), ${count(sockets, 'socket')}`];
   if (anonymized) {
-    lines.push(`Replaced: ${listed(found, 'replaced') || 'nothing'}.`);
-    const kept = listed(found, 'kept');
+    lines.push(`Replaced: ${listed(answer, 'replaced') || 'nothing'}.`);
+    const kept = listed(answer, 'kept');
     if (kept) lines.push(`Not replaced, because they identify nothing: ${kept}.`);
   } else {
-    lines.push(`Contains ${listed(found, 'kept') || 'no names'}. --anonymize replaces them.`);
+    lines.push(`Contains ${listed(answer, 'kept') || 'no names'}. --anonymize replaces them.`);
   }
-  lines.push(`Unchanged: ${staysOf(found)}.`);
+  lines.push(`Unchanged: ${staysOf(answer)}.`);
   if (log === 'unreadable') lines.push('Kernel log missing: it could not be read.');
   if (map !== null) lines.push(`${escapeText(map)} contains the original names: keep it private.`);
   return lines.join('\n');

@@ -92,14 +92,14 @@ export class StoredSamples {
     }
     const parsed = line.safeParse(value);
     if (!parsed.success) throw new StoredError(wrongWords(parsed.error, value, 'procs --ndjson'));
-    const found = parsed.data;
-    switch (found.schema) {
+    const sample = parsed.data;
+    switch (sample.schema) {
       case 'kdump-mem.procs-sample/1':
         this.end();
-        this.#look = { machine: machineOf(found), most: found.processes, whole: found.allListed };
+        this.#look = { machine: machineOf(sample), most: sample.processes, whole: sample.allListed };
         return;
       case 'kdump-mem.process-sample/1':
-        this.#take(processOf(found));
+        this.#take(processOf(sample));
         return;
       case 'kdump-mem.procs-end/1':
         this.end();
@@ -136,26 +136,26 @@ export class StoredSamples {
 }
 
 /** @param found a machine, among other fields of its line */
-export function machineOf(found: MachineSample): MachineSample {
+export function machineOf(machine: MachineSample): MachineSample {
   return {
-    at: new Date(found.at).toISOString(),
-    host: found.host,
-    bootId: found.bootId,
-    uptimeSeconds: found.uptimeSeconds,
-    memTotalBytes: found.memTotalBytes,
-    memAvailableBytes: found.memAvailableBytes,
-    swapTotalBytes: found.swapTotalBytes,
-    swapFreeBytes: found.swapFreeBytes,
-    pressure: found.pressure,
-    noPressure: found.noPressure,
-    noPressureCode: found.noPressureCode,
+    at: new Date(machine.at).toISOString(),
+    host: machine.host,
+    bootId: machine.bootId,
+    uptimeSeconds: machine.uptimeSeconds,
+    memTotalBytes: machine.memTotalBytes,
+    memAvailableBytes: machine.memAvailableBytes,
+    swapTotalBytes: machine.swapTotalBytes,
+    swapFreeBytes: machine.swapFreeBytes,
+    pressure: machine.pressure,
+    noPressure: machine.noPressure,
+    noPressureCode: machine.noPressureCode,
   };
 }
 
 /** @param found a process, among other fields of its line */
-export function processOf(found: Omit<ProcessSample, 'pod' | 'container'>): ProcessSample {
-  const { pid, comm, nsPids, cgroup, startTicks, uptimeSeconds, heldBytes, takenBytes, heldBy } = found;
-  const { minorFaults, majorFaults, cgroupPressure } = found;
+export function processOf(process: Omit<ProcessSample, 'pod' | 'container'>): ProcessSample {
+  const { pid, comm, nsPids, cgroup, startTicks, uptimeSeconds, heldBytes, takenBytes, heldBy } = process;
+  const { minorFaults, majorFaults, cgroupPressure } = process;
   const isKnown = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
     pid,

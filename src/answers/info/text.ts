@@ -252,8 +252,8 @@ function verifiedText({ typesVerified: by }: Sources): string {
   return by === null ? '' : VERIFIED_WORDS[by];
 }
 
-function foundText(found: Sources['symbols']): string {
-  if (!found.found) return UNKNOWN;
-  const source = SOURCE_WORDS[found.source];
-  return `${source === undefined ? '' : `${source}, `}${escapeText(found.detail)}`;
+function foundText(origin: Sources['symbols']): string {
+  if (!origin.found) return UNKNOWN;
+  const source = SOURCE_WORDS[origin.source];
+  return `${source === undefined ? '' : `${source}, `}${escapeText(origin.detail)}`;
 }

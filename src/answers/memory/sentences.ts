@@ -59,11 +59,11 @@ function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
 
 /** Explains free memory that the buddy allocator does not contain yet. */
 export function uninitializedWords({ memory }: MemoryAnswer): string[] {
-  const found = leaves(memory).find(({ category }) => category === 'free-uninitialized');
-  return found === undefined || found.frames === 0
+  const leaf = leaves(memory).find(({ category }) => category === 'free-uninitialized');
+  return leaf === undefined || leaf.frames === 0
     ? []
     : [
-        `${formatSize(found.bytes)} of free memory (MemFree) was not used since boot. It can be allocated; the kernel has not initialized its struct pages yet.`,
+        `${formatSize(leaf.bytes)} of free memory (MemFree) was not used since boot. It can be allocated; the kernel has not initialized its struct pages yet.`,
       ];
 }
 

@@ -18,46 +18,46 @@ interface Written {
   readonly uncached: boolean;
 }
 
-export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
-  const { denied, unreadable, cut } = found.failureCounts;
-  const bad = found.failures.filter(({ code }) => code === 'denied' || code === 'unreadable' || code === 'cut');
+export function snapshotJson(snapshot: Snapshot, written: Written): SnapshotJson {
+  const { denied, unreadable, cut } = snapshot.failureCounts;
+  const bad = snapshot.failures.filter(({ code }) => code === 'denied' || code === 'unreadable' || code === 'cut');
   return {
     schema: 'kdump-mem.snapshot/1',
     file: written.file,
-    sizeBytes: found.bytes,
-    takenAt: found.takenAt.toISOString(),
-    seconds: Math.round(found.seconds * 1000) / 1000,
+    sizeBytes: snapshot.bytes,
+    takenAt: snapshot.takenAt.toISOString(),
+    seconds: Math.round(snapshot.seconds * 1000) / 1000,
     intervalSeconds: written.intervalSeconds,
-    files: found.files,
-    processes: found.processes,
-    kernelThreads: found.kernelThreads,
-    missingProcesses: found.missingProcesses,
-    namespaces: found.namespaces,
-    closedNamespaces: found.closedNamespaces,
-    parts: found.parts,
-    leftOut: found.leftOut,
-    anonymized: found.anonymized,
-    errorCounts: found.failureCounts,
+    files: snapshot.files,
+    processes: snapshot.processes,
+    kernelThreads: snapshot.kernelThreads,
+    missingProcesses: snapshot.missingProcesses,
+    namespaces: snapshot.namespaces,
+    closedNamespaces: snapshot.closedNamespaces,
+    parts: snapshot.parts,
+    leftOut: snapshot.leftOut,
+    anonymized: snapshot.anonymized,
+    errorCounts: snapshot.failureCounts,
     errors: bad.slice(0, MAX_LISTED),
     // Uses the counts, since the list of failures may be incomplete.
-    complete: denied + unreadable + cut + found.closedNamespaces === 0,
+    complete: denied + unreadable + cut + snapshot.closedNamespaces === 0,
     priority: written.priority,
     uncached: written.uncached,
   };
 }
 
-export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerifyJson {
-  const listed = found.faults.slice(0, MAX_LISTED);
+export function snapshotVerifyJson(file: string, verified: Verified): SnapshotVerifyJson {
+  const listed = verified.faults.slice(0, MAX_LISTED);
   return {
     schema: 'kdump-mem.snapshot-verify/1',
     file,
-    intact: found.faults.length === 0,
-    files: found.files,
-    bytes: found.bytes,
-    unreadFiles: found.unread,
+    intact: verified.faults.length === 0,
+    files: verified.files,
+    bytes: verified.bytes,
+    unreadFiles: verified.unread,
     problems: listed.map(({ words }) => words),
     faults: listed.map(({ code, path }) => ({ code, path })),
-    problemCount: found.faults.length,
+    problemCount: verified.faults.length,
   };
 }
 
@@ -65,16 +65,16 @@ const some = (number: number, singular: string, many: string): string =>
   `${formatCount(number)} ${number === 1 ? singular : many}`;
 
 /** Returns a one-line summary of the snapshot, and the next command. */
-export function snapshotText(found: SnapshotJson): string {
+export function snapshotText(snapshot: SnapshotJson): string {
   const what = [
-    some(found.processes, 'process', 'processes'),
-    some(found.kernelThreads, 'kernel thread', 'kernel threads'),
-    some(found.namespaces, 'network namespace', 'network namespaces'),
+    some(snapshot.processes, 'process', 'processes'),
+    some(snapshot.kernelThreads, 'kernel thread', 'kernel threads'),
+    some(snapshot.namespaces, 'network namespace', 'network namespaces'),
   ].join(', ');
-  const size = formatSize(found.sizeBytes);
-  const name = escapeText(found.file);
-  const missing = found.missingProcesses > 0 ? ` Incomplete: ${missingProcesses(found)}.` : '';
-  return `${name}: ${size}, ${what}, taken in ${found.seconds.toFixed(1)} s.${missing} Next: kdump-mem memory --from ${shellWord(found.file)}`;
+  const size = formatSize(snapshot.sizeBytes);
+  const name = escapeText(snapshot.file);
+  const missing = snapshot.missingProcesses > 0 ? ` Incomplete: ${missingProcesses(snapshot)}.` : '';
+  return `${name}: ${size}, ${what}, taken in ${snapshot.seconds.toFixed(1)} s.${missing} Next: kdump-mem memory --from ${shellWord(snapshot.file)}`;
 }
 
 function missingProcesses({ missingProcesses: missing }: SnapshotJson): string {
@@ -82,31 +82,31 @@ function missingProcesses({ missingProcesses: missing }: SnapshotJson): string {
 }
 
 /** Returns the missing data in one line; undefined: none. */
-export function snapshotWarning(found: SnapshotJson): string | undefined {
-  if (found.complete) return undefined;
-  const { denied, unreadable, cut } = found.errorCounts;
+export function snapshotWarning(snapshot: SnapshotJson): string | undefined {
+  if (snapshot.complete) return undefined;
+  const { denied, unreadable, cut } = snapshot.errorCounts;
   const files = (count: number): string => some(count, 'file', 'files');
   const parts = [
-    ...(found.missingProcesses > 0 ? [missingProcesses(found)] : []),
+    ...(snapshot.missingProcesses > 0 ? [missingProcesses(snapshot)] : []),
     ...(denied > 0 ? [`permission denied for ${files(denied)}`] : []),
     ...(unreadable > 0 ? [`${files(unreadable)} could not be read`] : []),
     ...(cut > 0 ? [`${files(cut)} truncated`] : []),
-    ...(found.closedNamespaces > 0
-      ? [`${some(found.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`]
+    ...(snapshot.closedNamespaces > 0
+      ? [`${some(snapshot.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`]
       : []),
   ];
-  const [first] = found.errors;
+  const [first] = snapshot.errors;
   const example = first ? ` (first: ${escapeText(first.path)})` : '';
   return `the snapshot is incomplete: ${parts.join(', ')}${example}. Answers lack what these files contain. The file “errors” in the archive lists the files`;
 }
 
 /** Reports whether a snapshot is intact. */
-export function snapshotVerifyText(found: SnapshotVerifyJson): string {
-  const name = escapeText(found.file);
-  if (found.intact)
-    return `${name}: intact since it was written. ${some(found.files, 'file', 'files')}, ${formatSize(found.bytes)}, all checksums match.${incomplete(found)}`;
-  const problems = found.problems.map((problem) => `\n  ${escapeText(problem)}`).join('');
-  const more = found.problemCount - found.problems.length;
+export function snapshotVerifyText(verified: SnapshotVerifyJson): string {
+  const name = escapeText(verified.file);
+  if (verified.intact)
+    return `${name}: intact since it was written. ${some(verified.files, 'file', 'files')}, ${formatSize(verified.bytes)}, all checksums match.${incomplete(verified)}`;
+  const problems = verified.problems.map((problem) => `\n  ${escapeText(problem)}`).join('');
+  const more = verified.problemCount - verified.problems.length;
   return `${name}: not intact.${problems}${more > 0 ? `\n  and ${formatCount(more)} more` : ''}`;
 }
 
@@ -142,11 +142,11 @@ export function reasonWords(reason: Reason): string {
 
 /** Returns the conditions that the program waits for, in one line printed at start. */
 export function waitingWords(
-  found: readonly Reading[],
+  readings: readonly Reading[],
   { into, keep, apart }: { readonly into: string; readonly keep: number; readonly apart: number },
   oomScoreAdj: string,
 ): string {
-  const conditions = found.map((reading) => conditionWords(reading.condition, limitOf(reading)));
+  const conditions = readings.map((reading) => conditionWords(reading.condition, limitOf(reading)));
   return `waiting for ${conditions.join(', or ')}. Snapshots: directory ${escapeText(into)}, newest ${keep} kept, at least ${apart} s apart. oom_score_adj of this process: ${escapeText(oomScoreAdj)}`;
 }
 

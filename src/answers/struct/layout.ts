@@ -138,11 +138,11 @@ export function selectMember(outer: TypeDescription, path: string): SelectedMemb
   let bitSize = 0;
   for (const step of path.split('.')) {
     const [, name = '', indexes = ''] = STEP.exec(step) ?? [];
-    const found = name === '' ? undefined : findMember(type, name, 0);
-    if (found === undefined) throw noSuchMember(type, step);
-    bitOffset += found.bitOffset;
-    bitSize = found.bitSize;
-    type = found.type;
+    const inner = name === '' ? undefined : findMember(type, name, 0);
+    if (inner === undefined) throw noSuchMember(type, step);
+    bitOffset += inner.bitOffset;
+    bitSize = inner.bitSize;
+    type = inner.type;
     for (const [, digits = ''] of indexes.matchAll(/\[(\d+)\]/g)) {
       const index = Number(digits);
       if (type.kind !== 'array' || (type.count !== 0 && index >= type.count))

@@ -27,8 +27,8 @@ const MAX_CGROUPS = 32;
 
 /** A line without the facts of the file system. */
 export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
-  const found = triageJson(answer);
-  const { time, nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
+  const json = triageJson(answer);
+  const { time, nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = json;
   const { kernel } = answer;
   const owner = topOwner(answer);
   return {
@@ -41,8 +41,8 @@ export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: read
     uptimeSeconds,
     panic,
     findings,
-    overwritten: found.overwritten,
-    noRoom: found.noRoom,
+    overwritten: json.overwritten,
+    noRoom: json.noRoom,
     memory: memory && { ...memory, categories: memory.categories.slice(0, MAX_CATEGORIES) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
@@ -166,8 +166,8 @@ export function parseLine(text: string): ResumedLine | 'end' | undefined {
   const parsed = earlierLineSchema.safeParse(line).data;
   if (parsed === undefined) return undefined;
   const { dump, size, mtime, rulesFile, ok, complete, findings } = parsed;
-  const found = new Map(findings?.map((finding) => [`${finding.code} ${finding.severity}`, finding]));
-  return { dump, size, mtime, rulesFile, ok, complete, findings: [...found.values()] };
+  const known = new Map(findings?.map((finding) => [`${finding.code} ${finding.severity}`, finding]));
+  return { dump, size, mtime, rulesFile, ok, complete, findings: [...known.values()] };
 }
 
 const endMark = z.object({ schema: triageEndSchema.shape.schema });

@@ -121,15 +121,15 @@ const AGAIN =
 /** Summary; of several logs first their forms. */
 function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions): string[] {
   const { logs = [] } = answer;
-  const found = wrap(summary(answer), width);
+  const lines = wrap(summary(answer), width);
   const [only] = logs;
   if (logs.length > 1)
     return [
       ...logs.flatMap(({ name, log }) => wrap(`${escapeText(name)}: ${textLogWords(log)}.`, width)),
       '',
-      ...found,
+      ...lines,
     ];
-  if (!only) return found;
+  if (!only) return lines;
   const name = only.name === source ? '' : `${escapeText(only.name)}: `;
   return wrap(`${name}${textLogWords(only.log)}. ${summary(answer)}`, width);
 }

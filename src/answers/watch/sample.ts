@@ -65,22 +65,22 @@ export function storedWatchSample(line: string): WatchSample | null {
   }
   const parsed = storedSample.safeParse(value);
   if (!parsed.success) throw new StoredError(wrongWords(parsed.error, value, 'kdump-mem watch --store'));
-  const { data: found } = parsed;
-  const { processes, source, categories, otherProcesses: others } = found;
+  const { data: stored } = parsed;
+  const { processes, source, categories, otherProcesses: others } = stored;
   return {
     look: {
-      machine: machineOf(found),
+      machine: machineOf(stored),
       processes: processes.map((process) => processOf({ ...process, cgroupPressure: null })),
-      whole: found.allListed,
+      whole: stored.allListed,
       others,
     },
     ledger: source === null || categories === null ? null : { source, categories: new Map(entriesOf(categories)) },
-    devices: found.devices && { devices: found.devices, unread: found.unreadDevices },
-    noCategories: found.noCategories,
-    noCategoriesCode: found.noCategoriesCode,
-    hidden: found.hidden,
-    interval: found.intervalSeconds,
-    lost: found.lostBefore,
+    devices: stored.devices && { devices: stored.devices, unread: stored.unreadDevices },
+    noCategories: stored.noCategories,
+    noCategoriesCode: stored.noCategoriesCode,
+    hidden: stored.hidden,
+    interval: stored.intervalSeconds,
+    lost: stored.lostBefore,
   };
 }
 

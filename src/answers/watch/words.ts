@@ -57,28 +57,28 @@ function plain(bytesPerSecond: number): string {
 const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = {
   'too-short': ({ seconds = 0 }) =>
     `The samples cover ${formatSeconds(seconds)}. A verdict needs at least ${formatSeconds(MIN_SECONDS)}, because load follows a daily pattern.`,
-  gaps: ({ count: found = 0, seconds = 0 }) =>
-    `Samples are missing for ${formatSeconds(seconds)} in total (${count(found, 'gap')}).`,
-  'lost-samples': ({ count: found = 0 }) => `${count(found, 'sample')} could not be taken or stored.`,
-  'no-categories': ({ count: found = 0, why = '' }) =>
-    found === 0
+  gaps: ({ count: number = 0, seconds = 0 }) =>
+    `Samples are missing for ${formatSeconds(seconds)} in total (${count(number, 'gap')}).`,
+  'lost-samples': ({ count: number = 0 }) => `${count(number, 'sample')} could not be taken or stored.`,
+  'no-categories': ({ count: number = 0, why = '' }) =>
+    number === 0
       ? 'No sample has a memory breakdown.'
-      : `${count(found, 'sample has', 'samples have')} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,
+      : `${count(number, 'sample has', 'samples have')} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,
   'source-changed': () =>
     'The source of the breakdown changed (--source): growth of categories is measured since then.',
-  'sum-changed': ({ count: found = 0 }) =>
-    `Inconsistent samples in the store: the sum of categories changed in ${count(found, 'sample')}, but MemTotal did not.`,
-  'may-grow': ({ count: found = 0, category }) =>
+  'sum-changed': ({ count: number = 0 }) =>
+    `Inconsistent samples in the store: the sum of categories changed in ${count(number, 'sample')}, but MemTotal did not.`,
+  'may-grow': ({ count: number = 0, category }) =>
     category?.growth
-      ? `Possible growth${found === 1 ? '' : ` in ${formatCount(found)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.growth.high)} per day, which would exhaust MemAvailable within a month.`
-      : `The growth of ${count(found, 'category', 'categories')} is unknown.`,
+      ? `Possible growth${number === 1 ? '' : ` in ${formatCount(number)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.growth.high)} per day, which would exhaust MemAvailable within a month.`
+      : `The growth of ${count(number, 'category', 'categories')} is unknown.`,
   'available-falls': () => 'MemAvailable falls significantly, but no category shows matching growth.',
-  rebooted: ({ count: found = 0 }) =>
-    `The machine rebooted ${found === 1 ? 'once' : `${formatCount(found)} times`} during the watch: figures are for the last boot.`,
-  clock: ({ count: found = 0, seconds }) =>
+  rebooted: ({ count: number = 0 }) =>
+    `The machine rebooted ${number === 1 ? 'once' : `${formatCount(number)} times`} during the watch: figures are for the last boot.`,
+  clock: ({ count: number = 0, seconds }) =>
     seconds === undefined
-      ? `The uptime went backwards in ${count(found, 'sample')}: these samples are ignored, or growth restarts there.`
-      : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${count(found, 'sample')}: times and rates are not reliable.`,
+      ? `The uptime went backwards in ${count(number, 'sample')}: these samples are ignored, or growth restarts there.`
+      : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${count(number, 'sample')}: times and rates are not reliable.`,
   hidden: () => '/proc hides processes of other users (hidepid): they are not listed. Run as root to see them.',
 };
 

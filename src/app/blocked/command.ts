@@ -41,7 +41,7 @@ export function registerBlocked(program: Command): void {
       blocked(options, all),
       import('../../answers/blocked/document.js'),
     ]);
-    present(answer, options, { toBlocks: (found) => blockedBlocks(found, { limit, all, verbose }) });
+    present(answer, options, { toBlocks: (result) => blockedBlocks(result, { limit, all, verbose }) });
   });
 }
 

@@ -50,10 +50,10 @@ async function suggestWords(of: string, words: readonly string[], line?: string)
   const { candidates, files, values: more } = suggest(program, words);
   const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
   const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
-  const found = more ? await values(more.of, namedSource(program, before), typed) : [];
+  const offered = more ? await values(more.of, namedSource(program, before), typed) : [];
   const all = [
     ...candidates,
-    ...found.map((candidate) => ({ ...candidate, value: `${more?.prefix}${candidate.value}` })),
+    ...offered.map((candidate) => ({ ...candidate, value: `${more?.prefix}${candidate.value}` })),
   ];
   // Process names are untrusted.
   const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);

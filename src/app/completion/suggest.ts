@@ -107,13 +107,13 @@ function commandAmong(program: Command, words: readonly string[]): CommandUnknow
 
 /** Returns the arguments in a command line, without options, option values and the command's name. */
 function argumentsAmong(command: CommandUnknownOpts, words: readonly string[]): string[] {
-  const found: string[] = [];
+  const values: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    if (!word.startsWith('-')) found.push(word);
+    if (!word.startsWith('-')) values.push(word);
     else if (optionOf(command, word)?.required) at++;
   }
-  return found.slice(1);
+  return values.slice(1);
 }
 
 function optionsOf(command: CommandUnknownOpts, typed: string, before: readonly string[]): Candidate[] {
@@ -196,12 +196,12 @@ async function inKernel(
 /** Returns the processes of a dump without kernel threads, which have no sockets and no memory. */
 async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> {
   const { taskTable } = await import('../../walk/tasks/task-table.js');
-  const found: Candidate[] = [];
+  const candidates: Candidate[] = [];
   for (const { pid, comm, kernelThread } of taskTable(kernel).processes) {
-    if (found.length >= MOST) break;
-    if (!kernelThread && `${pid}`.startsWith(typed)) found.push({ value: `${pid}`, description: comm });
+    if (candidates.length >= MOST) break;
+    if (!kernelThread && `${pid}`.startsWith(typed)) candidates.push({ value: `${pid}`, description: comm });
   }
-  return found;
+  return candidates;
 }
 
 /** Returns the processes that run on this machine. */
@@ -222,10 +222,10 @@ async function running(typed: string): Promise<Candidate[]> {
 const WORD = /^[\w.$@-]{1,128}$/;
 
 function named(names: Iterable<string>, typed: string): Candidate[] {
-  const found = new Set<string>();
+  const given = new Set<string>();
   for (const name of names) {
-    if (found.size >= MOST) break;
-    if (name.startsWith(typed) && WORD.test(name)) found.add(name);
+    if (given.size >= MOST) break;
+    if (name.startsWith(typed) && WORD.test(name)) given.add(name);
   }
-  return [...found].toSorted().map((value) => ({ value, description: '' }));
+  return [...given].toSorted().map((value) => ({ value, description: '' }));
 }

@@ -77,8 +77,8 @@ async function processesOf(path: string, files: CapturedFiles) {
   const { host, of, warnings } = capturedAt(files, 'last');
   const { psText } = host;
   const records = await recordsOf({ source: host, captured: of, warnings, ...(psText && { psText }) }, path);
-  const found = hostProcesses(records, undefined, { captured: of, warnings });
-  return chosen({ ...found, origin: hostOrigin(host, of.takenAt) }, {}, String).answer;
+  const processes = hostProcesses(records, undefined, { captured: of, warnings });
+  return chosen({ ...processes, origin: hostOrigin(host, of.takenAt) }, {}, String).answer;
 }
 
 /** Returns all sockets as `skcheck --from` reports them. */
@@ -106,12 +106,12 @@ export async function queryDump(path: string): Promise<HostState> {
         return memoryJson({ ...memory, origin });
       },
       processes: () => {
-        const found = kernelProcesses(kernel, reading('processes'));
-        return chosen({ ...found, origin }, {}, String).answer;
+        const processes = kernelProcesses(kernel, reading('processes'));
+        return chosen({ ...processes, origin }, {}, String).answer;
       },
       sockets: () => {
-        const found = census ?? accountAll(kernel, { progress: reading('sockets') });
-        return jsonOf(socketsJson({ ...found, origin }, found.sockets));
+        const sockets = census ?? accountAll(kernel, { progress: reading('sockets') });
+        return jsonOf(socketsJson({ ...sockets, origin }, sockets.sockets));
       },
     });
   } finally {

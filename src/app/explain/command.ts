@@ -31,17 +31,17 @@ export function registerExplain(program: Command): void {
 
 async function explain(code: string | undefined, json: boolean | undefined): Promise<void> {
   const { allCodes, explained, explainJson, explainText, listText } = await import('../../answers/explain/codes.js');
-  const found = explained(code);
-  if (code !== undefined && found.length === 0) {
+  const explanations = explained(code);
+  if (code !== undefined && explanations.length === 0) {
     const { didYouMean, nearestNames } = await import('../../walk/values/place.js');
     const near = didYouMean(nearestNames(code, allCodes())).replace('; did', 'Did');
     const next = [near, 'List all codes: kdump-mem explain'].filter((words) => words !== '');
     throw new UsageError(`unknown code ${code}`, next.join(' '));
   }
   if (json) {
-    printAnswer(formatJson(explainJson(found), 2));
+    printAnswer(formatJson(explainJson(explanations), 2));
     return;
   }
   const toText = code === undefined ? listText : explainText;
-  printText(toText(found, terminalWidth()));
+  printText(toText(explanations, terminalWidth()));
 }

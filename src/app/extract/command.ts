@@ -106,7 +106,7 @@ async function run(options: ExtractOptions): Promise<void> {
     const { NativeKernel } = await import('../../kernel/native/kernel.js');
     if (!(kernel instanceof NativeKernel)) throw new TypeError('extract needs the native engine');
     const { extract } = await import('../../extract/extract.js');
-    const found = await extract(kernel, {
+    const answer = await extract(kernel, {
       files: await openedAids(options),
       output,
       ...(map === undefined ? {} : { map }),
@@ -123,9 +123,9 @@ async function run(options: ExtractOptions): Promise<void> {
     });
     progress.clear();
     const { extractText } = await import('../../answers/extract/text.js');
-    if (options.json) printAnswer(formatJson(found, 2));
-    else printText(extractText(found));
-    if (!options.json) printWarnings(found.warnings);
+    if (options.json) printAnswer(formatJson(answer, 2));
+    else printText(extractText(answer));
+    if (!options.json) printWarnings(answer.warnings);
   } finally {
     progress.clear();
     kernel.close();

@@ -75,7 +75,7 @@ export function registerInfo(program: Command): void {
         ]);
         return answer(options, {
           ask: (kernel) => readList(LISTS[chosen], kernel, options.pid),
-          toText: (found, width) => listText(LISTS[chosen], found, width),
+          toText: (result, width) => listText(LISTS[chosen], result, width),
         });
       }
       const image = await openSourceImage(options);

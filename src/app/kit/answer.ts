@@ -61,17 +61,17 @@ export async function answer<A extends Answer>(options: AnswerOptions, question:
 
 /** Prints an answer, and sets the exit status for --strict. */
 export function present<A extends Answer>(
-  found: A,
+  result: A,
   options: Pick<AnswerOptions, 'json' | 'strict'>,
   words: Words<A>,
 ): void {
   if (options.json && isServed)
-    printAnswer([formatJson(words.toJson?.(found) ?? found), textOf(words, found, null)].join(FORMS_SEPARATOR));
-  else if (options.json) printAnswer(formatJson(words.toJson?.(found) ?? found, 2));
-  else printText(textOf(words, found, terminalWidth()));
+    printAnswer([formatJson(words.toJson?.(result) ?? result), textOf(words, result, null)].join(FORMS_SEPARATOR));
+  else if (options.json) printAnswer(formatJson(words.toJson?.(result) ?? result, 2));
+  else printText(textOf(words, result, terminalWidth()));
   // With --json the warnings are part of the answer.
-  if (!options.json) printWarnings(words.unsaid?.(found) ?? found.warnings);
-  if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
+  if (!options.json) printWarnings(words.unsaid?.(result) ?? result.warnings);
+  if (options.strict && !isComplete(result)) process.exitCode = EXIT.incomplete;
 }
 
 /**
@@ -107,11 +107,11 @@ async function verify<A extends Answer>(options: AnswerOptions, question: Questi
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
   const jsonIn = (answer: A) => jsonOf(question.toJson?.(answer) ?? answer);
-  const found = compareAnswers(jsonIn(native), jsonIn(crash));
-  if (options.json) printAnswer(formatJson(found, 2));
-  else printAnswer(blockTexts(verifyBlocks(found), terminalWidth()).join('\n\n'));
+  const comparison = compareAnswers(jsonIn(native), jsonIn(crash));
+  if (options.json) printAnswer(formatJson(comparison, 2));
+  else printAnswer(blockTexts(verifyBlocks(comparison), terminalWidth()).join('\n\n'));
   const complete = isComplete(native) && isComplete(crash);
-  if (found.differences.length > 0) process.exitCode = EXIT.differs;
+  if (comparison.differences.length > 0) process.exitCode = EXIT.differs;
   else if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 

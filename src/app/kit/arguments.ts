@@ -106,9 +106,9 @@ export interface ListenAddress {
 
 /** Parses an address and port to listen on. */
 export function parseListen(text: string): ListenAddress {
-  const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
-  const port = Number(found?.[3]);
-  if (!found || port > 65_535)
+  const match = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535)
     throw new InvalidArgumentError('It must be an address and a port: 127.0.0.1:9700, [::1]:9700.');
-  return { host: found[1] ?? found[2] ?? '', port };
+  return { host: match[1] ?? match[2] ?? '', port };
 }

@@ -123,11 +123,11 @@ export async function openSource(
 export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
   const files = await sourceFiles(options);
   const { openNative, openNativeImage } = await import('../../kernel/native/open.js');
-  const found = await openedAids(options);
-  if (options.map === undefined) return openNative({ files, live: options.live ?? false, ...found });
+  const aids = await openedAids(options);
+  if (options.map === undefined) return openNative({ files, live: options.live ?? false, ...aids });
   const image = await openSourceImage(options);
   try {
-    return openNativeImage(image, found);
+    return openNativeImage(image, aids);
   } catch (error) {
     image.close();
     throw error;

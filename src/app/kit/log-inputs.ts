@@ -82,10 +82,10 @@ export async function inputsFrom(path: string, wanted: WantedParts = {}): Promis
     if (!(isHostError(error, 'not-a-capture') && isFolder(path))) throw error;
   }
   if (files && !files.hasLogsAlone) return { from: path, files };
-  const found =
+  const logs =
     files && !isFolder(path) ? { logs: groupLogs(files.logs()), warnings: files.damage } : await findLogs(path);
-  if (found.logs.length > 0) return { path, ...found };
-  const why = found.warnings.length > 0 ? ` (${found.warnings[0]})` : '';
+  if (logs.logs.length > 0) return { path, ...logs };
+  const why = logs.warnings.length > 0 ? ` (${logs.warnings[0]})` : '';
   throw noLog(`${path}${why}`);
 }
 

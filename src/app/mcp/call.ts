@@ -111,9 +111,9 @@ export class Calls {
     const kept = isLive && !part ? undefined : this.#kept.get(key);
     if (!kept && isLive && part && part.from > 0)
       throw new UsageError('from: the earlier answer is not available', 'Omit list and from.');
-    const found = kept ?? (await this.#inTurn(call.signal, () => this.#ask(call, words, names, files)));
-    this.#keep(key, found);
-    return found;
+    const answer = kept ?? (await this.#inTurn(call.signal, () => this.#ask(call, words, names, files)));
+    this.#keep(key, answer);
+    return answer;
   }
 
   /** Runs work when fewer than {@link AT_ONCE} others run. */
@@ -179,7 +179,7 @@ export class Calls {
   }
 
   /** Cuts an answer to the budget. Text may use half of it or a little more, or most if it is what continues. */
-  #cut({ tool, given }: Call, names: Names, found: Answer, part?: Part): CallToolResult {
+  #cut({ tool, given }: Call, names: Names, whole: Answer, part?: Part): CallToolResult {
     const { budget } = this.#of.limits;
     const listed = names.map(nameOf);
     const source = tool.readsFiles ? { sources: listed } : given.source === undefined ? {} : { source: listed[0]! };
@@ -187,23 +187,23 @@ export class Calls {
       tool: tool.name,
       arguments: { ...(given as Arguments), ...source, list, from: from + shown },
     });
-    const next = [...found.next];
+    const next = [...whole.next];
     // Long names of files leave room for the answer.
     while (sizeOf(next) > budget / 6) next.pop();
     const isText = part?.list === TEXT;
     const ofJson = isText ? undefined : part;
-    const doubt = isComplete(found.json) ? '' : INCOMPLETE;
+    const doubt = isComplete(whole.json) ? '' : INCOMPLETE;
     const head = `${tool.name} of ${names.map(shortName).join(', ')}. ${DATA_NOTE}${doubt}`;
     const tail = next.map(nextLine);
     const room = budget * (isText ? 0.85 : 0.55) - sizeOf([head, ...tail]) - 200;
     const body = ofJson
       ? [`${ofJson.list} from item ${ofJson.from} on: see the structured content.`]
-      : textOf(cutJson({ text: found.text }, room, isText ? part : undefined), more);
+      : textOf(cutJson({ text: whole.text }, room, isText ? part : undefined), more);
     const text = [head, ...body, ...tail].join('\n');
 
     const frame = { ...NOTHING_CUT, sources: listed, part: part ?? null, next };
     let free = budget - sizeOf(text) - sizeOf(frame) - 60;
-    const cut = cutJson(found.json, free - Math.min(1200, free / 4), ofJson);
+    const cut = cutJson(whole.json, free - Math.min(1200, free / 4), ofJson);
     if (ofJson && !cut.hasPart) throw new UsageError(`list: the answer has no ${ofJson.list}`);
     free -= sizeOf(cut.answer);
     const omitted = cut.omitted.slice(0, MAX_OMISSIONS).map((omission) => ({ ...omission, more: more(omission) }));

@@ -40,9 +40,9 @@ export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
     if (outer > best.outer) best = { outer, inner };
     if (outer >= ENOUGH) break;
   }
-  const found = cut(answer, best, part);
-  if (sizeOf(found.answer) <= bytes) return found;
-  return { ...found, answer: { schema: answer.schema ?? '', complete: isComplete(answer) } };
+  const shortened = cut(answer, best, part);
+  if (sizeOf(shortened.answer) <= bytes) return shortened;
+  return { ...shortened, answer: { schema: answer.schema ?? '', complete: isComplete(answer) } };
 }
 
 /** Whether an answer lacks no data: by its own word, or else by its warnings. */

@@ -72,16 +72,16 @@ export class Sources {
   }
 
   #listed(): readonly string[] {
-    const found: string[] = [];
+    const names: string[] = [];
     const folders = this.#root === undefined ? [] : [this.#root];
     for (const folder of folders)
       for (const entry of folders.length > MAX_LISTED ? [] : entriesOf(folder)) {
         const path = join(folder, entry.name);
         if (entry.isDirectory()) folders.push(path);
-        else if (entry.isFile()) found.push(relative(this.#root ?? '', path));
+        else if (entry.isFile()) names.push(relative(this.#root ?? '', path));
       }
-    const isCut = found.length > MAX_LISTED || folders.length > MAX_LISTED;
-    const listed = found.slice(0, MAX_LISTED).toSorted();
+    const isCut = names.length > MAX_LISTED || folders.length > MAX_LISTED;
+    const listed = names.slice(0, MAX_LISTED).toSorted();
     return isCut ? [...listed, '(more files are not listed)'] : listed;
   }
 

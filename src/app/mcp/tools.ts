@@ -49,12 +49,12 @@ export function toolsFor(source: Schema): readonly Tool[] {
   const all = kdumpMemCommand(...ALL_COMMANDS).commands;
   return DECLARED.map(([name, words, ...others]) => {
     const names = others.length > 0 ? others : [name];
-    const found = names.flatMap((name) => all.find((command) => command.name() === name) ?? []);
-    const readsFiles = !found.some(({ options }) => options.some(({ long }) => long === '--vmcore'));
-    const hasPlaces = found.some(({ registeredArguments }) => registeredArguments.length > 0);
+    const offered = names.flatMap((name) => all.find((command) => command.name() === name) ?? []);
+    const readsFiles = !offered.some(({ options }) => options.some(({ long }) => long === '--vmcore'));
+    const hasPlaces = offered.some(({ registeredArguments }) => registeredArguments.length > 0);
     const isOpen = (option: Option) => words.split(' ').includes(option.attributeName());
     const commands = new Map(
-      found.map(({ options, registeredArguments }, at) => {
+      offered.map(({ options, registeredArguments }, at) => {
         const parameters = [...options.filter(isOpen), ...(readsFiles ? [] : registeredArguments)];
         return [names[at] ?? '', new Map(parameters.map((parameter) => [keyOf(parameter), parameter]))];
       }),
@@ -66,7 +66,7 @@ export function toolsFor(source: Schema): readonly Tool[] {
       ...(names.length > 1 ? { command: { type: 'string', enum: names } } : {}),
       ...Object.fromEntries(parameters.map(([key, parameter]) => [key, schemaOf(parameter)])),
       ...(readsFiles ? { sources: listOf(source) } : { source }),
-      ...(!readsFiles && found.some(({ options }) => options.some(({ long }) => long === '--from'))
+      ...(!readsFiles && offered.some(({ options }) => options.some(({ long }) => long === '--from'))
         ? { text: TEXT }
         : {}),
       list: { type: 'string', description: 'list of a long answer to continue, or text' },
@@ -75,7 +75,7 @@ export function toolsFor(source: Schema): readonly Tool[] {
     const required = ['command', 'sources'].filter((key) => key in properties);
     return {
       name,
-      description: found.map(about).join('; '),
+      description: offered.map(about).join('; '),
       inputSchema: { type: 'object', properties, required, additionalProperties: false },
       commands,
       readsFiles,
@@ -182,14 +182,14 @@ export function callOf(tools: readonly Tool[], printed: string): ToolCall | unde
   const [name = '', ...words] = lineWords(printed);
   const tool = tools.find(({ commands, readsFiles }) => commands.has(name) && !readsFiles);
   if (!tool) return undefined;
-  const found: Record<string, ToolCall['arguments'][string]> = {};
-  if (tool.commands.size > 1) found.command = name;
+  const given: Record<string, ToolCall['arguments'][string]> = {};
+  if (tool.commands.size > 1) given.command = name;
   const parameters = [...(tool.commands.get(name)?.values() ?? [])];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     const known = parameters.find((parameter) =>
       parameter instanceof Option
         ? word === parameter.short || word === parameter.long
-        : !word.startsWith('-') && !(parameter.name() in found),
+        : !word.startsWith('-') && !(parameter.name() in given),
     );
     if (OF_SOURCE.test(word)) {
       if (word !== '--live') words.shift();
@@ -198,7 +198,7 @@ export function callOf(tools: readonly Tool[], printed: string): ToolCall | unde
     if (!known) return undefined;
     const value = !(known instanceof Option) ? word : known.required ? (words.shift() ?? '') : true;
     const isNumber = known instanceof Option && NUMBERS.test(known.flags);
-    found[keyOf(known)] = isNumber ? Number(value) : known.variadic ? [String(value)] : value;
+    given[keyOf(known)] = isNumber ? Number(value) : known.variadic ? [String(value)] : value;
   }
-  return { tool: tool.name, arguments: found };
+  return { tool: tool.name, arguments: given };
 }

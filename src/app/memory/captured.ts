@@ -29,10 +29,10 @@ import { withNamed } from './named.js';
 export async function capturedMemory(path: string, withSockets: boolean): Promise<MemoryAnswer> {
   const files = await readCapture(path);
   if (files.pasted && !withSockets && !files.has('proc/meminfo')) return listsAlone(capturedAt(files, 'last'));
-  const found = memoryOfCapture(path, files);
-  if (!withSockets) return found;
+  const answer = memoryOfCapture(path, files);
+  if (!withSockets) return answer;
   const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
-  return { ...found, socketEstimate: await socketsTogether(capturedAt(files, 'last').host, true) };
+  return { ...answer, socketEstimate: await socketsTogether(capturedAt(files, 'last').host, true) };
 }
 
 /** @throws as capturedMemory */
@@ -143,15 +143,15 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
     children: category.children.map(named),
   });
   const memory = named(answer.memory);
-  const found = { ...answer, memory, ...(pipes ? { pipes } : {}) };
+  const extended = { ...answer, memory, ...(pipes ? { pipes } : {}) };
   const shared = leaves(memory).find(({ category }) => category === 'shared')?.bytes ?? 0;
   // Files include swapped pages.
   const counted = (name: string) => answer.counted?.get(name) ?? 0;
   const swapped = counted('SwapTotal') - counted('SwapFree');
   const owned = files.reduce((sum, { bytes }) => sum + bytes, mappings?.unknownBytes ?? 0);
   const unowned = Math.min(shared, shared - owned + swapped);
-  if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes)) return found;
+  if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes)) return extended;
   const message = `up to ${formatSize(unowned)} of shared memory has no known owner (${missing.join('; ')})`;
   const warnings = [...answer.warnings, { code: 'unreadable', message } as const];
-  return { ...found, warnings, complete: false };
+  return { ...extended, warnings, complete: false };
 }

@@ -142,21 +142,21 @@ export function registerMemory(program: Command): void {
       checkPage(options);
       const { cgroup, as } = options;
       if (cgroup !== undefined && depth?.name !== 'files') throw new UsageError('--cgroup needs --files');
-      const figured = (found: MemoryAnswer): MemoryAnswer => ({
-        ...(cgroup === undefined ? found : withFiles(found)),
-        ...(as === undefined ? {} : { figures: figures.formatFigures(found, as) }),
-        ...(cgroup === undefined || !found.files
+      const figured = (answer: MemoryAnswer): MemoryAnswer => ({
+        ...(cgroup === undefined ? answer : withFiles(answer)),
+        ...(as === undefined ? {} : { figures: figures.formatFigures(answer, as) }),
+        ...(cgroup === undefined || !answer.files
           ? {}
-          : { files: files.filesIn(found.files, cgroup), inCgroup: cgroup }),
+          : { files: files.filesIn(answer.files, cgroup), inCgroup: cgroup }),
       });
-      const toText = (found: MemoryAnswer, width: number | null): string => {
-        if (page) return page.writeMemoryPage(found, options);
-        if (options.prometheus) return metrics.memoryMetrics(found);
+      const toText = (answer: MemoryAnswer, width: number | null): string => {
+        if (page) return page.writeMemoryPage(answer, options);
+        if (options.prometheus) return metrics.memoryMetrics(answer);
         const tree = { verbose, width, source: sourceWords(options) };
-        if (!depth || !depthText) return text.memoryText(found, tree);
-        refuseWithout(depth, found);
-        const deeper = depthText(found, { limit, width });
-        return depth.withTree ? [text.memoryText(found, tree), deeper].join('\n\n') : deeper;
+        if (!depth || !depthText) return text.memoryText(answer, tree);
+        refuseWithout(depth, answer);
+        const deeper = depthText(answer, { limit, width });
+        return depth.withTree ? [text.memoryText(answer, tree), deeper].join('\n\n') : deeper;
       };
       const doing = 'scanning page frames';
       const words = { toJson: json.memoryJson, toText };
@@ -170,14 +170,14 @@ export function registerMemory(program: Command): void {
         return;
       }
       if (live) {
-        let found: MemoryAnswer;
+        let answer: MemoryAnswer;
         try {
-          found = figured(await live());
+          answer = figured(await live());
         } finally {
           progress.clear();
         }
-        present(found, options, words);
-        fail(found, options);
+        present(answer, options, words);
+        fail(answer, options);
         return;
       }
       let accounted: MemoryAnswer | undefined;
@@ -194,9 +194,9 @@ export function registerMemory(program: Command): void {
 }
 
 /** @throws {HostError} if only open and mapped files are known: fincore does not report cgroups */
-function withFiles(found: MemoryAnswer): MemoryAnswer {
-  const [why] = found.unavailable;
-  if (!found.cachedFiles) return found;
+function withFiles(answer: MemoryAnswer): MemoryAnswer {
+  const [why] = answer.unavailable;
+  if (!answer.cachedFiles) return answer;
   throw new HostError('unreadable', `--cgroup: not available without kernel memory (${why?.why})`);
 }
 

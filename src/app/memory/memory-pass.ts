@@ -16,16 +16,16 @@ interface PassOptions extends AnswerOptions {
 
 /** Prints groups of unattributed pages. @throws {UsageError} */
 export async function showUnattributed(options: PassOptions): Promise<void> {
-  const found = await overMemory(options, '--unattributed', describeUnattributed);
+  const described = await overMemory(options, '--unattributed', describeUnattributed);
   const { limit = 20 } = options;
-  present(found, options, { toBlocks: (answer) => unattributedBlocks(answer, limit, sourceWords(options)) });
+  present(described, options, { toBlocks: (answer) => unattributedBlocks(answer, limit, sourceWords(options)) });
 }
 
 /** Prints groups of unreachable allocations. @throws {UsageError} */
 export async function showUnreachable(options: PassOptions): Promise<void> {
-  const found = await overMemory(options, '--unreachable', describeUnreachable);
+  const described = await overMemory(options, '--unreachable', describeUnreachable);
   const { limit = 20, verbose = false } = options;
-  present(found, options, {
+  present(described, options, {
     toBlocks: (answer) => unreachableBlocks(answer, { limit, verbose, source: sourceWords(options) }),
   });
 }

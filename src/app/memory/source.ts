@@ -45,20 +45,20 @@ export async function liveSampler(
     const { mayReadCachedFiles, readCachedFiles } = await import('../../host/proc/cached-files.js');
     if (mayReadCachedFiles(liveHost))
       return async () => {
-        const found = await lookLive(options, progress, depth.walks);
-        if (found.source === 'kcore') return found;
+        const answer = await lookLive(options, progress, depth.walks);
+        if (answer.source === 'kcore') return answer;
         const { withCachedFiles } = await import('../../account/memory/details.js');
-        return withCachedFiles(found, await readCachedFiles(liveHost));
+        return withCachedFiles(answer, await readCachedFiles(liveHost));
       };
   }
   const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
   return async (again) => {
     const pinned = LIVE_SOURCES.find((source) => source === again);
     const asked = pinned ? { ...request, source: pinned } : request;
-    const found = await lookLive(asked, progress, depth?.walks);
-    if (depth || found.source === 'kcore') return found;
+    const answer = await lookLive(asked, progress, depth?.walks);
+    if (depth || answer.source === 'kcore') return answer;
     const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
-    return { ...found, socketEstimate: await socketsTogether(liveHost, process.geteuid?.() === 0) };
+    return { ...answer, socketEstimate: await socketsTogether(liveHost, process.geteuid?.() === 0) };
   };
 }
 

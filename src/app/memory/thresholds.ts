@@ -34,14 +34,14 @@ export function checkThresholds(
   const lines: string[] = [];
   let status: number | undefined;
   for (const { category, limit } of thresholds) {
-    const found = all.find((part) => part.category === category);
+    const leaf = all.find((part) => part.category === category);
     const most = 'bytes' in limit ? limit.bytes : limit.share * memory.bytes;
     const words = `limit ${formatSize(Math.round(most))}`;
-    if (found && found.bytes > most) {
-      lines.push(`--fail-on: ${category} is ${formatSize(found.bytes)} (${words})`);
+    if (leaf && leaf.bytes > most) {
+      lines.push(`--fail-on: ${category} is ${formatSize(leaf.bytes)} (${words})`);
       status = EXIT.differs;
-    } else if (!found?.complete) {
-      const why = found?.why ?? 'this source does not identify it';
+    } else if (!leaf?.complete) {
+      const why = leaf?.why ?? 'this source does not identify it';
       lines.push(`--fail-on: ${category} is incomplete, and may exceed the ${words} (${why})`);
       status ??= EXIT.incomplete;
     }

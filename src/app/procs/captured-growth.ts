@@ -31,22 +31,22 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
-    const found = await sampleProcesses(host, host.at, { capture: { captured: of, warnings } });
-    if (found.answer.processes.length === 0) throw withoutMemory(from, warnings);
-    if (growth.add(found.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
+    const sampled = await sampleProcesses(host, host.at, { capture: { captured: of, warnings } });
+    if (sampled.answer.processes.length === 0) throw withoutMemory(from, warnings);
+    if (growth.add(sampled.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();
     if (!answer) continue;
-    if (index === 0) checkProcessExists(found, options);
-    if (ndjson) await printStream(lookLines(found, answer, index + 1, options));
+    if (index === 0) checkProcessExists(sampled, options);
+    if (ndjson) await printStream(lookLines(sampled, answer, index + 1, options));
     if (index + 1 < samples.length) continue;
-    if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
+    if (strict && !sampled.answer.complete) process.exitCode = EXIT.incomplete;
     if (ndjson) printAnswer(formatJson(procsEnd(samples.length, false)));
     else if (prometheus === true) process.stdout.write(processMetrics(answer));
     else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
     else {
-      const listed = selectProcesses(found, answer, options);
+      const listed = selectProcesses(sampled, answer, options);
       printText(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
     }
-    if (!ndjson) printWarnings(found.answer.warnings);
+    if (!ndjson) printWarnings(sampled.answer.warnings);
   }
 }

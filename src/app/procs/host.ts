@@ -152,14 +152,14 @@ export function selectProcesses(
 
 /** Returns the lines of a sample in the format of --ndjson. */
 export function* lookLines(
-  found: LiveSample,
+  sample: LiveSample,
   answer: GrowthAnswer,
   look: number,
   options: ProcsOptions,
 ): Generator<string> {
-  const { processes, warnings } = found.answer;
-  const listed = selectProcesses(found, answer, options);
-  const allListed = found.look.whole && listed.length === found.look.processes.length;
+  const { processes, warnings } = sample.answer;
+  const listed = selectProcesses(sample, answer, options);
+  const allListed = sample.look.whole && listed.length === sample.look.processes.length;
   const facts = { sample: look, processes: listed.length, allListed, warnings };
   yield `${formatJson(procsSample(answer, facts))}\n`;
   const figures = new Map(processes.map((process) => [process.pid, process]));

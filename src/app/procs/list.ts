@@ -28,9 +28,9 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
   const page = options.html === undefined ? undefined : await import('./page.js');
   const nameOf = options.live ? await userNames() : String;
   let picked: ChosenProcs | undefined;
-  const choose = (found: FoundProcesses, killedTogether?: KilledTogether): ProcsAnswer => {
+  const choose = (processes: FoundProcesses, killedTogether?: KilledTogether): ProcsAnswer => {
     const select = selection(options);
-    picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf, killedTogether);
+    picked = chosen(processes, { sort: SORT_WORDS[sort], by, select }, nameOf, killedTogether);
     if (picked.answer.processes.length === 0) refuseNone(options);
     return picked.answer;
   };
@@ -43,12 +43,12 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
   if (readsHost(options)) {
     const host = await openProcessHost(options);
     release = optionalText(host.source, '/proc/sys/kernel/osrelease').trim() || null;
-    const found = choose(await ofHost({ ...host, warnings: [...host.warnings, ...more] }, options));
+    const answer = choose(await ofHost({ ...host, warnings: [...host.warnings, ...more] }, options));
     if (picked && by === 'cgroup') {
       const { readCgroupMemory } = await import('../../host/proc/machine-sample.js');
       picked = withCgroups(picked, (path) => readCgroupMemory(host.source, path));
     }
-    present(picked?.answer ?? found, options, words);
+    present(picked?.answer ?? answer, options, words);
   } else {
     const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
       import('../../account/processes/kernel.js'),
@@ -57,8 +57,8 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
     await answer(options, {
       doing: 'reading processes',
       ask: (kernel, progress) => {
-        const { answer: found, killedTogether } = surveyProcesses(kernel, progress, options);
-        return choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
+        const { answer: processes, killedTogether } = surveyProcesses(kernel, progress, options);
+        return choose({ ...processes, origin: kernelOrigin(kernel) }, killedTogether);
       },
       ...words,
     });

@@ -13,7 +13,7 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
   const { processBlocks } = await import('../../answers/process/document.js');
   const { limit, verbose } = options;
   const words = {
-    toBlocks: (found: ProcessAnswer) => processBlocks(found, { limit, verbose, source: sourceWords(options) }),
+    toBlocks: (process: ProcessAnswer) => processBlocks(process, { limit, verbose, source: sourceWords(options) }),
   };
   if (readsHost(options)) {
     const host = await openProcessHost(options, true);
@@ -52,8 +52,8 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
     return answer(options, {
       ask: (kernel) => {
         const warnings = new Warnings(kernel.doubts);
-        const found = openDescriptors(kernel, pid, warnings);
-        return descriptorsAnswer(found, warnings.list());
+        const descriptors = openDescriptors(kernel, pid, warnings);
+        return descriptorsAnswer(descriptors, warnings.list());
       },
       ...words,
     });
@@ -97,8 +97,8 @@ async function ofHost(
     import('../../host/proc/process-files.js'),
     import('../../account/processes/host.js'),
   ]);
-  const found = await readMappings(source, pid);
-  if (typeof found === 'string') throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
+  const mapped = await readMappings(source, pid);
+  if (typeof mapped === 'string') throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[mapped]}`);
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
-  return hostProcess(found.process, found.mappings, sockets, { captured: captured ?? null, warnings });
+  return hostProcess(mapped.process, mapped.mappings, sockets, { captured: captured ?? null, warnings });
 }

@@ -79,7 +79,7 @@ export async function answerStacks(options: StacksRequest, findPid: () => Promis
   const progress = new Progress();
   const interrupts = new Interrupts();
   try {
-    const found = await recordStacks(liveHost, {
+    const stacks = await recordStacks(liveHost, {
       pid,
       seconds,
       maxBytes: maxSize,
@@ -90,14 +90,14 @@ export async function answerStacks(options: StacksRequest, findPid: () => Promis
     progress.clear();
     if (options.speedscope) {
       const { speedscope } = await import('../../answers/stacks/render.js');
-      const profile = formatJson(speedscope(found, VERSION));
+      const profile = formatJson(speedscope(stacks, VERSION));
       output?.write(0, Buffer.from(`${profile}\n`));
       output?.finish();
       if (isPrinted) printAnswer(profile);
     }
-    if (!isPrinted) printAnswer(await inForm(found, options, limit));
-    if (!options.json) printWarnings(found.warnings);
-    if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
+    if (!isPrinted) printAnswer(await inForm(stacks, options, limit));
+    if (!options.json) printWarnings(stacks.warnings);
+    if (options.strict && !stacks.complete) process.exitCode = EXIT.incomplete;
   } catch (error) {
     if (!interrupts.second.signal.aborted) throw error;
     process.exitCode = INTERRUPTED;
@@ -108,14 +108,14 @@ export async function answerStacks(options: StacksRequest, findPid: () => Promis
   }
 }
 
-async function inForm(found: AllocationStacks, { json, folded }: StacksRequest, limit: number): Promise<string> {
-  if (json) return formatJson(found, 2);
+async function inForm(stacks: AllocationStacks, { json, folded }: StacksRequest, limit: number): Promise<string> {
+  if (json) return formatJson(stacks, 2);
   if (folded) {
     const { foldedStacks } = await import('../../answers/stacks/render.js');
-    return foldedStacks(found).join('\n');
+    return foldedStacks(stacks).join('\n');
   }
   const { stacksText } = await import('../../answers/stacks/render.js');
-  return stacksText(found, { limit, width: terminalWidth() });
+  return stacksText(stacks, { limit, width: terminalWidth() });
 }
 
 function refuseIfNothingToRecord(pid: number, state: 'alive' | 'gone' | 'zombie' | 'kernel-thread'): void {

@@ -37,20 +37,20 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const large = new Set<string>();
   try {
     await again.run(interval, count, async () => {
-      const found = await sampleProcesses(source, new Date(), { pss: options.pss, large });
-      if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
-      if (growth.add(found.look) === 'mixed')
+      const sample = await sampleProcesses(source, new Date(), { pss: options.pss, large });
+      if (strict && !sample.answer.complete) process.exitCode = EXIT.incomplete;
+      if (growth.add(sample.look) === 'mixed')
         throw new HostError('unreadable', '/proc: boot ids alternate between samples');
       const answer = growth.answer();
       if (!answer) return;
       const index = again.count;
-      if (index === 1) checkProcessExists(found, options);
-      const { warnings } = found.answer;
-      if (ndjson) await printStream(lookLines(found, answer, index, options));
+      if (index === 1) checkProcessExists(sample, options);
+      const { warnings } = sample.answer;
+      if (ndjson) await printStream(lookLines(sample, answer, index, options));
       else if (prometheus === true) process.stdout.write(processMetrics(answer));
       else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
       else {
-        const listed = selectProcesses(found, answer, options);
+        const listed = selectProcesses(sample, answer, options);
         if (screen) screen.show({ answer, listed, warnings, look: index });
         else {
           const rows = listed.slice(0, options.limit ?? USUAL_ROWS);

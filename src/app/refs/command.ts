@@ -60,7 +60,7 @@ export function registerRefs(program: Command): void {
         import('../../answers/refs/document.js'),
         import('../../records/categories.js'),
       ]);
-      const found = await withNativeSource(options, (kernel, progress) => {
+      const result = await withNativeSource(options, (kernel, progress) => {
         const category = CATEGORIES.find((known) => known === options.category);
         if (options.category !== undefined && category === undefined)
           throw unknownCategory(options.category, CATEGORIES);
@@ -75,7 +75,7 @@ export function registerRefs(program: Command): void {
         const targets = { addresses, frames, cache, category };
         return searchReferences(kernel, kernel.symbolTable, targets, limit, progress);
       });
-      present(found, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
+      present(result, options, { toJson: refs.refsAnswer, toBlocks: refs.refsBlocks });
     });
 }
 

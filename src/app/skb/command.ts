@@ -44,7 +44,7 @@ export function registerSkb(program: Command): void {
       if (pid !== undefined && fd === undefined) {
         await answer(options, {
           ask: (kernel) => ask.accountProcess(kernel, pid),
-          toBlocks: (found) => words.processBlocks(found, source),
+          toBlocks: (result) => words.processBlocks(result, source),
         });
       } else {
         await answer(options, {
@@ -52,7 +52,7 @@ export function registerSkb(program: Command): void {
             pid !== undefined && fd !== undefined
               ? ask.accountFd(kernel, pid, fd, verbose)
               : ask.accountSock(kernel, sock ?? 0n, verbose),
-          toBlocks: (found) => words.skbBlocks(found, source),
+          toBlocks: (result) => words.skbBlocks(result, source),
         });
       }
     });

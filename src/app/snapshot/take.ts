@@ -77,12 +77,12 @@ async function toFile(file: string, options: SnapshotCommandOptions, priority: P
   try {
     checkRoom(file, roomNeeded(liveSnapshot), options.tmpfs ?? false);
     let written = 0;
-    const found = await takeWith(options, (bytes) => {
+    const snapshot = await takeWith(options, (bytes) => {
       output.write(written, bytes);
       written += bytes.length;
     });
     output.finish();
-    return answerOf(found, file, options, priority, uncache(file));
+    return answerOf(snapshot, file, options, priority, uncache(file));
   } finally {
     output.discard();
   }
@@ -97,13 +97,13 @@ async function toStdout(options: SnapshotCommandOptions): Promise<Snapshot> {
 }
 
 function answerOf(
-  found: Snapshot,
+  snapshot: Snapshot,
   file: string,
   { interval }: SnapshotCommandOptions,
   priority: Priority,
   uncached: boolean,
 ): SnapshotJson {
-  return snapshotJson(found, { file, intervalSeconds: interval, priority, uncached });
+  return snapshotJson(snapshot, { file, intervalSeconds: interval, priority, uncached });
 }
 
 /** Writes a snapshot to the file and returns its summary. */

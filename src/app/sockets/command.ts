@@ -106,7 +106,7 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
     ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
-  const listed = (found: CensusAnswer) => found.sockets.filter((socket) => isListed(socket, options));
+  const listed = (answer: CensusAnswer) => answer.sockets.filter((socket) => isListed(socket, options));
   const select = [pid, netns, state, port].some((value) => value !== undefined)
     ? (entry: CensusEntry) => matches(entry, options)
     : undefined;
@@ -116,8 +116,8 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
       checkThere(kernel, options);
       return { ...accountAll(kernel, { by, select, progress }), origin: kernelOrigin(kernel) };
     },
-    toJson: (found) => socketsJson(found, listed(found), limit),
-    toBlocks: (found) => socketsBlocks(found, listed(found), { by, limit, verbose, source: sourceWords(options) }),
+    toJson: (result) => socketsJson(result, listed(result), limit),
+    toBlocks: (result) => socketsBlocks(result, listed(result), { by, limit, verbose, source: sourceWords(options) }),
   });
 }
 

@@ -39,7 +39,7 @@ export function registerStacks(program: Command): void {
       ]);
       await answer(options, {
         ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),
-        toBlocks: (found) => taskStacksBlocks(found, { limit, verbose }),
+        toBlocks: (result) => taskStacksBlocks(result, { limit, verbose }),
       });
     });
 }

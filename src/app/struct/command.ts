@@ -131,15 +131,15 @@ async function printInstance(
 async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[]> {
   const { namedTypes } = await import('../../kernel/native/named-types.js');
   const { typeText } = await import('../../answers/struct/render.js');
-  const found = namedTypes(kernel, name);
-  if (found.length === 0) {
+  const types = namedTypes(kernel, name);
+  if (types.length === 0) {
     const { problems } = kernel.moduleTypes;
     const but = problems.length > 0 ? ` (types of some modules cannot be read: ${problems[0]})` : '';
     const near = didYouMean(nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)));
     throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
   }
   // The same struct may occur several times, once per compilation unit with a different definition.
-  return [...new Map(found.map((type) => [typeText({ ...type, module: '' }), type])).values()];
+  return [...new Map(types.map((type) => [typeText({ ...type, module: '' }), type])).values()];
 }
 
 /** Returns as many type names as can be read: they only serve for suggestions. */

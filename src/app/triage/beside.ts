@@ -144,15 +144,15 @@ function namesIn(folder: string): string[] {
  * @param onProblem receives what could not be written
  */
 export async function writeBeside(
-  found: FoundDump,
+  dump: FoundDump,
   options: BesideOptions,
   read: (words: readonly string[]) => Promise<WorkerSummary>,
   onProblem: (message: string) => void,
 ): Promise<SummaryJson> {
-  const prefix = prefixOf(found);
+  const prefix = prefixOf(dump);
   const last = `${prefix}.${LAST}`;
   const before = statOf(last);
-  const isRepeated = before !== undefined && timeOf(before) === repeatedBefore(found);
+  const isRepeated = before !== undefined && timeOf(before) === repeatedBefore(dump);
   removePartial(prefix);
   const words = ['--beside-prefix', prefix, ...(options.anonymize ? ['--anonymize'] : [])];
   // One process does both, so that a compressed dump is unpacked once.
@@ -162,7 +162,7 @@ export async function writeBeside(
   const isEnded = ended !== undefined;
   const why = isEnded ? both.error?.message : noExtract?.why;
   const answer = isEnded ? await read(words) : both;
-  if (why !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${why})`);
+  if (why !== undefined && answer.ok) onProblem(`${dump.dump}: no extract (${why})`);
   const { code, message } = answer.error ?? { code: '', message: 'unknown' };
   if (answer.findings === null) {
     // Repeated by the next run.
@@ -171,7 +171,7 @@ export async function writeBeside(
       return answer;
     }
     try {
-      const owner = ownerOf(found.dump);
+      const owner = ownerOf(dump.dump);
       write(`${prefix}.txt`, `${escapeText(message)}\n`, owner);
       write(last, formatJson({ ...answer, version: VERSION }, 2), owner);
     } catch (error) {
@@ -181,7 +181,7 @@ export async function writeBeside(
     }
   }
   const isTriedAgain = noExtract?.mayFit === true || (TWICE.includes(code) && !isRepeated);
-  const failure = setTime(last, isTriedAgain ? repeatedBefore(found) : (found.mtime ?? 0));
+  const failure = setTime(last, isTriedAgain ? repeatedBefore(dump) : (dump.mtime ?? 0));
   if (failure !== undefined) onProblem(failure);
   if (options.notify !== undefined && !isRepeated) {
     const problem = await notified(options.notify, `${prefix}.txt`);

@@ -153,7 +153,7 @@ async function triageOf(
   if (typeof memory !== 'string') reader.memory = memory;
   const now = hostOrigin(source, parts.of.takenAt);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
-  const found = [
+  const findings = [
     // Who names a baseline asks for growth.
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
     ...(await withUmems(reader, hostFindings(reader))),
@@ -169,7 +169,7 @@ async function triageOf(
     ...parts,
     of: { ...parts.of, release },
     pageSize,
-    found,
+    found: findings,
     reader,
     historyUntil: isSameBoot ? (baseline.origin.uptimeSeconds ?? undefined) : undefined,
   });

@@ -211,12 +211,13 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
           : await (await import('./text-log.js')).withLogBeside(whole, options.vmcore);
       const here = options.live ? await withHost(logged) : logged;
       const recorded = await recordedBy(here, options);
-      const found = rules ? rules(recorded, kernel) : recorded;
-      findings = found.findings;
-      return page ? page.read(kernel, found) : found;
+      const judged = rules ? rules(recorded, kernel) : recorded;
+      findings = judged.findings;
+      return page ? page.read(kernel, judged) : judged;
     },
     toJson: triageJson,
-    toText: (found, width) => printedTriage(found, options, { width, source: sourceWords(options), ...page?.detail() }),
+    toText: (result, width) =>
+      printedTriage(result, options, { width, source: sourceWords(options), ...page?.detail() }),
   });
   try {
     await printed;
@@ -230,20 +231,20 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
 }
 
 /** With what a recorder kept of the time before. */
-async function recordedBy(found: KernelTriage, { ring, live, vmcore }: TriageOptions): Promise<KernelTriage> {
+async function recordedBy(triage: KernelTriage, { ring, live, vmcore }: TriageOptions): Promise<KernelTriage> {
   const { bootId, momentOf, ringsBeside, withRing } = await import('./ring.js');
-  if (live) return withRing(found, ring, [], { bootId: bootId() });
-  return withRing(found, ring, vmcore?.slice(0, 1).flatMap(ringsBeside) ?? [], momentOf(found.machine));
+  if (live) return withRing(triage, ring, [], { bootId: bootId() });
+  return withRing(triage, ring, vmcore?.slice(0, 1).flatMap(ringsBeside) ?? [], momentOf(triage.machine));
 }
 
 /** With the findings of this host's files. */
-async function withHost(found: KernelTriage): Promise<KernelTriage> {
+async function withHost(triage: KernelTriage): Promise<KernelTriage> {
   const [{ withHostFindings }, { HostReader }, { liveHost }] = await Promise.all([
     import('../../triage/host-checks.js'),
     import('../../triage/host-reader.js'),
     import('../../host/live.js'),
   ]);
-  return withHostFindings(found, await new HostReader(liveHost, found.kernel.pageSize).readMappings());
+  return withHostFindings(triage, await new HostReader(liveHost, triage.kernel.pageSize).readMappings());
 }
 
 /** Whether to watch this machine. @throws {UsageError} for anything else that is to be watched */
@@ -281,12 +282,12 @@ async function pageStep() {
   const { triageDetail } = await import('../../triage/finding.js');
   let detail: TriageDetail | undefined;
   return {
-    read: (kernel: Kernel, found: KernelTriage): KernelTriage => {
+    read: (kernel: Kernel, triage: KernelTriage): KernelTriage => {
       detail = triageDetail(kernel);
-      const known = new Set(found.warnings.map(({ message }) => message));
+      const known = new Set(triage.warnings.map(({ message }) => message));
       const more = detail.warnings.filter(({ message }) => !known.has(message));
-      const complete = found.complete && more.every(leavesComplete);
-      return { ...found, complete, warnings: [...found.warnings, ...more] };
+      const complete = triage.complete && more.every(leavesComplete);
+      return { ...triage, complete, warnings: [...triage.warnings, ...more] };
     },
     detail: () => (detail ? { detail } : {}),
   };

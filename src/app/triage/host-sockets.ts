@@ -49,13 +49,13 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   const { denied } = holders;
   if (denied.length > 0)
     host.miss('sockets', DENIED_SOCKETS_HIDE, new HostError('unreadable', deniedWords(denied)), denied.length);
-  const found = host.run('sockets', SOCKETS_HIDE, function* () {
+  const findings = host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByOwner(observation, total);
     yield* stalledReaders(observation, total);
   });
   const isWhole = lines + losses.closed.length + losses.hidden === 0;
-  return unlisted && isWhole ? [...found, ...(await unlistedSockets(host, observation))] : found;
+  return unlisted && isWhole ? [...findings, ...(await unlistedSockets(host, observation))] : findings;
 }
 
 /** What TCP and UDP reserve beyond the sockets (SK_MEMORY_PCPU_RESERVE, include/net/sock.h), for each protocol and CPU. */

@@ -78,10 +78,10 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       const noExtract = isWanted && (await extracted(kernel, options, filesOf(used)));
       const read = await withLogBeside(triage(kernel), vmcore);
       const answer = withRing(read, options.ring, ringsBeside(path), momentOf(read.machine));
-      const found = rules ? rules(answer, kernel) : answer;
+      const judged = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
-        await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
-      return { ...summaryJson(found, noted, used), ...(noExtract ? { noExtract } : {}) };
+        await written(judged, (await import('../../triage/finding.js')).triageDetail(kernel));
+      return { ...summaryJson(judged, noted, used), ...(noExtract ? { noExtract } : {}) };
     } finally {
       image.close();
     }

@@ -41,12 +41,12 @@ export type ManyOptions = ManyTriageOptions & {
 export async function triageMany(search: () => Found, options: ManyOptions, failing: FailOn | null): Promise<void> {
   const begun = performance.now();
   const jobs = shareOut(options);
-  let found = search();
+  let searched = search();
   const { beside = false } = options;
   const lines = beside ? new BesideLines() : new TableLines(options.similar === true);
   const table = options.ndjson ? undefined : lines;
   const { shard } = options;
-  const ofShard = () => found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
+  const ofShard = () => searched.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
   const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
@@ -55,30 +55,30 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
     const run = new Run(earlier, output, options, jobs);
     if (beside) {
       const refresh = () => {
-        found = search();
+        searched = search();
       };
       const until = begun + (options.settle ?? 0) * 1000;
       for await (const dumps of arriving(ofShard, refresh, until)) await run.all(dumps);
-      removeOldExtracts(found, options);
+      removeOldExtracts(searched, options);
     } else await run.all(ofShard());
     const isMine = new Set(run.dumps.map(({ dump }) => dump));
     const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));
     const all = [...run.lines, ...kept];
     const seconds = (performance.now() - begun) / 1000;
     const end = endJson(all, {
-      found,
+      found: searched,
       failing,
       seconds,
       shard: shard ?? null,
       resumed: run.resumed,
       kept: kept.length,
-      otherShards: found.dumps.length - ofShard().length,
+      otherShards: searched.dumps.length - ofShard().length,
     });
     output.finish(
       all.map(({ dump }) => dump),
       formatJson(end),
     );
-    process.exitCode = run.problems > 0 ? EXIT.unreadable : statusOf(end, found, options);
+    process.exitCode = run.problems > 0 ? EXIT.unreadable : statusOf(end, searched, options);
   } finally {
     output.close();
     earlier.close();

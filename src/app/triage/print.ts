@@ -50,7 +50,7 @@ export function presentTriage(
       const origin = isWhole && host?.pasted ? pastedWords(host.pasted).join('; ') : undefined;
       return warnings.filter(({ message }) => message !== origin);
     },
-    toText: (found, width) => printedTriage(found, options, { width, source }),
+    toText: (result, width) => printedTriage(result, options, { width, source }),
   });
   if (failing && answer.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }

@@ -43,7 +43,7 @@ export function registerWhatis(program: Command): void {
         import('../../account/whatis.js'),
         import('../../answers/whatis/document.js'),
       ]);
-      const found = await withNativeSource(options, (kernel, progress): WhatisAnswer => {
+      const identified = await withNativeSource(options, (kernel, progress): WhatisAnswer => {
         const addresses = places.map((place) => addressOfPlace(kernel, place));
         const warnings = new Warnings(kernel.doubts);
         const scanning = progress('scanning page frames');
@@ -58,6 +58,6 @@ export function registerWhatis(program: Command): void {
         };
       });
       const byFrame = places.map((place) => 'frame' in place);
-      present(found, options, { toBlocks: (answer) => whatisBlocks(answer, byFrame) });
+      present(identified, options, { toBlocks: (answer) => whatisBlocks(answer, byFrame) });
     });
 }

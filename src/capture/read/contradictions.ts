@@ -57,17 +57,17 @@ const MAX_OF_KIND = 3;
 
 /** Inconsistent facts in a capture, in words: one of each pair is wrong. */
 export function contradictionsOf(files: CaptureFiles): string[] {
-  const found = new Map<string, number>();
+  const counts = new Map<string, number>();
   const words: string[] = [];
   const add = (kind: string, message: string): void => {
-    const count = (found.get(kind) ?? 0) + 1;
-    found.set(kind, count);
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
     if (count <= MAX_OF_KIND) words.push(message);
   };
   const machine = machineOf(files.last, files.pageSize, add);
   for (const pid of files.last.states) processFacts(files.last, pid, machine, add);
   listFacts(files, add);
-  for (const [kind, count] of found) if (count > MAX_OF_KIND) words.push(`${count - MAX_OF_KIND} more of ${kind}`);
+  for (const [kind, count] of counts) if (count > MAX_OF_KIND) words.push(`${count - MAX_OF_KIND} more of ${kind}`);
   return words;
 }
 

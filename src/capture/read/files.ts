@@ -174,9 +174,9 @@ function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles 
   const isHost = (top: string, { files }: HostFiles) =>
     ['proc/meminfo', 'memory.txt'].some((name) => files.has(name)) || (NODE.test(top) && files.has(NODE_LOG));
   const isSnapshot = ({ files }: HostFiles) => files.has(MANIFEST) || files.has('sample-1/began');
-  const found = [...all].filter(([top, host]) => isSnapshot(host) || isHost(top, host)).map(([top]) => top);
+  const hosts = [...all].filter(([top, host]) => isSnapshot(host) || isHost(top, host)).map(([top]) => top);
   // A copy of /proc may contain the roots of containers.
-  const tops = found.filter((top) => !found.some((other) => other !== top && top.startsWith(other)));
+  const tops = hosts.filter((top) => !hosts.some((other) => other !== top && top.startsWith(other)));
   if (tops.length > 1)
     throw new HostError(
       'not-a-capture',

@@ -257,7 +257,7 @@ function psFiles(lines: readonly string[]): Map<string, string> {
       .join('')}(.+)$`,
   );
   const named = columns.at(-1);
-  const found = rows.flatMap((row) => {
+  const files = rows.flatMap((row) => {
     const cells = form.exec(row)?.slice(1) ?? [];
     const cell = (...names: readonly string[]) => cells[columns.findIndex((column) => names.includes(column))];
     const [pid, command] = [cell('PID'), cells.at(-1) ?? ''];
@@ -268,7 +268,7 @@ function psFiles(lines: readonly string[]): Map<string, string> {
     const shown = kib === 0 && named !== 'CMD' && !/^\[/.test(command) ? `[${command}]` : command;
     return `${cell('USER', 'RUSER') ?? '?'} ${pid} 0 0 ${kib} ${kib} ? ${cell('STAT', 'S') ?? 'S'} - - ${shown}\n`;
   });
-  return new Map([[PS, found.join('')]]);
+  return new Map([[PS, files.join('')]]);
 }
 const SS = 'sos_commands/networking/ss_-peaonmi';
 

@@ -219,13 +219,13 @@ const CGROUPS = '/sys/fs/cgroup/';
 
 /** Joins the files of cgroups as in a snapshot: each line behind the path. */
 function addCgroups(files: Map<string, string>): void {
-  const found = [...files].filter(([name]) => `/${name}`.startsWith(CGROUPS));
-  if (found.length === 0) return;
-  const lines = found.flatMap(([name, text]) =>
+  const cgroups = [...files].filter(([name]) => `/${name}`.startsWith(CGROUPS));
+  if (cgroups.length === 0) return;
+  const lines = cgroups.flatMap(([name, text]) =>
     text.split('\n').flatMap((line) => (line === '' ? [] : `/${name}:${line}\n`)),
   );
-  for (const [name] of found) files.delete(name);
-  const isFirst = found.some(([name]) => name.startsWith('sys/fs/cgroup/memory/'));
+  for (const [name] of cgroups) files.delete(name);
+  const isFirst = cgroups.some(([name]) => name.startsWith('sys/fs/cgroup/memory/'));
   files.set('cgroups', `${isFirst ? '' : `${CGROUPS}cgroup.procs:\n`}${lines.join('')}`);
 }
 

@@ -107,9 +107,9 @@ function withoutOwners(row: string): { text: string; owners: Owner[] } {
   const owners: Owner[] = [];
   const pattern = /\("([\s\S]{0,15})",(?:pid=)?(\d{1,10}),(?:fd=)?(\d{1,10})\)([,)])/y;
   pattern.lastIndex = at + START.length;
-  for (let found = pattern.exec(row); found; found = pattern.exec(row)) {
-    owners.push({ comm: found[1] ?? '', pid: Number(found[2]), fd: Number(found[3]) });
-    if (found[4] === ')') return { text: row.slice(0, at) + row.slice(pattern.lastIndex), owners };
+  for (let match = pattern.exec(row); match; match = pattern.exec(row)) {
+    owners.push({ comm: match[1] ?? '', pid: Number(match[2]), fd: Number(match[3]) });
+    if (match[4] === ')') return { text: row.slice(0, at) + row.slice(pattern.lastIndex), owners };
   }
   return { text: row, owners: [] };
 }

@@ -23,16 +23,16 @@ const PS_LINE = /^(\S+ +\d+) +\d+ +(\d\S* +\d\S* +\d+ +\d+) +([A-Z]\S*) +(\d\S*)
 
 /** Files and outputs of commands in a file of a supportconfig, by their names in a sosreport; empty: it is none. */
 export function supportconfigFiles(text: string): Map<string, string> {
-  const found = new Map<string, string>();
+  const byName = new Map<string, string>();
   for (const section of text.split(HEADING).slice(1)) {
     const end = section.indexOf('\n');
     const what = section.slice(0, end).trim().replace(CAT, '');
     const name = /^\/(?:proc|sys|var)\//.test(what) ? wantedName(what, {}) : fileOf(what);
     const body = `${section.slice(end + 1).trimEnd()}\n`;
     if (end < 0 || name === null || body === '\n') continue;
-    found.set(name, name.endsWith('ps_aux') ? body.replace(PS_LINE, '$1 $2 ? $3 - $4 $5') : body);
+    byName.set(name, name.endsWith('ps_aux') ? body.replace(PS_LINE, '$1 $2 ? $3 - $4 $5') : body);
   }
-  return found;
+  return byName;
 }
 
 function fileOf(what: string): string | null {

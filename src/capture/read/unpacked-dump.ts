@@ -71,7 +71,7 @@ async function* packedBytes(path: string, onProgress: (part: number) => void): A
 
 /** Writes the only dump of an archive to a file. @throws {KernelError} none, or several */
 async function onlyDump(path: string, archive: AsyncGenerator<Buffer>, file: SparseFile): Promise<void> {
-  const found: string[] = [];
+  const dumps: string[] = [];
   const reader = new TarReader(
     () => null,
     () => undefined,
@@ -84,10 +84,10 @@ async function onlyDump(path: string, archive: AsyncGenerator<Buffer>, file: Spa
           begin = Buffer.concat([begin, piece]);
           if (begin.length < MAGIC) return;
           isDump = looksLikeDump(begin);
-          if (isDump) found.push(name);
+          if (isDump) dumps.push(name);
           piece = begin;
         }
-        if (isDump && found.length === 1) file.write(piece);
+        if (isDump && dumps.length === 1) file.write(piece);
       };
     },
   );
@@ -96,10 +96,10 @@ async function onlyDump(path: string, archive: AsyncGenerator<Buffer>, file: Spa
     if (reader.isComplete) break;
   }
   reader.end();
-  if (found.length === 1) return;
-  const named = found.slice(0, MAX_NAMED).join(', ');
-  const why = found.length === 0 ? 'no dump in the archive' : `${found.length} dumps in the archive (${named})`;
-  const next = `Unpack it, and name the dump.${found.length === 0 ? ' --from reads an archive of outputs or logs.' : ''}`;
+  if (dumps.length === 1) return;
+  const named = dumps.slice(0, MAX_NAMED).join(', ');
+  const why = dumps.length === 0 ? 'no dump in the archive' : `${dumps.length} dumps in the archive (${named})`;
+  const next = `Unpack it, and name the dump.${dumps.length === 0 ? ' --from reads an archive of outputs or logs.' : ''}`;
   throw new KernelError('not-a-dump', `${path}: ${why}`, { next });
 }
 

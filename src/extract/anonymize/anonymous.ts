@@ -64,9 +64,9 @@ function patchHost({ kernel, patcher, names }: Work): void {
 }
 
 function patchInterfaces({ kernel, patcher, names }: Work): Interfaces {
-  const found = interfaceNames(kernel);
-  const interfaces = new Interfaces(found, new Names('i'));
-  for (const { address, bytes } of found) {
+  const devices = interfaceNames(kernel);
+  const interfaces = new Interfaces(devices, new Names('i'));
+  for (const { address, bytes } of devices) {
     const real = untilNul(bytes);
     const made = interfaces.of(real);
     if (patcher.put(address, padded(made, bytes.length))) names.addBytes('interfaces', real, made);
@@ -94,8 +94,8 @@ function patchTasks(work: Work, interfaces: Interfaces, directories: Names): voi
   }
 }
 
-function patchCgroups({ patcher, names }: Work, directories: Names, found: Iterable<CgroupName>): void {
-  for (const { address, bytes, hash } of found) {
+function patchCgroups({ patcher, names }: Work, directories: Names, cgroups: Iterable<CgroupName>): void {
+  for (const { address, bytes, hash } of cgroups) {
     const made = directories.of(bytes);
     if (!patcher.put(address, made)) continue;
     names.addBytes('cgroups', bytes, made);
@@ -207,7 +207,7 @@ interface InterfaceName {
 
 /** Returns the names of the devices of all namespaces, as far as the lists can be read. */
 function interfaceNames(kernel: NativeKernel): InterfaceName[] {
-  const found: InterfaceName[] = [];
+  const names: InterfaceName[] = [];
   attempt(() => {
     const devices = BigInt(new StructReader(kernel, 'net', ['dev_base_head']).offset('dev_base_head'));
     const device = new StructReader(kernel, 'net_device', ['name']);
@@ -217,13 +217,13 @@ function interfaceNames(kernel: NativeKernel): InterfaceName[] {
         for (const node of listNodes(kernel, namespace + devices)) {
           attempt(() => {
             const view = device.read(node - link);
-            found.push({ address: view.addressOf('name'), bytes: view.bytes('name') });
+            names.push({ address: view.addressOf('name'), bytes: view.bytes('name') });
           });
         }
       });
     }
   });
-  return found;
+  return names;
 }
 
 /** Maximum depth of a cgroup. */

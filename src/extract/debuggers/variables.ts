@@ -184,16 +184,16 @@ const TASK_MEMBERS = [
 
 /** The running task of each CPU, and its idle task, which is in no list. */
 function onCpus(kernel: NativeKernel): bigint[] {
-  const found: bigint[] = [];
+  const addresses: bigint[] = [];
   attempt(() => {
     const runqueues = kernel.symbol('runqueues') ?? 0n;
     const queue = new StructReader(kernel, 'rq', ['curr', 'idle']);
     for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
       const view = queue.read(perCpuAddress(kernel, runqueues, cpu));
-      found.push(view.pointer('curr'), view.pointer('idle'));
+      addresses.push(view.pointer('curr'), view.pointer('idle'));
     }
   });
-  return found.filter((task) => task !== 0n);
+  return addresses.filter((task) => task !== 0n);
 }
 
 /** Maximum number of descriptors kept of a table, which has a bit for each. */
@@ -277,10 +277,10 @@ function stackBytes(kernel: NativeKernel): number {
 
 /** Addresses of every `struct task_struct`: processes and their threads. */
 function everyThread(kernel: NativeKernel): bigint[] {
-  const found = new Set<bigint>();
+  const tasks = new Set<bigint>();
   for (const process of everyTask(kernel)) {
-    found.add(process.address);
-    for (const { address } of threadsOf(kernel, process)) found.add(address);
+    tasks.add(process.address);
+    for (const { address } of threadsOf(kernel, process)) tasks.add(address);
   }
-  return [...found];
+  return [...tasks];
 }

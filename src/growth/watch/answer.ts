@@ -148,7 +148,7 @@ export class CategoryGrowth {
 
   /** Categories with significant growth first, fastest first, then by size. */
   categories(): GrownCategory[] {
-    const found = [...this.#categories].map(([category, series]) => ({
+    const grown = [...this.#categories].map(([category, series]) => ({
       category,
       group: categoryFacts(category).group,
       bytes: series.last?.value ?? 0,
@@ -157,7 +157,7 @@ export class CategoryGrowth {
       points: series.points(),
     }));
     const rate = ({ growth, course }: GrownCategory) => (course === 'grows' ? (growth?.perSecond ?? 0) : 0);
-    return found.sort((a, b) => rate(b) - rate(a) || b.bytes - a.bytes);
+    return grown.sort((a, b) => rate(b) - rate(a) || b.bytes - a.bytes);
   }
 
   groups(): GroupHistory[] {

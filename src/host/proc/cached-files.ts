@@ -62,20 +62,20 @@ type Found = Omit<CachedFile, 'bytes' | 'sizeBytes'> & { readonly at: string };
 export async function readCachedFiles(host: HostSource): Promise<CachedFiles> {
   const finder = new FileFinder(host);
   await finder.find();
-  const found = [...finder.found.values()];
+  const cached = [...finder.found.values()];
   const sizes = new Map<string, { readonly bytes: number; readonly sizeBytes: number }>();
   const until = host.now() + FINCORE_MS;
-  for (let from = 0; from < found.length && host.now() < until; from += BATCH) {
-    const paths = found.slice(from, from + BATCH).map(({ at }) => at);
+  for (let from = 0; from < cached.length && host.now() < until; from += BATCH) {
+    const paths = cached.slice(from, from + BATCH).map(({ at }) => at);
     const text = await fincore(paths, Math.max(1, until - host.now()));
     for (const [, res, size, path = ''] of text.matchAll(/^ *(\d{1,16}) +(\d{1,16}) (\/proc\/\S+)$/gm))
       sizes.set(path, { bytes: Number(res), sizeBytes: Number(size) });
   }
-  const files = found.flatMap(({ at, ...file }): CachedFile[] => {
+  const files = cached.flatMap(({ at, ...file }): CachedFile[] => {
     const sized = sizes.get(at);
     return sized ? [{ ...file, ...sized }] : [];
   });
-  const missing = found.length - files.length;
+  const missing = cached.length - files.length;
   finder.leaveOut(host.now() < until ? 'gone' : 'time', missing);
   return {
     files: files.filter(({ bytes }) => bytes > 0).toSorted((a, b) => b.bytes - a.bytes),

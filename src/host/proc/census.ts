@@ -112,8 +112,8 @@ export function theoreticalWorst(source: HostSource, maxSkbFrags: number): numbe
   return hostOrNull(() => {
     const text = source.readText('/proc/slabinfo');
     let skbs: number | null = null;
-    for (const found of text.matchAll(/^skbuff_(?:head|fclone)_cache +(\d{1,12}) /gm))
-      skbs = (skbs ?? 0) + Number(found[1]);
+    for (const match of text.matchAll(/^skbuff_(?:head|fclone)_cache +(\d{1,12}) /gm))
+      skbs = (skbs ?? 0) + Number(match[1]);
     return skbs === null ? null : skbs * (maxSkbFrags + 1) * LARGEST_PAGE_BYTES;
   });
 }

@@ -116,7 +116,7 @@ function countBelow(source: HostSource, root: string): number | undefined {
  * @param onMissing called with the reason why cgroups may be missing
  */
 export function zswapByCgroup(source: HostSource, leastBytes: number, onMissing: (why: string) => void): NamedMemory[] {
-  const found: NamedMemory[] = [];
+  const memories: NamedMemory[] = [];
   const waiting = [{ folder: ROOT, depth: 0 }];
   let left = MAX_CGROUPS;
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -133,7 +133,7 @@ export function zswapByCgroup(source: HostSource, leastBytes: number, onMissing:
     const inside = children.reduce((sum, { bytes }) => sum + bytes, 0);
     const own = Math.max(0, (zswapIn(source, folder) ?? 0) - inside);
     if (own >= leastBytes && depth > 0)
-      found.push({
+      memories.push({
         kind: 'zswap',
         name: folder.slice(ROOT.length),
         category: null,
@@ -145,7 +145,7 @@ export function zswapByCgroup(source: HostSource, leastBytes: number, onMissing:
       for (const child of children)
         if (child.bytes >= leastBytes) waiting.push({ folder: child.folder, depth: depth + 1 });
   }
-  return found.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+  return memories.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
 /** Undefined: no such cgroup, or a kernel before 5.19. */

@@ -109,19 +109,19 @@ export function readZones(source: HostSource): ZoneRecord[] {
 }
 
 function freeBlocks(source: HostSource): Map<string, number[]> {
-  const found = new Map<string, number[]>();
+  const byNode = new Map<string, number[]>();
   let text: string;
   try {
     text = source.readText('/proc/buddyinfo');
   } catch (error) {
     if (!isHostError(error)) throw error;
-    return found;
+    return byNode;
   }
   for (const line of text.split('\n')) {
     const parts = /^Node +(\d{1,6}), zone +(\S{1,32})((?: +\d{1,12}){1,64}) *$/.exec(line);
-    if (parts) found.set(`${parts[1]} ${parts[2]}`, (parts[3] ?? '').trim().split(/ +/).map(Number));
+    if (parts) byNode.set(`${parts[1]} ${parts[2]}`, (parts[3] ?? '').trim().split(/ +/).map(Number));
   }
-  return found;
+  return byNode;
 }
 
 /** A slab cache according to /proc/slabinfo and /sys/kernel/slab. */

@@ -56,23 +56,23 @@ export class DescriptorScan {
    * still without a holder, the tables of other threads that differ from the main thread's are read too.
    */
   holdersOf(wanted: ReadonlySet<number>): HolderScan {
-    const found = new Map<number, Map<number, Set<number>>>();
+    const byNumber = new Map<number, Map<number, Set<number>>>();
     const note = (inode: number, pid: number, fd: number) => {
       if (!wanted.has(inode)) return;
-      const holders = found.get(inode) ?? new Map<number, Set<number>>();
-      found.set(inode, holders);
+      const holders = byNumber.get(inode) ?? new Map<number, Set<number>>();
+      byNumber.set(inode, holders);
       const known = holders.get(pid) ?? new Set<number>();
       holders.set(pid, known);
       known.add(fd);
     };
     for (let row = 0; row < this.#inodes.length; row++)
       note(this.#inodes[row] ?? 0, this.#pids[row] ?? 0, this.#fds[row] ?? 0);
-    if (found.size < wanted.size)
+    if (byNumber.size < wanted.size)
       for (const pid of this.#processes)
         for (const directory of differingTables(this.#source, pid))
           readTable(this.#source, directory, (inode, fd) => note(inode, pid, fd));
     const byInode = new Map<number, Holder[]>();
-    for (const [inode, holders] of found)
+    for (const [inode, holders] of byNumber)
       byInode.set(
         inode,
         [...holders].map(([pid, fds]) => ({ pid, fds: [...fds].sort((a, b) => a - b) })).sort((a, b) => a.pid - b.pid),

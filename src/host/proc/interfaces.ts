@@ -181,8 +181,8 @@ function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null, on
   if (damaged > 0) onDamaged('page-pools', `${count(damaged, 'page pool')} with an impossible size or detach time`);
   const byInterface = grouped(readable, ({ name }) => name);
   const all = [...byInterface].map(([name, ofInterface]): NamedMemory => {
-    const found = ofInterface.map(({ pool }) => pool);
-    const own = found.filter(({ isForeign }) => !isForeign);
+    const members = ofInterface.map(({ pool }) => pool);
+    const own = members.filter(({ isForeign }) => !isForeign);
     const sum = (of: (pool: Pool) => number, some = own) => some.reduce((total, pool) => total + of(pool), 0);
     const detached = own.filter(({ detachedAt }) => detachedAt !== undefined);
     const since = detached.reduce((first, { detachedAt = 0 }) => Math.min(first, detachedAt), Number.POSITIVE_INFINITY);
@@ -193,7 +193,7 @@ function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null, on
       bytes: sum(({ bytes }) => bytes),
       source: 'netdev page-pool-get (netlink)',
       figures: {
-        pools: found.length,
+        pools: members.length,
         pages: sum(({ pages }) => pages),
         detachedPools: detached.length,
         detachedPages: sum(({ pages }) => pages, detached),
@@ -201,7 +201,7 @@ function pools(lines: readonly Line[], nameOf: NameOf, uptime: number | null, on
         detachedSeconds: detached.length === 0 || uptime === null ? null : Math.max(0, Math.floor(uptime - since)),
         foreignBytes: sum(
           ({ bytes }) => bytes,
-          found.filter(({ isForeign }) => isForeign),
+          members.filter(({ isForeign }) => isForeign),
         ),
       },
     };

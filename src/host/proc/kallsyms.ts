@@ -45,10 +45,10 @@ export function readKernelSymbols(
 ): KernelSymbolTable {
   const columns = new SymbolColumns();
   const cutter = new LineCutter((bytes, from, to) => {
-    const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
-    if (!found) return;
+    const groups = LINE.exec(bytes.toString('latin1', from, to))?.groups;
+    if (!groups) return;
     if (columns.size >= MAX_SYMBOLS) throw new HostError('unreadable', `${PATH} is too long`);
-    const { address = '', type = '', name = '', module = null } = found;
+    const { address = '', type = '', name = '', module = null } = groups;
     columns.add(address, /[tw]/i.test(type) ? name : null, module);
   });
   source.readBytes(PATH, (bytes) => cutter.push(bytes));
@@ -89,12 +89,12 @@ class SortedSymbols implements KernelSymbolTable {
       if (columns.compare(this.#order[middle] ?? 0, upper, lower) <= 0) low = middle + 1;
       else high = middle;
     }
-    const found = low === 0 ? undefined : this.#order[low - 1];
-    const name = found === undefined ? null : columns.name(found);
-    if (found === undefined || name === null) return null;
-    const start = columns.address(found);
+    const index = low === 0 ? undefined : this.#order[low - 1];
+    const name = index === undefined ? null : columns.name(index);
+    if (index === undefined || name === null) return null;
+    const start = columns.address(index);
     if (address - start >= LONGEST) return null;
-    const module = columns.module(found);
+    const module = columns.module(index);
     const range = module === null ? undefined : this.#modules.get(module);
     // From 6.4 on a module has several memory areas: the ends of the others are unknown.
     if (range && start >= range.from && start < range.to && address >= range.to) return null;

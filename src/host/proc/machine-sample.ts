@@ -14,7 +14,7 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
     const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(meminfo)?.[1];
     return kib === undefined ? null : Number(kib) * 1024;
   };
-  const found = readMachinePressure(source);
+  const pressure = readMachinePressure(source);
   return {
     ...origin,
     at: at.toISOString(),
@@ -24,9 +24,9 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
     memAvailableBytes: bytes('MemAvailable'),
     swapTotalBytes: bytes('SwapTotal'),
     swapFreeBytes: bytes('SwapFree'),
-    pressure: 'pressure' in found ? found.pressure : null,
-    noPressure: 'why' in found ? found.why : null,
-    noPressureCode: 'why' in found ? found.code : null,
+    pressure: 'pressure' in pressure ? pressure.pressure : null,
+    noPressure: 'why' in pressure ? pressure.why : null,
+    noPressureCode: 'why' in pressure ? pressure.code : null,
   };
 }
 
@@ -166,10 +166,11 @@ function smallestLimit(own: string, textAt: (path: string) => string) {
   let limitKnown = true;
   for (let at = own; ; at = at.slice(0, at.lastIndexOf('/'))) {
     const text = textAt(at);
-    const found = figureOf(text);
+    const figure = figureOf(text);
     // The root of version 2 has no such file.
-    if (found === null && text.trim() !== 'max' && at !== '') limitKnown = false;
-    if (found !== null && found < UNLIMITED && (limit === null || found < limit)) [limit, limitOf] = [found, at || '/'];
+    if (figure === null && text.trim() !== 'max' && at !== '') limitKnown = false;
+    if (figure !== null && figure < UNLIMITED && (limit === null || figure < limit))
+      [limit, limitOf] = [figure, at || '/'];
     if (at === '') return { limit, limitKnown, limitOf };
   }
 }

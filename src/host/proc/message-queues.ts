@@ -52,8 +52,8 @@ export function messageQueues(host: HostSource, onMissing: (why: string) => void
   if (!everywhere) return queues;
   const until = host.now() + MAX_MS;
   const ipc = eachNamespace(host, 'ipc', until, onMissing, (pid, path) => {
-    const found = sysvOf(host, () => host.readTextIn(path, '/proc/sysvipc/msg'), onMissing);
-    queues.push(...found.map((queue) => ({ ...queue, inside: Number(pid) })));
+    const sysv = sysvOf(host, () => host.readTextIn(path, '/proc/sysvipc/msg'), onMissing);
+    queues.push(...sysv.map((queue) => ({ ...queue, inside: Number(pid) })));
   });
   eachNamespace(host, 'mnt', until, onMissing, (pid) => addPosix(pid, Number(pid)));
   // Each mounted one is one of those.
@@ -180,9 +180,9 @@ const FILE_BYTES = 80;
  * is read: it is in a mount of the kernel's own, so that the read neither blocks nor changes an access time.
  */
 function openQueues(host: HostSource, until: number): (QueueFile & { readonly pid: number })[] {
-  const found = new Map<string, QueueFile & { readonly pid: number }>();
+  const byName = new Map<string, QueueFile & { readonly pid: number }>();
   for (const pid of attempted(() => listedPids(host)) ?? []) {
-    if (host.now() > until || found.size >= MAX_QUEUES) break;
+    if (host.now() > until || byName.size >= MAX_QUEUES) break;
     let devices: ReadonlySet<string> | undefined;
     for (const { fd, link } of attempted(() => [...descriptors(host, `/proc/${pid}/fd`)]) ?? []) {
       if (typeof link === 'number' || !/^\/[^/:]{1,255}$/.test(link)) continue;
@@ -194,10 +194,10 @@ function openQueues(host: HostSource, until: number): (QueueFile & { readonly pi
       if (!device.startsWith('0:') || devices.has(device)) continue;
       const text = optionalText(host, path);
       const key = `${device} ${facts.inode}`;
-      if (text.startsWith('QSIZE:') && !found.has(key)) found.set(key, { name: link, path, text, pid: Number(pid) });
+      if (text.startsWith('QSIZE:') && !byName.has(key)) byName.set(key, { name: link, path, text, pid: Number(pid) });
     }
   }
-  return [...found.values()];
+  return [...byName.values()];
 }
 
 /** Least number of inodes of mqueue, with one root for each ipc namespace: the free objects of a CPU's slab count as used. */

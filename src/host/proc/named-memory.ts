@@ -70,9 +70,9 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
   const devices = attempt('dma-buf', () => readGraphics(source, facts.meminfo, notRead, { perf, uring }, MIN_BYTES));
   let regions: readonly Region[] = [];
   const interfaces = attempt('page-pools', () => {
-    const found = readInterfaces(source, readUptime(source), notRead);
-    regions = found.regions;
-    return found.rows;
+    const interfaces = readInterfaces(source, readUptime(source), notRead);
+    regions = interfaces.regions;
+    return interfaces.rows;
   });
   const zram = attempt('zram', () => zramDevices(source));
   const ofZram = zram.reduce((sum, memory) => sum + (memory.bytes ?? 0), 0);
@@ -223,21 +223,21 @@ function nodesOf(source: HostSource, { pageBytes, pages }: HugePagePool): readon
 
 /** Processes that map huge pages, by HugetlbPages of /proc/PID/status (since 4.4), the largest first. */
 function hugePageProcesses(source: HostSource): NonNullable<NamedMemory['processes']> {
-  const found = listedPids(source)
+  const processes = listedPids(source)
     .slice(0, MAX_PROCESSES)
     .flatMap((pid) => {
       const kib = /^HugetlbPages:\s+(\d{1,13}) kB$/m.exec(optionalText(source, `/proc/${pid}/status`))?.[1];
       return kib === undefined || kib === '0' ? [] : [{ pid: Number(pid), bytes: Number(kib) * 1024 }];
     });
-  const largest = found.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_LISTED);
+  const largest = processes.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_LISTED);
   return largest.map(({ pid, bytes }) => {
     return { pid, comm: optionalText(source, `/proc/${pid}/comm`).trimEnd() || null, bytes };
   });
 }
 
-function balloon(source: HostSource, { balloon: found }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
-  const driver = found?.driver ?? balloonModule(source) ?? null;
-  if (found === undefined) {
+function balloon(source: HostSource, { balloon: counted }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
+  const driver = counted?.driver ?? balloonModule(source) ?? null;
+  if (counted === undefined) {
     if (driver !== null && !notRead.some(({ kind }) => kind === 'balloon'))
       notRead.push({
         kind: 'balloon',
@@ -246,7 +246,7 @@ function balloon(source: HostSource, { balloon: found }: NamedFacts, notRead: No
       });
     return [];
   }
-  const { bytes, least, isInTotal, targetBytes, source: from } = found;
+  const { bytes, least, isInTotal, targetBytes, source: from } = counted;
   if (bytes === 0) return [];
   const inTotal = isInTotal === null ? null : Number(isInTotal);
   const name = driver === null ? 'unknown driver' : `${driver} (${BALLOON_DRIVERS[driver]})`;

@@ -60,8 +60,8 @@ export async function readProcesses(source: HostSource, options: ReadOptions = {
   const names = listedPids(source);
   for (let at = 0; at < names.length; at += BATCH) {
     const batch = names.slice(at, at + BATCH);
-    const found = batch.map((name) => readListed(source, Number(name), clock, { ...options, onStack, onZombie }));
-    for (const read of await Promise.all(found)) {
+    const reads = batch.map((name) => readListed(source, Number(name), clock, { ...options, onStack, onZombie }));
+    for (const read of await Promise.all(reads)) {
       if (read === 'kernel thread') kernelThreads++;
       else if (read === 'zombie') zombies++;
       else if (read === 'gone') exited++;

@@ -121,19 +121,19 @@ export function isLocalMount(mount: Mount, visible: ReadonlyMap<string, Mount>, 
 }
 
 /** Mounted tmpfs of one mount namespace, by device. @param onForeign called if the path leads through another machine or process */
-function addTmpfs(found: Map<string, Tmpfs>, mounts: Mounts, inside: number | undefined, onForeign: () => void): void {
+function addTmpfs(all: Map<string, Tmpfs>, mounts: Mounts, inside: number | undefined, onForeign: () => void): void {
   const top = visibleMounts(mounts);
   const prefix = inside === undefined ? '' : `/proc/${inside}/root`;
   const inner = new Set([...top.keys()].map((point) => `${prefix}${point}`));
   for (const mount of top.values()) {
     if (!mount.isTmpfs) continue;
-    const known = found.get(mount.device);
+    const known = all.get(mount.device);
     if (!isLocalMount(mount, top, inside === undefined)) {
       if (!known) onForeign();
       continue;
     }
     const tmpfs = { ...mount, inside, at: `${prefix}${mount.point}`, inner };
-    if (!known || isBetter(tmpfs, known)) found.set(mount.device, tmpfs);
+    if (!known || isBetter(tmpfs, known)) all.set(mount.device, tmpfs);
   }
 }
 
@@ -147,7 +147,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (!file) return recordedFiles(host.filesInMemory, onMissing);
   let [until, isLate] = [host.now() + MAX_MS, false];
   const isOver = () => (isLate = isLate || host.now() > until);
-  const found = new Map<string, FoundFile>();
+  const byFile = new Map<string, FoundFile>();
   const denied = { processes: new Set<string>(), folders: new Set<string>() };
   const readOf = <T>(kind: keyof typeof denied, name: string, read: () => T): T | undefined => {
     try {
@@ -162,11 +162,11 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
     if (!facts?.isFile || facts.bytes < MIN_BYTES) return;
     const device = deviceNumber(facts.device);
     const key = `${device} ${facts.inode}`;
-    const holder = found.get(key)?.pid ?? pid;
+    const holder = byFile.get(key)?.pid ?? pid;
     const mapped = mappings?.isMapped(key, facts.bytes);
-    found.set(key, {
+    byFile.set(key, {
       kind: 'file',
-      name: found.get(key)?.name ?? name,
+      name: byFile.get(key)?.name ?? name,
       bytes: facts.bytes,
       device,
       ...(holder === undefined ? {} : { pid: holder }),
@@ -264,7 +264,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   });
   for (const { of } of reached.toSorted((a, b) => (b.size.used ?? MAX) - (a.size.used ?? MAX))) walk(of.at, 0, of);
   // A deleted file that is only mapped is a part of its tmpfs, and in none of its folders.
-  const files = [...found.values(), ...(mappings?.unopened(new Set(found.keys())) ?? [])];
+  const files = [...byFile.values(), ...(mappings?.unopened(new Set(byFile.keys())) ?? [])];
   const sums = new Map<string, number>();
   for (const { device, bytes } of files) sums.set(device, (sums.get(device) ?? 0) + bytes);
   const rests = reached.flatMap(({ of, size: { used, limit } }): SharedFile[] => {
@@ -288,7 +288,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   const owned = [...all, ...segments(host)].reduce((sum, { bytes }) => sum + bytes, 0);
   if (!hasUnowned(host, owned)) return all.toSorted((a, b) => b.bytes - a.bytes);
   [until, isLate] = [host.now() + MAX_MS, false];
-  const ofThreads = memfdsOfThreads(host, pids, found, mappings, isOver);
+  const ofThreads = memfdsOfThreads(host, pids, byFile, mappings, isOver);
   if (isLate) onMissing('descriptors of threads: only a part was read in 1 s');
   all.push(...ofThreads);
   const known = ofThreads.reduce((sum, { bytes }) => sum + bytes, owned);
@@ -323,7 +323,7 @@ function memfdsOfThreads(
   mappings: MappedFiles | undefined,
   isOver: () => boolean,
 ): SharedFile[] {
-  const found = new Map<string, SharedFile>();
+  const memfds = new Map<string, SharedFile>();
   for (const pid of pids) {
     if (isOver()) break;
     for (const table of differingTables(host, Number(pid)))
@@ -334,15 +334,15 @@ function memfdsOfThreads(
         if (!link.startsWith('/memfd:') || !attempted(() => host.tmpfs?.(path))) continue;
         const facts = attempted(() => host.file?.(path));
         const key = facts && `${deviceNumber(facts.device)} ${facts.inode}`;
-        if (!facts?.isFile || facts.bytes < MIN_BYTES || key === undefined || known.has(key) || found.has(key))
+        if (!facts?.isFile || facts.bytes < MIN_BYTES || key === undefined || known.has(key) || memfds.has(key))
           continue;
         const mapped = mappings?.isMapped(key, facts.bytes);
         const flag = mapped === undefined ? {} : { mapped };
         if (mapped !== true)
-          found.set(key, { kind: 'file', name: memfdName(link), pid: Number(pid), bytes: facts.bytes, ...flag });
+          memfds.set(key, { kind: 'file', name: memfdName(link), pid: Number(pid), bytes: facts.bytes, ...flag });
       }
   }
-  return [...found.values()];
+  return [...memfds.values()];
 }
 
 /** The name in a link of a memfd: `/memfd:NAME (deleted)`. */
@@ -366,21 +366,21 @@ function detachedTmpfs(
   const foreign = foreignFileSystems(host);
   // An unmounted one of another machine or process might block.
   if (!foreign?.every((device) => devices.has(device))) return [];
-  const found = new Map<string, SharedFile>();
+  const files = new Map<string, SharedFile>();
   const take = (path: string, pid: string): void => {
     const use = attempted(() => host.tmpfs?.(path));
     const facts = use?.used ? attempted(() => host.file?.(path)) : undefined;
     const device = facts && deviceNumber(facts.device);
-    if (!use?.used || device === undefined || devices.has(device) || found.has(device)) return;
+    if (!use?.used || device === undefined || devices.has(device) || files.has(device)) return;
     const limit = use.limit === null ? {} : { limit: use.limit };
     const name = `tmpfs ${UNMOUNTED}`;
-    found.set(device, { kind: 'tmpfs', name, mount: UNMOUNTED, pid: Number(pid), bytes: use.used, ...limit });
+    files.set(device, { kind: 'tmpfs', name, mount: UNMOUNTED, pid: Number(pid), bytes: use.used, ...limit });
   };
   for (const pid of pids) {
     // Nothing but its file system tells the mount of a working folder.
     if (foreign.length === 0) take(`/proc/${pid}/cwd`, pid);
     for (const fd of attempted(() => host.list(`/proc/${pid}/fd`)) ?? []) {
-      if (isOver()) return [...found.values()];
+      if (isOver()) return [...files.values()];
       const path = `/proc/${pid}/fd/${fd}`;
       const link = attempted(() => host.readLink(path)) ?? '';
       if (!link.startsWith('/') || link.startsWith('/memfd:')) continue;
@@ -389,7 +389,7 @@ function detachedTmpfs(
       if (id !== undefined && !ids.has(id)) take(path, pid);
     }
   }
-  return [...found.values()];
+  return [...files.values()];
 }
 
 /**
@@ -540,23 +540,23 @@ function segments(host: HostSource, onMissing: OnMissing = () => undefined): Sha
   const meminfo = attempted(() => host.readText('/proc/meminfo')) ?? '';
   const [memory, swapBytes] = ['MemTotal', 'SwapTotal'].map((name) => kilobytesOf(`\n${meminfo}`, name));
   const most = mostMemory(memory == null ? {} : { meminfo: new Map([['MemTotal', memory]]) }) + (swapBytes ?? 0);
-  const found = new Map<number, SharedFile>();
+  const files = new Map<number, SharedFile>();
   let malformed = 0;
   for (const line of text.split('\n').slice(1, MAX_ENTRIES).filter(Boolean)) {
     const columns = line.trim().split(/ +/);
     const [, id, , , pid, last, attaches, , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
     const bytes = rss! + swap!;
     // An id is that of one segment.
-    if (columns.length !== 16 || !Number.isSafeInteger(bytes) || found.has(id!)) malformed++;
+    if (columns.length !== 16 || !Number.isSafeInteger(bytes) || files.has(id!)) malformed++;
     else {
       const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped: attaches! > 0 } as const;
       const at = new Date(1000 * attachedAt!);
       const isKnown = attachedAt !== 0 && !Number.isNaN(at.getTime());
       const attached = { at, pid: attachedAt! > detachedAt! ? last! : null };
-      found.set(id!, isKnown ? { ...segment, attached } : segment);
+      files.set(id!, isKnown ? { ...segment, attached } : segment);
     }
   }
   if (malformed > 0) onMissing(`malformed /proc/sysvipc/shm (${count(malformed, 'line')})`);
-  const large = [...found.values()].filter(({ bytes }) => bytes >= MIN_BYTES);
+  const large = [...files.values()].filter(({ bytes }) => bytes >= MIN_BYTES);
   return possibleOf(large, ({ name, bytes }) => whyImpossible(name, bytes, most), onMissing);
 }

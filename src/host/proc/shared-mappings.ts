@@ -102,12 +102,12 @@ export class SharedMappings {
    * @param known processes, if their status was read already
    */
   static async read(host: HostSource, known?: readonly SharingProcess[]): Promise<SharedMappings> {
-    const found = new SharedMappings();
-    await found.#read(
+    const mappings = new SharedMappings();
+    await mappings.#read(
       host,
       known ?? (attempted(() => listedPids(host)) ?? []).map((name) => sharingProcess(host, name)),
     );
-    return found;
+    return mappings;
   }
 
   async #read(host: HostSource, all: readonly SharingProcess[]): Promise<void> {

@@ -14,7 +14,7 @@ const MAX_FRAMES = 64;
  * @throws {HostError} /proc cannot be listed
  */
 export function readThreads(source: HostSource, missed: (error: HostError) => void): ThreadWait[] {
-  const found: ThreadWait[] = [];
+  const waits: ThreadWait[] = [];
   const attempt = <T>(read: () => T): T | undefined => {
     try {
       return read();
@@ -28,15 +28,15 @@ export function readThreads(source: HostSource, missed: (error: HostError) => vo
   for (const pid of listedPids(source)) {
     const folder = `/proc/${pid}/task`;
     for (const tid of (attempt(() => source.list(folder)) ?? []).filter(isPid)) {
-      if (found.length === MAX_THREADS) {
+      if (waits.length === MAX_THREADS) {
         missed(new HostError('unreadable', `only ${MAX_THREADS} threads were read`));
-        return found;
+        return waits;
       }
       const thread = attempt(() => readWait(source, Number(pid), Number(tid)));
-      if (thread) found.push(thread);
+      if (thread) waits.push(thread);
     }
   }
-  return found;
+  return waits;
 }
 
 /** Maximum number of reads of a thread that runs meanwhile. */
@@ -111,7 +111,7 @@ const MAX_LOCKS = 500_000;
  * @throws {HostError} it cannot be read
  */
 export function readFileLocks(source: HostSource, missed: (error: HostError) => void): FileLock[] {
-  const found: (FileLock & { readonly waiters: FileLock[] })[] = [];
+  const locks: (FileLock & { readonly waiters: FileLock[] })[] = [];
   let [number, hidden, malformed] = [0, 0, 0];
   const lines = source.readText(PATH).split('\n', MAX_LOCKS + 1);
   if (lines.length > MAX_LOCKS) missed(new HostError('unreadable', `${PATH}: only ${MAX_LOCKS} lines were read`));
@@ -119,19 +119,19 @@ export function readFileLocks(source: HostSource, missed: (error: HostError) => 
     if (line === '') continue;
     const [, own, isWaiter, lock] = /^(\d{1,9}): *(->)? *(.+)$/.exec(line) ?? [];
     const parsed = lock === undefined ? undefined : fileLock(lock);
-    const holder = found.at(-1);
+    const holder = locks.at(-1);
     if (parsed === undefined || (isWaiter && Number(own) !== number)) malformed++;
     else if (isWaiter) holder?.waiters.push(parsed);
     else {
       // Locks that no process of this pid namespace requested have a number, but no line.
       hidden += Math.abs(Number(own) - number - 1);
       number = Number(own);
-      found.push({ ...parsed, waiters: [] });
+      locks.push({ ...parsed, waiters: [] });
     }
   }
   if (malformed > 0) missed(new HostError('unreadable', `${PATH}: ${malformed} lines are malformed`));
   if (hidden > 0) missed(new HostError('denied', `${PATH}: ${hidden} locks are not listed (another pid namespace)`));
-  return found.filter(({ waiters }) => waiters.length > 0);
+  return locks.filter(({ waiters }) => waiters.length > 0);
 }
 
 function fileLock(text: string): FileLock | undefined {

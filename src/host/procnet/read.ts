@@ -130,10 +130,10 @@ export const INET_TABLES: readonly InetTable[] = (
  * it is the accept queue, without its limit.
  */
 export function parseInetTableRow(line: string, { kind }: InetTable, netns: number | null): SocketRecord | null {
-  const found = ROW.exec(line);
-  if (!found) return null;
-  const [, local = '', peer = '', st = '', tx = '', rx = '', timer = '', expired = ''] = found;
-  const inode = Number(found[8]);
+  const match = ROW.exec(line);
+  if (!match) return null;
+  const [, local = '', peer = '', st = '', tx = '', rx = '', timer = '', expired = ''] = match;
+  const inode = Number(match[8]);
   const tcp = kind.protocol === 'TCP';
   const state = tcp ? TCP_STATES[Number.parseInt(st, 16)] : st === '01' ? 'ESTABLISHED' : 'UNCONN';
   if (state === undefined || state === 'TIME-WAIT') return null;
@@ -148,7 +148,7 @@ export function parseInetTableRow(line: string, { kind }: InetTable, netns: numb
     inode,
     peerInode: 0,
     // All zeros if the kernel hides pointers (kptr_restrict).
-    cookie: /[1-9a-f]/.test(found[9] ?? '') ? (found[9] ?? '') : '',
+    cookie: /[1-9a-f]/.test(match[9] ?? '') ? (match[9] ?? '') : '',
     recvQ,
     sendQ: Number.parseInt(tx, 16),
     cgroup: null,

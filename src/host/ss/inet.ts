@@ -157,9 +157,9 @@ export const SKMEM = /skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f(\d+),w(\d+),o(\d+)
 
 /** Parses the first `skmem:(…)` in trusted text, or returns null. */
 export function parseSkmem(text: string): SocketMemory | null {
-  const found = SKMEM.exec(text);
-  if (!found) return null;
-  const figure = (index: number) => Number(found[index] ?? 0);
+  const match = SKMEM.exec(text);
+  if (!match) return null;
+  const figure = (index: number) => Number(match[index] ?? 0);
   const memory = {
     rmem: figure(1),
     rcvbuf: figure(2),
@@ -169,7 +169,7 @@ export function parseSkmem(text: string): SocketMemory | null {
     wmemQueued: figure(6),
     optmem: figure(7),
     backlog: figure(8),
-    drops: found[9] === undefined ? null : figure(9),
+    drops: match[9] === undefined ? null : figure(9),
   };
   // __u32 (SK_MEMINFO_*, include/uapi/linux/sock_diag.h).
   return Object.values(memory).every((bytes) => bytes === null || bytes < 2 ** 32) ? memory : null;

@@ -262,10 +262,10 @@ function possibleSplits(names: string): Split[] {
   const peerInode = Number(last[2]);
   const front = last[1] ?? '';
   const splits: Split[] = [];
-  for (const found of front.matchAll(/ (\d{1,15}) +(?=\S)/g)) {
-    const local = front.slice(0, found.index).trimEnd();
-    const peer = front.slice(found.index + found[0].length).trimEnd();
-    if (local !== '') splits.push({ local, inode: Number(found[1]), peer, peerInode });
+  for (const match of front.matchAll(/ (\d{1,15}) +(?=\S)/g)) {
+    const local = front.slice(0, match.index).trimEnd();
+    const peer = front.slice(match.index + match[0].length).trimEnd();
+    if (local !== '') splits.push({ local, inode: Number(match[1]), peer, peerInode });
   }
   // If nothing else decides: an unnamed end is `*`, so the number belongs to the other name.
   return splits.sort((a, b) => rank(a) - rank(b));

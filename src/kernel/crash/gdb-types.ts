@@ -62,7 +62,7 @@ export class GdbTypes {
   ): [variable: string, answer: string] {
     const variable = variableFor(`${kinds[0]}_${name}`);
     const described = kinds.map((kind) => `type = ${kind}${kind && ' '}${name} *`);
-    const [, , , , found = '', answer = ''] = this.#session.execute([
+    const [, , , , value = '', answer = ''] = this.#session.execute([
       'gdb set case-sensitive on',
       'gdb set language fortran',
       `gdb set ${variable} = (${name} *) 0`,
@@ -70,7 +70,7 @@ export class GdbTypes {
       `gdb whatis ${variable}`,
       `${question}(*${variable})`,
     ]);
-    if (described.includes(found.trim())) return [variable, answer];
+    if (described.includes(value.trim())) return [variable, answer];
     const inC = `${variable}_in_c`;
     for (const kind of kinds) {
       const refusal = this.#query(`gdb set ${inC} = (${kind} ${name} *)0`);
@@ -121,8 +121,8 @@ export class GdbTypes {
     const sizeAnswers = answers.slice(paths.length + 2);
     return paths.map((path, index) => {
       const [whatis = '', numbers = ''] = sizeAnswers.slice(2 * index);
-      const found = refusals[index] === '' ? parseMember(whatis, numbers) : undefined;
-      return found ?? this.#memberInC(null_, path);
+      const member = refusals[index] === '' ? parseMember(whatis, numbers) : undefined;
+      return member ?? this.#memberInC(null_, path);
     });
   }
 
@@ -175,9 +175,9 @@ function variableFor(expression: string): string {
 }
 
 function parseMember(whatis: string, numbers: string): GdbMember | undefined {
-  const found = /^(\d+) (\d+)$/.exec(numbers.trim());
-  if (!found || !whatis.startsWith('type = ')) return undefined;
-  return { whatis, offset: Number(found[1]), size: Number(found[2]) };
+  const match = /^(\d+) (\d+)$/.exec(numbers.trim());
+  if (!match || !whatis.startsWith('type = ')) return undefined;
+  return { whatis, offset: Number(match[1]), size: Number(match[2]) };
 }
 
 /** Parses the value in gdb's `$1 = 2432`. */
@@ -322,9 +322,9 @@ export function parseEnum(text: string): Map<string, bigint> | undefined {
   const names = new Map<string, bigint>();
   let next = 0n;
   for (const entry of body.split(',')) {
-    const found = /^\s*(\w+)(?:\s*=\s*(-?)(\d+))?\s*$/.exec(entry);
-    if (!found) return undefined;
-    const [, name = '', sign, value] = found;
+    const match = /^\s*(\w+)(?:\s*=\s*(-?)(\d+))?\s*$/.exec(entry);
+    if (!match) return undefined;
+    const [, name = '', sign, value] = match;
     if (value !== undefined) next = sign === '-' ? -BigInt(value) : BigInt(value);
     names.set(name, next);
     next++;

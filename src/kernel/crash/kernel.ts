@@ -47,15 +47,15 @@ class CrashLayout implements StructLayout {
   resolve(paths: readonly string[]): void {
     const unknown = paths.filter((path) => !this.#known.has(path));
     const queried = unknown.filter((path) => PATH.test(path));
-    const found = this.#type.members(queried).map((member) => member && described(member));
+    const members = this.#type.members(queried).map((member) => member && described(member));
     // gdb returns an address for a bitfield too, so possible bitfields are checked separately.
     const doubted = queried.flatMap((path, index) => {
-      const member = found[index];
+      const member = members[index];
       return member && !member.notBitfield ? [{ path, size: member.layout.size }] : [];
     });
     const scalars = this.#type.scalars(doubted);
     const unsure = doubted.filter((_, index) => scalars[index] === 'unsure');
-    const known = new Map(queried.map((path, index) => [path, found[index]?.layout]));
+    const known = new Map(queried.map((path, index) => [path, members[index]?.layout]));
     for (const { path } of unsure) {
       const { type, pointer, ...place } = known.get(path)!;
       known.set(path, { ...place, ...this.#bits(path), type, pointer });
@@ -105,12 +105,12 @@ function described({ whatis, offset, size }: GdbMember): Described {
 
 function follow(members: readonly PtypeMember[], steps: readonly string[]): PtypeMember | undefined {
   let inside: readonly PtypeMember[] | undefined = members;
-  let found: PtypeMember | undefined;
+  let member: PtypeMember | undefined;
   for (const step of steps) {
-    found = inside && findMember(inside, step.replace(/\[\d+\]$/, ''));
-    inside = found?.members;
+    member = inside && findMember(inside, step.replace(/\[\d+\]$/, ''));
+    inside = member?.members;
   }
-  return found;
+  return member;
 }
 
 const PAGE = 4096;
@@ -251,9 +251,9 @@ export class CrashKernel implements Kernel {
     if (!PLAIN_NAME.test(name)) return undefined;
     const [answer = ''] = this.#session.execute([`sym ${name}`]);
     const lines = answer.split('\n').map((line) => /^([0-9a-f]{1,16}) \(\w\) (\S+)/.exec(line));
-    const found = lines.filter((line) => line?.[2] === name);
+    const matches = lines.filter((line) => line?.[2] === name);
     // Static variables of several files can share a name: the match is ambiguous.
-    return found.length === 1 ? BigInt(`0x${found[0]?.[1]}`) : undefined;
+    return matches.length === 1 ? BigInt(`0x${matches[0]?.[1]}`) : undefined;
   }
 
   #queryStruct(name: string): StructLayout | undefined {

@@ -186,10 +186,10 @@ export class CrashProcess implements CrashSession {
     const start = performance.now();
     let searched = 0;
     for (;;) {
-      const found = this.#output.indexOf(mark, Math.max(0, searched - mark.length));
-      if (found >= 0) {
-        const answer = this.#output.slice(0, found);
-        this.#output = this.#output.slice(found + mark.length);
+      const at = this.#output.indexOf(mark, Math.max(0, searched - mark.length));
+      if (at >= 0) {
+        const answer = this.#output.slice(0, at);
+        this.#output = this.#output.slice(at + mark.length);
         return answer;
       }
       searched = this.#output.length;
@@ -260,7 +260,7 @@ function sleep(milliseconds: number): void {
  * @throws {KernelError} `crash-missing`
  */
 function findProgram(name: string): string {
-  const found = programPath(name);
-  if (found === undefined) throw new KernelError('crash-missing', `${name}: program not found`);
-  return found;
+  const program = programPath(name);
+  if (program === undefined) throw new KernelError('crash-missing', `${name}: program not found`);
+  return program;
 }

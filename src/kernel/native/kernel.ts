@@ -113,8 +113,8 @@ export class NativeKernel implements Kernel {
   #findAddress(name: string): bigint | undefined {
     const { symbols, info, provenance } = this.#parts;
     if (symbols !== undefined) {
-      const found = symbols.find(name);
-      if (found.length > 0) return onlyAddress(found);
+      const named = symbols.find(name);
+      if (named.length > 0) return onlyAddress(named);
     }
     const stated = NOT_ADDRESSES.has(name) ? undefined : info.symbol(name);
     if (stated !== undefined) return stated;

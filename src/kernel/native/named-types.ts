@@ -22,9 +22,9 @@ export function namedTypes(kernel: NativeKernel, written: string): NamedType[] {
     if (keyword !== undefined && (isTypedef || type.kind !== keyword)) continue;
     const module =
       btf === kernel.types.base ? undefined : kernel.moduleTypes.modules.find((entry) => entry.btf === btf)?.module;
-    const found = { type, ...(module === undefined ? {} : { module }) };
-    if (isTypedef) typedefs.push({ ...found, typedef: name });
-    else tagged.push(found);
+    const named = { type, ...(module === undefined ? {} : { module }) };
+    if (isTypedef) typedefs.push({ ...named, typedef: name });
+    else tagged.push(named);
   }
   return [...tagged, ...typedefs];
 }

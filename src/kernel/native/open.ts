@@ -90,10 +90,10 @@ export function openNativeImage(image: MemoryImage, files: Files = {}, search: M
     }
   }
   const where = progress.complete ? 'all memory' : `${Math.floor(progress.searched / 2 ** 20)} MiB of memory`;
-  const found = failure ? `; a copy does not match: ${failure.message}` : '';
+  const mismatch = failure ? `; a copy does not match: ${failure.message}` : '';
   throw new KernelError(
     'unsupported-layout',
-    `${image.facts.files.join(', ')}: VMCOREINFO not found (no such note, and ${where} searched${found})`,
+    `${image.facts.files.join(', ')}: VMCOREINFO not found (no such note, and ${where} searched${mismatch})`,
     { cause: failure },
   );
 }
@@ -182,9 +182,9 @@ function lacksVariables(table: SymbolTable, info: Vmcoreinfo): boolean {
   return info.symbol('init_uts_ns') !== undefined && table.find('init_uts_ns').length === 0;
 }
 
-function ofFunctions<T extends string>(found: Found<T>): Found<T> {
-  if (!found.found) return found;
-  return { ...found, detail: `${found.detail}; functions only, variables from exported symbols` };
+function ofFunctions<T extends string>(functions: Found<T>): Found<T> {
+  if (!functions.found) return functions;
+  return { ...functions, detail: `${functions.detail}; functions only, variables from exported symbols` };
 }
 
 const RELEASE = UTS.release * UTS_BYTES;

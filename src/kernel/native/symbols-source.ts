@@ -89,8 +89,8 @@ function findKallsyms(
   };
   try {
     const places = locateKallsyms(memory, info);
-    const found = places && open(places, 'located by VMCOREINFO');
-    if (found) return found;
+    const table = places && open(places, 'located by VMCOREINFO');
+    if (table) return table;
     if (!places) reasons.push('not in VMCOREINFO');
     let tries = 0;
     for (const candidate of scanForKallsyms(search, arch)) {
@@ -155,10 +155,10 @@ export function checkBuildId(
 function checkAgreement(table: SymbolTable, known: ReadonlyMap<string, bigint>, path: string): void {
   let agreed = 0;
   for (const [name, address] of known) {
-    const found = table.find(name);
-    if (found.length === 0) continue;
-    if (!found.some((symbol) => symbol.address === address)) {
-      const actual = hex(found[0]!.address);
+    const symbols = table.find(name);
+    if (symbols.length === 0) continue;
+    if (!symbols.some((symbol) => symbol.address === address)) {
+      const actual = hex(symbols[0]!.address);
       const message = `${path}: from a different kernel build (${name} at ${actual}, dump ${hex(address)})`;
       throw new KernelError('wrong-vmlinux', message);
     }
@@ -239,8 +239,8 @@ export function parseSystemMap(bytes: Uint8Array, kernelOffset: bigint, name = '
   let line = 0;
   for (let at = 0; at < text.length; ) {
     line++;
-    const found = text.indexOf(NEWLINE, at);
-    const end = found < 0 ? text.length : found;
+    const newline = text.indexOf(NEWLINE, at);
+    const end = newline < 0 ? text.length : newline;
     const digits = text.subarray(at, Math.min(end, at + MAX_DIGITS + 1)).indexOf(SPACE);
     const fits = digits > 0 && at + digits + 3 < end;
     const address = fits ? hexAt(text, at, digits) : undefined;

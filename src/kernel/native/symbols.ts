@@ -46,10 +46,10 @@ export function naming(first: number, last: number, nameAt: (index: number) => s
  * Returns the unambiguous address of a name. If several symbols share it, a single global one is used;
  * several local ones at different addresses are ambiguous: undefined.
  */
-export function onlyAddress(found: readonly KernelSymbol[]): bigint | undefined {
-  const first = found[0];
-  if (first === undefined || found.every((symbol) => symbol.address === first.address)) return first?.address;
-  const globals = found.filter((symbol) => symbol.type !== symbol.type.toLowerCase());
+export function onlyAddress(symbols: readonly KernelSymbol[]): bigint | undefined {
+  const first = symbols[0];
+  if (first === undefined || symbols.every((symbol) => symbol.address === first.address)) return first?.address;
+  const globals = symbols.filter((symbol) => symbol.type !== symbol.type.toLowerCase());
   const global = globals[0];
   return global !== undefined && globals.every((symbol) => symbol.address === global.address)
     ? global.address
@@ -175,13 +175,13 @@ class NameIndex {
   /** Indices of all entries of that name, in no order. */
   find(name: string): number[] {
     const bytes = Buffer.from(name, 'latin1');
-    const found: number[] = [];
-    if (bytes.length === 0 || bytes.length >= MAX_NAME || bytes.includes(this.#terminator)) return found;
+    const indexes: number[] = [];
+    if (bytes.length === 0 || bytes.length >= MAX_NAME || bytes.includes(this.#terminator)) return indexes;
     const bucket = hash(bytes, 0, this.#terminator) & (this.#heads.length - 1);
     for (let entry = this.#heads[bucket]!; entry >= 0; entry = this.#next[entry]!) {
-      if (this.#matches(this.#nameAt[entry]!, bytes)) found.push(entry);
+      if (this.#matches(this.#nameAt[entry]!, bytes)) indexes.push(entry);
     }
-    return found;
+    return indexes;
   }
 
   #matches(at: number, bytes: Uint8Array): boolean {

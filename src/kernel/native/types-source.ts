@@ -56,17 +56,17 @@ export function findTypes(
   };
   const { types, vmlinux } = files;
   if (typeof types === 'object') {
-    const found = typesOf(types, kernel);
+    const source = typesOf(types, kernel);
     const place = symbol('__start_BTF') === undefined ? '' : locateBtf(memory, arch, symbol, search);
-    return typeof place === 'string' ? found : { ...found, own: () => readBtf(memory, place) };
+    return typeof place === 'string' ? source : { ...source, own: () => readBtf(memory, place) };
   }
   if (types !== undefined) {
-    const found = readBtfFile(types, 'file', kernel);
-    if (found === undefined) throw new KernelError('no-types', `${types}: no .BTF section`);
-    return found;
+    const source = readBtfFile(types, 'file', kernel);
+    if (source === undefined) throw new KernelError('no-types', `${types}: no .BTF section`);
+    return source;
   }
-  const found = vmlinux === undefined ? undefined : readBtfFile(vmlinux, 'vmlinux', kernel);
-  if (found) return found;
+  const source = vmlinux === undefined ? undefined : readBtfFile(vmlinux, 'vmlinux', kernel);
+  if (source) return source;
   const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
     return { load: undefined, found: { found: false, code: 'no-types', why: `kernel types not found (${place})` } };
@@ -157,11 +157,11 @@ function bannerOf(memory: Memory, address: bigint | undefined): string | undefin
 /** @throws {KernelError} `wrong-vmlinux` */
 function typesOf(file: TypesFile, kernel: Identity): TypesFound {
   const { path, form, load } = file;
-  const found = { found: true, source: form, detail: path } as const;
+  const origin = { found: true, source: form, detail: path } as const;
   const same = file.buildId === undefined ? sameBanner(file, kernel) : sameBuild(file, kernel);
   if (same === undefined) {
     const types = load();
-    return { load: () => types, found, verified: checkLayouts(types, kernel.info, path) };
+    return { load: () => types, found: origin, verified: checkLayouts(types, kernel.info, path) };
   }
   // Defers reading megabytes until types are first used.
   const checked = (): Btf => {
@@ -169,7 +169,7 @@ function typesOf(file: TypesFile, kernel: Identity): TypesFound {
     checkLayouts(types, kernel.info, path);
     return types;
   };
-  return { load: checked, found, verified: same };
+  return { load: checked, found: origin, verified: same };
 }
 
 function sameBuild(
@@ -229,8 +229,8 @@ function readBtfFile(path: string, source: 'file' | 'vmlinux', kernel: Identity)
     throw new KernelError('no-types', `${path}: ${error.message}`, { cause: error });
   }
   const verified = checkLayouts(btf, kernel.info, path);
-  const found = { found: true, source, detail: path } as const;
-  return { load: () => btf, found, verified: same ?? verified };
+  const origin = { found: true, source, detail: path } as const;
+  return { load: () => btf, found: origin, verified: same ?? verified };
 }
 
 /** Compares the sizes and offsets in VMCOREINFO with the types. */
@@ -246,11 +246,11 @@ function checkLayouts(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'no
     const layout = layoutOf(struct);
     if (layout === undefined) continue;
     const stated = member === undefined ? info.size(struct) : info.offset(`${struct}.${member}`);
-    const found = member === undefined ? layout.size : layout.member(member)?.offset;
-    if (stated === undefined || found === undefined) continue;
+    const value = member === undefined ? layout.size : layout.member(member)?.offset;
+    if (stated === undefined || value === undefined) continue;
     compared++;
-    if (stated === found) continue;
-    const message = `${path}: from a different kernel build (${kind}(${struct}${member ? `.${member}` : ''}) is ${found}, dump ${stated})`;
+    if (stated === value) continue;
+    const message = `${path}: from a different kernel build (${kind}(${struct}${member ? `.${member}` : ''}) is ${value}, dump ${stated})`;
     throw new KernelError('wrong-vmlinux', message);
   }
   return compared > 0 ? 'layouts' : 'none';

@@ -77,10 +77,10 @@ export class KernelTypes {
 
   #findStruct(name: string): StructLayout | undefined {
     const [, plain = name, member] = /^(\w+)\{(\w+)\}$/.exec(name) ?? [];
-    const found = this.find(plain).filter(({ btf, id }) => member === undefined || hasMember(btf, id, member));
+    const types = this.find(plain).filter(({ btf, id }) => member === undefined || hasMember(btf, id, member));
     // `struct x` and `union x` precede a typedef x, which C allows to be another type.
-    const tagged = found.filter(({ btf, id }) => isAggregate(btf, id));
-    const resolved = (tagged.length > 0 ? tagged : found)
+    const tagged = types.filter(({ btf, id }) => isAggregate(btf, id));
+    const resolved = (tagged.length > 0 ? tagged : types)
       .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
       .filter(({ btf, id }) => isAggregate(btf, id));
     const [first, ...rest] = this.#distinct(resolved).map(({ btf, id }) => {

@@ -11,8 +11,8 @@ const MAX_LINES = 4096;
 export const NOT_ADDRESSES: ReadonlySet<string> = new Set(['mem_section', 'vmemmap']);
 
 /** @param found VMCOREINFO found in memory, if the image contains none */
-export function notedIn({ vmcoreinfo: text, facts }: MemoryImage, found?: Vmcoreinfo): NotedFacts {
-  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
+export function notedIn({ vmcoreinfo: text, facts }: MemoryImage, known?: Vmcoreinfo): NotedFacts {
+  const info = known ?? (text === undefined ? undefined : new Vmcoreinfo(text));
   return { release: info?.release ?? facts.release, buildId: info?.buildId, crashTime: info?.crashTime };
 }
 

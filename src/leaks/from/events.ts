@@ -99,12 +99,12 @@ interface Stream {
 }
 
 function eventsOf(method: 'trace-text' | 'perf-script', path: string, frameOf: FrameNumbers): Stream {
-  let found: TextEvent[] = [];
+  let events: TextEvent[] = [];
   const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
   const order = new TimeOrder();
   const parser: EventParser = new Parser((event) => {
     order.add(event.time);
-    found.push(event);
+    events.push(event);
   }, frameOf);
   let isCut = false;
   const read = async function* () {
@@ -113,11 +113,11 @@ function eventsOf(method: 'trace-text' | 'perf-script', path: string, frameOf: F
     });
     for await (const lines of pieces) {
       for (const line of lines) parser.line(line);
-      yield found;
-      found = [];
+      yield events;
+      events = [];
     }
     parser.end();
-    yield found;
+    yield events;
   };
   return { parser, order, isCut: () => isCut, events: read() };
 }

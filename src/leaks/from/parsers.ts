@@ -41,12 +41,12 @@ export class PerfScriptParser implements EventParser {
       this.lost = (this.lost ?? 0) + Number(lost);
       return;
     }
-    const found = LINE.exec(text)?.groups;
-    if (!found) {
+    const groups = LINE.exec(text)?.groups;
+    if (!groups) {
       this.strange++;
       return;
     }
-    const { command = '', tid, seconds = '', event = '', fields = '' } = found;
+    const { command = '', tid, seconds = '', event = '', fields = '' } = groups;
     const parsed = textEvent({ event, fields, seconds, command, tid: Number(tid) });
     if (parsed === undefined) this.strange++;
     if (parsed) this.#open = { event: parsed, stack: [], lines: 0 };
@@ -69,9 +69,9 @@ export class PerfScriptParser implements EventParser {
 
 /** Null for user-space frames, which follow those of the kernel. */
 function kernelFrame(line: string): SiteFrame | null {
-  const found = KERNEL_FRAME.exec(line)?.groups;
-  if (!found) return null;
-  const { symbol, plain, offset, module = '' } = found;
+  const groups = KERNEL_FRAME.exec(line)?.groups;
+  if (!groups) return null;
+  const { symbol, plain, offset, module = '' } = groups;
   return {
     symbol: symbol ?? plain ?? null,
     offset: offset === undefined ? null : Number.parseInt(offset, 16),
@@ -156,12 +156,12 @@ export class TraceTextParser implements EventParser {
       return;
     }
     this.#foundEntries++;
-    const found = TRACE_LINE.exec(text)?.groups;
-    if (!found) {
+    const groups = TRACE_LINE.exec(text)?.groups;
+    if (!groups) {
       this.strange++;
       return;
     }
-    const { event = '', cpu = '', tid, command = '', seconds = '', fields = '' } = found;
+    const { event = '', cpu = '', tid, command = '', seconds = '', fields = '' } = groups;
     if (event === '<stack trace>') {
       this.#stackOf(cpu, Number(tid));
       return;
@@ -179,12 +179,12 @@ export class TraceTextParser implements EventParser {
 
   /** An interrupt is printed first, with its stack. */
   #stackOf(cpu: string, tid: number): void {
-    const found = this.#waiting.findLast((pending) => pending.open && pending.cpu === cpu && pending.event.tid === tid);
-    if (!found) return;
+    const call = this.#waiting.findLast((pending) => pending.open && pending.cpu === cpu && pending.event.tid === tid);
+    if (!call) return;
     this.#lines = 0;
     this.#frames = [];
-    found.event.stack = this.#frames;
-    found.open = false;
+    call.event.stack = this.#frames;
+    call.open = false;
     // The lines of this stack follow. Earlier events can be passed on.
   }
 

@@ -195,13 +195,13 @@ export class SlabTracesParser implements TallyParser {
       if (this.#open.lines.length < MAX_FRAMES) this.#open.lines.push(text.trim());
       return;
     }
-    const found = TRACE_HEAD.exec(text)?.groups;
-    if (!found || contradicts(text)) {
+    const groups = TRACE_HEAD.exec(text)?.groups;
+    if (!groups || contradicts(text)) {
       if (text !== '' && text !== 'No data') this.#tally.strange++;
       return;
     }
     this.end();
-    this.#open = { count: Number(found.count), caller: found.caller ?? '', lines: [] };
+    this.#open = { count: Number(groups.count), caller: groups.caller ?? '', lines: [] };
   }
 
   end(): void {
@@ -256,12 +256,12 @@ export class AllocinfoParser implements TallyParser {
       return;
     }
     if (text === '' || text.startsWith('#')) return;
-    const found = LINE.exec(text)?.groups;
-    if (!found) {
+    const groups = LINE.exec(text)?.groups;
+    if (!groups) {
       this.#tally.strange++;
       return;
     }
-    const { bytes, calls, file = '', number = '', module = null, func = '', rest } = found;
+    const { bytes, calls, file = '', number = '', module = null, func = '', rest } = groups;
     // Some of its allocations are not counted for lack of memory (version 2).
     if (rest?.includes('accurate:no')) this.#tally.inaccurate++;
     if (SLAB_PAGES.test(file)) return;

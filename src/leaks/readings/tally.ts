@@ -147,9 +147,9 @@ const ADDRESS = /^0x[0-9a-f]{1,16}$/;
 
 /** Parses a stack frame as the kernel prints it; null: not a frame. */
 export function parseSymbolFrame(text: string): SiteFrame | null {
-  const found = FRAME.exec(text.trim())?.groups;
-  if (!found) return null;
-  const { symbol = '', offset, module } = found;
+  const groups = FRAME.exec(text.trim())?.groups;
+  if (!groups) return null;
+  const { symbol = '', offset, module } = groups;
   return {
     symbol: ADDRESS.test(symbol) ? null : symbol,
     offset: offset === undefined ? null : Number.parseInt(offset, 16),

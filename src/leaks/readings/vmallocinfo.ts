@@ -33,9 +33,9 @@ export class VmallocinfoParser implements TallyParser {
       this.#tally.strange++;
       return;
     }
-    const found = OWN_PAGES.exec(rest)?.groups;
-    if (!found) return;
-    const { caller = '', pages } = found;
+    const groups = OWN_PAGES.exec(rest)?.groups;
+    if (!groups) return;
+    const { caller = '', pages } = groups;
     const bytes = Number(pages) * this.#tally.pageSize;
     // An area has room for its pages, and usually for one more, which stays empty.
     if (bytes > Number(size)) {
@@ -94,9 +94,9 @@ export function kernelAreas(kernel: Kernel): readonly KernelArea[] {
   const { pageSize } = kernel.facts;
   return [...settledAreas(kernel)].flatMap(({ address, count, caller }) => {
     if (count === 0) return [];
-    const found = kernel.symbolAt?.(caller);
-    const frame = found
-      ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null, guess: false }
+    const symbol = kernel.symbolAt?.(caller);
+    const frame = symbol
+      ? { symbol: symbol.name, offset: symbol.offset, module: symbol.module ?? null, line: null, guess: false }
       : { symbol: null, offset: null, module: null, line: null, guess: false };
     return [{ address, bytes: count * pageSize, caller: frame }];
   });

@@ -92,9 +92,9 @@ export class SymbolsMeanwhile implements KernelSymbols {
     const now = this.#symbols?.at(address) ?? null;
     if (now !== null && now.module === null) return now;
     if (this.#isCut) return null;
-    const found = [now, ...this.#former.map((symbols) => symbols.at(address))].filter((symbol) => symbol !== null);
-    const [first] = found;
-    return first !== undefined && found.every((symbol) => isSame(symbol, first)) ? first : null;
+    const candidates = [now, ...this.#former.map((symbols) => symbols.at(address))].filter((symbol) => symbol !== null);
+    const [first] = candidates;
+    return first !== undefined && candidates.every((symbol) => isSame(symbol, first)) ? first : null;
   }
 
   /** Called periodically and at the end: reads symbols again if a module was loaded or removed. */

@@ -41,8 +41,8 @@ export function lookupByKernel(
       if (objects.size === 0) return;
       for (const slot of tally.slots()) if (objects.has(slot) && !sockets.has(slot)) sockets.set(slot, entry);
     },
-    onPlaces: (found) => {
-      places = found;
+    onPlaces: (lookup) => {
+      places = lookup;
     },
   });
   if (!places) throw new TypeError('places must be known before the answer');

@@ -108,8 +108,8 @@ function byFlags(flags: FrameFile, { place, order }: Survivor): Found {
   if (head < 0 || (order !== null && isLonger(words, size))) return placed('reused');
   const kind = flagKind(words.readUInt32LE(head), words.readUInt32LE(head + 4));
   if (kind === 'hole') return unplaced('no-such-frame');
-  const found = PLACES_OF[kind];
-  return found === undefined ? unplaced('flags-only') : placed(found);
+  const places = PLACES_OF[kind];
+  return places === undefined ? unplaced('flags-only') : placed(places);
 }
 
 /** Index of the head of a frame, or of itself; -1: it is before the block. */

@@ -58,8 +58,8 @@ export async function readHeapEnd(source: HostSource, pid: number): Promise<bigi
     let end: bigint | null = null;
     const maps = await source.readSlowText(`/proc/${pid}/maps`);
     for (const line of maps.split('\n')) {
-      const found = /^[0-9a-f]{1,16}-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+ +\[heap\]$/.exec(line)?.[1];
-      if (found !== undefined) end = BigInt(`0x${found}`);
+      const heapEnd = /^[0-9a-f]{1,16}-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+ +\[heap\]$/.exec(line)?.[1];
+      if (heapEnd !== undefined) end = BigInt(`0x${heapEnd}`);
     }
     return end;
   } catch (error) {

@@ -116,11 +116,11 @@ export class ScriptParser {
   }
 
   #head(text: string): Head | undefined {
-    const found = HEAD.exec(text)?.groups;
-    if (!found) return undefined;
-    const { event = '', rest = '' } = found;
+    const groups = HEAD.exec(text)?.groups;
+    if (!groups) return undefined;
+    const { event = '', rest = '' } = groups;
     const what = this.#fault(event, rest) ?? spaceCall(event, rest);
-    return what && { pid: Number(found.pid), tid: Number(found.tid), what };
+    return what && { pid: Number(groups.pid), tid: Number(groups.tid), what };
   }
 
   #fault(event: string, rest: string): Fault | undefined {

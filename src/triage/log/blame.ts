@@ -216,13 +216,13 @@ export function brokenTrace(lines: readonly string[]): Corruption | undefined {
     if (at < 0) continue;
     if (lines.length - at < 3) return 'cut';
     // On 32-bit arm, the line that begins the stack trace is its first frame.
-    let found = frameOf(lines[at]!) !== null;
+    let isTrace = frameOf(lines[at]!) !== null;
     for (const line of lines.slice(at + 1, at + 1 + NEAR)) {
       if (isStart(line)) break;
-      found = frameOf(line) !== null || line.includes('(stack is not available)');
-      if (found) break;
+      isTrace = frameOf(line) !== null || line.includes('(stack is not available)');
+      if (isTrace) break;
     }
-    if (found) frames = true;
+    if (isTrace) frames = true;
     else if (STARTS.includes(start)) return 'no-frames';
   }
   return frames ? undefined : 'no-trace';

@@ -31,7 +31,7 @@ const STACKS = [
 
 /** Fields of a report beside its title. Null: not printed. */
 export function crashFields(lines: readonly string[]): Fields {
-  const found: Writable = {
+  const fields: Writable = {
     cpu: null,
     pid: null,
     uid: null,
@@ -53,32 +53,32 @@ export function crashFields(lines: readonly string[]): Fields {
     const start = STACKS.find(([, begins]) => begins.test(line));
     if (start) into = stacks[start[0]].length === 0 ? stacks[start[0]] : undefined;
     else if (into && into.length < MAX_FRAMES && !takeFrame(into, line) && into.length > 0) into = undefined;
-    takeTask(found, line);
+    takeTask(fields, line);
     const { kind, bytes, address, kfence, fault } = ACCESS.exec(line)?.groups ?? {};
     const access = kind ?? kfence ?? fault;
     if (access !== undefined) {
-      found.access ??= access.toLowerCase() === 'read' ? 'read' : 'write';
-      found.accessBytes ??= bytes === undefined ? null : Number(bytes);
+      fields.access ??= access.toLowerCase() === 'read' ? 'read' : 'write';
+      fields.accessBytes ??= bytes === undefined ? null : Number(bytes);
     }
-    found.address ??= address ?? null;
-    found.hardware ??= /^Hardware name: (.+)$/.exec(line)?.[1] ?? null;
-    if (found.modules.length === 0) found.modules = modulesOf(line);
+    fields.address ??= address ?? null;
+    fields.hardware ??= /^Hardware name: (.+)$/.exec(line)?.[1] ?? null;
+    if (fields.modules.length === 0) fields.modules = modulesOf(line);
   }
-  found.address ??= ADDRESS.exec(lines[0] ?? '')?.groups?.address ?? null;
-  return { ...found, ...stacks };
+  fields.address ??= ADDRESS.exec(lines[0] ?? '')?.groups?.address ?? null;
+  return { ...fields, ...stacks };
 }
 
-function takeTask(found: Writable, line: string): void {
-  if (found.pid !== null) return;
+function takeTask(fields: Writable, line: string): void {
+  if (fields.pid !== null) return;
   const task = (TASK.exec(line) ?? OLD_TASK.exec(line) ?? PROCESS.exec(line))?.groups;
-  found.cpu ??= numberOf(task?.cpu ?? CPU.exec(line)?.groups?.cpu);
+  fields.cpu ??= numberOf(task?.cpu ?? CPU.exec(line)?.groups?.cpu);
   if (!task) return;
-  found.pid = numberOf(task.pid ?? task.id);
-  found.uid = numberOf(task.uid);
-  found.comm = task.comm ?? task.name ?? null;
+  fields.pid = numberOf(task.pid ?? task.id);
+  fields.uid = numberOf(task.uid);
+  fields.comm = task.comm ?? task.name ?? null;
   const state = STATE.exec(task.state ?? '')?.groups;
-  found.taint = state?.taint?.replace(/[ -]+/g, '') || null;
-  found.release = state?.release ?? null;
+  fields.taint = state?.taint?.replace(/[ -]+/g, '') || null;
+  fields.release = state?.release ?? null;
 }
 
 /**
@@ -86,9 +86,9 @@ function takeTask(found: Writable, line: string): void {
  * frames do.
  */
 function takeFrame(frames: PrintedFrame[], line: string): boolean {
-  const found = FRAME.exec(line)?.groups;
-  if (!found) return /^<\/?\w+>$/.test(line);
-  const { symbol = '', offset, module, source, inline, guess } = found;
+  const groups = FRAME.exec(line)?.groups;
+  if (!groups) return /^<\/?\w+>$/.test(line);
+  const { symbol = '', offset, module, source, inline, guess } = groups;
   if (offset === undefined && inline === undefined) return false;
   frames.push({
     symbol,
@@ -144,10 +144,10 @@ export function demangled(symbol: string): string {
   const names: string[] = [];
   let rest = symbol.replace(/^_ZN?(?=\d)/, '');
   if (rest === symbol) return symbol;
-  for (let found = /^\d{1,4}/.exec(rest); found; found = /^\d{1,4}/.exec(rest)) {
-    const begin = found[0].length;
-    names.push(rest.slice(begin, begin + Number(found[0])));
-    rest = rest.slice(begin + Number(found[0]));
+  for (let match = /^\d{1,4}/.exec(rest); match; match = /^\d{1,4}/.exec(rest)) {
+    const begin = match[0].length;
+    names.push(rest.slice(begin, begin + Number(match[0])));
+    rest = rest.slice(begin + Number(match[0]));
     if (!symbol.startsWith('_ZN')) break;
   }
   const known = names.filter((name) => !/^h[0-9a-f]{16}$/.test(name));

@@ -115,9 +115,9 @@ export class CrashReader {
   *end(): Generator<Found> {
     for (const [key, open] of [...this.#open]) yield* this.#close(key, open);
     // Any report may have been closed before its end, so the end of an unknown one proves nothing after it.
-    for (const [code, found] of this.#tails)
+    for (const [code, tail] of this.#tails)
       if (!this.#reported.has(code) && (code !== 'kernel-warning' || this.#reported.size + this.#tails.size === 1))
-        yield found;
+        yield tail;
     this.#tails.clear();
     this.#reported.clear();
   }
@@ -288,12 +288,12 @@ function titled({ pattern, groups, ...open }: Pick<Open, 'pattern' | 'groups' | 
   const lines = sureLines(open.lines);
   const line = (lines[0] ?? '').replace(/^\[ | \]$/g, '');
   for (const form of pattern.forms ?? []) {
-    const found = fits(form, lines);
-    if (!found) continue;
+    const matched = fits(form, lines);
+    if (!matched) continue;
     const functions = form.search && blame(lines, form.search);
-    const symbol = form.search ? functions?.[0] : found.f;
+    const symbol = form.search ? functions?.[0] : matched.f;
     const name = symbol === undefined ? null : demangled(symbol);
-    const all: Groups = { ...groups, ...found, line, f: name ?? 'corrupted' };
+    const all: Groups = { ...groups, ...matched, line, f: name ?? 'corrupted' };
     const title = plainTitle(form.title.replace(/\{(\w+)\}/g, (_, group) => all[group] ?? ''));
     const consequence = pattern.code === 'panic' && later;
     const why =
@@ -338,10 +338,10 @@ function fits({ when, body }: Form, lines: readonly string[]): Groups | undefine
   let groups: Groups = { ...first?.groups };
   let at = 1;
   for (const pattern of body ?? []) {
-    let found: RegExpExecArray | null = null;
-    for (; at < lines.length && !found; at++) found = pattern.exec(lines[at]!);
-    if (!found) return undefined;
-    groups = { ...groups, ...found.groups };
+    let match: RegExpExecArray | null = null;
+    for (; at < lines.length && !match; at++) match = pattern.exec(lines[at]!);
+    if (!match) return undefined;
+    groups = { ...groups, ...match.groups };
   }
   return groups;
 }

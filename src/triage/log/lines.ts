@@ -77,8 +77,8 @@ export function groupsIn(
   { text, whole }: Pick<LogMessage, 'text' | 'whole'>,
   pattern: RegExp,
 ): Readonly<Record<string, string | undefined>> | undefined {
-  const found = pattern.exec(text) ?? (whole === text ? null : pattern.exec(whole));
-  return found === null ? undefined : (found.groups ?? {});
+  const match = pattern.exec(text) ?? (whole === text ? null : pattern.exec(whole));
+  return match === null ? undefined : (match.groups ?? {});
 }
 
 export function evidenceOf({ seq, timestamp, printedTime, text }: LogLine): LogEvidence {

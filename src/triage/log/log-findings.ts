@@ -240,11 +240,11 @@ class AllocationFailureReader implements ReportReader {
   /** @returns a finding after its last line, or at the first line of the next one */
   take(line: LogMessage): Finding | undefined {
     this.#vmalloc = VMALLOC_SIZE.exec(line.text)?.groups?.size ?? this.#vmalloc;
-    const found = groupsIn(line, FAILED);
-    if (found) {
+    const matched = groupsIn(line, FAILED);
+    if (matched) {
       const before = this.end();
       const ofVmalloc = this.#vmalloc === undefined ? {} : { vmalloc: this.#vmalloc, order: undefined };
-      const groups = { ...found, ...ofVmalloc };
+      const groups = { ...matched, ...ofVmalloc };
       this.#vmalloc = undefined;
       this.#report = { line, groups, memory: new MemInfoReader(), header: [], lines: 0 };
       return before;

@@ -29,8 +29,8 @@ const ARCHITECTURES: readonly (readonly [RegExp, string])[] = [
 
 const named = (names: typeof DISTRIBUTIONS, text: string): string | null => {
   for (const [form, name] of names) {
-    const found = form.exec(text);
-    if (found) return name.replace('$1', found[1] ?? '');
+    const match = form.exec(text);
+    if (match) return name.replace('$1', match[1] ?? '');
   }
   return null;
 };

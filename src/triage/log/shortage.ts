@@ -93,9 +93,9 @@ function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undef
 
 /** Why a request was refused, in figures; none: not printed. */
 export function shortageFigures(zones: readonly ZoneShown[], request: Request) {
-  const found = shortageOf(zones, request);
-  if (found === undefined) return {};
-  const { cause, zone, largestOrder, unusable } = found;
+  const shortage = shortageOf(zones, request);
+  if (shortage === undefined) return {};
+  const { cause, zone, largestOrder, unusable } = shortage;
   return {
     shortage: cause,
     zone: zone.zone,

@@ -49,9 +49,9 @@ export class TaskTable {
       this.#row = new RegExp(`^\\[ *(\\d+)\\]((?: +-?\\d+){${numbers}}) +(.*)$`, 's');
       return true;
     }
-    const found = this.#row?.exec(line);
-    if (!found) return false;
-    const [, pid, numbers = '', name = ''] = found;
+    const match = this.#row?.exec(line);
+    if (!match) return false;
+    const [, pid, numbers = '', name = ''] = match;
     const values = numbers.trim().split(/ +/).map(Number);
     const value = (column: string) => values[this.#columns?.indexOf(column) ?? -1] ?? null;
     const rss = value('rss');

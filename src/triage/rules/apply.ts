@@ -15,12 +15,12 @@ export function withRules<A extends RuleBasis>(
   ask: AskStacks,
 ): A & { readonly findings: readonly Finding[]; readonly rules: RulesOutcome } {
   const facts = new RuleFacts(answer, ask);
-  const found: Finding[] = [];
+  const findings: Finding[] = [];
   const unknown: Undecided[] = [];
   let count = 0;
   for (const rule of rules.rules) {
     const verdict = verdicts(rule, facts);
-    for (const match of verdict) if (match.met === true) found.push(findingOf(rule, match));
+    for (const match of verdict) if (match.met === true) findings.push(findingOf(rule, match));
     if (verdict.some(({ met }) => met === true)) count++;
     for (const match of verdict)
       if (match.met === 'unknown') {
@@ -28,7 +28,7 @@ export function withRules<A extends RuleBasis>(
         unknown.push({ code: rule.code, reason, why });
       }
   }
-  const { kept, silenced, changed, unsure } = adjusted([...found, ...answer.findings], rules.adjust);
+  const { kept, silenced, changed, unsure } = adjusted([...findings, ...answer.findings], rules.adjust);
   return {
     ...answer,
     findings: bySeverity(kept),

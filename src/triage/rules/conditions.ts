@@ -22,13 +22,13 @@ const TESTS: Tests = {
     const reason = findings.find(({ code }) => code === 'panic')?.figures.reason;
     if (state === 'unknown') return unknown('panic-unknown', 'whether the kernel panicked is unknown');
     if (typeof reason !== 'string') return unknown('panic-unknown', 'the reason of the panic is unknown');
-    const found = pattern.match(reason);
-    return found ? met({ panicReason: reason, ...found }) : NOT_MET;
+    const match = pattern.match(reason);
+    return match ? met({ panicReason: reason, ...match }) : NOT_MET;
   },
   release: (pattern, { answer: { kernel } }) => {
     if (kernel.release === '') return unknown('release-unknown', 'the kernel release is unknown');
-    const found = pattern.match(kernel.release);
-    return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
+    const match = pattern.match(kernel.release);
+    return match ? met({ kernelRelease: kernel.release, ...match }) : NOT_MET;
   },
   taint: (letters, { answer: { machine } }) => {
     if (machine.taint === undefined) return unknown('taint-unreadable', 'the taint flags cannot be read');
@@ -38,8 +38,8 @@ const TESTS: Tests = {
   module: (pattern, { answer: { machine } }) => {
     if (machine.modules === undefined) return unknown('modules-unreadable', 'the list of modules cannot be read');
     for (const name of machine.modules) {
-      const found = pattern.match(name);
-      if (found) return met({ moduleName: name, ...found });
+      const match = pattern.match(name);
+      if (match) return met({ moduleName: name, ...match });
     }
     return NOT_MET;
   },
@@ -78,21 +78,21 @@ const TESTS: Tests = {
     return answer.complete ? NOT_MET : unknown('answer-incomplete', 'the answer is incomplete');
   },
   stack: ({ symbol, state }, facts) => {
-    const found = facts.stacks(state);
-    if (found instanceof Error) return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
-    const stackVerdict = any(found.stacks.map((group) => onStack(group, symbol)));
+    const stacks = facts.stacks(state);
+    if (stacks instanceof Error) return unknown('stacks-unreadable', `stacks cannot be read: ${stacks.message}`);
+    const stackVerdict = any(stacks.stacks.map((group) => onStack(group, symbol)));
     if (stackVerdict.met !== false) return stackVerdict;
-    if (!found.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
-    const cut = found.stacks.some(({ end }) => end === 'stopped');
+    if (!stacks.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
+    const cut = stacks.stacks.some(({ end }) => end === 'stopped');
     return cut ? unknown('stacks-incomplete', 'some stack traces are incomplete') : NOT_MET;
   },
   tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
-    const found = facts.stacks(state);
-    if (found instanceof Error) return unknown('stacks-unreadable', `tasks cannot be read: ${found.message}`);
+    const stacks = facts.stacks(state);
+    if (stacks instanceof Error) return unknown('stacks-unreadable', `tasks cannot be read: ${stacks.message}`);
     // Tasks may be missing: the count is a lower bound.
-    if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
+    if (!stacks.complete && (stacks.tasks < atLeast || atMost < Infinity))
       return unknown('stacks-incomplete', 'some tasks cannot be read');
-    const { tasks } = found;
+    const { tasks } = stacks;
     return tasks >= atLeast && tasks <= atMost ? met({ taskCount: tasks }) : NOT_MET;
   },
 };
@@ -123,11 +123,11 @@ function isWithin(memory: Category, wanted: string, leaf: string): boolean {
 
 function ownerIn(category: Category, whole: number, asked: Operand<'owner'>): Match {
   const least = Math.max(asked.atLeastBytes ?? 0, (asked.atLeastShare ?? 0) * whole);
-  const found = category.owners.flatMap((owner) => {
+  const owners = category.owners.flatMap((owner) => {
     const captures = asked.name.match(owner.name);
     return captures && owner.bytes >= least ? [{ owner, captures }] : [];
   });
-  const [first] = found;
+  const [first] = owners;
   if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
   if (!category.complete) return unknown('category-incomplete', `category ${category.category} is incomplete`);
   const named = category.owners.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -49,9 +49,9 @@ export class RuleFacts {
     const key = state ?? 'all';
     const known = this.#stacks.get(key);
     if (known !== undefined) return known;
-    const found = this.#find(state);
-    this.#stacks.set(key, found);
-    return found;
+    const result = this.#find(state);
+    this.#stacks.set(key, result);
+    return result;
   }
 
   #find(state: TaskState | undefined): StacksAnswer | Error {

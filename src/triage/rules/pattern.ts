@@ -49,18 +49,18 @@ export class Pattern {
 
   /** Undefined: no match. Wildcards match as little as possible. */
   match(text: string): Captures | undefined {
-    const found: Record<string, string | number> = {};
+    const groups: Record<string, string | number> = {};
     let at = 0;
     for (const [index, block] of this.#blocks.entries()) {
       const isLast = index === this.#blocks.length - 1;
       const met = placed(block, text, { from: at, anchored: index === 0, toEnd: isLast });
       if (met === undefined) return undefined;
       const name = index > 0 ? this.#wildcards[index - 1] : undefined;
-      if (name !== undefined) found[name] = text.slice(at, met.start);
-      Object.assign(found, met.numbers);
+      if (name !== undefined) groups[name] = text.slice(at, met.start);
+      Object.assign(groups, met.numbers);
       at = met.end;
     }
-    return found;
+    return groups;
   }
 }
 

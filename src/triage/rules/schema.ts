@@ -23,8 +23,8 @@ const pattern = z.string().transform((source, context) => {
 
 /** Bytes: a number, or `512 MiB`. */
 const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
-  const found = typeof size === 'number' ? size : bytesOf(size);
-  if (found !== undefined && Number.isSafeInteger(found) && found >= 0) return found;
+  const bytes = typeof size === 'number' ? size : bytesOf(size);
+  if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes >= 0) return bytes;
   context.addIssue({ code: 'custom', message: 'must be a number of bytes, or a size such as 512 MiB' });
   return z.NEVER;
 });

@@ -162,9 +162,9 @@ const NOTHING: SiteFrame = { symbol: null, offset: null, module: null, line: nul
 export function siteFrames(kernel: Kernel, addresses: readonly bigint[]): SiteFrame[] {
   return addresses.map((address) => {
     // A return address is behind the call.
-    const found = findOrNot(() => kernel.symbolAt?.(address - 1n));
-    if (!found) return NOTHING;
-    const { name, offset, module = null } = found;
+    const symbol = findOrNot(() => kernel.symbolAt?.(address - 1n));
+    if (!symbol) return NOTHING;
+    const { name, offset, module = null } = symbol;
     return { symbol: name, offset: offset + 1, module, line: null, guess: false };
   });
 }

@@ -93,14 +93,14 @@ export class Mounts {
   #mountsOf(superBlock: bigint): readonly Mount[] {
     const known = this.#all.get(superBlock);
     if (known) return known;
-    const found: Mount[] = [];
+    const mounts: Mount[] = [];
     for (const address of this.#addresses(superBlock)) {
-      if (found.length >= MAX_MOUNTS)
+      if (mounts.length >= MAX_MOUNTS)
         throw damaged(`mount list of the superblock ${hex(superBlock)} does not terminate (loop?)`);
-      found.push(this.read(address));
+      mounts.push(this.read(address));
     }
-    this.#all.set(superBlock, found);
-    return found;
+    this.#all.set(superBlock, mounts);
+    return mounts;
   }
 
   *#addresses(superBlock: bigint): Generator<bigint> {
@@ -194,14 +194,14 @@ export class FileSystems {
   #superBlocks(type: bigint): Set<bigint> | undefined {
     const [instance, list] = [this.#instance, this.#list];
     if (!instance || !list) return undefined;
-    const found = new Set<bigint>();
+    const superBlocks = new Set<bigint>();
     for (let node = list.read(type).pointer('fs_supers.first'); node !== 0n; ) {
       const view = instance.readContainer(node, 's_instances.next');
-      if (found.has(view.address) || found.size >= MAX_MOUNTS) return found;
-      found.add(view.address);
+      if (superBlocks.has(view.address) || superBlocks.size >= MAX_MOUNTS) return superBlocks;
+      superBlocks.add(view.address);
       node = view.pointer('s_instances.next');
     }
-    return found;
+    return superBlocks;
   }
 }
 

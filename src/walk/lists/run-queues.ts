@@ -155,9 +155,9 @@ function queueReader(kernel: Kernel) {
     const tasks: Cpu['tasks'][number][] = [];
     const addresses: bigint[] = [];
     let servers = 0;
-    const add = (kind: SchedulingClass, found: () => Iterable<bigint>, isOff = (_: bigint) => false) => {
+    const add = (kind: SchedulingClass, queued: () => Iterable<bigint>, isOff = (_: bigint) => false) => {
       try {
-        for (const at of found()) {
+        for (const at of queued()) {
           const own = task.read(at);
           tasks.push({
             address: at,

@@ -40,12 +40,12 @@ export function swapDevices(kernel: Kernel, warnings: Warnings): Pick<SwapAnswer
   let [pages, used] = [0, 0];
   for (const address of pointersPartOf(kernel, 'swap_info', table, table, number)) {
     try {
-      const found = address === 0n ? undefined : reader.read(address);
-      if (found === undefined) continue;
-      devices.push(found.device);
-      if (!found.writable) continue;
-      pages += found.pages;
-      used += found.used;
+      const view = address === 0n ? undefined : reader.read(address);
+      if (view === undefined) continue;
+      devices.push(view.device);
+      if (!view.writable) continue;
+      pages += view.pages;
+      used += view.used;
     } catch (error) {
       whole = false;
       addError(warnings, 'swap device', error);

@@ -33,13 +33,13 @@ export function recordPlaces(kernel: Kernel, buffer: RecordBuffer): Place[] {
     } catch (error) {
       if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
       places.push({ kind: 'gap', at: step.at, error });
-      let found: Step | undefined;
-      while (found === undefined && searched < MAX_SEARCHED && !isEnd(buffer, step)) {
+      let part: Step | undefined;
+      while (part === undefined && searched < MAX_SEARCHED && !isEnd(buffer, step)) {
         searched += RECORD_ALIGNMENT;
         step = onwards(buffer, step);
-        if (leadsToEnd(kernel, buffer, step)) found = step;
+        if (leadsToEnd(kernel, buffer, step)) part = step;
       }
-      if (found === undefined) return places;
+      if (part === undefined) return places;
     }
   }
   return places;
@@ -136,14 +136,14 @@ function readHeader(kernel: Kernel, buffer: RecordBuffer, at: number, mayWrap = 
 
 /** Parses `SUBSYSTEM=pci\0DEVICE=+pci:0000:00:1f.2` (create_syslog_header, drivers/base/core.c). */
 function readDictionary(bytes: Uint8Array): Pick<LogRecord, 'subsystem' | 'device'> {
-  const found = { subsystem: '', device: '' };
-  if (bytes.length === 0) return found;
+  const dictionary = { subsystem: '', device: '' };
+  if (bytes.length === 0) return dictionary;
   for (const entry of decodeBytes(bytes).split('\0')) {
     const equals = entry.indexOf('=');
     if (equals <= 0) throw damaged('dictionary of a log record is malformed');
     const key = entry.slice(0, equals);
-    if (key === 'SUBSYSTEM') found.subsystem = entry.slice(equals + 1);
-    if (key === 'DEVICE') found.device = entry.slice(equals + 1);
+    if (key === 'SUBSYSTEM') dictionary.subsystem = entry.slice(equals + 1);
+    if (key === 'DEVICE') dictionary.device = entry.slice(equals + 1);
   }
-  return found;
+  return dictionary;
 }

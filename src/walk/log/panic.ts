@@ -89,10 +89,10 @@ interface Logged {
  * another CPU printed meanwhile is the cause only if there is no such report.
  */
 function searchLog(kernel: Kernel, fields: Fields): Logged {
-  const found = searchLines(kernel, fields);
-  if (found.caller === undefined || found.cause === undefined) return found;
-  const own = searchLines(kernel, fields, found.caller);
-  return own.cause === undefined ? found : own;
+  const logged = searchLines(kernel, fields);
+  if (logged.caller === undefined || logged.cause === undefined) return logged;
+  const own = searchLines(kernel, fields, logged.caller);
+  return own.cause === undefined ? logged : own;
 }
 
 /** @param by task or CPU whose lines may be a cause; undefined: any */
@@ -105,14 +105,14 @@ function searchLines(kernel: Kernel, fields: Fields, by?: LogCaller): Logged {
   /** Number of messages left in which the first line of the cause's report may be. */
   let left = 0;
   let panicTime = 0n;
-  const found = (whole: boolean): Logged => ({
+  const logged = (whole: boolean): Logged => ({
     ...(message === undefined ? {} : { message }),
     ...(caller === null ? {} : { caller }),
     ...(cause === undefined ? {} : { cause }),
     whole,
   });
   for (const record of logBackwards(kernel, fields)) {
-    if (++seen > MAX_RECORDS) return found(false);
+    if (++seen > MAX_RECORDS) return logged(false);
     if (message !== undefined && panicTime - record.timestamp > MAX_BETWEEN) break;
     if (!isOfKernel(record)) continue;
     if (message !== undefined && by && !isBy(record, by)) continue;
@@ -139,9 +139,9 @@ function searchLines(kernel: Kernel, fields: Fields, by?: LogCaller): Logged {
         left = 0;
       }
     }
-    if (message !== undefined && cause !== undefined && left === 0) return found(true);
+    if (message !== undefined && cause !== undefined && left === 0) return logged(true);
   }
-  return found(true);
+  return logged(true);
 }
 
 function isBy({ caller }: LogLine, { kind, id }: LogCaller): boolean {

@@ -38,7 +38,7 @@ const UEK: Readonly<Record<string, string>> = {
  * Vendors by the suffix of the release: the first match wins. Rebuilds that keep a part of another vendor's
  * name precede that vendor.
  */
-const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (found: Match) => string | undefined])[] = [
+const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (match: Match) => string | undefined])[] = [
   [/\.el(\d+)uek\b/, 'oracle', ({ base }) => UEK[base]],
   [/\.amzn(\d+)\b/, 'amazon', ({ groups: [n] }) => n],
   [/\.oe\w*\.bclinux\b/, 'bclinux', () => undefined],
@@ -88,9 +88,9 @@ export function vendorOf(release: string, version = '', banner = ''): Vendor | n
   const ubuntu = /^#\S*?(?:~(\d\d\.\d\d)\S*)?-Ubuntu\b/.exec(version);
   if (ubuntu) return vendor('ubuntu', ubuntu[1] ?? UBUNTU[base]);
   for (const [pattern, code, streamOf] of BY_RELEASE) {
-    const found = pattern.exec(release);
-    if (!found) continue;
-    const stream = streamOf({ groups: found.slice(1), base, release });
+    const match = pattern.exec(release);
+    if (!match) continue;
+    const stream = streamOf({ groups: match.slice(1), base, release });
     const builder = code === 'el' && EL_BUILDERS.find(([host]) => host.test(banner));
     return vendor(builder ? builder[1] : code, stream);
   }

@@ -190,7 +190,7 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
 
 /** Entries of a vector; all are read before the first is returned. */
 function entries(kernel: Kernel, vector: bigint, many: number, step: number, at: number): bigint[] {
-  const found: bigint[] = [];
+  const addresses: bigint[] = [];
   const what = 'the charges of a slab';
   const together = step <= 16;
   const all = together ? readPartOf(kernel, what, vector, vector, many * step) : undefined;
@@ -198,9 +198,9 @@ function entries(kernel: Kernel, vector: bigint, many: number, step: number, at:
     const place = vector + BigInt(index * step + at);
     const objcg =
       all?.getBigUint64(index * step + at, true) ?? readPartOf(kernel, what, vector, place, 8).getBigUint64(0, true);
-    if (objcg !== 0n) found.push(objcg);
+    if (objcg !== 0n) addresses.push(objcg);
   }
-  return found;
+  return addresses;
 }
 
 function number(view: DataView, base: number, member: MemberLayout): number {

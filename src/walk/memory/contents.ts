@@ -95,7 +95,7 @@ const MAX_PORTS = 16;
 
 /** Ports of the packets in a page; undefined: it has none. The checksum of a header proves a packet. */
 function portsOf(view: DataView): number[] | undefined {
-  const found = new Set<number>();
+  const ports = new Set<number>();
   let packets = 0;
   // A header follows an Ethernet header, which ends with the protocol.
   for (let at = 14; at + 40 <= view.byteLength; at += 2) {
@@ -107,9 +107,9 @@ function portsOf(view: DataView): number[] | undefined {
     const next = protocol === 0x0800 ? view.getUint8(at + 9) : view.getUint8(at + 6);
     if (next !== 6 && next !== 17) continue;
     for (const port of [at + transport, at + transport + 2])
-      if (port + 2 <= view.byteLength && found.size < MAX_PORTS) found.add(view.getUint16(port));
+      if (port + 2 <= view.byteLength && ports.size < MAX_PORTS) ports.add(view.getUint16(port));
   }
-  return packets === 0 ? undefined : [...found];
+  return packets === 0 ? undefined : [...ports];
 }
 
 /** Length of a valid IPv4 header; 0: it is none. */

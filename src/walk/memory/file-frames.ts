@@ -178,11 +178,11 @@ export class FileFrames {
 
   #pairOf(charged: Pointer): number {
     const isFull = this.#charges.size >= MAX_CHARGES || this.#pairs.size >= MAX_PAIRS;
-    const found = isFull ? this.#charges.findPointer(charged) : this.#charges.addPointer(charged);
+    const column = isFull ? this.#charges.findPointer(charged) : this.#charges.addPointer(charged);
     const keyOf = (row: number) => this.#row * (MAX_CHARGES + 1) + row;
-    const known = found < 0 ? undefined : this.#pairs.get(keyOf(found));
+    const known = column < 0 ? undefined : this.#pairs.get(keyOf(column));
     if (known !== undefined) return known;
-    const key = keyOf(isFull ? MAX_CHARGES : found);
+    const key = keyOf(isFull ? MAX_CHARGES : column);
     const pair = this.#pairs.get(key) ?? this.#pairs.size;
     this.#pairs.set(key, pair);
     if (2 * pair >= this.#pairCounts.length) {

@@ -233,7 +233,7 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const { processes, lost } = taskTable(kernel);
   const seen = new Set<bigint>([0n]);
-  const found = new Set<bigint>();
+  const directories = new Set<bigint>();
   const own = kernel.symbol('init_mm');
   const at = new Pointer();
   for (const process of processes) {
@@ -242,8 +242,8 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
       if (seen.has(mm)) continue;
       seen.add(mm);
       const pgd = memory.read(mm).pointer('pgd');
-      if (found.has(pgd) && !kernel.facts.live) throw damaged(`two mms have their page tables at ${hex(pgd)}`);
-      found.add(pgd);
+      if (directories.has(pgd) && !kernel.facts.live) throw damaged(`two mms have their page tables at ${hex(pgd)}`);
+      directories.add(pgd);
       const frame = kernel.pages.frameOf(at.set(pgd));
       if (frame >= 0) yield { address: pgd, frame };
       // The page table of the kernel's own mm is in the image.
@@ -252,7 +252,7 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
   }
   for (const name of PRIVATE_SPACES) {
     const pgd = privateSpace(kernel, name, memory);
-    const frame = pgd === 0n || found.has(pgd) ? -1 : kernel.pages.frameOf(at.set(pgd));
+    const frame = pgd === 0n || directories.has(pgd) ? -1 : kernel.pages.frameOf(at.set(pgd));
     if (frame < 0 && pgd !== 0n && name !== 'efi_mm') throw damaged(`${name} has no page tables of its own`);
     if (frame >= 0) yield { address: pgd, frame };
   }
@@ -285,11 +285,11 @@ function privateSpace(kernel: Kernel, name: (typeof PRIVATE_SPACES)[number], mem
  * @throws {ReadError} after all others, if one cannot be read
  */
 export function* upperTables(kernel: Kernel, address: bigint, least = 2): Generator<number> {
-  const found: number[] = [];
+  const tables: number[] = [];
   let lost: ReadError | undefined;
   kernel.userPages?.(address, {
     table: (frame, levelsBelow) => {
-      if (levelsBelow >= least) found.push(frame);
+      if (levelsBelow >= least) tables.push(frame);
       return levelsBelow >= Math.max(1, least);
     },
     page: () => undefined,
@@ -299,7 +299,7 @@ export function* upperTables(kernel: Kernel, address: bigint, least = 2): Genera
     },
   });
   // The first one is the top table.
-  yield* found.slice(1);
+  yield* tables.slice(1);
   if (lost && !isFiltered(kernel, lost)) throw lost;
 }
 

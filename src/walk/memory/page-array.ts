@@ -24,8 +24,8 @@ export function* framesOfPages(kernel: Kernel, what: string, pages: bigint, coun
     const many = Math.min(BATCH, count - first);
     const view = readPartOf(kernel, what, pages, pages + BigInt(first * 8), many * 8);
     // The consumer of the frames may read memory, which overwrites the view.
-    const found = Array.from({ length: many }, (_, index) => view.getBigUint64(index * 8, true));
-    for (const page of found) {
+    const addresses = Array.from({ length: many }, (_, index) => view.getBigUint64(index * 8, true));
+    for (const page of addresses) {
       if (page === 0n) continue;
       const frame = kernel.pages.frameOfPage(at.set(page));
       if (frame < 0) throw damaged(`${what} names ${hex(page)}, which is no page`);

@@ -105,7 +105,7 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
 /** Start and end in bytes of each "System RAM" of `iomem_resource` (kernel/resource.c). */
 function systemRam(kernel: Kernel): [number, number][] {
   const reader = new StructReader(kernel, 'resource', ['start', 'end', 'flags', 'parent', 'sibling', 'child'] as const);
-  const found: [number, number][] = [];
+  const ranges: [number, number][] = [];
   let looked = 0;
   const visit = (parent: bigint, first: bigint): void => {
     let before = -1;
@@ -118,7 +118,7 @@ function systemRam(kernel: Kernel): [number, number][] {
       if (view.pointer('parent') !== parent || start <= before) {
         throw damaged(`the memory resource at ${hex(at)} is not where its neighbours say`);
       }
-      if ((view.number('flags') & SYSTEM_RAM) === SYSTEM_RAM) found.push(checked(start, end + 1));
+      if ((view.number('flags') & SYSTEM_RAM) === SYSTEM_RAM) ranges.push(checked(start, end + 1));
       else visit(at, view.pointer('child'));
       before = end;
       at = view.pointer('sibling');
@@ -127,7 +127,7 @@ function systemRam(kernel: Kernel): [number, number][] {
   const root = needSymbol(kernel, 'iomem_resource');
   const child = BigInt(reader.offset('child'));
   visit(root, readPartOf(kernel, 'iomem_resource', root, root + child, 8).getBigUint64(0, true));
-  return found;
+  return ranges;
 }
 
 function checked(from: number, to: number): [number, number] {

@@ -70,9 +70,9 @@ function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
   };
   /** Frames in an array of pages, none of which may be missing. */
   const named = (ring: bigint, array: bigint, count: number): number[] => {
-    const found = array === 0n ? [] : [...framesOfPages(kernel, 'the pages of a ring', array, count)];
-    if (found.length === count) return found;
-    throw damaged(`the ring at ${hex(ring)} has ${count} pages, and ${found.length} are named`);
+    const frames = array === 0n ? [] : [...framesOfPages(kernel, 'the pages of a ring', array, count)];
+    if (frames.length === count) return frames;
+    throw damaged(`the ring at ${hex(ring)} has ${count} pages, and ${frames.length} are named`);
   };
   const regions = REGIONS.filter(({ pages }) => layout?.member(pages)).map((names) => ({
     ...names,

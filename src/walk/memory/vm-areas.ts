@@ -167,25 +167,25 @@ function isNode(kernel: Kernel, address: bigint): boolean {
  * consumer with the same error.
  */
 export function cachedWalk<Item>(walk: () => Iterable<Item>): () => Generator<Item> {
-  const found: Item[] = [];
+  const items: Item[] = [];
   let rest: Iterator<Item> | undefined;
   let failure: unknown;
   let ended = false;
   return function* () {
     rest ??= walk()[Symbol.iterator]();
     for (let index = 0; ; index++) {
-      while (index >= found.length && !ended) {
+      while (index >= items.length && !ended) {
         try {
           const next = rest.next();
           if (next.done) ended = true;
-          else found.push(next.value);
+          else items.push(next.value);
         } catch (error) {
           failure = error;
           ended = true;
         }
       }
-      if (index >= found.length) break;
-      yield found[index]!;
+      if (index >= items.length) break;
+      yield items[index]!;
     }
     if (failure !== undefined) throw failure;
   };

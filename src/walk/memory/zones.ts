@@ -51,7 +51,7 @@ export function zones(kernel: Kernel): Zone[] {
   return numberedNodes(kernel).flatMap(({ number, node }) => {
     const nodeId = data.read(node).number('node_id');
     if (nodeId !== number) throw damaged(`NUMA node ${number} says that it is node ${nodeId}`);
-    const found: Zone[] = [];
+    const withMemory: Zone[] = [];
     for (let index = 0; (index + 1) * reader.size <= all.size; index++) {
       const address = node + BigInt(all.offset + index * reader.size);
       const view = reader.read(address);
@@ -59,7 +59,7 @@ export function zones(kernel: Kernel): Zone[] {
       if (present === 0) continue;
       const known = names.find(([, value]) => Number(value) === index)?.[0];
       const name = known?.replace(/^ZONE_/, '') ?? String(index);
-      found.push({
+      withMemory.push({
         address,
         node,
         nodeId,
@@ -74,7 +74,7 @@ export function zones(kernel: Kernel): Zone[] {
         watermarks: watermarksOf(address),
       });
     }
-    return found;
+    return withMemory;
   });
 }
 

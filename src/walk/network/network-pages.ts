@@ -44,9 +44,9 @@ export class NetworkPages implements PageVisitor {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    const found = known(kernel);
-    this.skbCaches = Array.isArray(found) ? found : [];
-    this.noSkbCaches = Array.isArray(found) ? undefined : found;
+    const caches = known(kernel);
+    this.skbCaches = Array.isArray(caches) ? caches : [];
+    this.noSkbCaches = Array.isArray(caches) ? undefined : caches;
     this.#network = new Set(this.skbCaches.map(({ address }) => address));
     this.usage = new SlabUsage(kernel, this.#network);
     const page = struct(kernel, 'page');
@@ -173,14 +173,14 @@ class PoolTotals {
     const reader = new StructReader(this.#kernel, 'page_pool', COUNTERS);
     // Pages of a memory provider do not belong to the machine.
     const provider = layout?.member('mp_priv') ? new StructReader(this.#kernel, 'page_pool', ['mp_priv']) : undefined;
-    for (const [pool, found] of this.#pages) {
+    for (const [pool, count] of this.#pages) {
       const counted = readOrNot(() => {
         if (provider && provider.read(pool).pointer('mp_priv') !== 0n) return undefined;
         const view = reader.read(pool);
         return (view.number(COUNTERS[0]) - view.number(COUNTERS[1])) >>> 0;
       });
-      if (counted === undefined || counted === found) continue;
-      throw damaged(`the page pool ${hex(pool)} counts ${counted} pages, but ${found} were found`);
+      if (counted === undefined || counted === count) continue;
+      throw damaged(`the page pool ${hex(pool)} counts ${counted} pages, but ${count} were found`);
     }
   }
 }
@@ -218,21 +218,21 @@ export class CountedPages {
  * @param socks addresses of all `struct sock`s
  */
 export function keptFragPages(kernel: Kernel, socks: readonly bigint[]): FragPage[] {
-  const found: FragPage[] = [...cpuFragPages(kernel)].map((page) => ({ page, size: undefined }));
+  const kept: FragPage[] = [...cpuFragPages(kernel)].map((page) => ({ page, size: undefined }));
   const frags = new SendFrags(kernel);
   const { processes, threads, lost } = taskTable(kernel);
   if (lost) throw lost;
   for (const process of processes) {
     for (const thread of threads(process)) {
       const page = frags.ofTask(thread.address);
-      if (page !== undefined) found.push(page);
+      if (page !== undefined) kept.push(page);
     }
   }
   for (const sock of socks) {
     const page = frags.ofSock(sock);
-    if (page !== undefined) found.push(page);
+    if (page !== undefined) kept.push(page);
   }
-  return found;
+  return kept;
 }
 
 /** Number of free skbs in per-CPU caches: `napi_alloc_cache.skb_cache` (net/core/skbuff.c). */

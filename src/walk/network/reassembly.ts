@@ -49,8 +49,8 @@ function netfilterFragments(kernel: Kernel): ((net: bigint) => bigint | undefine
   if (loaded === false) return undefined;
   const reader = new NetfilterFragments(kernel);
   return (net) => {
-    const found = reader.ofNamespace(net);
-    if (found !== undefined || !loaded) return found;
+    const address = reader.ofNamespace(net);
+    if (address !== undefined || !loaded) return address;
     throw damaged(`the fragments of ${MODULE} were not found`);
   };
 }
@@ -186,10 +186,10 @@ class NetfilterFragments {
     if (known !== undefined && known < count) return this.#candidate(net, generic, known);
     // The header takes the place of the first entries (MIN_PERNET_OPS_ID).
     for (let part = Math.ceil(this.#generic.size / 8); part < count; part++) {
-      const found = this.#candidate(net, generic, part);
-      if (found === undefined) continue;
+      const candidate = this.#candidate(net, generic, part);
+      if (candidate === undefined) continue;
       this.#part = part;
-      return found;
+      return candidate;
     }
     return undefined;
   }

@@ -59,17 +59,17 @@ export function receiveBuffers(kernel: Kernel, parent: bigint): bigint[] {
   if (device.number('id.device') !== NETWORK_CARD) {
     throw unsupportedLayout('its device is not a virtio network device');
   }
-  const found: bigint[] = [];
+  const posted: bigint[] = [];
   let rings = 0;
   for (const queue of virtqueues(kernel, device.address)) {
     // virtnet_find_vqs names them input.N, output.N and control.
     if (!/^input\.\d+$/.test(nameOf(kernel, queue.pointer('name')))) continue;
     rings++;
     const ring = findRing(kernel, queue.address);
-    found.push(...buffers(kernel, ring, queue));
+    posted.push(...buffers(kernel, ring, queue));
   }
   if (rings === 0) throw unsupportedLayout('it has no virtqueue named input');
-  return found;
+  return posted;
 }
 
 function nameOf(kernel: Kernel, address: bigint): string {
@@ -144,7 +144,7 @@ function numberInRing(kernel: Kernel, ring: bigint, address: bigint): number {
 /** Driver data of each pending buffer; a receive buffer takes one descriptor. */
 function buffers(kernel: Kernel, ring: SplitRing, queue: StructView<'num_free'>): bigint[] {
   const { entries, states } = ring;
-  const found = new Map<number, bigint>();
+  const byIndex = new Map<number, bigint>();
   const given = readPartOf(kernel, 'the ring', states, states, entries * STATE_BYTES);
   const descriptors = readPartOf(kernel, 'the ring', ring.desc, ring.desc, entries * 16);
   for (let index = 0; index < entries; index++) {
@@ -154,18 +154,18 @@ function buffers(kernel: Kernel, ring: SplitRing, queue: StructView<'num_free'>)
     if (!isWritten || kernel.pages.pageOf(data) === undefined) {
       throw unsupportedLayout('its rings contain unsupported entries');
     }
-    found.set(index, data);
+    byIndex.set(index, data);
   }
   const used = entries - queue.number('num_free');
-  if (found.size !== used) {
-    throw unsupportedLayout(`its ring holds ${found.size} buffers in ${used} descriptors`);
+  if (byIndex.size !== used) {
+    throw unsupportedLayout(`its ring holds ${byIndex.size} buffers in ${used} descriptors`);
   }
   // struct vring_avail: flags and index, both u16, then the entries.
   const last = ring.avail + BigInt(4 + 2 * ((ring.addedCount - 1) & (entries - 1)));
-  if (!found.has(numberInRing(kernel, ring.avail, last))) {
+  if (!byIndex.has(numberInRing(kernel, ring.avail, last))) {
     throw unsupportedLayout('its ring is drained: the current buffer page is unknown');
   }
-  return [...found.values()];
+  return [...byIndex.values()];
 }
 
 /** Maximum number of queue pairs of a device (VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX). */
@@ -263,14 +263,14 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   }
   const behind = layout?.member('desc_state')?.offset ?? 0;
   const given = split ? view.pointer(states) : queue + BigInt(behind);
-  const found: bigint[] = [];
+  const addresses: bigint[] = [];
   for (let index = 0; index < count; index++) {
     const data = state.read(state.element(given, index)).pointer('data');
-    if (data !== 0n) found.push(data);
+    if (data !== 0n) addresses.push(data);
   }
   const inUse = count - view.number('vq.num_free');
-  if (single && found.length !== inUse) {
-    throw damaged(`its ring holds ${found.length} buffers in ${inUse} descriptors`);
+  if (single && addresses.length !== inUse) {
+    throw damaged(`its ring holds ${addresses.length} buffers in ${inUse} descriptors`);
   }
-  return found;
+  return addresses;
 }

@@ -113,9 +113,9 @@ function longest(attemptOf: (bytes: number) => Uint8Array | Miss, most: number):
   let high = most;
   // For most pages, one byte is enough to find that they are missing.
   for (let probe = 1; low <= high; probe = (low + high) >>> 1) {
-    const found = attemptOf(probe);
-    if (found instanceof Uint8Array) {
-      best = found;
+    const piece = attemptOf(probe);
+    if (piece instanceof Uint8Array) {
+      best = piece;
       low = probe + 1;
     } else {
       high = probe - 1;

@@ -284,9 +284,9 @@ export function uncountedSlabs(kernel: Kernel, met: ReadonlyMap<bigint, number>)
     const all = new Set<bigint>();
     for (const cache of reader.entryAddresses(head, 'list')) {
       const counted = slabsCounted(kernel, cache) ?? 0;
-      const found = met.get(cache) ?? 0;
+      const slabs = met.get(cache) ?? 0;
       all.add(cache);
-      if (found < counted) return `the slab cache at ${hex(cache)} counts ${counted} slabs, but ${found} were found`;
+      if (slabs < counted) return `the slab cache at ${hex(cache)} counts ${counted} slabs, but ${slabs} were found`;
     }
     const other = [...met.keys()].find((cache) => !all.has(cache));
     if (other === undefined) return undefined;
@@ -317,7 +317,7 @@ const POINTERS = [
 export function skbCaches(kernel: Kernel): SkbCache[] {
   const reader = new StructReader(kernel, 'kmem_cache', ['size', 'refcount']);
   const caches = POINTERS.flatMap(([kind, names]): SkbCache[] => {
-    const pointer = names.map((name) => pointerAt(kernel, name)).find((found) => found);
+    const pointer = names.map((name) => pointerAt(kernel, name)).find((place) => place);
     if (pointer === undefined) return [];
     const { whole, at, address: from } = pointer;
     const address = pointerPartOf(kernel, whole, at, from);

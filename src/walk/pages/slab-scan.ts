@@ -143,9 +143,9 @@ export class SlabScan {
           }
           continue;
         }
-        const found = this.#byMember(first, count, shapes, look);
-        window = { view: found.view, base: 0 };
-        missing += found.missing;
+        const matched = this.#byMember(first, count, shapes, look);
+        window = { view: matched.view, base: 0 };
+        missing += matched.missing;
       }
       // The slabs are collected first, because the consumer reads the content of the slots.
       for (const slab of this.#slabs({ frame, first, count }, window, shapes, look))

@@ -42,7 +42,7 @@ export function addressSpaces(
   const { processes, threads, checkThreads, memory: memoryOf } = taskTable(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const found = new Map<bigint, { readonly processes: Task[]; readonly tasks: bigint[] }>();
+  const byAddress = new Map<bigint, { readonly processes: Task[]; readonly tasks: bigint[] }>();
   for (const process of processes) {
     if (process.kernelThread) continue;
     try {
@@ -54,8 +54,8 @@ export function addressSpaces(
         checkThreads(process);
         continue;
       }
-      const space = found.get(mm) ?? { processes: [], tasks: [] };
-      found.set(mm, space);
+      const space = byAddress.get(mm) ?? { processes: [], tasks: [] };
+      byAddress.set(mm, space);
       space.processes.push(process);
       space.tasks.push(task);
     } catch (error) {
@@ -64,7 +64,7 @@ export function addressSpaces(
   }
   const busy = new Set(Array.from(runningTasks(kernel), (address) => task.read(address).pointer('mm')));
   const spaces: AddressSpace[] = [];
-  for (const [mm, { processes, tasks }] of found) {
+  for (const [mm, { processes, tasks }] of byAddress) {
     try {
       const pgd = memory.read(mm).pointer('pgd');
       spaces.push({ mm, pgd, processes, tasks, running: busy.has(mm) });

@@ -110,9 +110,9 @@ export class AreaNames {
         : fsType === 'sockfs'
           ? `socket:[${inode.pointer('i_ino')}]`
           : `${path}${deleted || own ? ' (deleted)' : ''}`;
-    const found = { name, fsType: mounts === 'none' ? undefined : fsType };
-    this.#known.set(address, found);
-    return found;
+    const filed = { name, fsType: mounts === 'none' ? undefined : fsType };
+    this.#known.set(address, filed);
+    return filed;
   }
 
   /** The user-visible path of a file that overlayfs stores elsewhere; the flag has moved between releases. */

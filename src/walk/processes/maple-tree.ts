@@ -106,15 +106,15 @@ export class MapleTreeReader {
       lost(error);
       return;
     }
-    for (const [slot, found] of slots.entries()) {
-      const { first, last, entry } = found;
+    for (const [slot, slotEntry] of slots.entries()) {
+      const { first, last, entry } = slotEntry;
       if (!leaf && entry > MAX_INTERNAL) {
         const below = { tree: place.tree, parent: address, slot, level: place.level + 1 };
         yield* this.#node64(entry, below, first, last, met, lost);
       } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
       else if (entry !== 0n && !isInternal(entry)) {
         if (++met.entries > MAX_ENTRIES) throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
-        yield found;
+        yield slotEntry;
       }
     }
   }
@@ -134,14 +134,14 @@ export class MapleTreeReader {
     const words = ({ offset, count }: Words) =>
       readPartOf(this.#kernel, 'struct maple_node', address, address + offset, count * 8);
     const [pivots, entries] = [words(pivot), words(slot)];
-    const found: MapleEntry[] = [];
+    const slotEntries: MapleEntry[] = [];
     for (let index = 0, first = min; index < slot.count; index++) {
       const pivotEnd = index < pivot.count ? pivots.getBigUint64(index * 8, true) : max;
       const last = pivotEnd === 0n && index > 0 ? max : pivotEnd;
       if (last < first || last > max)
         throw this.#torn(address, `ends a range of ${hex(first)} to ${hex(max)} at ${hex(last)}`);
-      found.push({ first, last, entry: entries.getBigUint64(index * 8, true) });
-      if (last === max) return found;
+      slotEntries.push({ first, last, entry: entries.getBigUint64(index * 8, true) });
+      if (last === max) return slotEntries;
       first = last + 1n;
     }
     throw this.#torn(address, `ends before ${hex(max)}`);

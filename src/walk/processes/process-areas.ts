@@ -101,9 +101,9 @@ export class ProcessAreaReader {
     const doubts: (ReadError | KernelError)[] = [];
     const memory = this.#memory.read(mm);
     const areas: ProcessArea[] = [];
-    const found = this.#tree ? this.#inTree(mm, doubts) : this.#inList(mm);
+    const walk = this.#tree ? this.#inTree(mm, doubts) : this.#inList(mm);
     try {
-      for (const area of found) {
+      for (const area of walk) {
         if (areas.length >= MAX_AREAS) throw damaged('VMA list does not terminate (loop?)');
         const last = areas.at(-1);
         if (last && area.start < last.end) doubts.push(damaged(`${name(area)} overlaps ${name(last)}`));
@@ -200,8 +200,8 @@ export class ProcessAreaReader {
       ['pages of data and stacks', counter('data_vm') + counter('stack_vm'), rest],
     ] as const;
     const wrong = doubts
-      .filter(([, counted, found]) => counted !== found)
-      .map(([what, counted, found]) => `it counts ${counted} ${what}, but its mappings have ${found}`);
+      .filter(([, counted, mapped]) => counted !== mapped)
+      .map(([what, counted, mapped]) => `it counts ${counted} ${what}, but its mappings have ${mapped}`);
     // Others than mlock count there, too.
     if (locked > counter('locked_vm'))
       wrong.push(`it counts ${counter('locked_vm')} locked pages, but its mappings have ${locked}`);

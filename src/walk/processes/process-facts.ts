@@ -171,22 +171,22 @@ export class PidNumberReader {
  */
 export function findInPidNamespace(kernel: Kernel, { namespace, pid }: NamespacedPid): number {
   const reader = new PidNumberReader(kernel);
-  const found: number[] = [];
+  const pids: number[] = [];
   let unread: unknown;
   let known = false;
   for (const task of taskTable(kernel).processes) {
     try {
       const numbers = reader.read(task).filter((entry) => entry.namespace === namespace);
       known ||= numbers.length > 0;
-      if (numbers.some((entry) => entry.pid === pid)) found.push(task.pid);
+      if (numbers.some((entry) => entry.pid === pid)) pids.push(task.pid);
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
       unread ??= error;
     }
   }
-  const [first, ...others] = found;
+  const [first, ...others] = pids;
   if (others.length > 0)
-    throw damaged(`pid namespace ${namespace} has more than one pid ${pid}: pid ${found.join(', ')}`);
+    throw damaged(`pid namespace ${namespace} has more than one pid ${pid}: pid ${pids.join(', ')}`);
   if (first !== undefined) return first;
   if (unread !== undefined) throw unread;
   throw notThere({ namespace, pid }, known);

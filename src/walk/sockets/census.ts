@@ -74,9 +74,9 @@ export class Census {
     });
     for (const [file, { holders, slots }] of files) {
       try {
-        const found = files.read(file, () => ({ socket: finder.find(file) }));
-        if (!found) continue;
-        const { socket } = found;
+        const result = files.read(file, () => ({ socket: finder.find(file) }));
+        if (!result) continue;
+        const { socket } = result;
         if (socket) this.#found.noteFile(socket, 'fd').holders.push(...holders);
         if (socket && !live && socket.fileReferences < slots.length) {
           const message = `file ${hex(file)} counts ${socket.fileReferences} references, but ${slots.length} descriptors refer to it`;
@@ -156,12 +156,12 @@ export class Census {
   }
 
   #accepted(child: bigint, listener: bigint): void {
-    const found = this.#found.note(child, 'accept');
-    if (found.acceptedFrom !== undefined && found.acceptedFrom !== listener) {
-      const message = `sock ${hex(child)} is in two accept queues, of ${hex(found.acceptedFrom)} and ${hex(listener)}`;
+    const entry = this.#found.note(child, 'accept');
+    if (entry.acceptedFrom !== undefined && entry.acceptedFrom !== listener) {
+      const message = `sock ${hex(child)} is in two accept queues, of ${hex(entry.acceptedFrom)} and ${hex(listener)}`;
       this.#warnings.add('corrupt', message);
     }
-    found.acceptedFrom = listener;
+    entry.acceptedFrom = listener;
   }
 
   /** Determines whether each sock found only by slab has its own socket, none, or that of another sock. */
@@ -171,13 +171,13 @@ export class Census {
     const finder = new SocketFinder(this.#kernel);
     const { live } = this.#kernel.facts;
     const isConnection = connectionTest(this.#kernel);
-    for (const [address, found] of this.#found) {
+    for (const [address, entry] of this.#found) {
       try {
-        if (found.inode === undefined) {
+        if (entry.inode === undefined) {
           const at = sock.read(address).pointer('sk_socket');
           const socket = at === 0n ? undefined : structs.read(at);
           if (socket?.sock === address) {
-            found.inode = socket.inode;
+            entry.inode = socket.inode;
           } else {
             if (socket?.sock === 0n && this.#isOpen(socket.file, finder)) {
               const message = `sock ${hex(address)} points to the socket ${hex(at)}, which has no sock`;
@@ -187,12 +187,12 @@ export class Census {
               const message = `sock ${hex(address)} points to the socket ${hex(at)}, which belongs to sock ${hex(socket.sock)}`;
               this.#warnings.add('corrupt', message);
             }
-            found.inode = 0;
-            found.subflowOf ??= socket?.sock;
+            entry.inode = 0;
+            entry.subflowOf ??= socket?.sock;
           }
         }
-        if (found.file !== 0n && found.fileReferences === 0) {
-          found.fileReferences = finder.references(found.file);
+        if (entry.file !== 0n && entry.fileReferences === 0) {
+          entry.fileReferences = finder.references(entry.file);
         }
       } catch (error) {
         addError(this.#warnings, `sock ${hex(address)}`, error);
@@ -211,8 +211,8 @@ export class Census {
 
   /** Mappers of files that have more references than were found. */
   #mappings(owned: Belongings): void {
-    for (const [, found] of this.#found) {
-      const { file, fileReferences, holders, carriedBy, registeredWith } = found;
+    for (const [, entry] of this.#found) {
+      const { file, fileReferences, holders, carriedBy, registeredWith } = entry;
       if (file === 0n) continue;
       // Each message and each slot of a ring has a reference. Descriptors of several processes may share one.
       const kept = carriedBy.length + registeredWith.length + Math.min(holders.length, 1);
@@ -222,7 +222,7 @@ export class Census {
           `file ${hex(file)} counts ${fileReferences} references, but messages and others have ${kept}`,
         );
       if (fileReferences <= holders.length + carriedBy.length + registeredWith.length) continue;
-      found.mappedBy.push(...this.#mappersOf(file, owned));
+      entry.mappedBy.push(...this.#mappersOf(file, owned));
     }
   }
 

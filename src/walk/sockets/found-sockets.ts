@@ -64,7 +64,7 @@ export class FoundSockets {
 
   /** Records a sock found in this way; more details may be added later. */
   note(sock: bigint, by: FoundBy): FoundSocket {
-    const found = this.#bySock.get(sock) ?? {
+    const entry = this.#bySock.get(sock) ?? {
       file: 0n,
       fileReferences: 0,
       inode: undefined,
@@ -76,18 +76,18 @@ export class FoundSockets {
       carriedBy: [],
       registeredWith: [],
     };
-    this.#bySock.set(sock, found);
-    found.by.add(by);
-    return found;
+    this.#bySock.set(sock, entry);
+    entry.by.add(by);
+    return entry;
   }
 
   /** Records a socket that has a file, like {@link note}. */
   noteFile(socket: Socket, by: FoundBy): FoundSocket {
-    const found = this.note(socket.sock, by);
-    found.file = socket.file;
-    found.fileReferences = socket.fileReferences;
-    found.inode = socket.inode;
-    return found;
+    const entry = this.note(socket.sock, by);
+    entry.file = socket.file;
+    entry.fileReferences = socket.fileReferences;
+    entry.inode = socket.inode;
+    return entry;
   }
 
   get(sock: bigint): FoundSocket | undefined {
@@ -104,11 +104,11 @@ export class FoundSockets {
   }
 
   counted(): CountedSocket[] {
-    return [...this.#bySock].map(([sock, { by, inode, ...found }]) => ({
+    return [...this.#bySock].map(([sock, { by, inode, ...rest }]) => ({
       sock,
       foundBy: [...by],
       inode: inode ?? null,
-      ...found,
+      ...rest,
     }));
   }
 }

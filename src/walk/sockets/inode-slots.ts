@@ -90,9 +90,9 @@ export function inodeSlots(
     const number = view.number('vfs_inode.i_ino');
     // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
     if (number > MAX_INODE || (number === 0 && !kernel.facts.live)) throw damaged(`inode number ${number}`);
-    const found = sockets.note(sk, 'slab');
-    found.inode = number;
-    if (found.file === 0n) found.file = view.pointer('socket.file');
+    const entry = sockets.note(sk, 'slab');
+    entry.inode = number;
+    if (entry.file === 0n) entry.file = view.pointer('socket.file');
   };
   return { cache, fault: cacheFault(kernel, cache), look };
 }

@@ -42,14 +42,14 @@ export class LoopbackConnections {
 
   /** How ends contradict each other, in sentences. */
   contradictions(kernel: Kernel): string[] {
-    const found: string[] = [];
+    const messages: string[] = [];
     const alone = new Map<string, End>();
     for (const end of this.#ends.values()) {
       const [netns, ...parts] = end.parts;
       const other = this.#ends.get([netns, ...parts.slice(2), ...parts.slice(0, 2)].join(' '));
       if (other === undefined && end.state === 'ESTABLISHED') alone.set(end.parts.join(' '), end);
       if (other === undefined || other.sock <= end.sock || !EXCLUSIVE.has(`${end.state} ${other.state}`)) continue;
-      found.push(
+      messages.push(
         `socks ${hex(end.sock)} and ${hex(other.sock)} are one connection, but its ends are ${end.state} and ${other.state}`,
       );
     }
@@ -57,12 +57,12 @@ export class LoopbackConnections {
     // With NAT the two ends differ on purpose.
     const isRewritten = (module: string) => readOrNot(() => isLoaded(kernel, module)) !== false;
     if (pairs.length === 0 || kernel.symbol('nf_nat_setup_info') !== undefined || REWRITE.some(isRewritten))
-      return found;
+      return messages;
     for (const [end, other] of pairs)
-      found.push(
+      messages.push(
         `socks ${hex(end.sock)} and ${hex(other.sock)} have no other end: that of a connection to itself has its ports and addresses`,
       );
-    return found;
+    return messages;
   }
 }
 

@@ -17,11 +17,11 @@ import { type Protocol, ProtocolCopies, protocols } from './sock-words.js';
  * neither operations nor a sock that points back. Caches are shared by types of similar size, so a slot may
  * contain another type.
  */
-export function findInSlabs(kernel: Kernel, found: FoundSockets, warnings: Warnings, options?: SlotsOptions): void {
+export function findInSlabs(kernel: Kernel, sockets: FoundSockets, warnings: Warnings, options?: SlotsOptions): void {
   const registered = protocols(kernel);
-  const witness = new CacheWitness(kernel, registered, found.socks());
+  const witness = new CacheWitness(kernel, registered, sockets.socks());
   const use = new SlotUse(kernel, warnings);
-  const inodes = inodeSlots(kernel, registered, found, use);
+  const inodes = inodeSlots(kernel, registered, sockets, use);
   const socks = new SockSlots(kernel, registered, use);
   const caches = new Set(socks.caches);
   if (inodes) caches.add(inodes.cache);
@@ -33,7 +33,7 @@ export function findInSlabs(kernel: Kernel, found: FoundSockets, warnings: Warni
         inodes.look(slot);
       } else if (socks.isSock(slot)) {
         witness.met(object);
-        found.note(object, 'slab');
+        sockets.note(object, 'slab');
       }
     } catch (error) {
       addError(warnings, `a slab slot at ${hex(object)}`, error);
@@ -41,7 +41,7 @@ export function findInSlabs(kernel: Kernel, found: FoundSockets, warnings: Warni
   }
   if (kernel.facts.live) return;
   witness.check(warnings);
-  checkUnixCount(kernel, found.socks(), socks.leaving, warnings);
+  checkUnixCount(kernel, sockets.socks(), socks.leaving, warnings);
 }
 
 const AF_UNIX = 1;

@@ -29,9 +29,9 @@ const INET = [2, 10];
  * @throws {KernelError}, {@link ReadError} if slabs cannot be scanned
  */
 export function searchSocks(kernel: Kernel, keys: Iterable<SockKey>): ReadonlyMap<SockKey, readonly Socket[]> {
-  const found = new Map<SockKey, Socket[]>(Array.from(keys, (key) => [key, []]));
-  if (found.size === 0) return found;
-  const kinds = new Set([...found.keys()].map((key) => key.slice(0, key.indexOf(' '))));
+  const byKey = new Map<SockKey, Socket[]>(Array.from(keys, (key) => [key, []]));
+  if (byKey.size === 0) return byKey;
+  const kinds = new Set([...byKey.keys()].map((key) => key.slice(0, key.indexOf(' '))));
   const sockKeys = new SockKeys(kernel, kinds);
   const caches = new Map<bigint, Set<bigint>>();
   for (const { cache, address } of protocols(kernel))
@@ -40,13 +40,13 @@ export function searchSocks(kernel: Kernel, keys: Iterable<SockKey>): ReadonlyMa
   for (const { cache, object } of slots) {
     try {
       for (const { key, inode } of sockKeys.keys(object, caches.get(cache)))
-        found.get(key)?.push({ sock: object, file: 0n, fileReferences: 0, inode });
+        byKey.get(key)?.push({ sock: object, file: 0n, fileReferences: 0, inode });
     } catch (error) {
       // A free or inconsistent slot: if it is the requested socket, it is missed, with a warning.
       if (!(error instanceof ReadError)) throw error;
     }
   }
-  return found;
+  return byKey;
 }
 
 /** Reads the keys of a slot's sock; none if it is free or something else. */

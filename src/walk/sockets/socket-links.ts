@@ -91,7 +91,7 @@ export class SocketLinks {
       const subflow = new StructReader(this.#kernel, 'mptcp_subflow_context', ['node', 'tcp_sock']);
       const list = connection.addressOf(sock, 'conn_list');
       const socks = Array.from(subflow.entries(list, 'node'), (view) => view.pointer('tcp_sock'));
-      return socks.filter((found) => found !== 0n);
+      return socks.filter((subflow) => subflow !== 0n);
     });
   }
 

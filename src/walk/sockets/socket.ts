@@ -160,8 +160,8 @@ export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
   if (socket === undefined) return { ...none, inode: null };
   // An MPTCP subflow is part of the connection's socket, which has another sock.
   if (socket.sock !== sock) return { ...none, inode: 0 };
-  const found = socket.file === 0n ? undefined : new SocketFinder(kernel).find(socket.file);
-  return found?.sock === sock ? found : { ...none, inode: socket.inode };
+  const ofFile = socket.file === 0n ? undefined : new SocketFinder(kernel).find(socket.file);
+  return ofFile?.sock === sock ? ofFile : { ...none, inode: socket.inode };
 }
 
 /** Whether a protocol is registered, or is a copy from the same slab cache as a registered one. */
@@ -231,7 +231,7 @@ function toInode(kernel: Kernel): bigint | undefined {
  * itself is not needed.
  */
 function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
-  const found = new Map<bigint, bigint>();
+  const socks = new Map<bigint, bigint>();
   const sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_refcnt']);
   const caches = new Set(protocols(kernel).map(({ cache }) => cache));
   caches.delete(0n);
@@ -239,12 +239,12 @@ function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
     try {
       const view = sock.read(object);
       const socket = view.pointer('sk_socket');
-      if (socket !== 0n && view.number('__sk_common.skc_refcnt') > 0) found.set(socket, object);
+      if (socket !== 0n && view.number('__sk_common.skc_refcnt') > 0) socks.set(socket, object);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
     }
   }
-  return found;
+  return socks;
 }
 
 /**

@@ -125,11 +125,11 @@ export class OrcUnwinder {
   #step(state: State, area: TaskArea): Ending | undefined {
     let entry: OrcEntry | undefined;
     let guessed = false;
-    const found = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
+    const orc = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
     // A call of address 0 ends there: nothing returns to it.
     if (state.ip === 0n && !state.interrupted) return stopAt('returns-to-nothing');
     if (state.ip === 0n) entry = AFTER_NULL;
-    else entry = found;
+    else entry = orc;
     if (entry === undefined) {
       if (!isInside(area, state.bp)) return stopAt('no-table', state.ip);
       entry = BY_FRAME_POINTER;

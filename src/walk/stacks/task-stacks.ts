@@ -77,8 +77,8 @@ export class TaskStacks {
     const { processes, threads } = reportedTasks(this.#kernel, this.#warnings);
     for (const process of processes)
       for (const thread of threads(process)) {
-        const found = this.#read(thread, process.pid, isRequested);
-        if (found) yield found;
+        const stack = this.#read(thread, process.pid, isRequested);
+        if (stack) yield stack;
       }
   }
 
@@ -100,8 +100,8 @@ export class TaskStacks {
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');
         const task = { address, pid: 0, comm, files, signal, kernelThread: true };
-        const found = this.#read(task, 0, isWanted, cpu);
-        if (found) yield found;
+        const stack = this.#read(task, 0, isWanted, cpu);
+        if (stack) yield stack;
       } catch (error) {
         this.#missing(`the idle task of CPU ${cpu}`, error);
       }

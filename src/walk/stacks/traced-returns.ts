@@ -49,8 +49,8 @@ export class TracedReturns {
     const noted = this.#ofGraph(task, place);
     if (noted !== undefined) return noted;
     for (const probes of PROBES) {
-      const found = this.#ofProbes(task, place, probes);
-      if (found !== undefined) return found;
+      const address = this.#ofProbes(task, place, probes);
+      if (address !== undefined) return address;
     }
     return undefined;
   }

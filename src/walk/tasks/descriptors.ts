@@ -66,15 +66,15 @@ export class OpenFiles {
     this.#users = new Map(tables);
     // Tables that processes switch to in the meantime are added to the map, so they are read as well.
     for (const [files, users] of this.#users) {
-      const found: OpenFile[] = [];
+      const openFiles: OpenFile[] = [];
       let failure: unknown;
       try {
-        for (const open of this.#reader.open(files)) found.push(open);
+        for (const open of this.#reader.open(files)) openFiles.push(open);
       } catch (error) {
         failure = error;
       }
       if (kernel.facts.live && this.#isLeft(files, users)) continue;
-      for (const { fd, file } of found) {
+      for (const { fd, file } of openFiles) {
         const openers = this.#files.get(file) ?? { holders: [], slots: [] };
         this.#files.set(file, openers);
         openers.slots.push({ files, fd });

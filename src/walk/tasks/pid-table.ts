@@ -155,8 +155,8 @@ class PidTableReader {
   }
 
   #table(name: string, allocated: number): PidTable {
-    const found = { entries: this.#entries, unread: this.#unread, faults: this.#faults };
-    return { name, ...found, allocated: allocated & COUNT };
+    const table = { entries: this.#entries, unread: this.#unread, faults: this.#faults };
+    return { name, ...table, allocated: allocated & COUNT };
   }
 
   /** Entries that a step cannot read are missing in the table. */

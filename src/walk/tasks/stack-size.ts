@@ -23,8 +23,8 @@ export function stackSize(kernel: Kernel): bigint {
   if (area !== undefined && first !== undefined) {
     const at = first.address + BigInt(area.offset);
     const pages = new StructReader(kernel, 'vm_struct', ['nr_pages']);
-    const found = pages.read(pointerPartOf(kernel, 'struct task_struct', first.address, at));
-    const size = BigInt(found.number('nr_pages') * kernel.facts.pageSize);
+    const view = pages.read(pointerPartOf(kernel, 'struct task_struct', first.address, at));
+    const size = BigInt(view.number('nr_pages') * kernel.facts.pageSize);
     if (size > 0n && size <= MAX_STACK) return size;
   }
   throw unsupportedLayout('stack size is unknown');

@@ -125,8 +125,8 @@ export class TaskFacts {
         if (isUser && mm !== 0n) users.set(mm, [...(users.get(mm) ?? []), thread]);
       }
     }
-    for (const [mm, found] of users)
-      compareUsers(check, `mm_struct.mm_users at ${hex(mm)}`, found, () =>
+    for (const [mm, tasks] of users)
+      compareUsers(check, `mm_struct.mm_users at ${hex(mm)}`, tasks, () =>
         this.#users?.read(mm).number('mm_users.counter'),
       );
   }
@@ -164,10 +164,10 @@ export class TaskFacts {
         check.faults.push(`files_structs ${hex(other)} and ${hex(files)} share the ${what} at ${hex(address ?? 0n)}`);
       else if (address !== undefined) seen.set(address, files);
     };
-    for (const [files, found] of users) {
+    for (const [files, tasks] of users) {
       const view = readOrNot(() => this.#files?.read(files));
       if (view === undefined) continue;
-      compareUsers(check, `files_struct.count at ${hex(files)}`, found, () => view.number('count.counter'));
+      compareUsers(check, `files_struct.count at ${hex(files)}`, tasks, () => view.number('count.counter'));
       const fdt = view.pointer('fdt');
       shared(files, fdt, 'fdtable');
       shared(
@@ -224,11 +224,11 @@ class Check {
 }
 
 /** Compares the number of users with a counter, which may be higher but never lower. */
-function compareUsers(check: Check, what: string, found: readonly Task[], read: () => number | undefined): void {
+function compareUsers(check: Check, what: string, tasks: readonly Task[], read: () => number | undefined): void {
   const counted = readOrNot(read);
-  if (counted === undefined || counted >= found.length) return;
-  const pids = found.slice(0, 2).map(({ pid }) => pid);
-  check.faults.push(`${what} is ${counted}, but ${found.length} tasks use it, such as pid ${pids.join(' and ')}`);
+  if (counted === undefined || counted >= tasks.length) return;
+  const pids = tasks.slice(0, 2).map(({ pid }) => pid);
+  check.faults.push(`${what} is ${counted}, but ${tasks.length} tasks use it, such as pid ${pids.join(' and ')}`);
 }
 
 /** Returns a reader of members; undefined if the kernel lacks one of them. */

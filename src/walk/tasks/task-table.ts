@@ -193,9 +193,9 @@ class TableReader {
     }
     const extra = entries.filter(({ task }) => task !== 0n && !this.#all.has(task));
     // Leaders first: their lists contain most of the threads.
-    const found = extra.flatMap((entry) => this.#taskOf(name, entry) ?? []);
+    const tasks = extra.flatMap((entry) => this.#taskOf(name, entry) ?? []);
     for (const leads of [true, false])
-      for (const task of found) {
+      for (const task of tasks) {
         if (this.#all.has(task.address) || (task.pid === task.group) !== leads) continue;
         this.#fault(
           'corrupt',
@@ -301,10 +301,10 @@ export function findTask(kernel: Kernel, pid: number): Task {
   const live = kernel.facts.live ? findListed(kernel, pid) : undefined;
   if (live) return live;
   const { processes, threads, lost } = taskTable(kernel);
-  const [found, other] = processes.filter((task) => task.pid === pid);
-  if (found?.anomaly !== undefined) throw damaged(found.anomaly);
-  if (found && other && !kernel.facts.live) throw damaged(duplicatePidMessage(found, other));
-  if (found) return found;
+  const [first, other] = processes.filter((task) => task.pid === pid);
+  if (first?.anomaly !== undefined) throw damaged(first.anomaly);
+  if (first && other && !kernel.facts.live) throw damaged(duplicatePidMessage(first, other));
+  if (first) return first;
   const process = processes.find((leader) => threads(leader).some((thread) => thread.pid === pid));
   if (process) {
     const message = `pid ${pid} is a thread of process ${process.pid}: use --pid ${process.pid}`;

@@ -61,8 +61,8 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   const { base, number, surelyNumber, cpu, offset } = written;
   const add = (address: bigint): bigint => BigInt.asUintN(64, address + offset);
   if (surelyNumber && number !== undefined) return { address: add(number) };
-  const found = kernel.symbol(base);
-  if (found === undefined) {
+  const symbolAddress = kernel.symbol(base);
+  if (symbolAddress === undefined) {
     const candidates = kernel.symbols?.(base) ?? [];
     if (candidates.length > 0) throw ambiguous(base, candidates);
     if (number !== undefined && cpu === undefined) return { address: add(number) };
@@ -74,16 +74,16 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     const near = cpu === undefined ? didYouMean(nearestNames(base, namesOf(kernel))) : FORMS;
     throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}${near}`);
   }
-  const perCpu = isPerCpu(kernel, found);
+  const perCpu = isPerCpu(kernel, symbolAddress);
   if (!perCpu && cpu !== undefined) throw new WalkError('no-such-symbol', `${base} is not a per-CPU variable`);
-  if (!perCpu) return { address: add(found), symbol: base };
+  if (!perCpu) return { address: add(symbolAddress), symbol: base };
   if (cpu === undefined) {
     const message = `${base} is a per-CPU variable: give a CPU, for example ${base}:0`;
     throw new WalkError('ambiguous-symbol', message);
   }
   const possible = cpuMask(kernel, '__cpu_possible_mask');
   if (!possible.includes(cpu)) throw noSuchCpu(cpu, possible);
-  return { address: add(perCpuAddress(kernel, found, cpu)), symbol: base, cpu };
+  return { address: add(perCpuAddress(kernel, symbolAddress, cpu)), symbol: base, cpu };
 }
 
 /** All readable names: they are only suggestions. */

@@ -103,7 +103,7 @@ export class BlockDevices {
     const known = StructReader.ifPresent(this.#kernel, 'blk_mq_tags', ['bitmap_tags.sb']);
     const pointers = StructReader.ifPresent(this.#kernel, 'blk_mq_tags', ['bitmap_tags']);
     const size = BigInt(this.#kernel.struct('blk_mq_tags')?.size ?? 0);
-    const found = [...this.#all().keys()].filter((queue) => {
+    const queues = [...this.#all().keys()].filter((queue) => {
       if (!this.#hasTags(queue)) return false;
       for (const context of hardwareQueues(this.#kernel, queue)) {
         const own = tags.read(context).pointer('tags');
@@ -112,7 +112,7 @@ export class BlockDevices {
       }
       return false;
     });
-    return found.length === 1 ? found[0] : undefined;
+    return queues.length === 1 ? queues[0] : undefined;
   }
 
   /** The queue of a bio that a task waits for; undefined: none of these is one. @param waits its `bi_private` */
@@ -231,9 +231,9 @@ export class BlockDevices {
   requestsOf(queue: bigint): DeviceRequests | null {
     const known = this.#requests.get(queue);
     if (known !== undefined) return known;
-    const found = this.#hasTags(queue) ? this.#read(queue) : null;
-    this.#requests.set(queue, found);
-    return found;
+    const requests = this.#hasTags(queue) ? this.#read(queue) : null;
+    this.#requests.set(queue, requests);
+    return requests;
   }
 
   #read(queue: bigint): DeviceRequests {
@@ -251,7 +251,7 @@ export class BlockDevices {
       'end_io_data',
     ]);
     const inFlight = Number(kernel.enumerators('mq_rq_state')?.get('MQ_RQ_IN_FLIGHT') ?? 1);
-    const found = { outstanding: 0, started: 0, oldest: null as bigint | null };
+    const requests = { outstanding: 0, started: 0, oldest: null as bigint | null };
     const queues = new Set<number>();
     // Hardware queues may share tags.
     const seen = new Set<bigint>();
@@ -287,16 +287,16 @@ export class BlockDevices {
             `request ${hex(pointer)} with tag ${tag} of the queue at ${hex(queue)} is ${isOwn ? 'in use, but its tag is free' : 'free, but its tag is in use'}`,
           );
         if (!isOwn && !used.has(tag)) continue;
-        found.outstanding++;
-        if (isStarted) found.started++;
+        requests.outstanding++;
+        if (isStarted) requests.started++;
         const start = view.pointer('start_time_ns');
-        if (start !== 0n && (found.oldest === null || start < found.oldest)) found.oldest = start;
+        if (start !== 0n && (requests.oldest === null || start < requests.oldest)) requests.oldest = start;
         queues.add(numbers.get(view.pointer('mq_hctx')) ?? own.number('queue_num'));
         this.#waitedFor.set(view.pointer('end_io_data'), queue);
         this.#noteBios(view.pointer('bio'), queue);
       }
     }
-    return { ...found, hardwareQueues: [...queues].toSorted((a, b) => a - b) };
+    return { ...requests, hardwareQueues: [...queues].toSorted((a, b) => a - b) };
   }
 
   /** The queue with the request for which a task waits; undefined: none. @param waits `bi_private` or `end_io_data` */
@@ -381,8 +381,8 @@ export class BlockDevices {
   #all(): ReadonlyMap<bigint, Disk> {
     if (this.#disks !== undefined) return this.#disks;
     const kernel = this.#kernel;
-    const found = new Map<bigint, Disk>();
-    this.#disks = found;
+    const disks = new Map<bigint, Disk>();
+    this.#disks = disks;
     const reader = new StructReader(kernel, 'gendisk', ['disk_name', 'major', 'first_minor', 'part0']);
     const device = new StructReader(kernel, 'device', ['kobj.name', 'devt']);
     // Before 5.11 the first partition is embedded in the disk.
@@ -398,7 +398,7 @@ export class BlockDevices {
       const view = reader.read(disk);
       const name = view.text('disk_name');
       const number = `${view.number('major')}:${view.number('first_minor')}`;
-      found.set(queue, { address: disk, name, number });
+      disks.set(queue, { address: disk, name, number });
       const part = now ? view.pointer('part0') : view.addressOf('part0');
       const at = now?.addressOf(part, 'bd_device') ?? old?.addressOf(part, '__dev');
       if (at === undefined) continue;
@@ -411,6 +411,6 @@ export class BlockDevices {
       if (ownName !== name || deviceNumber(own.number('devt')) !== number)
         this.#odd(`the disk at ${hex(disk)} and its device have different names or numbers`);
     }
-    return found;
+    return disks;
   }
 }

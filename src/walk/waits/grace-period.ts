@@ -55,15 +55,15 @@ export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => bool
     'grpmask',
   ]);
   const task = StructReader.ifPresent(kernel, 'task_struct', ['rcu_node_entry', 'rcu_blocked_node']);
-  const found = { cpus: [] as number[], tasks: [] as bigint[], contradictions: [] as string[] };
-  const odd = (words: string) => void found.contradictions.push(words);
+  const readers = { cpus: [] as number[], tasks: [] as bigint[], contradictions: [] as string[] };
+  const odd = (words: string) => void readers.contradictions.push(words);
   const root = tree.addressOf(address, 'node');
   const [period, phase] = [state.pointer('gp_seq'), state.number('gp_state')];
   const waits = WAITS.has(phase);
   if (waits && (period !== node.read(root).pointer('gp_seq') || (period & STATE) === 0n))
     odd('gp_seq of rcu_state and of its first rcu_node differ, or say that none runs');
   else if (IDLE.has(phase) && (period & STATE) !== 0n) odd('gp_seq says that it runs, gp_state not');
-  if ((period & STATE) === 0n) return waits ? found : undefined;
+  if ((period & STATE) === 0n) return waits ? readers : undefined;
   const int = (name: string) => {
     const at = needSymbol(kernel, name);
     return readPartOf(kernel, name, at, at, 4).getInt32(0, true);
@@ -95,7 +95,7 @@ export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => bool
       const reader = task.readContainer(entry, 'rcu_node_entry');
       if (reader.pointer('rcu_blocked_node') !== view.address)
         odd(`${name} has a task on its list that names another rcu_node`);
-      if (isHeld) found.tasks.push(reader.address);
+      if (isHeld) readers.tasks.push(reader.address);
     }
     if (!isHeld && first !== 0n) odd(`gp_tasks of ${name} is not on its list of tasks`);
   }
@@ -120,14 +120,14 @@ export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => bool
     const isAwaited = own.number('core_needs_qs') !== 0;
     // An idle CPU does not hold it back; the thread of RCU only has not noticed yet.
     if (isHolder && !(isIdle(cpu) && counter(cpu) === 0)) {
-      found.cpus.push(cpu);
+      readers.cpus.push(cpu);
       if (isNoted && !isAwaited) odd(`CPU ${cpu} has reported, but qsmask names it`);
     }
     // A switch to or from the idle task clears cpu_no_qs.
     if (!isHolder && isNoted && isAwaited && own.number('cpu_no_qs.b.norm') !== 0 && !isIdle(cpu))
       odd(`CPU ${cpu} has not reported, but qsmask does not name it`);
   }
-  return found;
+  return readers;
 }
 
 /** Returns a lookup of a CPU's counter of RCU: 0 for certain if it is idle; undefined: another layout. */

@@ -111,8 +111,8 @@ export class LockStates {
   }
 
   #reader<Path extends string>(type: string, paths: readonly Path[]): StructReader<Path> {
-    const found = StructReader.ifPresent(this.#kernel, type, paths);
-    if (found) return found;
+    const reader = StructReader.ifPresent(this.#kernel, type, paths);
+    if (reader) return reader;
     throw unsupportedLayout(`struct ${type} has no member ${paths.join(' or ')}`);
   }
 }

@@ -28,8 +28,8 @@ type Listed<Name extends ListName> = ListAnswer<Name> & { readonly warnings: rea
 /** Reads a list, and collects its warnings. @throws as its reader */
 export function readList<Name extends ListName>(name: Name, kernel: Kernel, pid?: number): Listed<Name> {
   const warnings = new Warnings(kernel.doubts);
-  const found = READERS[name](kernel, warnings, pid);
+  const list = READERS[name](kernel, warnings, pid);
   const { complete } = warnings;
   const shape = { kernel: kernelIdentity(kernel.facts), complete, warnings: warnings.list() };
-  return { schema: `kdump-mem.${name}/1`, ...found, ...shape } as unknown as Listed<Name>;
+  return { schema: `kdump-mem.${name}/1`, ...list, ...shape } as unknown as Listed<Name>;
 }

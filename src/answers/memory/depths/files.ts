@@ -165,7 +165,7 @@ const LEFT_OUT: Readonly<Record<LeftOutReason, string>> = {
 /** Formats the files that processes have open or mapped, largest first, and what the list lacks. */
 function cachedFilesTable(
   answer: MemoryAnswer,
-  { bytes: found, elsewhereBytes, files, leftOut }: NonNullable<MemoryAnswer['cachedFiles']>,
+  { bytes: cachedBytes, elsewhereBytes, files, leftOut }: NonNullable<MemoryAnswer['cachedFiles']>,
   { limit, width }: ListOptions,
 ): string {
   const left = files.slice(limit);
@@ -177,8 +177,8 @@ function cachedFilesTable(
       ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
     elsewhereBytes === null
-      ? `Total: at most ${formatSize(found)} of ${formatSize(all)} page cache and shared memory; overlay files that share a lower file count in each mount.`
-      : `Total: ${formatSize(found)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(Math.max(0, elsewhereBytes))} is in files that no process has open or mapped, and in block devices.`,
+      ? `Total: at most ${formatSize(cachedBytes)} of ${formatSize(all)} page cache and shared memory; overlay files that share a lower file count in each mount.`
+      : `Total: ${formatSize(cachedBytes)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(Math.max(0, elsewhereBytes))} is in files that no process has open or mapped, and in block devices.`,
     ...(leftOut.length > 0
       ? [`Not read: ${leftOut.map(({ reason, count }) => `${LEFT_OUT[reason]}: ${formatCount(count)}`).join('; ')}.`]
       : []),

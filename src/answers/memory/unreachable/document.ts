@@ -73,13 +73,13 @@ function headline(answer: UnreachableAnswer): string {
   ];
   if (unreachable === null) return [`Unknown which allocations are unreachable, ${of}.`, ...lost].join(' ');
   const incomplete = complete ? [] : ['Incomplete: some of them may be in use, and others missing.', ...lost];
-  const found =
+  const text =
     unreachable.allocations === 0
       ? complete
         ? `No suspected leak. Checked: ${formatCount(searched.allocations)} allocations, ${formatSize(searched.bytes)} (slab objects, vmalloc areas and pages without an owner).`
         : `No unreachable allocation without a known reason was found, ${of}.`
       : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
-  return [found, ...incomplete].join(' ');
+  return [text, ...incomplete].join(' ');
 }
 
 const REASON_WORDS: Readonly<Record<NonNullable<UnreachableGroup['reason']>, string>> = {

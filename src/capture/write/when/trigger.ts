@@ -34,13 +34,13 @@ export class SnapshotTrigger {
   }
 
   /** Returns the reasons for a snapshot now; empty: none is due. Call {@link snapshotTaken} once it is written. */
-  due(found: readonly Reading[], nowMs: number): Reason[] {
-    const kills = found.find(({ condition }) => condition.kind === 'oom')?.value;
+  due(readings: readonly Reading[], nowMs: number): Reason[] {
+    const kills = readings.find(({ condition }) => condition.kind === 'oom')?.value;
     // A counter that decreased belongs to another boot.
     if (kills !== undefined && (this.#kills === undefined || kills < this.#kills)) this.#kills = kills;
     this.#seen = kills;
     if (this.#lastMs !== undefined && nowMs - this.#lastMs < this.apartMs && nowMs >= this.#lastMs) return [];
-    const reasons = found.flatMap((match) => {
+    const reasons = readings.flatMap((match) => {
       const reason = this.#reasonOf(match);
       return reason ? [reason] : [];
     });
@@ -54,17 +54,17 @@ export class SnapshotTrigger {
     this.#kills = this.#seen;
   }
 
-  #reasonOf(found: Reading): Reason | undefined {
-    const { condition, value, limit = 0 } = found;
+  #reasonOf(reading: Reading): Reason | undefined {
+    const { condition, value, limit = 0 } = reading;
     switch (condition.kind) {
       case 'psi':
       case 'psi-full':
-        return value >= condition.percent ? found : undefined;
+        return value >= condition.percent ? reading : undefined;
       case 'available':
-        return value < limit ? found : undefined;
+        return value < limit ? reading : undefined;
       case 'oom': {
         const killed = value - (this.#kills ?? value);
-        return killed > 0 ? { ...found, killed } : undefined;
+        return killed > 0 ? { ...reading, killed } : undefined;
       }
     }
   }

@@ -178,7 +178,7 @@ const MAX_ADDRESS = 2 ** 52;
  * @throws {HostError} `gone`; `denied`: addresses are hidden without CAP_SYS_ADMIN; `unreadable`
  */
 export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
-  const found: { name: string; from: number; to: number }[] = [];
+  const ranges: { name: string; from: number; to: number }[] = [];
   for (const line of source.readText(PATH).split('\n')) {
     const parts = /^ *([0-9a-f]{1,16})-([0-9a-f]{1,16}) : (.*)$/.exec(line);
     if (!parts) continue;
@@ -186,14 +186,14 @@ export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
     const name = parts[3]!;
     // Since 5.x, hot-added memory names its driver: "System RAM (virtio_mem)".
     if (/^(System RAM( \(.*\))?|Crash kernel|Kernel (code|rodata|data|bss))$/.test(name))
-      found.push({ name, from, to });
-    if (found.length > MAX_LINES) throw new HostError('unreadable', `${PATH} is too long`);
+      ranges.push({ name, from, to });
+    if (ranges.length > MAX_LINES) throw new HostError('unreadable', `${PATH} is too long`);
   }
-  if (found.length > 0 && found.every(({ from, to }) => from === 0 && to === 1))
+  if (ranges.length > 0 && ranges.every(({ from, to }) => from === 0 && to === 1))
     throw new HostError('denied', `${PATH} shows no addresses`);
-  if (found.some(({ from, to }) => to <= from || to > MAX_ADDRESS))
+  if (ranges.some(({ from, to }) => to <= from || to > MAX_ADDRESS))
     throw new HostError('unreadable', `malformed range in ${PATH}`);
-  const named = (pattern: RegExp) => found.filter(({ name }) => pattern.test(name));
+  const named = (pattern: RegExp) => ranges.filter(({ name }) => pattern.test(name));
   const framesOf = ({ from, to }: { from: number; to: number }): Frames => ({
     start: Math.ceil(from / pageSize),
     end: Math.floor(to / pageSize),

@@ -27,17 +27,17 @@ export function walkOrNot(walk: Walk, address: bigint, search: RegionSearch): nu
 
 /** @throws {KernelError} `damaged` when the page tables translate the anchor differently than VMCOREINFO. */
 export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
-  let found: number;
+  let walked: number;
   try {
-    found = walk(highHalf(virtual), lowHalf(virtual));
+    walked = walk(highHalf(virtual), lowHalf(virtual));
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
     const { message: why } = pageTableError(error, virtual);
     const message = `kernel page tables: ${why}`;
     throw new KernelError('damaged', message, { cause: error });
   }
-  if (found === physical) return;
-  const place = found < 0 ? 'nowhere' : `to physical ${hex(found)}`;
+  if (walked === physical) return;
+  const place = walked < 0 ? 'nowhere' : `to physical ${hex(walked)}`;
   throw new KernelError(
     'damaged',
     `page tables and VMCOREINFO are inconsistent (${hex(virtual)} maps ${place}, not to ${hex(physical)})`,
@@ -55,9 +55,9 @@ export function agrees(
 ): boolean {
   let agreed = 0;
   for (const { virtual, physical } of places) {
-    const found = walkOrNot(walk, virtual, search);
-    if (found === physical) agreed++;
-    else if (found >= 0) return false;
+    const walked = walkOrNot(walk, virtual, search);
+    if (walked === physical) agreed++;
+    else if (walked >= 0) return false;
   }
   return agreed > 0;
 }

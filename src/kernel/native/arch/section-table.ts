@@ -169,14 +169,14 @@ export class WalkCache {
   }
 
   /** Copies a table: the image's view would keep an entire cache block alive. */
-  cache(key: number, found: number | DataView): number | DataView {
+  cache(key: number, section: number | DataView): number | DataView {
     if (this.#entries.size >= MAX_ENTRIES || this.#tableBytes >= MAX_TABLE_BYTES) {
       this.#entries.clear();
       this.#tableBytes = 0;
     }
-    let cached = found;
-    if (typeof found !== 'number') {
-      const { buffer, byteOffset, byteLength } = found;
+    let cached = section;
+    if (typeof section !== 'number') {
+      const { buffer, byteOffset, byteLength } = section;
       cached = new DataView(buffer.slice(byteOffset, byteOffset + byteLength));
       this.#tableBytes += byteLength;
     }

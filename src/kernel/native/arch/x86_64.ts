@@ -143,10 +143,10 @@ export class X86_64 implements Architecture {
       const problem = `vmemmap_base is ${hex(variable)}, but mem_section gives ${hex(section)}`;
       return search.contradicted(problem);
     }
-    const found = known.filter(({ base }) => mapped(base));
-    if (found[0] !== undefined) {
-      const from = found.map((match) => match.from).join(' and ');
-      return { found: { address: found[0].base, stride }, from };
+    const mappings = known.filter(({ base }) => mapped(base));
+    if (mappings[0] !== undefined) {
+      const from = mappings.map((match) => match.from).join(' and ');
+      return { found: { address: mappings[0].base, stride }, from };
     }
     if (known.length > 0) return search.notFound(`${known[0]!.from} leads to unmapped memory`);
     const usual = DEFAULTS[this.#levels].pages;

@@ -138,12 +138,12 @@ export class Btf {
   find(name: string): number[] {
     this.#names ??= this.#indexNames();
     const { types, heads, baseNamed } = this.#names;
-    const found = heads.find(name).map((entry) => types[entry]!);
+    const ids = heads.find(name).map((entry) => types[entry]!);
     // A module may define a type whose name is already in the kernel's strings.
     for (const id of baseNamed) {
-      if (this.name(id) === name) found.push(id);
+      if (this.name(id) === name) ids.push(id);
     }
-    return found.sort((a, b) => a - b);
+    return ids.sort((a, b) => a - b);
   }
 
   /** The names that {@link find} finds, as far as they can be read; with duplicates. */

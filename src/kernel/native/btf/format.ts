@@ -158,15 +158,15 @@ export class NameHeads {
   /** Indices of all entries with that name, in order. */
   find(name: string): number[] {
     const bytes = Buffer.from(`${name}\0`, 'latin1');
-    const found: number[] = [];
-    if (name === '' || name.includes('\0')) return found;
+    const indexes: number[] = [];
+    if (name === '' || name.includes('\0')) return indexes;
     const head = headAt(bytes, 0);
     const heads = this.#heads;
     // Uses V8's built-in search: a loop here would run too rarely to be optimized.
     for (let entry = heads.indexOf(head); entry >= 0; entry = heads.indexOf(head, entry + 1)) {
-      if (startsAt(this.#strings, this.#nameAt[entry]!, bytes, this.#lazy)) found.push(entry);
+      if (startsAt(this.#strings, this.#nameAt[entry]!, bytes, this.#lazy)) indexes.push(entry);
     }
-    return found;
+    return indexes;
   }
 }
 

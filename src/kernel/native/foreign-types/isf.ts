@@ -68,22 +68,22 @@ function listed(symbols: Fields, kernelOffset: bigint): ListedSymbols | undefine
   };
   const text = addressOf('_stext') ?? 0n;
   const end = addressOf('_etext') ?? 0n;
-  const found = Object.keys(symbols).flatMap((name) => {
+  const rows = Object.keys(symbols).flatMap((name) => {
     const address = /[\n\0]/.test(name) ? undefined : addressOf(name);
     return address === undefined ? [] : [{ name, address }];
   });
-  if (found.length === 0) return undefined;
-  const nameAt = new Int32Array(found.length);
-  const letters = new Uint8Array(found.length);
-  const addresses = new BigUint64Array(found.length);
+  if (rows.length === 0) return undefined;
+  const nameAt = new Int32Array(rows.length);
+  const letters = new Uint8Array(rows.length);
+  const addresses = new BigUint64Array(rows.length);
   let at = 0;
-  for (const [index, { name, address }] of found.entries()) {
+  for (const [index, { name, address }] of rows.entries()) {
     nameAt[index] = at;
     at += Buffer.byteLength(name, 'latin1') + 1;
     letters[index] = (address >= text && address < end ? 'T' : 'D').charCodeAt(0);
     addresses[index] = relocated(address, kernelOffset);
   }
-  const names = Buffer.from(`${found.map(({ name }) => name).join('\n')}\n`, 'latin1');
+  const names = Buffer.from(`${rows.map(({ name }) => name).join('\n')}\n`, 'latin1');
   return new ListedSymbols(names, nameAt, 0x0a, letters, addresses);
 }
 

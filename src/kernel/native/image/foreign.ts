@@ -188,24 +188,24 @@ export function dumpIn(path: string): string {
   // Node treats such a name as a programming error.
   if (path.includes('\0')) throw new KernelError('no-such-file', 'the file name contains a NUL byte');
   if (!isDirectory(path)) return path;
-  let found = candidates(path);
+  let dumps = candidates(path);
   const closed: string[] = [];
-  if (found.length === 0) {
-    found = entries(path)
+  if (dumps.length === 0) {
+    dumps = entries(path)
       .map((name) => join(path, name))
       .filter(isDirectory)
       .flatMap((directory) => candidatesOrNone(directory, closed));
   }
-  if (found.length === 0) {
+  if (dumps.length === 0) {
     const why = closed.length > 0 ? `${closed[0]}: permission denied` : NAMES;
     const message = `${path}: no dump found (${why})`;
     throw new KernelError('no-such-file', message, { next: 'Name the file itself.' });
   }
-  if (found.length === 1) return found[0]!;
-  const named = found.slice(0, MAX_NAMED).join(', ');
-  const suffix = found.length > MAX_NAMED ? ` and ${found.length - MAX_NAMED} more` : '';
+  if (dumps.length === 1) return dumps[0]!;
+  const named = dumps.slice(0, MAX_NAMED).join(', ');
+  const suffix = dumps.length > MAX_NAMED ? ` and ${dumps.length - MAX_NAMED} more` : '';
   throw new KernelError('not-a-dump', `${path}: several dumps found (${named}${suffix})`, {
-    next: `Name one: --vmcore ${shellPath(found[0]!)}`,
+    next: `Name one: --vmcore ${shellPath(dumps[0]!)}`,
   });
 }
 

@@ -62,8 +62,8 @@ export class KallsymsNames {
   /** Indices of the symbols of that name, ascending. */
   find(name: string): number[] {
     if (name === '' || name.length > MAX_NAME_BYTES) return [];
-    const found = this.#order ? this.#search(name, this.#order) : this.#lookUp(name);
-    return found.sort((a, b) => a - b);
+    const indexes = this.#order ? this.#search(name, this.#order) : this.#lookUp(name);
+    return indexes.sort((a, b) => a - b);
   }
 
   /** Index of the symbol at a position in the name order. */
@@ -77,19 +77,19 @@ export class KallsymsNames {
   }
 
   #search(name: string, order: LazyBytes): number[] {
-    const found = new Set<number>();
+    const indexes = new Set<number>();
     const state = { suffix: false };
-    this.#searchBy(ORDER_KEYS[0]!, name, order, found, state);
+    this.#searchBy(ORDER_KEYS[0]!, name, order, indexes, state);
     // If no name sorts differently in the two orders, the first search was right.
-    if (state.suffix) this.#searchBy(ORDER_KEYS[1]!, name, order, found, state);
-    return [...found];
+    if (state.suffix) this.#searchBy(ORDER_KEYS[1]!, name, order, indexes, state);
+    return [...indexes];
   }
 
   #searchBy(
     keyOf: (entry: string) => string,
     name: string,
     order: LazyBytes,
-    found: Set<number>,
+    indexes: Set<number>,
     state: { suffix: boolean },
   ): void {
     const key = keyOf(` ${name}`);
@@ -107,7 +107,7 @@ export class KallsymsNames {
       const entry = this.entry(index);
       state.suffix ||= entry.includes(SUFFIX);
       if (keyOf(entry) !== key) break;
-      if (entry.slice(1) === name) found.add(index);
+      if (entry.slice(1) === name) indexes.add(index);
     }
   }
 
@@ -225,10 +225,10 @@ class NameHashes {
 
   find(name: string): number[] {
     const wanted = hashOf(name) >>> 0;
-    const found: number[] = [];
+    const indexes: number[] = [];
     for (let index = this.#hashes.indexOf(wanted); index >= 0; index = this.#hashes.indexOf(wanted, index + 1))
-      found.push(index);
-    return found;
+      indexes.push(index);
+    return indexes;
   }
 }
 

@@ -152,24 +152,24 @@ function addressesAround(
   { count, countAt }: FoundNames,
   tokenIndex: bigint,
 ): KallsymsPlaces['addresses'] {
-  const found: KallsymsPlaces['addresses'][number][] = [];
+  const places: KallsymsPlaces['addresses'][number][] = [];
   const relative = (address: bigint, baseAt: bigint): void => {
     const base = wordOrNot(memory, baseAt);
     if (base === undefined) return;
-    found.push({ address, encoding: 'relative-percpu', base });
-    found.push({ address, encoding: 'relative', base });
+    places.push({ address, encoding: 'relative-percpu', base });
+    places.push({ address, encoding: 'relative', base });
   };
   // The number of symbols is preceded by the base, and that by the offsets.
   const baseAt = countAt - (countAt % 8n) - 8n;
   for (const alignment of [8, 4]) relative(baseAt - BigInt(Math.ceil((count * 4) / alignment) * alignment), baseAt);
-  found.push({ address: countAt - BigInt(count * 8), encoding: 'absolute', base: 0n });
+  places.push({ address: countAt - BigInt(count * 8), encoding: 'absolute', base: 0n });
   // After the token index.
   for (const address of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
     for (const after of behind(address + BigInt(count * 4))) relative(address, after);
-    found.push({ address, encoding: 'place', base: address });
-    found.push({ address, encoding: 'absolute', base: 0n });
+    places.push({ address, encoding: 'place', base: address });
+    places.push({ address, encoding: 'absolute', base: 0n });
   }
-  return found;
+  return places;
 }
 
 function orders(count: number, tokenIndex: bigint): bigint[] {

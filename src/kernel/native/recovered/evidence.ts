@@ -46,11 +46,11 @@ export class Evidence {
   get exported(): ReadonlyMap<string, bigint> {
     if (this.#exports !== undefined) return this.#exports;
     const { symbols, info } = this.source;
-    const found = findExports(this.bytes, this.source.memory);
+    const exported = findExports(this.bytes, this.source.memory);
     let confirmed = 0;
     let contradicted = 0;
     const compare = (name: string, known: bigint | undefined): void => {
-      const address = found.get(name);
+      const address = exported.get(name);
       if (address === undefined || known === undefined) return;
       if (address === known) confirmed++;
       else contradicted++;
@@ -61,7 +61,7 @@ export class Evidence {
     }
     compare('init_uts_ns', info.symbol('init_uts_ns'));
     const believed = confirmed >= MIN_CONFIRMED && contradicted === 0;
-    this.#exports = believed ? found : new Map();
+    this.#exports = believed ? exported : new Map();
     return this.#exports;
   }
 
@@ -152,9 +152,9 @@ function tableAround(image: ImageBytes, entry: number, stride: number): Map<stri
   const table = new Map<string, Entry>();
   for (const step of [stride, -stride]) {
     for (let at = step > 0 ? entry : entry - stride; table.size < MAX; at += step) {
-      const found = entryAt(image, at);
-      if (found === undefined) break;
-      table.set(found.name, found);
+      const entry = entryAt(image, at);
+      if (entry === undefined) break;
+      table.set(entry.name, entry);
     }
   }
   return table;

@@ -34,8 +34,8 @@ export function textOrNot(memory: Memory, address: bigint, limit: number): strin
 }
 
 /** Returns the only element of a list; undefined if it has none, or more than one. */
-export function only<T>(found: readonly T[]): T | undefined {
-  return found.length === 1 ? found[0] : undefined;
+export function only<T>(items: readonly T[]): T | undefined {
+  return items.length === 1 ? items[0] : undefined;
 }
 
 /** The image is mapped in pieces that begin at multiples of this. */
@@ -91,13 +91,13 @@ export class ImageBytes {
   wordsEqual(value: bigint, limit: number): number[] {
     const needle = Buffer.alloc(8);
     needle.writeBigUInt64LE(BigInt.asUintN(64, value));
-    const found: number[] = [];
+    const places: number[] = [];
     for (let at = this.bytes.indexOf(needle); at >= 0; at = this.bytes.indexOf(needle, at + 1)) {
       if (at % 8 !== 0) continue;
-      found.push(at);
-      if (found.length >= limit) break;
+      places.push(at);
+      if (places.length >= limit) break;
     }
-    return found;
+    return places;
   }
 }
 

@@ -133,8 +133,8 @@ function socketOperations(evidence: Evidence): bigint | undefined {
   const expected: { offset: number; address: bigint }[] = [];
   for (const [member, name] of Object.entries(SOCKET_OPERATIONS)) {
     const offset = layout.member(member)?.offset;
-    const found = source.symbols.find(name);
-    if (offset !== undefined && found.length === 1) expected.push({ offset, address: found[0]!.address });
+    const symbols = source.symbols.find(name);
+    if (offset !== undefined && symbols.length === 1) expected.push({ offset, address: symbols[0]!.address });
   }
   const first = expected[0];
   if (first === undefined || expected.length < 4) return undefined;
@@ -216,24 +216,24 @@ export function findPerCpu(
   variables: ReadonlyMap<string, SectionVariable>,
   exported: ReadonlyMap<string, bigint>,
 ): ReadonlyMap<string, bigint> {
-  const found = new Map<string, bigint>();
+  const offsets = new Map<string, bigint>();
   let start: bigint | undefined;
   let confirmed = 0;
   for (const [name, { offset }] of variables) {
     const address = exported.get(name);
     if (address === undefined) continue;
     const begins = BigInt.asUintN(64, address - BigInt(offset));
-    if (start !== undefined && begins !== start) return found;
+    if (start !== undefined && begins !== start) return offsets;
     start = begins;
     confirmed++;
   }
-  if (start === undefined || confirmed < MIN_CONFIRMED) return found;
+  if (start === undefined || confirmed < MIN_CONFIRMED) return offsets;
   let end = 0;
   for (const [name, { offset, size }] of variables) {
-    found.set(name, start + BigInt(offset));
+    offsets.set(name, start + BigInt(offset));
     end = Math.max(end, offset + size);
   }
-  found.set('__per_cpu_start', start);
-  found.set('__per_cpu_end', start + BigInt(end));
-  return found;
+  offsets.set('__per_cpu_start', start);
+  offsets.set('__per_cpu_end', start + BigInt(end));
+  return offsets;
 }

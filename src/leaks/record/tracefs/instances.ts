@@ -62,10 +62,10 @@ export class TraceInstances {
 
   /** Removes an instance that is no longer needed. */
   remove(instance: TraceInstance): void {
-    const found = this.#all.find((entry) => entry.instance === instance);
-    for (const close of found?.close ?? []) close();
+    const ended = this.#all.find((entry) => entry.instance === instance);
+    for (const close of ended?.close ?? []) close();
     if (!removed(instance)) this.left.push(instance.path);
-    this.#all = this.#all.filter((entry) => entry !== found);
+    this.#all = this.#all.filter((entry) => entry !== ended);
   }
 
   removeAll(): void {

@@ -143,11 +143,11 @@ export function parsePageLayout(headerPage: string, headerEvent: string, pageKil
     if (printed !== String(value)) throw unsupported(`header_event says ${name} ${printed ?? 'nothing'}, not ${value}`);
   }
   const field = (name: string) => {
-    const found = new RegExp(`^\\s*field: [^;]*\\b${name};\\s*offset:(\\d{1,4});\\s*size:(\\d{1,7});`, 'm').exec(
+    const match = new RegExp(`^\\s*field: [^;]*\\b${name};\\s*offset:(\\d{1,4});\\s*size:(\\d{1,7});`, 'm').exec(
       headerPage,
     );
-    if (!found) throw unsupported(`header_page has no field ${name}`);
-    return { offset: Number(found[1]), size: Number(found[2]) };
+    if (!match) throw unsupported(`header_page has no field ${name}`);
+    return { offset: Number(match[1]), size: Number(match[2]) };
   };
   const [timestamp, commit, data] = [field('timestamp'), field('commit'), field('data')];
   const pageBytes = pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;

@@ -47,9 +47,9 @@ export class InstanceReader {
 
   /** Common {@link CpuStream.upper} of all streams. */
   get upper(): number | null | undefined {
-    const found = new Set(this.streams.map(({ upper }) => upper));
-    found.delete(undefined);
-    return found.size > 1 ? null : [...found][0];
+    const ends = new Set(this.streams.map(({ upper }) => upper));
+    ends.delete(undefined);
+    return ends.size > 1 ? null : [...ends][0];
   }
 
   /**

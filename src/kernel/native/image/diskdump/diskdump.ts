@@ -52,16 +52,16 @@ class DiskdumpImage implements MemoryImage {
     this.#ram = new PageBitmap(source, header.ramBitmap, header.blocks, 0, cache);
     this.#pages = cache.space();
 
-    const found = readNotes(parts, anomalies);
-    this.notes = found;
-    this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
-    const machine = header.machine ?? first(found.map(machineOfNote));
+    const notes = readNotes(parts, anomalies);
+    this.notes = notes;
+    this.vmcoreinfo = readVmcoreinfo(parts) ?? first(notes.map(vmcoreinfoOf));
+    const machine = header.machine ?? first(notes.map(machineOfNote));
     if (machine !== undefined) requireMachine(source.name, machine);
     for (const part of parts) noteState(part, anomalies);
     // makedumpfile keeps QEMU's notes, but always writes the release; QEMU never does. On arm64
     // QEMU writes no note of its own, nor the machine.
     const qemu =
-      header.release === undefined && (header.machine === undefined || found.some((note) => note.name === 'QEMU'));
+      header.release === undefined && (header.machine === undefined || notes.some((note) => note.name === 'QEMU'));
     this.facts = {
       format: 'diskdump',
       description: describe(parts, qemu) + wrappingOf(parts[0]!.source),
@@ -112,8 +112,8 @@ class DiskdumpImage implements MemoryImage {
 
   isZero(address: number): boolean {
     if (this.#blockSize < 4096) return false;
-    const found = readOrNot(() => this.#find(Math.floor(address / this.#blockSize), address));
-    return found !== undefined && found.codec === undefined && found.offset === found.part.zero.offset;
+    const block = readOrNot(() => this.#find(Math.floor(address / this.#blockSize), address));
+    return block !== undefined && block.codec === undefined && block.offset === block.part.zero.offset;
   }
 
   ahead(ranges: Iterable<PhysicalRange>, count: number): () => void {
@@ -173,16 +173,16 @@ class DiskdumpImage implements MemoryImage {
 
   /** Adds where the compressed bytes of a block are; returns undefined for any other block. */
   readonly #placesOf: PackedFinder = (block, add) => {
-    const found = readOrNot(() => this.#find(block, block * this.#blockSize));
-    if (found?.codec === undefined) return undefined;
-    for (let done = 0; done < found.size; ) {
-      const place = found.part.source.placeOf(found.offset + done);
+    const stored = readOrNot(() => this.#find(block, block * this.#blockSize));
+    if (stored?.codec === undefined) return undefined;
+    for (let done = 0; done < stored.size; ) {
+      const place = stored.part.source.placeOf(stored.offset + done);
       if (!place) return undefined;
-      const length = Math.min(place.length, found.size - done);
+      const length = Math.min(place.length, stored.size - done);
       add(place, length);
       done += length;
     }
-    return found.codec.flag;
+    return stored.codec.flag;
   };
 
   /** Where a block is stored, and how. */

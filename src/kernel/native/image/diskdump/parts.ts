@@ -126,9 +126,9 @@ function bytesNeeded(header: DiskdumpHeader, stored: number, descriptors: Chunke
 
 /** Compressions in the header's flags and in the first descriptors. */
 export function compressionOf(parts: readonly Part[]): Compression[] {
-  const found = new Set<Compression>();
+  const methods = new Set<Compression>();
   for (const { header, stored, end, descriptors } of parts) {
-    for (const { flag, name } of CODECS) if ((header.status & flag) !== 0) found.add(name);
+    for (const { flag, name } of CODECS) if ((header.status & flag) !== 0) methods.add(name);
     const count = Math.min(
       Math.max(0, stored.countTo(Math.min(end, header.split?.start ?? 0) + 32768)),
       Math.floor(CHUNK / DESCRIPTOR_BYTES),
@@ -139,13 +139,13 @@ export function compressionOf(parts: readonly Part[]): Compression[] {
     for (let i = 0; i < count; i++) {
       const descriptor = readDescriptor(bytes, i);
       const codec = codecOf(descriptor);
-      if (codec !== undefined) found.add(codec.name);
+      if (codec !== undefined) methods.add(codec.name);
       else plain.add(descriptor.offset);
     }
     // A single plain page may be the shared zero page.
-    if (plain.size > 1 || (plain.size === 1 && found.size === 0)) found.add('none');
+    if (plain.size > 1 || (plain.size === 1 && methods.size === 0)) methods.add('none');
   }
-  return [...found];
+  return [...methods];
 }
 
 /** Description for users: the version, the writer, the number of parts given. */

@@ -43,12 +43,12 @@ class ElfImage implements MemoryImage {
     const header = readElfHeader(source);
     const headers = { [Symbol.iterator]: () => programHeaders(source, header) };
     const anomalies: string[] = [];
-    const found = readNotes(source, headers, anomalies);
-    rejectProcessCore(source, found);
-    rejectXen(source, found);
-    this.notes = found;
-    this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
-    this.#live = isKcore(source, found);
+    const notes = readNotes(source, headers, anomalies);
+    rejectProcessCore(source, notes);
+    rejectXen(source, notes);
+    this.notes = notes;
+    this.vmcoreinfo = notes.map(vmcoreinfoOf).find((text) => text !== undefined);
+    this.#live = isKcore(source, notes);
 
     const { count } = header.programHeaders;
     const segments = loads(headers, count, this.#live, anomalies);
@@ -67,7 +67,7 @@ class ElfImage implements MemoryImage {
     this.inFile = descriptor === undefined ? undefined : { [Symbol.iterator]: () => memory.fileRanges(descriptor) };
     this.facts = {
       format: this.#live ? 'kcore' : 'elf',
-      description: describe(this.#live, found, segments) + wrappingOf(source),
+      description: describe(this.#live, notes, segments) + wrappingOf(source),
       compression: ['none'],
       machine: header.machine,
       dumpLevel: undefined,
@@ -101,19 +101,19 @@ class ElfImage implements MemoryImage {
 }
 
 function readNotes(source: ByteSource, headers: Iterable<ProgramHeader>, anomalies: string[]): Note[] {
-  const found: Note[] = [];
+  const list: Note[] = [];
   let claimed = 0;
   let read = 0;
   for (const { type, offset, fileSize } of headers) {
-    if (type !== PT_NOTE || found.length >= MAX_NOTES) continue;
+    if (type !== PT_NOTE || list.length >= MAX_NOTES) continue;
     const length = Number(fileSize);
     const area = readHead(source, Number(offset), Math.min(length, MAX_NOTE_BYTES - read));
     claimed += length;
     read += area.byteLength;
-    for (const note of notes(area)) found.push(note);
+    for (const note of notes(area)) list.push(note);
   }
   if (read < claimed) anomalies.push(`ELF notes truncated (${read} of ${claimed} bytes read)`);
-  return found;
+  return list;
 }
 
 /** @param limit maximum number of segments */
@@ -174,29 +174,29 @@ const NT_TASKSTRUCT = 4;
 const NT_AUXV = 6;
 
 /** Only /proc/kcore writes a NT_TASKSTRUCT note (fs/proc/kcore.c). */
-function isKcore(source: ByteSource, found: readonly Note[]): boolean {
+function isKcore(source: ByteSource, notes: readonly Note[]): boolean {
   if (source.size === Number.POSITIVE_INFINITY) return true;
-  return found.some((note) => note.name === 'CORE' && note.type === NT_TASKSTRUCT);
+  return notes.some((note) => note.name === 'CORE' && note.type === NT_TASKSTRUCT);
 }
 
 /** @throws {KernelError} `not-a-dump` for the core of a process (only those contain an auxv note). */
-function rejectProcessCore(source: ByteSource, found: readonly Note[]): void {
-  if (!found.some((note) => note.name === 'CORE' && note.type === NT_AUXV)) return;
+function rejectProcessCore(source: ByteSource, notes: readonly Note[]): void {
+  if (!notes.some((note) => note.name === 'CORE' && note.type === NT_AUXV)) return;
   throw new KernelError('not-a-dump', `${source.name}: core dump of a process, not of a kernel`);
 }
 
-function describe(kcore: boolean, found: readonly Note[], segments: SegmentTable): string {
+function describe(kcore: boolean, notes: readonly Note[], segments: SegmentTable): string {
   if (kcore) return '/proc/kcore';
   if (segments.described.some((bytes, segment) => bytes > segments.stored[segment]!)) {
     return 'ELF core (filtered by makedumpfile)';
   }
-  if (found.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
+  if (notes.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
   return segments.hasVirtual ? 'ELF core (kdump)' : 'ELF core (no virtual addresses)';
 }
 
 /** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the hypervisor's. */
-function rejectXen(source: ByteSource, found: readonly Note[]): void {
-  if (!found.some(({ name }) => name === 'Xen' || name === 'VMCOREINFO_XEN')) return;
+function rejectXen(source: ByteSource, notes: readonly Note[]): void {
+  if (!notes.some(({ name }) => name === 'Xen' || name === 'VMCOREINFO_XEN')) return;
   throw new KernelError('unsupported-format', `${source.name}: unsupported format (Xen dump)`);
 }
 

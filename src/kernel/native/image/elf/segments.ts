@@ -164,10 +164,10 @@ export class SegmentMemory {
 
   /** As many of the bytes as one segment contains; undefined if none contains the first. */
   #readVirtualPart(address: bigint, length: number): DataView | undefined {
-    const found = this.#virtual.before(address);
-    if (found < 0) return undefined;
-    const segment = this.#virtual.segments[found]!;
-    const relative = Number(address - this.#virtual.start(found));
+    const index = this.#virtual.before(address);
+    if (index < 0) return undefined;
+    const segment = this.#virtual.segments[index]!;
+    const relative = Number(address - this.#virtual.start(index));
     const part = Math.min(length, this.#segments.described[segment]! - relative);
     if (part <= 0) return undefined;
     if (relative + part > this.#segments.stored[segment]!) throw new ReadError('filtered', address);

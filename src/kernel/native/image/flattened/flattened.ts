@@ -99,9 +99,9 @@ export class FlattenedSource implements ByteSource {
     const { starts } = this.#pieces;
     const last = this.#last;
     if (starts[last]! <= at && at < (starts[last + 1] ?? this.size)) return last;
-    const found = lastAtOrBelow(starts, at);
-    if (found >= 0) this.#last = found;
-    return found;
+    const index = lastAtOrBelow(starts, at);
+    if (index >= 0) this.#last = index;
+    return index;
   }
 }
 
