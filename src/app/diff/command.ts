@@ -83,14 +83,7 @@ async function diff(inputs: readonly string[], options: DiffOptions): Promise<vo
       blocks: diffBlocks(answer, { limit: limit ?? PAGE_ROWS, verbose }),
     };
     const source = inputs.map(shellWord).join(' ');
-    printAnswer(
-      writePage(
-        options,
-        source,
-        (facts) => listHtml(page, facts),
-        () => page.headline,
-      ),
-    );
+    printAnswer(writePage(options, { source, headline: page.headline, html: (facts) => listHtml(page, facts) }));
   } else
     printAnswer(
       json

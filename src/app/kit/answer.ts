@@ -3,6 +3,7 @@ import { formatJson, jsonOf } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
+import { type Page, type PageOptions, writePage } from './html-page.js';
 import { openSource, type SourceOptions } from './kernel-source.js';
 import { printAnswer, printStream, printText, printWarnings } from './output.js';
 import { FORMS_SEPARATOR, isServed } from './served.js';
@@ -16,7 +17,7 @@ interface Answer {
   readonly warnings: readonly Warning[];
 }
 
-export interface AnswerOptions extends SourceOptions {
+export interface AnswerOptions extends SourceOptions, PageOptions {
   readonly json?: true;
   readonly strict?: true;
 }
@@ -33,11 +34,13 @@ export type Question<A extends Answer> = Words<A> & {
 };
 
 /** Output formats of an answer. */
-type Words<A> = {
+export type Words<A> = {
   /** Absent: the answer is what its contract declares. */
   toJson?(answer: A): unknown;
   /** Warnings that its text does not contain. Absent: all. */
   unsaid?(answer: A): readonly Warning[];
+  /** Page that --html writes in place of the text. */
+  toPage?(answer: A): Page | undefined;
 } & (
   | { toBlocks(answer: A): readonly Block[] }
   /** @param width columns of the terminal; null: no terminal, so nothing is truncated */
@@ -62,13 +65,16 @@ export async function answer<A extends Answer>(options: AnswerOptions, question:
 /** Prints an answer, and sets the exit status for --strict. */
 export function present<A extends Answer>(
   result: A,
-  options: Pick<AnswerOptions, 'json' | 'strict'>,
+  options: Pick<AnswerOptions, 'json' | 'strict' | 'html' | 'force'>,
   words: Words<A>,
 ): void {
   if (options.json && isServed)
     printAnswer([formatJson(words.toJson?.(result) ?? result), textOf(words, result, null)].join(FORMS_SEPARATOR));
   else if (options.json) printAnswer(formatJson(words.toJson?.(result) ?? result, 2));
-  else printText(textOf(words, result, terminalWidth()));
+  else {
+    const page = options.html === undefined ? undefined : words.toPage?.(result);
+    printText(page ? writePage(options, page) : textOf(words, result, terminalWidth()));
+  }
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(words.unsaid?.(result) ?? result.warnings);
   if (options.strict && !isComplete(result)) process.exitCode = EXIT.incomplete;

@@ -5,6 +5,15 @@ import type { SourceOptions } from './kernel-source.js';
 import { STDOUT } from './output.js';
 import { VERSION } from './version.js';
 
+/** A page of an answer. */
+export interface Page {
+  /** Origin of the data, as command line options. */
+  readonly source: string;
+  /** Printed if the page goes to a file. */
+  readonly headline: string;
+  html(facts: PageFacts): string;
+}
+
 export interface PageOptions {
   /** Output file; `-` is stdout. */
   readonly html?: string;
@@ -31,26 +40,18 @@ export function checkPage({
 /**
  * Writes a page.
  *
- * @param source origin of the data, as command line options
- * @param render creates the page
- * @param headline creates the text to print if the page goes to a file
  * @returns the text to print: the page itself, or a confirmation
  * @throws {OutputError}
  */
-export function writePage(
-  { html: file = STDOUT, force }: PageOptions,
-  source: string,
-  render: (facts: PageFacts) => string,
-  headline: () => string,
-): string {
-  const page = render({ source, version: VERSION, made: new Date() });
-  if (file === STDOUT) return page;
+export function writePage({ html: file = STDOUT, force }: PageOptions, page: Page): string {
+  const html = page.html({ source: page.source, version: VERSION, made: new Date() });
+  if (file === STDOUT) return html;
   const output = new OutputFile(file, force ?? false);
   try {
-    output.write(0, Buffer.from(`${page}\n`));
+    output.write(0, Buffer.from(`${html}\n`));
     output.finish();
   } finally {
     output.discard();
   }
-  return `${headline()}\n\n${file}: open it in a browser`;
+  return `${page.headline}\n\n${file}: open it in a browser`;
 }

@@ -7,7 +7,7 @@ import { headline } from '../../answers/leaks/words.js';
 import { shellWord } from '../../base/shell.js';
 import type { LeaksAnswer } from '../../contracts/leaks.js';
 import { headOf } from '../diff/inputs.js';
-import { writePage } from '../kit/html-page.js';
+import type { Page } from '../kit/html-page.js';
 import type { LeaksOptions } from './options.js';
 
 /** Maximum number of stacks of a page. */
@@ -18,13 +18,10 @@ const HOST = /^# hostname : (\S{1,64})$/m;
 const RELEASE = /^# os release : (\S{1,128})$/m;
 
 /**
- * Writes the page of `leaks`. Most recordings name neither their machine nor their time: the title then names
+ * Returns the page of `leaks`. Most recordings name neither their machine nor their time: the title then names
  * the file.
- *
- * @returns the text to print
- * @throws {OutputError}
  */
-export function writeLeaksPage(answer: LeaksAnswer, options: LeaksOptions): string {
+export function leaksPage(answer: LeaksAnswer, options: LeaksOptions): Page {
   const { from, limit = PAGE_ROWS, type = 'page' } = options;
   const isLive = from === undefined;
   const [first = ''] = from ?? [];
@@ -44,10 +41,5 @@ export function writeLeaksPage(answer: LeaksAnswer, options: LeaksOptions): stri
     blocks: leaksBlocks(answer, limit),
   };
   const source = from?.map((file) => `--from ${shellWord(file)}`).join(' ') ?? `leaks --type ${type}`;
-  return writePage(
-    options,
-    source,
-    (facts) => listHtml(page, facts),
-    () => page.headline,
-  );
+  return { source, headline: page.headline, html: (facts) => listHtml(page, facts) };
 }

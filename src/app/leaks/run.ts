@@ -19,7 +19,7 @@ import { recordTraced } from '../../leaks/record/tracefs/session.js';
 import type { Recording } from '../../leaks/recording.js';
 import { noLookup } from '../../leaks/survivors/lookup.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { checkPage } from '../kit/html-page.js';
+import { checkPage, writePage } from '../kit/html-page.js';
 import { printAnswer, printText, printWarnings, STDOUT } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
@@ -286,8 +286,8 @@ async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<v
   if (pprof === STDOUT || speedscope === STDOUT || folded) {
     printWarnings(answer.warnings);
   } else if (options.html !== undefined) {
-    const { writeLeaksPage } = await import('./page.js');
-    printAnswer(writeLeaksPage(answer, options));
+    const { leaksPage } = await import('./page.js');
+    printAnswer(writePage(options, leaksPage(answer, options)));
   } else if (json) {
     const sites = answer.sites.slice(0, limit);
     printAnswer(formatJson({ ...answer, sites, omitted: answer.sites.length - sites.length }, 2));

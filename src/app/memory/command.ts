@@ -150,7 +150,6 @@ export function registerMemory(program: Command): void {
           : { files: files.filesIn(answer.files, cgroup), inCgroup: cgroup }),
       });
       const toText = (answer: MemoryAnswer, width: number | null): string => {
-        if (page) return page.writeMemoryPage(answer, options);
         if (options.prometheus) return metrics.memoryMetrics(answer);
         const tree = { verbose, width, source: sourceWords(options) };
         if (!depth || !depthText) return text.memoryText(answer, tree);
@@ -159,7 +158,8 @@ export function registerMemory(program: Command): void {
         return depth.withTree ? [text.memoryText(answer, tree), deeper].join('\n\n') : deeper;
       };
       const doing = 'scanning page frames';
-      const words = { toJson: json.memoryJson, toText };
+      const toPage = (answer: MemoryAnswer) => page?.memoryPage(answer, options);
+      const words = { toJson: json.memoryJson, toText, toPage };
       const progress = new Progress();
       (await import('./watch.js')).checkWatch(options);
       // A live table shows its own progress.

@@ -38,7 +38,7 @@ export async function listProcesses(options: ProcsOptions, more: readonly Warnin
   const choice = { limit, verbose, by, source: sourceWords(options) };
   const words = {
     toBlocks: () => (picked ? procsBlocks(picked, choice) : []),
-    ...(page && { toText: () => (picked ? page.writeProcsPage(picked, release, options) : '') }),
+    toPage: () => picked && page?.procsPage(picked, release, options),
   };
   if (readsHost(options)) {
     const host = await openProcessHost(options);

@@ -2,7 +2,7 @@ import type { ChosenProcs } from '../../account/processes/groups.js';
 import { listHtml } from '../../answers/html/list-page.js';
 import { procsHeadline, procsParts } from '../../answers/procs/document.js';
 import { escapeText } from '../../base/escape.js';
-import { writePage } from '../kit/html-page.js';
+import type { Page } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import type { ProcsOptions } from './options.js';
 
@@ -10,13 +10,11 @@ import type { ProcsOptions } from './options.js';
 const PAGE_ROWS = 200;
 
 /**
- * Writes the page of `procs`.
+ * Returns the page of `procs`.
  *
  * @param release kernel of a host; a dump reports its own
- * @returns the text to print
- * @throws {OutputError}
  */
-export function writeProcsPage(chosen: ChosenProcs, release: string | null, options: ProcsOptions): string {
+export function procsPage(chosen: ChosenProcs, release: string | null, options: ProcsOptions): Page {
   const { origin, captured, kernel, complete, warnings } = chosen.answer;
   const { limit = PAGE_ROWS, verbose, by } = options;
   const page = {
@@ -29,10 +27,5 @@ export function writeProcsPage(chosen: ChosenProcs, release: string | null, opti
     warnings: warnings.map(({ message }) => escapeText(message)),
     blocks: procsParts(chosen, { limit, verbose, by }),
   };
-  return writePage(
-    options,
-    sourceWords(options),
-    (facts) => listHtml(page, facts),
-    () => page.headline,
-  );
+  return { source: sourceWords(options), headline: page.headline, html: (facts) => listHtml(page, facts) };
 }

@@ -191,9 +191,8 @@ async function sourceOf(options: TriageOptions, words: readonly string[]): Promi
 }
 
 async function kernelTriage(options: TriageOptions, failing: FailOn | null): Promise<void> {
-  const [{ hasWholeLog, triage }, { triageJson }, { earlyLines }, { printedTriage }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { earlyLines }, { triageWords }] = await Promise.all([
     import('../../triage/triage.js'),
-    import('../../answers/triage/json.js'),
     import('../../answers/triage/text.js'),
     import('./print.js'),
   ]);
@@ -215,9 +214,7 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
       findings = judged.findings;
       return page ? page.read(kernel, judged) : judged;
     },
-    toJson: triageJson,
-    toText: (result, width) =>
-      printedTriage(result, options, { width, source: sourceWords(options), ...page?.detail() }),
+    ...triageWords(options, sourceWords(options), page?.detail),
   });
   try {
     await printed;
@@ -289,6 +286,6 @@ async function pageStep() {
       const complete = triage.complete && more.every(leavesComplete);
       return { ...triage, complete, warnings: [...triage.warnings, ...more] };
     },
-    detail: () => (detail ? { detail } : {}),
+    detail: () => detail,
   };
 }

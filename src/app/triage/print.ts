@@ -4,36 +4,37 @@ import { triageJson } from '../../answers/triage/json.js';
 import { briefText, summary, triageText } from '../../answers/triage/text.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { type FailOn, isFailing, type TriageDetail } from '../../triage/finding.js';
-import { type AnswerOptions, present } from '../kit/answer.js';
+import { type AnswerOptions, present, type Words } from '../kit/answer.js';
 import { EXIT } from '../kit/failure.js';
-import { type PageOptions, writePage } from '../kit/html-page.js';
 import { painter } from '../kit/terminal.js';
 
-export interface TriagePrintOptions extends AnswerOptions, PageOptions {
+export interface TriagePrintOptions extends AnswerOptions {
   readonly verbose?: true;
   readonly brief?: true;
 }
 
 /**
- * Returns the text to print, and writes the page if one is requested.
+ * Returns the output formats of an answer.
  *
  * @param source options that name the source
- * @throws {OutputError}
+ * @param detailOf returns what only the page shows
  */
-export function printedTriage(
-  answer: TriageAnswer,
+export function triageWords(
   options: TriagePrintOptions,
-  { width, source, detail }: { readonly width: number | null; readonly source: string; readonly detail?: TriageDetail },
-): string {
-  if (options.html !== undefined)
-    return writePage(
-      options,
+  source: string,
+  detailOf?: () => TriageDetail | undefined,
+): Words<TriageAnswer> {
+  const { brief, verbose } = options;
+  return {
+    toJson: triageJson,
+    toText: (answer, width) =>
+      brief ? briefText(answer) : triageText(answer, { width, verbose, source, paint: painter() }),
+    toPage: (answer) => ({
       source,
-      (facts) => triageHtml(answer, detail, facts),
-      () => summary(answer),
-    );
-  if (options.brief) return briefText(answer);
-  return triageText(answer, { width, verbose: options.verbose, source, paint: painter() });
+      headline: summary(answer),
+      html: (facts) => triageHtml(answer, detailOf?.(), facts),
+    }),
+  };
 }
 
 /** Prints an answer, and sets the exit status. */
@@ -45,12 +46,11 @@ export function presentTriage(
 ): void {
   const isWhole = options.html === undefined && !options.brief && !options.verbose;
   present(answer, options, {
-    toJson: triageJson,
+    ...triageWords(options, source),
     unsaid: ({ host, warnings }) => {
       const origin = isWhole && host?.pasted ? pastedWords(host.pasted).join('; ') : undefined;
       return warnings.filter(({ message }) => message !== origin);
     },
-    toText: (result, width) => printedTriage(result, options, { width, source }),
   });
   if (failing && answer.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }

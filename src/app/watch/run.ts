@@ -15,7 +15,7 @@ import { liveHost } from '../../host/live.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { Warnings } from '../../walk/warnings.js';
 import { EXIT } from '../kit/failure.js';
-import { writePage } from '../kit/html-page.js';
+import { type Page, writePage } from '../kit/html-page.js';
 import { printAnswer, printText, printWarnings, writeTextfile } from '../kit/output.js';
 import { SampleLoop } from '../kit/screen.js';
 import { terminalWidth } from '../kit/terminal.js';
@@ -246,19 +246,14 @@ export function printWatched(watched: Watched, options: WatchOptions): void {
   if (watched.ended === 'stored' && typeof prometheus === 'string') writeTextfile(prometheus, metrics());
   if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
   else if (json) printAnswer(formatJson(watchAnswer(watched), 2));
-  else if (html !== undefined) printAnswer(page(watched, options));
+  else if (html !== undefined) printAnswer(writePage(options, page(watched, options)));
   else printText(watchText(watched, { limit, width: terminalWidth() }));
   if (!json) printWarnings(watched.warnings);
   if (strict && !isComplete(watched)) process.exitCode = EXIT.incomplete;
 }
 
-function page(watched: Watched, options: WatchOptions): string {
+function page(watched: Watched, options: WatchOptions): Page {
   const { store, limit } = options;
   const source = store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
-  return writePage(
-    options,
-    source,
-    (facts) => watchHtml(watched, facts, limit),
-    () => verdictWords(watched.answer),
-  );
+  return { source, headline: verdictWords(watched.answer), html: (facts) => watchHtml(watched, facts, limit) };
 }
