@@ -26,5 +26,10 @@ export const percentWords = (value: number): string => (value > 0 && value < 0.5
 
 /** A number of things: `1 socket`, `1,462 sockets`. */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
-  return `${formatCount(number)} ${number === 1 ? noun : plural}`;
+  return `${formatCount(number)} ${inflect(number, noun, plural)}`;
+}
+
+/** Returns the form of a noun, verb or pronoun that agrees with a number. */
+export function inflect(number: unknown, singular: string, plural = `${singular}s`): string {
+  return number === 1 ? singular : plural;
 }

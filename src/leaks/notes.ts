@@ -1,5 +1,5 @@
 import { escapeText } from '../base/escape.js';
-import { count as counted, formatCount, formatSize } from '../base/size.js';
+import { count as counted, formatCount, formatSize, inflect } from '../base/size.js';
 import type { LeakNoteCode } from '../records/leak-codes.js';
 import type { AllocationType } from './recording.js';
 
@@ -66,19 +66,19 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
   'overrun-unknown': () =>
     'The number of dropped events is unknown: listed blocks may be free, and others may be missing.',
   'missed-frees': ({ count }) =>
-    `${many(count, 'free')} ${count === 1 ? 'was' : 'were'} not recorded: the same frames were allocated again. ${count === 1 ? 'It counts' : 'They count'} as freed.`,
+    `${many(count, 'free')} ${inflect(count, 'was', 'were')} not recorded: the same frames were allocated again. ${inflect(count, 'It counts', 'They count')} as freed.`,
   'found-free': ({ count, bytes = 0 }) =>
-    `${many(count, 'block')} (${formatSize(bytes)}) ${count === 1 ? 'was' : 'were'} already free when checked, and ${count === 1 ? 'is' : 'are'} not counted as held.`,
+    `${many(count, 'block')} (${formatSize(bytes)}) ${inflect(count, 'was', 'were')} already free when checked, and ${inflect(count, 'is', 'are')} not counted as held.`,
   'unknown-frees': ({ count }) =>
-    `${many(count, 'free')} ${count === 1 ? 'has' : 'have'} no recorded allocation: the ${count === 1 ? 'block is' : 'blocks are'} mostly older than the recording.`,
+    `${many(count, 'free')} ${inflect(count, 'has', 'have')} no recorded allocation: the ${inflect(count, 'block is', 'blocks are')} mostly older than the recording.`,
   'without-stack': ({ count }) =>
-    `${many(count, 'allocation')} had no stack trace, and ${count === 1 ? 'counts' : 'count'} as (no stack).`,
+    `${many(count, 'allocation')} had no stack trace, and ${inflect(count, 'counts', 'count')} as (no stack).`,
   dropped: ({ count }) =>
-    `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} not followed: the tracking tables are full. Use a smaller sample (--sample 1/N).`,
+    `${many(count, 'block')} ${inflect(count, 'was', 'were')} not followed: the tracking tables are full. Use a smaller sample (--sample 1/N).`,
   unseen: ({ count }) =>
-    `At least ${many(count, 'page')} ${count === 1 ? 'was' : 'were'} allocated without an event (bulk allocations by vmalloc or page pools) and ${count === 1 ? 'is' : 'are'} not listed.`,
+    `At least ${many(count, 'page')} ${inflect(count, 'was', 'were')} allocated without an event (bulk allocations by vmalloc or page pools) and ${inflect(count, 'is', 'are')} not listed.`,
   'unseen-frees': ({ count }) =>
-    `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some listed blocks may be free.`,
+    `${many(count, 'page')} ${inflect(count, 'was', 'were')} freed without an event: some listed blocks may be free.`,
   'unseen-unknown': () =>
     'Some pages may be missing: bulk allocations (vmalloc, page pools) fire no event, and their number is unknown.',
   'unseen-objects': () =>
@@ -94,17 +94,17 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
   'flags-only': ({ why }) =>
     `Page flags cannot confirm a leak: they do not distinguish socket buffers from unreferenced pages${why === undefined ? '' : ` (${escapeText(why)})`}. Next: skcheck --stale`,
   'left-out': ({ count }) =>
-    `${many(count, 'held block')} ${count === 1 ? 'was' : 'were'} not checked: shares are of the blocks that were.`,
+    `${many(count, 'held block')} ${inflect(count, 'was', 'were')} not checked: shares are of the blocks that were.`,
   lookup: ({ why = '' }) => `Checking the blocks’ current use: ${escapeText(why)}`,
   'maybe-free': ({ count }) =>
-    `${many(count, 'object')} may be free: the freelist of ${count === 1 ? 'its slab' : 'their slabs'} could not be read. ${count === 1 ? 'It counts' : 'They count'} as held.`,
+    `${many(count, 'object')} may be free: the freelist of ${inflect(count, 'its slab', 'their slabs')} could not be read. ${inflect(count, 'It counts', 'They count')} as held.`,
   'limited-cache': ({ count, why = '' }) =>
     `Possible false positive: some leaking objects are in a cache that fills up to a limit (${escapeText(why)}; now ${formatCount(count ?? 0)} in this network namespace). Record for longer than its objects live.`,
   'ended-early': () => 'The recording was interrupted.',
   'too-few-windows': () => 'Fewer than three windows: growth is unknown.',
   filtered: ({ why = '' }) => `Only allocations by ${escapeText(why)} were followed.`,
   'exited-threads': ({ count }) =>
-    `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} by threads that exited before they could be identified, and ${count === 1 ? 'is' : 'are'} not followed.`,
+    `${many(count, 'allocation')} ${inflect(count, 'was', 'were')} by threads that exited before they could be identified, and ${inflect(count, 'is', 'are')} not followed.`,
   late: ({ count }) => `${many(count, 'event')} arrived out of order: some frees may be reported as missed.`,
   'settings-changed': ({ why = '' }) =>
     `Another program changed the trace settings, so the recording stopped: ${escapeText(why)}. Run it again.`,
@@ -119,7 +119,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
   'source-malformed': ({ count, why = '' }) =>
     `${escapeText(why)}: skipped ${many(count, 'malformed or inconsistent line')}.`,
   'source-unreadable': ({ count, why = '' }) =>
-    `${escapeText(why)}: ${many(count, 'part')} could not be read, or ${count === 1 ? 'is' : 'are'} not tracked.`,
+    `${escapeText(why)}: ${many(count, 'part')} could not be read, or ${inflect(count, 'is', 'are')} not tracked.`,
   'source-sites': ({ count, why = '' }) =>
     `${escapeText(why)}: too many allocation sites; ${many(count, 'allocation')} are counted as one site.`,
   'source-largest': ({ count = 0, why = '' }) =>
@@ -129,7 +129,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
   'unknown-order': ({ bytes }) =>
     `The copies do not show their order or their machine: the first one given counts as the oldest.${bytes === undefined ? '' : ` In this order ${formatSize(bytes)} were freed; in the reverse order, they leaked.`}`,
   'source-inaccurate': ({ count, why = '' }) =>
-    `${many(count, 'site')} ${count === 1 ? 'is' : 'are'} marked as inaccurate in ${escapeText(why)}: the kernel did not count every allocation, and their figures may be too low.`,
+    `${many(count, 'site')} ${inflect(count, 'is', 'are')} marked as inaccurate in ${escapeText(why)}: the kernel did not count every allocation, and their figures may be too low.`,
 };
 
 function many(count: number | undefined, what: string): string {

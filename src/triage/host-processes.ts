@@ -1,6 +1,7 @@
 import type { ProgramPipes } from '../account/memory/answer.js';
 import { countByProgram, largestProgram } from '../account/processes/groups.js';
 import { HostError, hostOrNull, isHostError } from '../base/errors.js';
+import { inflect } from '../base/size.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
@@ -751,7 +752,7 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
     }
   }
   const miss = (processes: number, code: 'denied' | 'gone', why: string) => {
-    const subject = `descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}`;
+    const subject = `descriptors of ${processes} ${inflect(processes, 'process', 'processes')}`;
     const hides = 'processes near their limit of open files';
     if (processes > 0) host.miss('processes', hides, new HostError(code, `${subject}: ${why}`));
   };

@@ -1,3 +1,4 @@
+import { inflect } from '../base/size.js';
 import type { Boot } from '../log/boots.js';
 import type { TextLogSummary } from '../log/reader.js';
 import { linesLike, UNKNOWN_FORMAT } from '../log/words.js';
@@ -127,11 +128,11 @@ export function incompleteness({ log, boot, missing, findings }: Incomplete): st
   if (format === undefined) why.push(UNKNOWN_FORMAT);
   else why.push(...unknownBeginnings(boots, bootCount, boot));
   if (format !== undefined && unknownLines > messages / FEW)
-    why.push(`${linesLike(unknownLines)}, but ${unknownLines === 1 ? 'its' : 'their'} prefix is unknown`);
+    why.push(`${linesLike(unknownLines)}, but ${inflect(unknownLines, 'its', 'their')} prefix is unknown`);
   // Mails name what they report; without a finding it may be one that was not recognized.
   if (unconfirmedLines > 0 && findings?.length === 0)
     why.push(
-      `${unconfirmedLines} ${unconfirmedLines === 1 ? 'line contains' : 'lines contain'} a kernel report behind other text: whether this kernel printed it is unknown`,
+      `${unconfirmedLines} ${inflect(unconfirmedLines, 'line contains', 'lines contain')} a kernel report behind other text: whether this kernel printed it is unknown`,
     );
   if (cutLines > 0) why.push(`${cutLines} lines were truncated to 1 MiB`);
   return why;

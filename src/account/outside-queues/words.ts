@@ -1,3 +1,4 @@
+import { inflect } from '../../base/size.js';
 import type { CountOf, OtherPages, OutsideCode, OutsideFigures, SlabCode, SlabFigures, Subject } from './row.js';
 
 /** Network memory outside socket queues, in sentences; names in them are hostile. */
@@ -118,7 +119,7 @@ function devices({ devices }: Subject<OutsideCode>): string {
 
 /** `1 page`, `2 pages` */
 function many(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${count} ${noun}${inflect(count, '', 's')}`;
 }
 
 /** Meaning of the count of pages, in one sentence. */

@@ -1,4 +1,4 @@
-import { formatSize } from '../../base/size.js';
+import { formatSize, inflect } from '../../base/size.js';
 import type { Mapping, ProcessAnswer } from '../../contracts/process.js';
 import type { NetworkEstimate, ProcessFigures, ProcsAnswer, PssByKind } from '../../contracts/procs.js';
 import { cgroupFields } from '../../records/cgroups.js';
@@ -72,7 +72,7 @@ export function hostProcesses(
   const processes = sockets ? figures.map((process) => withSockets(process, sockets)) : figures;
   const unseen = sockets ? processes.filter(({ networkPinnedBytes }) => networkPinnedBytes === null).length : 0;
   if (unseen > 0)
-    warnings.add('unreadable', `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`);
+    warnings.add('unreadable', `sockets of ${unseen} ${inflect(unseen, 'process', 'processes')} ${lacks}: ${advice}`);
   for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
   const all = notShown + unseen + (sockets?.lost.length ?? 0) + damage.length === 0;
   return {
@@ -121,7 +121,7 @@ function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): stri
   const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
   const largest = Math.max(...large.map(({ rssBytes, swapBytes }) => (rssBytes ?? 0) + (swapBytes ?? 0)));
   const milliseconds = Math.ceil((largest / 2 ** 30) * BLOCKED_MS_PER_GIB);
-  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is an upper bound; ${how} reads them, and blocks ${large.length === 1 ? 'it' : 'each'} for up to about ${milliseconds} ms (it can map no memory meanwhile)`;
+  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): RSS is an upper bound; ${how} reads them, and blocks ${inflect(large.length, 'it', 'each')} for up to about ${milliseconds} ms (it can map no memory meanwhile)`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {

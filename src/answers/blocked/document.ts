@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount } from '../../base/size.js';
+import { count, formatCount, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type {
   BlockedAnswer,
@@ -67,7 +67,7 @@ export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbo
     ];
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
-  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${count(locks.length, 'lock or event', 'locks and events')}.`;
+  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${inflect(blocked, 'is', 'are')} blocked, waiting for ${count(locks.length, 'lock or event', 'locks and events')}.`;
   const sentences = [
     ...cycles.map((cycle) => cycleWords(cycle, locks)),
     capital(head) +
@@ -217,7 +217,7 @@ function deviceWords({ fileSystem, name, number, frozen, requests }: BlockedDevi
     `${count(outstanding, 'request')} outstanding`,
     ...(started === outstanding ? [] : [`${formatCount(started)} started`]),
     ...(oldestSeconds === null ? [] : [`oldest ${duration(oldestSeconds)}`]),
-    `hardware ${queues.length === 1 ? 'queue' : 'queues'} ${listWords(queues)}`,
+    `hardware ${inflect(queues.length, 'queue')} ${listWords(queues)}`,
   ];
   return `${state}: ${parts.join(', ')}`;
 }

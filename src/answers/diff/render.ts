@@ -1,5 +1,5 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import { count, formatCount } from '../../base/size.js';
+import { count, formatCount, inflect } from '../../base/size.js';
 import type { CategoryDiff, Course, DiffJson } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
@@ -111,11 +111,11 @@ function smallWords(small: readonly Row[], unchanged: number): string {
   return [
     ...(known.length > 0
       ? [
-          `${count(known.length, 'more category', 'more categories')} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
+          `${count(known.length, 'more category', 'more categories')} changed, ${signedSize(sum)} in total (-v lists ${inflect(known.length, 'it', 'them')}).`,
         ]
       : []),
     ...(unknown > 0
-      ? [`${count(unknown, 'category', 'categories')} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`]
+      ? [`${count(unknown, 'category', 'categories')} cannot be compared (-v lists ${inflect(unknown, 'it', 'them')}).`]
       : []),
     ...(unchanged > 0
       ? [`${count(unchanged, 'category that did not change is', 'categories that did not change are')} not listed.`]

@@ -1,6 +1,6 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
@@ -141,15 +141,15 @@ export function noteWords(note: Note): string {
     case 'list-incomplete':
       return `incomplete list of ${PARTS[note.part]} in an input: an entry that only one input has may be in both`;
     case 'missed-process':
-      return `${formatCount(note.count)} of the ${PARTS[note.part]} started before the first input was captured, but ${note.count === 1 ? 'is' : 'are'} missing there`;
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} started before the first input was captured, but ${inflect(note.count, 'is', 'are')} missing there`;
     case 'lesser-measure':
-      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${LESSER_MEASURE[note.part]}`;
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${inflect(note.count, 'is', 'are')} compared ${LESSER_MEASURE[note.part]}`;
     case 'change-unknown':
       return note.part === 'categories'
         ? `change unknown for ${count(note.count, 'category that is', 'categories that are')} missing in the first or last input`
         : `change unknown for ${formatCount(note.count)} of the ${PARTS[note.part]}`;
     case 'pid-reused':
-      return `${count(note.count, 'pid was', 'pids were')} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
+      return `${count(note.count, 'pid was', 'pids were')} reused: the first ${inflect(note.count, 'process has', 'processes have')} exited`;
     case 'incomplete':
     case 'spread':
       return `${note.name}: ${note.words}`;
@@ -291,7 +291,7 @@ function listSentence({ lists }: DiffAnswer): string {
     return `Change of free memory unknown. Largest increase: ${whoWords(most.who)}, ${signedSize(most.changeBytes)}${withSpace(measureWords(most))}`;
   return unknown === 0
     ? 'No listed item grew'
-    : `No known growth; the change of ${formatCount(unknown)} listed ${unknown === 1 ? 'item' : 'items'} is unknown`;
+    : `No known growth; the change of ${formatCount(unknown)} listed ${inflect(unknown, 'item')} is unknown`;
 }
 
 /** Returns `between 10:02 and 10:47 UTC on 2026-11-20`; seconds are included if the times are close. */

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
 import { isRequestedCrash } from '../../log/words.js';
 import { wrap } from '../text/cut.js';
@@ -166,7 +166,7 @@ function uptimeText(seconds: number): string {
   const two = (value: number): string => `${Math.floor(value)}`.padStart(2, '0');
   const days = Math.floor(whole / 86_400);
   const clock = `${two((whole / 3600) % 24)}:${two((whole / 60) % 60)}:${two(whole % 60)}`;
-  return days === 0 ? clock : `${days} ${days === 1 ? 'day' : 'days'} ${clock}`;
+  return days === 0 ? clock : `${days} ${inflect(days, 'day')} ${clock}`;
 }
 
 function cpusText({ cpus: { online, possible }, panic }: KernelInfo): string {

@@ -1,6 +1,6 @@
 import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { formatCount, formatSize, inflect } from '../../base/size.js';
 import type { Growth } from '../../contracts/growth.js';
 import type { LeakPlace, LeakSite, LeakSurvivors, LeaksAnswer } from '../../contracts/leaks.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
@@ -80,7 +80,7 @@ export function reasonWords(reason: LeakReason): string {
 /** Returns `3 order-2 blocks` or `1 object`. */
 function blocksOf(type: AllocationType, count: number, order: number | null): string {
   const noun = { page: 'block', slab: 'object', vmalloc: 'area' }[type];
-  return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${noun}${count === 1 ? '' : 's'}`;
+  return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${noun}${inflect(count, '', 's')}`;
 }
 
 /** Returns whether anything leaks, the number of stacks by verdict, and the largest suspect. */
@@ -97,7 +97,7 @@ export function headline(answer: LeaksAnswer): string {
     const more =
       leaking.length === 0
         ? ''
-        : ` ${formatCount(leaking.length)} more ${leaking.length === 1 ? 'stack leaks' : 'stacks leak'}.`;
+        : ` ${formatCount(leaking.length)} more ${inflect(leaking.length, 'stack leaks', 'stacks leak')}.`;
     return `Leak in ${siteSentence(first, answer)}${more}`;
   }
   if (grown)
@@ -179,7 +179,7 @@ function locationWords({ blocks: held, survivors }: LeakSite, type: AllocationTy
     if (scale === null) return blocks === sumOf(still) ? 'All of it is' : 'Most of it is';
     const count = Math.round(blocks * scale);
     if (count === held) return 'All of them are';
-    return `${formatCount(count)} of them ${count === 1 ? 'is' : 'are'}`;
+    return `${formatCount(count)} of them ${inflect(count, 'is', 'are')}`;
   };
   const queued = survivors.sockets.reduce((sum, { blocks }) => sum + blocks, 0);
   if (socket && queued * 2 > sumOf(still)) {

@@ -1,5 +1,6 @@
 import type { LogAnswer } from '../../account/log.js';
 import { escapeText } from '../../base/escape.js';
+import { inflect } from '../../base/size.js';
 import type { LogEndJson, LogJson, LogMessageJson, LogRest, TextLogJson } from '../../contracts/log.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import { linesLike } from '../../log/words.js';
@@ -129,7 +130,7 @@ export function escapeLine(line: string): string {
 export function textLogWords({ format, messages, boots, bootCount, unknownLines }: TextLogSummary): string {
   const release = boots.at(-1)?.release;
   const count = messages.toLocaleString('en-US');
-  const plural = messages === 1 ? '' : 's';
+  const plural = inflect(messages, '', 's');
   const parts = [
     ...(format === undefined
       ? [

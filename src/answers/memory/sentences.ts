@@ -3,7 +3,7 @@ import { categoryWords } from '../../account/memory/category-names.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
 import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { isLargePart, THRESHOLDS } from '../../triage/thresholds.js';
 import { isFromProc, ownerWords, share, sourceText } from './words.js';
@@ -51,7 +51,7 @@ export function isNotable(answer: MemoryAnswer): boolean {
 function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
   return sizes
     .map(({ order, blocks, frames }) => {
-      const noun = blocks === 1 ? 'block' : 'blocks';
+      const noun = inflect(blocks, 'block');
       return `${formatCount(blocks)} order-${order} ${noun} (${formatSize(frames * pageSize)})`;
     })
     .join(', ');
@@ -133,7 +133,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
     mostBytes === null
       ? `at least ${formatSize(leastBytes)}`
       : `between ${formatSize(leastBytes)} and ${formatSize(mostBytes)}`;
-  const noun = sockets === 1 ? 'socket' : 'sockets';
+  const noun = inflect(sockets, 'socket');
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
     `Part of “unattributed” and slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,

@@ -1,6 +1,6 @@
 import { type ChosenProcs, largestProgram, type ProcessSort } from '../../account/processes/groups.js';
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import type { ProcessSize } from '../../records/processes.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
@@ -99,7 +99,7 @@ function isAmple(machine: ProcsAnswer['machine']): boolean {
 const countWords = (processes: number): string => count(processes, 'process', 'processes');
 
 const useWords = (which: string, count: number): string =>
-  `${which}${countWords(count)} ${count === 1 ? 'uses' : 'use'}`;
+  `${which}${countWords(count)} ${inflect(count, 'uses', 'use')}`;
 
 /** A few zombies are normal. */
 const MANY_ZOMBIES = 10;

@@ -1,4 +1,5 @@
 import type { ReadErrorCode } from '../../base/errors.js';
+import { inflect } from '../../base/size.js';
 import { formatJson, hex } from '../../base/util.js';
 import type { MemoryHole, MemoryPiece } from '../../walk/pages/memory-pieces.js';
 import type { ReadJson } from './schema.js';
@@ -46,7 +47,7 @@ const WORDS: Record<ReadErrorCode, string> = {
 /** Returns `4096 bytes filtered out of the dump`. */
 export function holeWords({ length, code, behindTable }: Hole): string {
   const table = behindTable ? 'reached by a page table ' : '';
-  return `${length} ${length === 1 ? 'byte' : 'bytes'} ${table}${WORDS[code]}`;
+  return `${length} ${inflect(length, 'byte')} ${table}${WORDS[code]}`;
 }
 
 /**

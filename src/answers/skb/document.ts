@@ -1,6 +1,6 @@
 import { payloadOf } from '../../account/socket.js';
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Figures, ProcessSockets, Skb, SkbAnswer, SocketAccount } from '../../contracts/sockets.js';
 import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
@@ -36,8 +36,8 @@ export function processBlocks(answer: ProcessSockets, source: string): Block[] {
   }
   const busy = sockets.filter(({ total }) => isBusy(total) || !total.complete).length;
   const all = busy === 0 || busy === sockets.length ? '' : ` of ${sockets.length}`;
-  const many = `${busy || sockets.length}${all} ${sockets.length === 1 ? 'socket' : 'sockets'}`;
-  const hold = sockets.length === 1 ? 'holds' : 'hold';
+  const many = `${busy || sockets.length}${all} ${inflect(sockets.length, 'socket')}`;
+  const hold = inflect(sockets.length, 'holds', 'hold');
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
   const charged = sockets.reduce((bytes, { total }) => bytes + total.truesizeBytes, 0);
   const note = chargedText(charged, sum);
@@ -128,7 +128,7 @@ function blocksText({ pages, orders, pageBytes }: Figures): string {
   const [order = '0'] = used;
   if (used.length > 1 || order === 'unknown') return `${formatCount(pages)} page blocks`;
   if (order === '0') return count(pages, 'page');
-  return `${formatCount(pages)} order-${order} block${pages === 1 ? '' : 's'} of ${formatSize(pageBytes / pages)}`;
+  return `${formatCount(pages)} order-${order} block${inflect(pages, '', 's')} of ${formatSize(pageBytes / pages)}`;
 }
 
 /** Returns how much of the payload is unread, and how much is unsent. */

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize, percentWords } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect, percentWords } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { comesBack } from './owners.js';
@@ -171,7 +171,7 @@ function sumWords({ totals, sockets, host: { memoryBytes } }: SkcheckReport): st
   const name = names.length === 1 ? ` (${names[0]})` : '';
   const queues =
     localPeers.sockets === 1
-      ? `the send queue of ${totals.stalled === 1 ? 'its' : 'their'} local peer${name}`
+      ? `the send queue of ${inflect(totals.stalled, 'its', 'their')} local peer${name}`
       : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
   const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
   return `, and ${queues} about ${formatSize(localPeers.pinned.likely)}${owner}. In all that is about ${formatSize(sum)}${share}`;
@@ -292,7 +292,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   if (owner.localPeers > 0 && !whole) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
     lines.push(
-      `That is about ${sizes[0]} in its ${owner.sockets === 1 ? 'socket' : 'sockets'} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}.`,
+      `That is about ${sizes[0]} in its ${inflect(owner.sockets, 'socket')} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}.`,
     );
   }
   if (owner.shared > 0)

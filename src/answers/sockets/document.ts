@@ -3,7 +3,7 @@ import { unownedPages } from '../../account/outside-queues/words.js';
 import { type CensusEntry, type Grouping, type Keeper, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount, formatSize } from '../../base/size.js';
+import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { CensusHolder, Group } from '../../contracts/sockets.js';
 import { amplificationText, atLeast, sharedText, socketText, stateText } from '../skb/document.js';
@@ -294,6 +294,6 @@ function outsideQueuesBlocks({ outsideQueues }: CensusAnswer, verbose: boolean):
 function smallText(rows: readonly OutsideRow[]): string {
   const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
   const known = rows.every((row) => row.bytes !== null) ? '' : 'at least ';
-  const places = `${rows.length} other ${rows.length === 1 ? 'place' : 'places'}`;
+  const places = `${rows.length} other ${inflect(rows.length, 'place')}`;
   return `Small amounts in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
 }

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount } from '../../base/size.js';
+import { count, formatCount, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
 import type { TaskState } from '../../records/waits.js';
@@ -82,7 +82,7 @@ function idleBlock(stacks: readonly StackGroup[]): Block {
   const tasks = stacks.flatMap((group) => group.tasks).toSorted((a, b) => a.pid - b.pid);
   return {
     heading: `Kernel threads that wait for work: ${ownersText(tasks, false)}`,
-    lines: [`    (${count(stacks.length, 'stack')}: -v lists ${stacks.length === 1 ? 'it' : 'them'})`],
+    lines: [`    (${count(stacks.length, 'stack')}: -v lists ${inflect(stacks.length, 'it', 'them')})`],
   };
 }
 

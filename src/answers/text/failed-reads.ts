@@ -1,6 +1,6 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { NOT_KEPT, READ_ERROR_WORDS } from '../../base/errors.js';
-import { formatCount } from '../../base/size.js';
+import { formatCount, inflect } from '../../base/size.js';
 
 /** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
 const FAILED_READS: readonly (readonly [one: string, several: string])[] = [
@@ -96,6 +96,6 @@ function named(message: string): string {
 
 function categoriesWords(codes: readonly string[]): string {
   if (codes.length === 0) return '';
-  const noun = codes.length === 1 ? 'category' : 'categories';
+  const noun = inflect(codes.length, 'category', 'categories');
   return `${noun} “${codes.map(anyCategoryWords).join('”, “')}”: `;
 }

@@ -1,3 +1,4 @@
+import { inflect } from '../../base/size.js';
 import { columnsOf, cut, cutItems, cutMiddle, cutWords, wrap } from './cut.js';
 
 /** How much of a list is printed. */
@@ -86,7 +87,7 @@ export function tableLines<Row>(
     note:
       left.length === 0
         ? undefined
-        : `Hidden at this width: column${left.length === 1 ? '' : 's'} ${left.join(', ')} (widen the terminal or pipe the output).`,
+        : `Hidden at this width: column${inflect(left.length, '', 's')} ${left.join(', ')} (widen the terminal or pipe the output).`,
   };
 }
 

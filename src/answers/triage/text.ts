@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../../base/escape.js';
-import { count, formatCount, formatSize } from '../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
@@ -197,7 +197,7 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
               : `${KIND_WORDS[kind] ?? ''}${ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) })}`;
     return `${owner} ${formatSize(bytes)}`;
   });
-  const noun = unreadProcesses === 1 ? 'process' : 'processes';
+  const noun = inflect(unreadProcesses, 'process', 'processes');
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun}`] : [];
   if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
@@ -257,7 +257,7 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
   );
   const listed = verbose ? all : all.slice(0, MAX_UNREAD);
   const more = all.length - listed.length;
-  return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists ${more === 1 ? 'it' : 'them'})` : ''}.`;
+  return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists ${inflect(more, 'it', 'them')})` : ''}.`;
 }
 
 /** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
@@ -387,7 +387,7 @@ function earlierBootsWords(findings: readonly Finding[]): string {
 function notesWords(findings: readonly Finding[]): string | undefined {
   const count = entries(findings);
   if (count === 0) return undefined;
-  return `No critical findings or warnings, ${count} ${count === 1 ? 'note' : 'notes'}`;
+  return `No critical findings or warnings, ${count} ${inflect(count, 'note')}`;
 }
 
 /** Nothing is silenced, unknown or missing. */
@@ -507,7 +507,7 @@ function causeWords({ below }: FindingTree): string | undefined {
   const effects = below.flatMap(({ relation }) => (relation === 'part' ? [] : [relation]));
   if (effects.length === 0) return undefined;
   const cause = effects.includes('follows') ? 'Cause' : 'Probable cause';
-  return `${cause} of the ${effects.length === 1 ? 'finding' : 'findings'} indented below.`;
+  return `${cause} of the ${inflect(effects.length, 'finding')} indented below.`;
 }
 
 /** The conclusion below the summary: no line without one. */

@@ -1,4 +1,5 @@
 import { escapeText } from '../../base/escape.js';
+import { inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Adjusted, RulesOutcome } from '../../contracts/triage.js';
 import type { Finding } from '../../triage/finding.js';
@@ -38,7 +39,7 @@ export function othersWords(others: readonly Finding[]): string {
     return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
-  const sockets = others.length === 1 ? 'socket' : 'sockets';
+  const sockets = inflect(others.length, 'socket');
   return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}).`;
 }
 
@@ -157,5 +158,5 @@ function changedWords({ code, from, to, findings, because }: Adjusted): string {
 }
 
 function counted(findings: number, code: string): string {
-  return `${findings} ${code} ${findings === 1 ? 'finding' : 'findings'}`;
+  return `${findings} ${code} ${inflect(findings, 'finding')}`;
 }

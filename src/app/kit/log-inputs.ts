@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { HostError, isHostError, KernelError, ReadError } from '../../base/errors.js';
+import { inflect } from '../../base/size.js';
 import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { readCapture } from '../../capture/read/files.js';
 import type { WantedParts } from '../../capture/read/manifest.js';
@@ -65,7 +66,7 @@ export function inputsBeside(error: unknown, options: SourceOptions): LogInputs 
   const logs = isOfDump && !usesCrash(options) && dump && others.length === 0 ? logsBeside(dump.dump) : [];
   if (!isOfDump || !dump || logs.length === 0) throw error;
   const names = logs.map(({ name }) => name).join(' and ');
-  const why = `${error.message}: everything here is from ${names}, the ${logs.length === 1 ? 'log' : 'logs'} beside the dump`;
+  const why = `${error.message}: everything here is from ${names}, the ${inflect(logs.length, 'log')} beside the dump`;
   return { path: dump.dump, logs, warnings: [why] };
 }
 

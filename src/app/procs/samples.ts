@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { StoredError, StoredSamples } from '../../answers/growth/stored.js';
 import { attempt, HostError } from '../../base/errors.js';
+import { inflect } from '../../base/size.js';
 import type { GrowthAnswer } from '../../growth/answer.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import { SAMPLE_HISTORY } from '../../growth/trend.js';
@@ -44,7 +45,7 @@ export function growthOfFiles(files: readonly string[]): {
     );
   const unknown = processes.filter(({ heldBytes }) => heldBytes === null).length;
   if (unknown > 0)
-    warnings.add('unreadable', `memory of ${unknown} ${unknown === 1 ? 'process' : 'processes'} is unknown`);
+    warnings.add('unreadable', `memory of ${unknown} ${inflect(unknown, 'process', 'processes')} is unknown`);
   return { answer, warnings: warnings.list() };
 }
 

@@ -3,6 +3,7 @@ import { watchSampleLine } from '../../answers/watch/sample.js';
 import { ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { MAX_COPIED, MAX_RECORD, Ring } from '../../base/ring.js';
+import { inflect } from '../../base/size.js';
 import { lockStore } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
 import type { MachineSample } from '../../contracts/growth.js';
@@ -232,7 +233,7 @@ function socketHolder({ kind, pid, comm, sockets, pinned }: SocketMemoryOf) {
   return {
     category: 'unattributed' as const,
     key: `sockets ${pid ?? kind}`,
-    name: `${owner} (${sockets} ${sockets === 1 ? 'socket' : 'sockets'})`,
+    name: `${owner} (${sockets} ${inflect(sockets, 'socket')})`,
     pid,
     bytes: pinned.likely,
   };

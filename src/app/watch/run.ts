@@ -6,6 +6,7 @@ import { isComplete, verdictWords, type Watched } from '../../answers/watch/word
 import { HostError, KdumpMemError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { shellPath } from '../../base/shell.js';
+import { inflect } from '../../base/size.js';
 import { storeFiles } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
@@ -108,7 +109,7 @@ export class Watch {
     if (notStored > 0)
       warnings.add(
         'unreadable',
-        `${notStored} ${notStored === 1 ? 'sample' : 'samples'} could not be stored: see the last error`,
+        `${notStored} ${inflect(notStored, 'sample')} could not be stored: see the last error`,
       );
     return {
       answer,

@@ -1,4 +1,5 @@
 import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import { inflect } from '../../base/size.js';
 import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { HostSource } from '../host-source.js';
 import { descriptors } from './descriptor-tables.js';
@@ -140,7 +141,7 @@ function mayHavePerf(source: HostSource, pid: string): boolean {
 const unreadMappings = (processes: number): NotRead => ({
   kind: 'trace-rings',
   code: 'unreadable',
-  why: `mappings of ${processes} ${processes === 1 ? 'process' : 'processes'}`,
+  why: `mappings of ${processes} ${inflect(processes, 'process', 'processes')}`,
 });
 
 function perfRings(source: HostSource, all: PerfMappings, others: OtherPins): NamedMemory[] {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
-import { count } from '../../base/size.js';
+import { count, inflect } from '../../base/size.js';
 import type { FileFacts, HostSource } from '../host-source.js';
 import { descriptors } from './descriptor-tables.js';
 import { differingTables } from './holders.js';
@@ -278,8 +278,8 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
   const [processes, folders] = [denied.processes.size, denied.folders.size];
   if (processes > 0)
-    onMissing(`descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`);
-  if (folders > 0) onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
+    onMissing(`descriptors of ${processes} ${inflect(processes, 'process', 'processes')}: permission denied`);
+  if (folders > 0) onMissing(`${folders} ${inflect(folders, 'folder')} of tmpfs: permission denied`);
   if (foreign > 0) onMissing(`${foreign} tmpfs behind a network or FUSE file system`);
   if (namespaces.size >= MAX_NAMESPACES) onMissing(`only ${MAX_NAMESPACES} mount namespaces were read`);
   if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');

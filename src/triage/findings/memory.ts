@@ -1,3 +1,4 @@
+import { inflect } from '../../base/size.js';
 import type { Amount, Declarations, Of, OfProcess } from './declared.js';
 import { largestWords, percent, process, program, size, text } from './declared.js';
 
@@ -165,7 +166,7 @@ export const MEMORY = {
         Of<'name' | 'receiverComm' | 'receiveTime', string> &
         Partial<Of<'inside'>>,
     ) => [
-      `Message queues: ${size(of.bytes)} (${percent(of.share)} of memory) of unread messages in ${text(of.queues)} ${of.queues === 1 ? 'queue' : 'queues'}.`,
+      `Message queues: ${size(of.bytes)} (${percent(of.share)} of memory) of unread messages in ${text(of.queues)} ${inflect(of.queues, 'queue')}.`,
       `Largest: ${text(of.name)}${of.inside == null ? '' : ` in the namespace of pid ${text(of.inside)}`}, ${size(of.queueBytes)}${of.uid == null ? '' : `, created by uid ${text(of.uid)}`}${of.pid == null ? '' : `, last sent to by ${process(of)}`}.`,
       of.receiveTime == null
         ? of.messages == null
@@ -196,7 +197,7 @@ export const MEMORY = {
       ...(of.pinned == null
         ? []
         : [
-            `Processes have less than half of it open; bpffs keeps ${text(of.pinnedObjects)} ${of.pinnedObjects === 1 ? 'object' : 'objects'}: ${text(of.pinned)}${Number(of.pinnedObjects) > 3 ? ', …' : ''}.`,
+            `Processes have less than half of it open; bpffs keeps ${text(of.pinnedObjects)} ${inflect(of.pinnedObjects, 'object')}: ${text(of.pinned)}${Number(of.pinnedObjects) > 3 ? ', …' : ''}.`,
           ]),
     ],
     traits: ['excessive', 'uncounted', 'single'],

@@ -1,4 +1,4 @@
-import { formatSize } from '../../base/size.js';
+import { formatSize, inflect } from '../../base/size.js';
 import {
   blocksWords,
   cgroupPath,
@@ -95,7 +95,7 @@ export const SHORTAGES = {
   },
   'page-pool-stalled': {
     words: (of: Of<'pools' | 'pages' | 'leastBytes' | 'firstPages' | 'seconds'>) => [
-      `Stalled page pools: ${of.pools == null ? 'at least 1 page pool of a network driver was' : of.pools === 1 ? '1 page pool of a network driver was' : `${text(of.pools)} page pools of network drivers were`} shut down up to ${text(of.seconds)} s ago${of.pages == null ? '' : `, but ${of.pages === 1 ? '1 page' : `${text(of.pages)} pages`} (at least ${size(of.leastBytes)}) ${of.pages === 1 ? 'is' : 'are'} still in use`}.`,
+      `Stalled page pools: ${of.pools == null ? 'at least 1 page pool of a network driver was' : of.pools === 1 ? '1 page pool of a network driver was' : `${text(of.pools)} page pools of network drivers were`} shut down up to ${text(of.seconds)} s ago${of.pages == null ? '' : `, but ${of.pages === 1 ? '1 page' : `${text(of.pages)} pages`} (at least ${size(of.leastBytes)}) ${inflect(of.pages, 'is', 'are')} still in use`}.`,
       ...(Number(of.firstPages ?? 0) > Number(of.pages) ? [`Their number falls: it was ${text(of.firstPages)}.`] : []),
       'Either a process does not read its sockets, or the driver does not return the pages.',
     ],
@@ -265,7 +265,7 @@ function verdict(of: Kill): string {
 function kill(of: Kill): string[] {
   const others = typeof of.victims === 'number' ? of.victims - 1 : 0;
   return [
-    ...(others > 0 ? [`${others} more ${others === 1 ? 'process was' : 'processes were'} killed with it.`] : []),
+    ...(others > 0 ? [`${others} more ${inflect(others, 'process was', 'processes were')} killed with it.`] : []),
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),

@@ -1,3 +1,4 @@
+import { inflect } from '../../base/size.js';
 import {
   type Declarations,
   type Of,
@@ -21,8 +22,7 @@ type Unread = OfProcess &
   Of<'sockets' | 'unaccepted' | 'unreadBytes' | 'pinnedBytes' | 'peersBytes' | 'ageSeconds'> &
   Partial<Of<'mostBytes' | 'peerPid'> & Of<'local', string>>;
 
-const socketsWords = ({ sockets }: Partial<Of<'sockets'>>): string =>
-  `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+const socketsWords = ({ sockets }: Partial<Of<'sockets'>>): string => `${text(sockets)} ${inflect(sockets, 'socket')}`;
 
 /** On a host the amount is an estimate with bounds. */
 const pinned = (of: Pinned): string =>
@@ -52,7 +52,7 @@ export const SOCKETS = {
     words: (of: Queued & Of<'sockets'> & Partial<Of<'freedIfKilledBytes' | 'ringBytes'>>) => [
       isMostlyRings(of)
         ? `Memory pinned by sockets: packet rings of ${process(of)} occupy ${size(of.ringBytes)} (${percent(of.share)} of memory).`
-        : `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+        : `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${inflect(of.sockets, 'pins', 'pin')} ${pinned(of)}.`,
       ...queued(of),
       ...(of.ringBytes && !isMostlyRings(of) ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
       ...(of.leastBytes !== undefined || of.freedIfKilledBytes === undefined
@@ -90,8 +90,8 @@ export const SOCKETS = {
   },
   'orphaned-sockets': {
     words: (of: Queued & Of<'sockets' | 'retries' | 'maxOrphans'> & Of<'peer', string>) => [
-      `Orphaned TCP sockets: ${socketsWords(of)} without a process ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
-      `${of.sockets === 1 ? 'It was' : 'They were'} closed here with data that ${text(of.peer)} has not acknowledged.`,
+      `Orphaned TCP sockets: ${socketsWords(of)} without a process ${inflect(of.sockets, 'pins', 'pin')} ${pinned(of)}.`,
+      `${inflect(of.sockets, 'It was', 'They were')} closed here with data that ${text(of.peer)} has not acknowledged.`,
       `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries)`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now.`,
     ],
     traits: ['excessive', 'uncounted', 'shortage'],
@@ -104,7 +104,7 @@ export const SOCKETS = {
   },
   'sockets-in-flight': {
     words: (of: Queued & Of<'sockets' | 'fd' | 'descriptors'>) => [
-      `Sockets in flight: ${socketsWords(of)} that no process has open ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+      `Sockets in flight: ${socketsWords(of)} that no process has open ${inflect(of.sockets, 'pins', 'pin')} ${pinned(of)}.`,
       `${process(of)} has not received ${text(of.descriptors)} passed descriptors (SCM_RIGHTS) from its unix socket fd ${text(of.fd)}.`,
       ...queued(of),
     ],
@@ -172,11 +172,11 @@ export const SOCKETS = {
             `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${unreadTogether(of)}.`,
             ...(of.unaccepted
               ? [
-                  `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
+                  `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${inflect(of.unaccepted, 'is', 'are')} not accepted`}.`,
                 ]
               : []),
-            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}.`,
-            `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
+            `${size(of.unreadBytes)} of unread data is queued in ${inflect(of.sockets, 'it', 'them')}.`,
+            `The newest data${inflect(of.sockets, '', ' of each')} has been queued for at least ${text(of.ageSeconds)} s.`,
           ],
     traits: ['unread'],
     means:
@@ -196,9 +196,9 @@ const queueWords = (of: Unread): Words => [
 
 /** What the sockets pin, and the send queues of their local peers: not added, since another process may own the peers. */
 function unreadTogether({ sockets, pinnedBytes, mostBytes, peersBytes }: Unread): string {
-  const it = sockets === 1 ? 'It pins' : 'They pin';
+  const it = inflect(sockets, 'It pins', 'They pin');
   const own = `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
-  const queues = sockets === 1 ? 'the send queue of its local peer' : 'the send queues of their local peers';
+  const queues = inflect(sockets, 'the send queue of its local peer', 'the send queues of their local peers');
   return peersBytes ? `${own}, and ${queues} about ${size(peersBytes)}` : own;
 }
 

@@ -1,3 +1,4 @@
+import { inflect } from '../../base/size.js';
 import { type Declarations, type Of, type OfProcess, place, process, text } from './declared.js';
 
 /** A lock and its owner. */
@@ -24,7 +25,7 @@ export const WAITS = {
   },
   'blocked-on-lock': {
     words: (of: Lock & Of<'readers' | 'seconds'> & Of<'symbol' | 'waitsFor', string>) => [
-      `Blocked tasks: ${of.tasks === 1 ? '1 task waits' : `${text(of.tasks)} tasks wait`} for ${text(of.kind)} ${text(of.lock)}, ${of.pid == null ? (of.readers ? `held by ${text(of.readers)} ${of.readers === 1 ? 'reader' : 'readers'}` : 'whose owner is unknown') : `held by ${process(of)}`}.`,
+      `Blocked tasks: ${of.tasks === 1 ? '1 task waits' : `${text(of.tasks)} tasks wait`} for ${text(of.kind)} ${text(of.lock)}, ${of.pid == null ? (of.readers ? `held by ${text(of.readers)} ${inflect(of.readers, 'reader')}` : 'whose owner is unknown') : `held by ${process(of)}`}.`,
       ...(of.pid == null ? [] : [`Its owner is in state ${text(of.state)}${place(of)}.`]),
       ...(of.seconds == null ? [] : [`Longest wait: ${text(of.seconds)} s.`]),
     ],

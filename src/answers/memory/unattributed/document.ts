@@ -1,4 +1,4 @@
-import { count, formatCount, formatSize } from '../../../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
 import type { UnattributedAnswer, UnattributedGroup } from '../../../contracts/unattributed.js';
 import type { ContentKind } from '../../../records/references.js';
@@ -36,7 +36,7 @@ const COLUMNS: readonly Column<UnattributedGroup>[] = [
 
 function contentWords({ content, ports }: UnattributedGroup): string {
   if (ports.length === 0) return CONTENT_WORDS[content];
-  return `${CONTENT_WORDS[content]}, port${ports.length === 1 ? '' : 's'} ${ports.join(', ')}`;
+  return `${CONTENT_WORDS[content]}, port${inflect(ports.length, '', 's')} ${ports.join(', ')}`;
 }
 
 /** Idle guests of the lab's kernels have 0.8 to 1.2 MiB unattributed. It does not grow with the machine. */
@@ -48,7 +48,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
   const following = followsBlockBytes / answer.kernel.pageSize;
   const lost = unreferencedBlocks - following;
   const part = (many: number, size: number, verb: string) =>
-    `${count(many, 'block')} (${formatSize(size)}) ${many === 1 ? 'is' : 'are'} ${verb}`;
+    `${count(many, 'block')} (${formatSize(size)}) ${inflect(many, 'is', 'are')} ${verb}`;
   const used = blocks - unreferencedBlocks;
   return [
     ...(used > 0
