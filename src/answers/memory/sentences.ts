@@ -285,6 +285,10 @@ function conflictWords({ freeConflict, memory }: MemoryAnswer): string {
 /** Minimum share of memory for which sockets, or unattributed memory, are mentioned. */
 const NOTABLE = 0.05;
 
+/** Whether so much memory is unattributed that where it is comes next. */
+export const isMuchUnattributed = ({ memory }: MemoryAnswer): boolean =>
+  leaves(memory).some(({ category, bytes }) => category === 'unattributed' && bytes >= NOTABLE * memory.bytes);
+
 /** Categories that are small on a healthy machine, with their thresholds. */
 const UNUSUAL = {
   unattributed: 'queued-data',

@@ -31,7 +31,7 @@ export function taskStacksBlocks(
   const all = `${processText(stacks)}${complete ? '' : 'at least '}${count(tasks, 'thread')}, ${count(distinct, 'distinct stack')}.`;
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
-    tasks === 0 ? none : `${all.replace(/^a/, 'A')}${statesText(stacks)}`,
+    tasks === 0 ? none : `${all.replace(/^a/, 'A')}${statesText(stacks, complete)}`,
     // Before the stacks: the first one looks like the culprit.
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
@@ -54,15 +54,18 @@ const STATES: Readonly<Record<TaskState, string>> = {
   X: 'dead',
 };
 
-/** How many threads are in which state, and what the letters behind their names mean. */
-function statesText(stacks: readonly StackGroup[]): string {
+/** How many threads are in which state, blocked ones first, and what the letters behind their names mean. */
+function statesText(stacks: readonly StackGroup[], complete: boolean): string {
   const counts = new Map<TaskState, number>();
   const all = stacks.flatMap(({ tasks }) => tasks);
   if (all.length < 2) return '';
   for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
-  const states = [...counts].toSorted((a, b) => b[1] - a[1]);
+  const states = [...counts].toSorted(
+    ([a, many], [b, others]) => Number(b === 'D') - Number(a === 'D') || others - many,
+  );
   const words = states.map(([state, tasks]) => `${formatCount(tasks)} ${STATES[state]} (${state})`);
-  return ` ${words.join(', ')}.`;
+  const isNone = complete && counts.size > 1 && !counts.has('D');
+  return ` ${words.join(', ')}.${isNone ? ' None is in uninterruptible sleep (D).' : ''}`;
 }
 
 const isUnread = ({ frames, end }: StackGroup): boolean => frames.length === 0 && end === 'stopped';

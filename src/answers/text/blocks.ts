@@ -45,8 +45,9 @@ export function tableBlock<Row>(
 /** The next command, which is not wrapped. */
 export const nextBlock = (command: string): LinesBlock => ({ heading: '', lines: [`Next: ${command}`] });
 
-/** skcheck is a command of its own, and reads this machine without an option. */
+/** skcheck is a command of its own; it and watch read this machine without an option. */
 export function hostCommand(next: string, source: string): string {
+  if (next === 'watch') return 'kdump-mem watch';
   if (!next.startsWith('skcheck')) return `kdump-mem ${escapeText(next)} ${source}`;
   return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
 }

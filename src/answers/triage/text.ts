@@ -16,7 +16,7 @@ import { pastedCommands } from '../../triage/pasted-outputs.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
-import { groupsWords, shortWords } from '../memory/sentences.js';
+import { groupsWords, isMuchUnattributed, shortWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
@@ -60,6 +60,10 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
       ? undefined
       : (next ?? (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
+  // Beside notes alone, how much memory is free is what a reader looks for.
+  const isCalm = memory !== undefined && isWithoutProblem(findings);
+  const breakdown = breakdownLines(answer, options);
+  if (isCalm) lines.push(...breakdown);
   lines.push(...treeLines(trees, options, linesOf));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesOf));
   if (missing !== undefined) {
@@ -68,11 +72,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     lines.push(...shown, '');
   }
   if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
-  const breakdown = memory ? memoryWords(memory, findings, verbose) : noMemoryWords(answer);
-  if (breakdown !== undefined) lines.push(...wrap(breakdown, width));
-  const held = holdersWords(answer);
-  if (held !== undefined) lines.push(...wrap(held, width));
-  lines.push('');
+  if (!isCalm) lines.push(...breakdown);
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
@@ -80,6 +80,15 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   if (logs || (host?.pasted && command === undefined)) lines.push(...thereLines(trees[0]?.finding));
   return lines.join('\n').trimEnd();
+}
+
+const isWithoutProblem = (findings: readonly Finding[]) => findings.every(({ severity }) => severity === 'note');
+
+/** The memory breakdown and the largest holders, and an empty line. */
+function breakdownLines(answer: TriageAnswer, { width, verbose }: TriageTextOptions): string[] {
+  const { memory, findings } = answer;
+  const breakdown = memory ? memoryWords(memory, findings, verbose) : noMemoryWords(answer);
+  return [...[breakdown, holdersWords(answer)].flatMap((words) => (words === undefined ? [] : wrap(words, width))), ''];
 }
 
 /** The module to look at, of a report that does not name it otherwise. */
@@ -106,7 +115,9 @@ const pastedText = (pasted: Pasted) =>
     .join(' ');
 
 /** The command after a triage whose findings name none: one that this input has data for. */
-function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | undefined {
+function lastCommand({ memory, host, kernel, findings, failed = [] }: TriageAnswer): string | undefined {
+  const isLive = kernel?.live ?? host?.isCaptured === false;
+  if (isLive && memory && isWithoutProblem(findings) && !isMuchUnattributed(memory)) return 'watch';
   if (memory || !host?.isCaptured) return 'memory';
   if (host.pasted) return pastedCommands(host.pasted)[0];
   // Memory and the log.
@@ -160,9 +171,8 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
 
 /** The groups of the memory breakdown. Beside a problem, a zone or a cgroup can be short of memory. */
 function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose = false): string {
-  const isProblem = findings.some(({ severity }) => severity !== 'note');
   const short = shortWords(memory);
-  return `${short === 'Memory is not short' && isProblem ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
+  return `${short === 'Memory is not short' && !isWithoutProblem(findings) ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
 }
 
 /** Why there is no memory breakdown; undefined: an OOM report of a log has holders. */

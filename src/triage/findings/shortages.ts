@@ -213,6 +213,7 @@ function allocationWords(of: Failure, title?: string): Words {
       : `${size(of.freeBytes)} was free${of.freeInLargeBlocksBytes == null ? '' : `, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`}.`,
     ...(of.zone == null ? [] : refusedWords(of)),
     ...blocksWords(of),
+    ...(of.milliseconds == null ? ['This is no OOM kill: the kernel reported the failure to its caller.'] : []),
   ];
 }
 

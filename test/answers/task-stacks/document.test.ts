@@ -101,7 +101,7 @@ describe('kernel threads that wait for work', () => {
   test('are one entry behind the others', () => {
     const percpu = stackOf('__schedule schedule smpboot_thread_fn kthread', 'S', [20, 30]);
     expect(headings(stackOf(WORKER, 'I', [4, 5, 6]), percpu, GROUP)).toEqual([
-      '7 threads, 3 distinct stacks. 3 idle (I), 2 waiting for an event (S), 1 in uninterruptible sleep (D), 1 running or ready to run (R).',
+      '7 threads, 3 distinct stacks. 1 in uninterruptible sleep (D), 3 idle (I), 2 waiting for an event (S), 1 running or ready to run (R).',
       '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
       'Kernel threads that wait for work: 5 threads: pid 4 (k) I, pid 5 (k) I, pid 6 (k) I, pid 20 (k) S, pid 30 (k) S',
     ]);
