@@ -7,6 +7,7 @@ import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { holdersIn, hostHolders } from '../../src/triage/holders.js';
 import { HostReader } from '../../src/triage/host-reader.js';
+import { answerOf } from '../answers/memory/answer.js';
 import { madeSource } from '../support/made-host.js';
 
 const MIB = 2 ** 20;
@@ -205,6 +206,23 @@ test('an answer without findings has memory, holders and a next command, and fit
   expect(text).toContain('\nMemory: ');
   expect(text).toContain('Largest holders: 1,251 processes named a\\x1b[31m 3.00 GiB.');
   expect(text.split('\n').at(-1)).toBe('Next: kdump-mem memory --live');
+});
+
+test('beside notes alone memory comes first, and watch is next where little is unattributed', () => {
+  const note = { code: 'fragmentation', severity: 'note', figures: { zone: 'Normal', node: 0 }, evidence: [] } as const;
+  const notes: readonly Finding[] = [{ ...note, next: undefined } as never];
+  const linesOf = (findings: readonly Finding[], frames: Parameters<typeof answerOf>[0]) =>
+    triageText(answer({ findings, memory: answerOf(frames) }), { width: null, source: '--live' }).split('\n');
+  const calm = linesOf(notes, { 'free-buddy': 900, anonymous: 100 });
+  const at = (lines: readonly string[], start: string) => lines.findIndex((line) => line.startsWith(start));
+  expect(at(calm, 'Memory is not short: ')).toBe(2);
+  expect(at(calm, 'NOTE')).toBeGreaterThan(2);
+  expect(calm.at(-1)).toBe('Next: kdump-mem watch');
+  expect(linesOf([], { anonymous: 100 }).at(-1)).toBe('Next: kdump-mem memory --live');
+  expect(linesOf([], { 'free-buddy': 900, unattributed: 100 }).at(-1)).toBe('Next: kdump-mem memory --live');
+  const problem = linesOf([{ ...notes[0]!, severity: 'warning' }], { 'free-buddy': 900, anonymous: 100 });
+  expect(at(problem, 'Memory: ')).toBeGreaterThan(at(problem, 'WARNING'));
+  expect(problem.at(-1)).toBe('Next: kdump-mem memory --live');
 });
 
 test('processes that could not be read are counted, and are no all-clear', () => {

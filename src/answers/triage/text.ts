@@ -117,7 +117,8 @@ const pastedText = (pasted: Pasted) =>
 /** The command after a triage whose findings name none: one that this input has data for. */
 function lastCommand({ memory, host, kernel, findings, failed = [] }: TriageAnswer): string | undefined {
   const isLive = kernel?.live ?? host?.isCaptured === false;
-  if (isLive && memory && isWithoutProblem(findings) && !isMuchUnattributed(memory)) return 'watch';
+  const isWell = memory && isWithoutProblem(findings) && shortWords(memory) !== 'Memory is short';
+  if (isLive && isWell && !isMuchUnattributed(memory)) return 'watch';
   if (memory || !host?.isCaptured) return 'memory';
   if (host.pasted) return pastedCommands(host.pasted)[0];
   // Memory and the log.

@@ -98,6 +98,12 @@ describe('kernel threads that wait for work', () => {
       .filter((line) => /^\S/.test(line));
   };
 
+  test('that none is blocked is said of a complete answer', () => {
+    const idle = [stackOf(WORKER, 'I', [4]), stackOf('schedule', 'S', [5])];
+    expect(headings(...idle)[0]).toMatch(/ None is in uninterruptible sleep \(D\)\.$/);
+    expect(textOf({ ...ANSWER, complete: false, stacks: idle, tasks: 2 }, 20)).not.toContain('None is');
+  });
+
   test('are one entry behind the others', () => {
     const percpu = stackOf('__schedule schedule smpboot_thread_fn kthread', 'S', [20, 30]);
     expect(headings(stackOf(WORKER, 'I', [4, 5, 6]), percpu, GROUP)).toEqual([

@@ -242,6 +242,7 @@ test('an answer from a log names the module of its report, and the command for t
     '[ 1.000000] khubd: page allocation failure: order:5, mode:0x20\n[ 1.000001] Call Trace:\n[ 1.000002]  ring_alloc+0x1/0x2 [wifi]\n[ 1.000003] 5 pages hwpoisoned\n',
   );
   expect(failed).toContain('requested by ring_alloc [wifi]');
+  expect(failed).toContain('This is no OOM kill: the kernel reported the failure to its caller.');
   expect(failed).toMatch(/\nOn that machine: kdump-mem memory --live --nodes$/);
   const stuck = textOf(
     '[ 1.000000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [X:7]\n[ 1.000001] Call Trace:\n[ 1.000002]  wifi_poll+0x1/0x2 [wifi]\n',
