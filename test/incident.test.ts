@@ -52,6 +52,19 @@ test('triage names the worker, with drgn’s figures and the memory in no kernel
   expect(pinnedBytes).toBeGreaterThan(15 * tcpMemBytes);
 });
 
+test('only what follows from a finding is indented below it, not a part of it', async () => {
+  const { stdout } = await kdumpMem('triage', '--vmcore', vmcore);
+  const findings = stdout.split('\n').filter((line) => /^ *(CRITICAL|WARNING|NOTE) /.test(line));
+  const depths = findings.map((line) => [/\[(.*)\]/.exec(line)?.[1], line.search(/\S/)]);
+  expect(depths).toEqual([
+    ['queued-data-of-process', 0],
+    ['oom-kill', 2],
+    ['panic', 4],
+    ['low-memory', 2],
+    ['stalled-reader', 0],
+  ]);
+});
+
 test('pages begin with the conclusion, large figures and the chain of causes', async () => {
   const pageOf = async (command: string) => (await kdumpMem(command, '--vmcore', vmcore, '--html', '-')).stdout;
   const [triage, memory] = await Promise.all([pageOf('triage'), pageOf('memory')]);

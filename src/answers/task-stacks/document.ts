@@ -3,13 +3,17 @@ import { count, formatCount, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
 import type { TaskState } from '../../records/waits.js';
-import type { Block } from '../text/blocks.js';
+import { type Block, nextBlock } from '../text/blocks.js';
 
 export interface TaskStacksChoice {
   /** Stacks. */
   readonly limit: number;
   /** Every thread by name, and addresses of functions. */
   readonly verbose?: boolean | undefined;
+  /** Only threads in some states are listed. */
+  readonly isByState?: boolean;
+  /** Options that name the kernel, for the next command. */
+  readonly source: string;
 }
 
 /** Threads that are named without -v. */
@@ -18,7 +22,7 @@ const NAMED = 6;
 /** The number of stacks, then each with the threads that share it. */
 export function taskStacksBlocks(
   { stacks, tasks, complete }: StacksAnswer,
-  { limit, verbose = false }: TaskStacksChoice,
+  { limit, verbose = false, isByState = false, source }: TaskStacksChoice,
 ): Block[] {
   const unread = verbose ? [] : stacks.filter(isUnread);
   const isMany = unread.length > 1;
@@ -31,13 +35,14 @@ export function taskStacksBlocks(
   const all = `${processText(stacks)}${complete ? '' : 'at least '}${count(tasks, 'thread')}, ${count(distinct, 'distinct stack')}.`;
   const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
-    tasks === 0 ? none : `${all.replace(/^a/, 'A')}${statesText(stacks, complete)}`,
+    tasks === 0 ? none : `${all.replace(/^a/, 'A')}${statesText(stacks, complete && !isByState)}`,
     // Before the stacks: the first one looks like the culprit.
     ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
     ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
     ...hiddenWords(read, limit),
     ...(isBeside ? [idleBlock(idle)] : []),
     ...(isMany ? [unreadBlock(unread, stacks.length)] : []),
+    ...(stacks.some((group) => group.tasks.some(isBlocked)) ? [nextBlock(`kdump-mem blocked ${source}`)] : []),
   ];
 }
 
@@ -54,8 +59,10 @@ const STATES: Readonly<Record<TaskState, string>> = {
   X: 'dead',
 };
 
-/** How many threads are in which state, blocked ones first, and what the letters behind their names mean. */
-function statesText(stacks: readonly StackGroup[], complete: boolean): string {
+const isBlocked = ({ state }: StackOwner) => state === 'D';
+
+/** How many threads are in which state, blocked ones first, and what the letters behind their names mean. @param isAll no thread is missing */
+function statesText(stacks: readonly StackGroup[], isAll: boolean): string {
   const counts = new Map<TaskState, number>();
   const all = stacks.flatMap(({ tasks }) => tasks);
   if (all.length < 2) return '';
@@ -64,7 +71,7 @@ function statesText(stacks: readonly StackGroup[], complete: boolean): string {
     ([a, many], [b, others]) => Number(b === 'D') - Number(a === 'D') || others - many,
   );
   const words = states.map(([state, tasks]) => `${formatCount(tasks)} ${STATES[state]} (${state})`);
-  const isNone = complete && counts.size > 1 && !counts.has('D');
+  const isNone = isAll && counts.size > 1 && !counts.has('D');
   return ` ${words.join(', ')}.${isNone ? ' None is in uninterruptible sleep (D).' : ''}`;
 }
 

@@ -480,7 +480,7 @@ function duration(nanoseconds: bigint): string {
   return minutes! > 0 ? `${minutes} min` : `${seconds} s`;
 }
 
-/** Findings, those that follow from another indented below it; an empty line after each. */
+/** Findings, those that follow from another indented below it, then parts of it; an empty line after each. */
 export function treeLines(
   trees: readonly FindingTree[],
   options: TriageTextOptions,
@@ -497,8 +497,11 @@ export function treeLines(
       lines.push(...indented(wrap(`${words} -v lists them.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
-    const below = treeLines(tree.below, { ...options, width: narrower }, linesOf, tree.finding);
-    return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`))];
+    const isPart = ({ relation }: FindingTree) => relation === 'part';
+    const effects = tree.below.filter((below) => !isPart(below));
+    const below = treeLines(effects, { ...options, width: narrower }, linesOf, tree.finding);
+    const beside = treeLines(tree.below.filter(isPart), options, linesOf, tree.finding);
+    return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`)), ...beside];
   });
 }
 

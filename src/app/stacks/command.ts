@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { TASK_STATES, type TaskState } from '../../records/waits.js';
 import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
-import { addSourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
 
 const EXAMPLES = `
 Examples:
@@ -33,13 +33,14 @@ export function registerStacks(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (options) => {
       const { pid, cpu, state, limit = 20, verbose } = options;
+      const source = sourceWords(options);
       const [{ groupedStacks }, { taskStacksBlocks }] = await Promise.all([
         import('../../account/task-stacks.js'),
         import('../../answers/task-stacks/document.js'),
       ]);
       await answer(options, {
         ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),
-        toBlocks: (result) => taskStacksBlocks(result, { limit, verbose }),
+        toBlocks: (result) => taskStacksBlocks(result, { limit, verbose, isByState: state !== undefined, source }),
       });
     });
 }

@@ -29,7 +29,7 @@ const GROUP: StackGroup = {
 };
 
 const textOf = (answer: StacksAnswer, limit: number) =>
-  blockTexts(taskStacksBlocks(answer, { limit }), null).join('\n\n');
+  blockTexts(taskStacksBlocks(answer, { limit, source: '--vmcore dump' }), null).join('\n\n');
 
 test('a stack shows its threads, guesses, interrupts and why it is incomplete', () => {
   const answer = { ...ANSWER, stacks: [GROUP], tasks: 2 };
@@ -43,6 +43,8 @@ test('a stack shows its threads, guesses, interrupts and why it is incomplete', 
       '    --- interrupted ---',
       '    0x3030',
       '    (incomplete: no table has 0x3030)',
+      '',
+      'Next: kdump-mem blocked --vmcore dump',
     ].join('\n'),
   );
   expect(textOf(answer, 0)).toContain(
@@ -59,10 +61,12 @@ test('threads without a frame are one entry, but with -v', () => {
   const text = textOf(answer, 20);
   expect(text).toContain('At least 4 threads, 1 distinct stack.');
   expect(text).toMatch(
-    /\nNo stack could be read of 2 threads: pid 1 \(a\\x0ab\) D, pid 2 \(a\\x0ab\) D\n {4}\(the first: 1\\x1b is filtered; -v --limit 3 lists them\)$/,
+    /\nNo stack could be read of 2 threads: pid 1 \(a\\x0ab\) D, pid 2 \(a\\x0ab\) D\n {4}\(the first: 1\\x1b is filtered; -v --limit 3 lists them\)\n\nNext: /,
   );
   expect(textOf({ ...answer, stacks: lost.slice(1) }, 20)).toContain('1 distinct stack.');
-  const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true }), null).join('\n\n');
+  const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true, source: '--vmcore dump' }), null).join(
+    '\n\n',
+  );
   expect(all).toContain('At least 4 threads, 3 distinct stacks.');
   expect(all).not.toContain('No stack could be read');
 });
@@ -101,7 +105,13 @@ describe('kernel threads that wait for work', () => {
   test('that none is blocked is said of a complete answer', () => {
     const idle = [stackOf(WORKER, 'I', [4]), stackOf('schedule', 'S', [5])];
     expect(headings(...idle)[0]).toMatch(/ None is in uninterruptible sleep \(D\)\.$/);
-    expect(textOf({ ...ANSWER, complete: false, stacks: idle, tasks: 2 }, 20)).not.toContain('None is');
+    const listed = { ...ANSWER, complete: true, stacks: idle, tasks: 2 };
+    expect(textOf({ ...listed, complete: false }, 20)).not.toContain('None is');
+    expect(taskStacksBlocks(listed, { limit: 20, isByState: true, source: '' })[0]).not.toContain('None is');
+    expect(textOf(listed, 20)).not.toContain('Next:');
+    expect(textOf({ ...listed, stacks: [...idle, GROUP], tasks: 4 }, 20)).toMatch(
+      /\n\nNext: kdump-mem blocked --vmcore dump$/,
+    );
   });
 
   test('are one entry behind the others', () => {
@@ -110,6 +120,7 @@ describe('kernel threads that wait for work', () => {
       '7 threads, 3 distinct stacks. 1 in uninterruptible sleep (D), 3 idle (I), 2 waiting for an event (S), 1 running or ready to run (R).',
       '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
       'Kernel threads that wait for work: 5 threads: pid 4 (k) I, pid 5 (k) I, pid 6 (k) I, pid 20 (k) S, pid 30 (k) S',
+      'Next: kdump-mem blocked --vmcore dump',
     ]);
   });
 
@@ -128,7 +139,9 @@ describe('kernel threads that wait for work', () => {
   test('are listed if only they match, and with -v', () => {
     expect(headings(stackOf(WORKER, 'I', [4]))).toEqual(['1 thread, 1 distinct stack.', 'pid 4 (k) I']);
     const answer = { ...ANSWER, stacks: [stackOf(WORKER, 'I', [4]), GROUP], tasks: 3 };
-    const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true }), null).join('\n');
+    const all = blockTexts(taskStacksBlocks(answer, { limit: 20, verbose: true, source: '--vmcore dump' }), null).join(
+      '\n',
+    );
     expect(all).not.toContain('that wait for work');
   });
 });
