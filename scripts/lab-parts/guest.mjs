@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { initramfs } from './initramfs.mjs';
 import { machineOf } from './machines.mjs';
 import { BY_HAND, numaMachine } from './numa.mjs';
-import { kernelFiles } from './paths.mjs';
+import { kernelFiles, LAB } from './paths.mjs';
 import { Qmp } from './qmp.mjs';
 import { GuestShell } from './shell.mjs';
 
@@ -37,9 +37,9 @@ import { GuestShell } from './shell.mjs';
 
 export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
 
+/** From this size on memory is a sparse file on the disk. */
+const IN_FILE_MIB = 8192;
 /** Programs end in milliseconds, also in a guest that shares its CPU. */
-/** From this size on memory is not reserved. */
-const UNRESERVED_MIB = 8192;
 const COME_TO_REST_MS = 1_000;
 
 /** @type {Set<Guest>} */
@@ -122,9 +122,15 @@ export class Guest {
       '-smp',
       String(options.cpus ?? 2),
       ...(options.numa ? numaMachine(memoryMiB) : ['-m', String(memoryMiB)]),
-      // More than this machine may have: pages that the guest never touched take no memory here.
-      ...(memoryMiB > UNRESERVED_MIB
-        ? ['-object', `memory-backend-ram,id=ram,size=${memoryMiB}M,reserve=off`, '-machine', 'memory-backend=ram']
+      // More than this machine may have. A dump reads pages that the guest never touched: anonymous memory would be
+      // allocated for them where the kernel has no zero page, holes of a file (unlinked at once) are page cache.
+      ...(memoryMiB > IN_FILE_MIB
+        ? [
+            '-object',
+            `memory-backend-file,id=ram,size=${memoryMiB}M,mem-path=${LAB},share=on,discard-data=on`,
+            '-machine',
+            'memory-backend=ram',
+          ]
         : []),
       '-display',
       'none',
