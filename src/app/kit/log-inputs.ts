@@ -80,7 +80,8 @@ export async function inputsFrom(path: string, wanted: WantedParts = {}): Promis
   try {
     files = await readCapture(path, { ...wanted, logs: true });
   } catch (error) {
-    if (!(isHostError(error, 'not-a-capture') && isFolder(path))) throw error;
+    // Logs of several hosts are no answer about them: that error says what to name.
+    if (!(isHostError(error, 'not-a-capture') && error.next === undefined && isFolder(path))) throw error;
   }
   if (files && !files.hasLogsAlone) return { from: path, files };
   const logs =

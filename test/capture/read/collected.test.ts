@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
+import { inputsFrom } from '../../../src/app/kit/log-inputs.js';
 import { memoryOfCapture } from '../../../src/app/memory/captured.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
@@ -120,6 +121,9 @@ describe('files of other collectors', () => {
       message: `${two} contains 2 hosts: a/, b/`,
       next: 'Unpack it, and name the folder of one host.',
     });
+    // Not even by the logs that they have.
+    writeFileSync(join(two, 'a/dmesg'), '[    1.000000] Linux version 6.1.0\n');
+    await expect(inputsFrom(two)).rejects.toMatchObject({ code: 'not-a-capture' });
     const { rows } = await answerOf(
       written({ 'proc/meminfo': MEMINFO, 'proc/9/root/proc/meminfo': 'MemTotal: 1 kB\n' }),
     );
