@@ -9,7 +9,7 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { ranked } from './answer.js';
 import { type Finding, type RunningFacts, type Subject, withPast } from './finding.js';
-import { hostHolders } from './holders.js';
+import { hostHolders, withSuccessors } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import { loweredTotal } from './host-named.js';
 import { type HostReader, isAbsent } from './host-reader.js';
@@ -114,6 +114,7 @@ export function triageHost(parts: HostParts): HostTriage {
   const all = withBalloon(withHypervisor(findings, counted), balloon).map((finding) =>
     withAnswered(finding, isAnswered),
   );
+  const holders = hostHolders(reader, all);
   return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
@@ -126,8 +127,8 @@ export function triageHost(parts: HostParts): HostTriage {
     ],
     memory: counted,
     warnings: list,
-    findings: all,
-    holders: hostHolders(reader, all),
+    findings: withSuccessors(all, holders),
+    holders,
     lost: logged && { overwritten: logged.overwritten, noRoom: null },
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,

@@ -37,6 +37,25 @@ const SAME = 0.8;
 
 const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
 
+/**
+ * Kills of the last hour after which one process of the victim's name has half of the victim's memory again: they are
+ * not over.
+ */
+export function withSuccessors(findings: readonly Finding[], holders: Holders | undefined): readonly Finding[] {
+  return findings.map((finding) => {
+    const { past, severity, figures } = finding;
+    const { victimAnonBytes, victimSharedBytes, comm, pid } = figures;
+    if (finding.code !== 'oom-kill' || !past || severity === 'note' || victimAnonBytes == null) return finding;
+    const half = (Number(victimAnonBytes) + Number(victimSharedBytes ?? 0)) / 2;
+    const again = holders?.largest.find(
+      (holder) => holder.kind === 'process' && holder.name === comm && holder.pid !== pid && holder.bytes >= half,
+    );
+    if (!again) return finding;
+    const { past: _, ...present } = finding;
+    return { ...present, figures: { ...figures, againPid: again.pid, againBytes: again.bytes } };
+  });
+}
+
 /** Holders by the owners of memory categories. Undefined: memory was read without owners. */
 export function holdersIn({ memory }: Pick<MemoryAnswer, 'memory'>): Holders | undefined {
   const owners = leaves(memory).flatMap((category) => category.owners);

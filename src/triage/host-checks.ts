@@ -9,6 +9,7 @@ import { ranked } from './answer.js';
 import { subjectIn } from './captured.js';
 import { type Finding, withSubject } from './finding.js';
 import { hasTrait } from './findings/all.js';
+import { withSuccessors } from './holders.js';
 import { cgroups } from './host-cgroups.js';
 import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
@@ -131,12 +132,13 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
-  const findings = [...kept, ...more].map((finding) => withSubjectHere(finding, host));
+  const all = [...kept, ...more].map((finding) => withSubjectHere(finding, host));
   const { unread, unreadProcesses } = host;
   const missed = new Set(unread.map(({ check }) => check));
-  const all = new Set([...(answer.checked ?? []), ...host.checked]);
-  const checked = HOST_CHECKS.filter((name) => all.has(name) && !missed.has(name));
+  const asked = new Set([...(answer.checked ?? []), ...host.checked]);
+  const checked = HOST_CHECKS.filter((name) => asked.has(name) && !missed.has(name));
   const holders = answer.holders && { ...answer.holders, unreadProcesses };
+  const findings = withSuccessors(all, holders);
   return ranked({ ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 });
 }
 

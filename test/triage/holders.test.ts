@@ -2,10 +2,11 @@ import { expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../src/account/memory/answer.js';
 import { triageJson } from '../../src/answers/triage/json.js';
 import { triageText } from '../../src/answers/triage/text.js';
+import { findingSentences } from '../../src/answers/triage/words.js';
 import { triageSchema } from '../../src/contracts/triage.js';
 import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
-import { holdersIn, hostHolders } from '../../src/triage/holders.js';
+import { holdersIn, hostHolders, withSuccessors } from '../../src/triage/holders.js';
 import { HostReader } from '../../src/triage/host-reader.js';
 import { answerOf } from '../answers/memory/answer.js';
 import { madeSource } from '../support/made-host.js';
@@ -37,6 +38,40 @@ test('many small processes of one name are one holder', () => {
     ['process', 'java', 7, null, 2000],
     ['process', 'init', 1, null, 1],
   ]);
+});
+
+test('a kill is not over while a process of that name grows again', () => {
+  const kill: Finding = {
+    code: 'oom-kill',
+    severity: 'critical',
+    past: true,
+    figures: { outcome: 'killed', pid: 7, comm: 'java', victimAnonBytes: 900 * MIB, secondsAgo: 90 },
+    evidence: [],
+  };
+  const after = (finding: Finding, pid: number, comm: string, anon: number) => {
+    const reader = new HostReader(
+      madeSource({ files: { ...process(1, 'init', 1), ...process(pid, comm, anon) } }),
+      4096,
+    );
+    return withSuccessors([finding], hostHolders(reader, []))[0]!;
+  };
+  const again = after(kill, 9, 'java', 450);
+  expect(again).toMatchObject({ figures: { againPid: 9, againBytes: 450 * MIB } });
+  expect(again.past).toBeUndefined();
+  expect(findingSentences(again).slice(-2)).toEqual([
+    'The log reported it 90 s ago.',
+    'It may happen again: pid 9, of the same name, has 450 MiB.',
+  ]);
+  // Less than half, another name, the victim itself, an unknown size, an hour later.
+  const { victimAnonBytes: _, ...unsized } = kill.figures;
+  for (const other of [
+    after(kill, 9, 'java', 449),
+    after(kill, 9, 'javac', 900),
+    after(kill, 7, 'java', 900),
+    after({ ...kill, figures: unsized }, 9, 'java', 900),
+    after({ ...kill, severity: 'note' }, 9, 'java', 900),
+  ])
+    expect([other.past, other.figures.againPid]).toEqual([true, undefined]);
 });
 
 test('pipes hold no more than what is in no counter', () => {
@@ -270,6 +305,8 @@ test('one process that could not be read is named, without a doubt about the res
   expect(first({ lost: undefined })[0]).toContain('No findings, but 1 of 3 checks could not be completed.');
   const three = (['sockets', 'processes', 'limits'] as const).map((check) => ({ ...log, check }));
   expect(first({ unread: three })[0]).toMatch(/Incomplete: 3 of 5 checks could not be completed\. Completed: /);
+  // None of the main checks: the others have names.
+  expect(first({ unread: three, checked: ['vmalloc', 'limits'] })[0]).toMatch(/Completed: vmalloc, limits\.$/);
 });
 
 test('rings of perf count for the process that maps them, those of BPF apart', () => {

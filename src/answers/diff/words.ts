@@ -1,6 +1,7 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
+import type { CategoryDiff } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
@@ -177,7 +178,7 @@ export function headline(answer: DiffAnswer): string {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
     return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss, answer)}`;
   }
-  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss, answer)}`;
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? `${reasonWords(loss)}${soonWords(answer)}` : largestIncrease(loss, answer)}`;
 }
 
 /** Free memory of the last input: ` to 8.66 GiB (36 % of memory)`. */
@@ -207,6 +208,30 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
   return took < MIN_RATED || !loss ? '' : ` (${perMinute(-loss.lostBytes / took)}/min)`;
 }
+
+/** A time in which somebody can still act: from here on, when memory ends is no warning. Seconds. */
+const SOON = 3600;
+
+/** When memory ends at the same rate, with all that can be reclaimed; empty: not soon, or unknown. */
+function soonWords({ seconds, categories }: DiffAnswer): string {
+  const took = seconds?.at(-1) ?? 0;
+  const usable = categories ? usableOf(categories) : [];
+  const [before = null, after = null] = [0, -1].map((at) =>
+    usable.reduce((sum: number | null, { bytes }) => (sum === null ? null : addUnknown(sum, bytes.at(at))), 0),
+  );
+  if (took < MIN_RATED || before === null || after === null || before - after < MIN_LOSS) return '';
+  const left = (after * took) / (before - after);
+  if (left >= SOON) return '';
+  return ` At that rate, memory is used up in about ${formatSeconds(left)}, with all that can be reclaimed.`;
+}
+
+/** Memory that is free, or that the kernel can free. */
+function usableOf(diff: CategoryDiff): CategoryDiff[] {
+  if (['free', 'page-cache', 'slab-reclaimable'].includes(diff.category)) return [diff];
+  return diff.children.flatMap(usableOf);
+}
+
+const addUnknown = (sum: number, bytes: number | null | undefined) => (bytes == null ? null : sum + bytes);
 
 function reasonWords(loss: Loss): string {
   const { lostBytes: lost, explanation, grewBytes: grew, categories, pipes } = loss;

@@ -66,11 +66,14 @@ function statesText(stacks: readonly StackGroup[], isAll: boolean): string {
   const counts = new Map<TaskState, number>();
   const all = stacks.flatMap(({ tasks }) => tasks);
   if (all.length < 2) return '';
-  for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
+  // The task of a CPU that has nothing to run is in state R.
+  const tasks = all.filter(({ pid }) => pid !== 0);
+  for (const { state } of tasks) counts.set(state, (counts.get(state) ?? 0) + 1);
   const states = [...counts].toSorted(
     ([a, many], [b, others]) => Number(b === 'D') - Number(a === 'D') || others - many,
   );
   const words = states.map(([state, tasks]) => `${formatCount(tasks)} ${STATES[state]} (${state})`);
+  if (all.length > tasks.length) words.push(count(all.length - tasks.length, 'idle CPU'));
   const isNone = isAll && counts.size > 1 && !counts.has('D');
   return ` ${words.join(', ')}.${isNone ? ' None is in uninterruptible sleep (D).' : ''}`;
 }

@@ -67,12 +67,19 @@ export function concluded(
     .flatMap((_, index) => (above.has(index) ? [] : [treeOf(index)]))
     .toSorted((a, b) => worst(a) - worst(b));
   const trees = all.filter((tree) => !isEarlier(tree));
+  const earlier = all.filter(isEarlier);
   return {
     sentences: conclusion ? conclusionSentences(conclusion, findings, links) : [],
     trees,
-    earlier: all.filter(isEarlier),
-    next: (conclusion?.cause == null ? trees[0]?.finding : findings[conclusion.cause])?.next,
+    earlier,
+    next: (conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause])?.next,
   };
+}
+
+/** The most severe finding; a critical event of the last hour comes before a note. */
+function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
+  const isWorse = event?.finding.severity === 'critical' && first?.finding.severity === 'note';
+  return (isWorse ? event : first)?.finding;
 }
 
 /** Findings in the order of the text: causes before what follows from them, past events last. */

@@ -367,7 +367,7 @@ const MAIN_CHECKS: readonly HostCheckName[] = ['log', 'memory', 'processes', 'cg
 function checkedWords(checked: readonly HostCheckName[]): string {
   const main = MAIN_CHECKS.filter((name) => checked.includes(name));
   const others = checked.length - main.length;
-  if (others <= 1) return checked.join(', ') || 'nothing';
+  if (others <= 1 || main.length === 0) return checked.join(', ') || 'nothing';
   return [...main, `${others} more`].join(', ');
 }
 

@@ -73,7 +73,8 @@ export function findingSentences(
   verbose = false,
   isEffect = false,
 ): readonly [string, ...string[]] {
-  const { times, others, boot, boots, bootId, log, secondsAgo, secondsBeforeEnd, subject } = figures;
+  const { times, others, boot, boots, bootId, log, secondsAgo, secondsBeforeEnd, subject, againPid, againBytes } =
+    figures;
   const words = rule
     ? filled(rule.message, figures)
     : (FINDINGS[code as FindingCode].words as (figures: Figures, title?: string) => Words)(
@@ -92,6 +93,8 @@ export function findingSentences(
     details.push(
       `That was about ${ageWords(secondsBeforeEnd)} before the end of the log; the machine continued to run.`,
     );
+  if (againPid != null)
+    details.push(`It may happen again: pid ${text(againPid)}, of the same name, has ${size(againBytes)}.`);
   if (subject === 'gone') details.push(code === 'oom-kill' ? 'The cgroup is gone.' : 'The process is gone.');
   if (subject === 'unrepeated') details.push('The kernel has not reported it again.');
   if (subject === 'unknown') details.push('Whether the task still hangs is unknown.');

@@ -51,7 +51,10 @@ export const REPORTS = {
     deeper: 'kdump-mem log --level warn+',
   },
   lockdep: {
-    words: named,
+    words: (of, title) => [
+      named(of, title),
+      'A check of the kernel’s own code reports this; the report stops nothing.',
+    ],
     means:
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:

@@ -81,7 +81,7 @@ test.each([
 describe('kernel threads that wait for work', () => {
   const stackOf = (
     symbols: string,
-    state: 'I' | 'S',
+    state: 'I' | 'S' | 'R',
     pids: readonly number[],
     cpu: number | null = null,
   ): StackGroup => ({
@@ -111,6 +111,13 @@ describe('kernel threads that wait for work', () => {
     expect(textOf(listed, 20)).not.toContain('Next:');
     expect(textOf({ ...listed, stacks: [...idle, GROUP], tasks: 4 }, 20)).toMatch(
       /\n\nNext: kdump-mem blocked --vmcore dump$/,
+    );
+  });
+
+  test('tasks of idle CPUs are not counted as running', () => {
+    const idle = [stackOf('default_idle do_idle', 'R', [0], 0), stackOf('default_idle cpuidle_idle_call', 'R', [0], 1)];
+    expect(headings(...idle, stackOf('schedule', 'S', [5]))[0]).toBe(
+      '3 threads, 3 distinct stacks. 1 waiting for an event (S), 2 idle CPUs.',
     );
   });
 
