@@ -277,8 +277,10 @@ const WANTED: readonly (readonly [file: RegExp, command: string])[] = [
 ];
 
 /** Commands that print what the text lacks. */
-export function lackedBy({ files, hasLog }: Pasted): string[] {
-  const names = [...files.keys()];
+export function lackedBy({ files, hasLog, parts }: Pasted): string[] {
+  // The few figures of free or top are a meminfo without most lines.
+  const isWhole = parts.some(({ kind, state }) => kind === '/proc/meminfo' && state === 'used');
+  const names = [...files.keys()].filter((name) => isWhole || name !== 'proc/meminfo');
   const lacked = WANTED.flatMap(([file, command]) => (names.some((name) => file.test(name)) ? [] : [command]));
   return hasLog ? lacked : [...lacked, 'dmesg'];
 }

@@ -36,6 +36,7 @@ test('meminfo between sentences: findings, parts, and what the text lacks', asyn
     unknownLines: 2,
   });
   expect(answer.pasted?.lacks).toContain('ps aux');
+  expect(answer.pasted?.lacks).not.toContain('cat /proc/meminfo');
   expect(answer.complete).toBe(false);
 });
 
@@ -55,6 +56,8 @@ test('free with little available memory is a finding', async () => {
   const text = 'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\n';
   const { stdout } = await kdumpMem('triage', written('little.txt', text));
   expect(stdout).toContain('Cause unknown: counters of memory are missing.');
+  // Its figures are a few lines of meminfo.
+  expect(stdout.replace(/\s+/g, ' ')).toContain('Not in the text: the output of cat /proc/meminfo, cat /proc/vmstat,');
   expect(stdout).toContain('WARNING   Little memory available: 500 MiB of 23.0 GiB (2 %) [low-available]');
 });
 
