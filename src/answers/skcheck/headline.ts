@@ -345,12 +345,20 @@ export function doubtsOf(
 /** Share of memory below which other memory is the larger question. */
 const SMALL_SHARE = 0.05;
 
-/** The command that decides: what uses the rest of memory, or why the process does not read. */
-export function nextOf({ host, totals }: SkcheckReport, verbose: boolean): string[] {
+/**
+ * The command that decides: what uses the rest of memory, or why the process does not read.
+ *
+ * @param ofProcess the question was about one process: triage may have led here
+ */
+export function nextOf(
+  { host, totals }: SkcheckReport,
+  { verbose, ofProcess }: { readonly verbose: boolean; readonly ofProcess: boolean },
+): string[] {
   const { stalled, worstOwner, pinned, localPeers } = totals;
   if (host.source === 'capture' || stalled === 0) return [];
   const bytes = pinned.high + localPeers.pinned.likely;
-  if (host.memoryBytes !== null && bytes < SMALL_SHARE * host.memoryBytes) return ['', 'Next: kdump-mem triage'];
+  const isSmall = host.memoryBytes !== null && bytes < SMALL_SHARE * host.memoryBytes;
+  if (isSmall && !ofProcess) return ['', 'Next: kdump-mem triage'];
   return verbose || !worstOwner ? [] : ['', `Next: skcheck -v --pid ${worstOwner.pid}`];
 }
 

@@ -23,6 +23,8 @@ export interface TextOptions {
   readonly limit?: number;
   /** Keep the order of the report; by default, rows are ordered by bytes. */
   readonly keepsOrder?: boolean;
+  /** The question was about one process. */
+  readonly ofProcess?: boolean;
 }
 
 /** The text answer in parts, each a list of lines that fit, for a screen that shows only some of them. */
@@ -55,6 +57,7 @@ export function skcheckPage(
     kcore = true,
     limit = Number.POSITIVE_INFINITY,
     keepsOrder = false,
+    ofProcess = false,
   }: TextOptions = {},
 ): SkcheckPage {
   const [headline, ...others] = headlinesOf(report);
@@ -70,7 +73,7 @@ export function skcheckPage(
       ...restOf(report.groups.count, rows.length, GROUP_NAMES[report.groups.by]),
       groupLegendOf(heading),
       ...(note === undefined ? [] : [note]),
-    ]).concat(nextOf(report, verbose));
+    ]).concat(nextOf(report, { verbose, ofProcess }));
     return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
   }
   const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
@@ -96,7 +99,7 @@ export function skcheckPage(
     ...readWords(read),
     ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
     ...(table.note === undefined ? [] : [table.note]),
-  ]).concat(nextOf(report, verbose));
+  ]).concat(nextOf(report, { verbose, ofProcess }));
   return { top, heading: paint('bold', table.heading), rows, end };
 }
 

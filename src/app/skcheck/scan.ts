@@ -119,13 +119,18 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
 const USUAL_ROWS = 50;
 
 /** Returns the layout of the answer for stdout. A single socket is shown in full. */
-export function textOptions({ verbose, top = USUAL_ROWS }: SkcheckOptions): Required<Omit<TextOptions, 'keepsOrder'>> {
+export function textOptions({
+  verbose,
+  pid,
+  top = USUAL_ROWS,
+}: SkcheckOptions): Required<Omit<TextOptions, 'keepsOrder'>> {
   return {
     paint: painter(),
     width: terminalWidth(),
     verbose: verbose === true || top === 1,
     kcore: statSync('/proc/kcore', { throwIfNoEntry: false })?.isFile() === true,
     limit: top,
+    ofProcess: pid !== undefined,
   };
 }
 

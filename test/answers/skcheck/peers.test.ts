@@ -56,9 +56,10 @@ test('the first line has the stalled sockets, their peers, the sum and its share
     /^3 of .*\. Together they pin 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. In all that is about 1\.00 GiB, 50 % of memory\. 2 of them belong to pid 8 \(app\)\.$/,
   );
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
-  expect(formatSkcheckText({ ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals })).toMatch(
-    /, 1 % of memory\. .*\n\nNext: kdump-mem triage$/s,
-  );
+  const small = { ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals };
+  expect(formatSkcheckText(small)).toMatch(/, 1 % of memory\. .*\n\nNext: kdump-mem triage$/s);
+  // Triage leads to one process, and that does not lead back.
+  expect(formatSkcheckText(small, { ofProcess: true })).toMatch(/\n\nNext: skcheck -v --pid 8$/);
 });
 
 test('names network namespaces that could not be entered, with the missing privilege', async () => {
