@@ -227,11 +227,15 @@ function isInitialPids(source: Source): boolean {
   }
 }
 
-/** Kills that the log does not report: those of its findings would stand twice. They are past events. */
+/**
+ * Kills that the log does not report: those of its findings would stand twice. They are past events. Each kill counts in
+ * the cgroup of its victim, whatever ran out of memory (__oom_kill_process, mm/oom_kill.c).
+ */
 function unloggedKills(finding: Finding, logged: readonly Finding[]): Finding[] {
   const { cgroup, kills } = finding.figures;
+  const isHere = ({ figures }: Finding) => [figures.cgroup, figures.victimCgroup].some((of) => of === cgroup);
   const known = logged
-    .filter(({ code, figures }) => code === 'oom-kill' && (cgroup === null || figures.cgroup === cgroup))
+    .filter((other) => other.code === 'oom-kill' && (cgroup === null || isHere(other)))
     .reduce((sum, { figures }) => sum + Number(figures.times ?? 1), 0);
   return known >= Number(kills) ? [] : [{ ...finding, past: true }];
 }

@@ -35,6 +35,14 @@ const KILL = (seconds: number, group = '/batch') => [
     'Memory cgroup out of memory: Killed process 77 (job) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:52kB oom_score_adj:0',
   ),
 ];
+/** The machine was out of memory; the victim was in this cgroup. */
+const GLOBAL = (seconds: number, group: string) =>
+  KILL(seconds).map(({ text, ...line }) => ({
+    ...line,
+    text: text
+      .replace(/CONSTRAINT_MEMCG(.*),oom_memcg=.*,task=/, `CONSTRAINT_NONE$1,global_oom,task_memcg=${group},task=`)
+      .replace('Memory cgroup out', 'Out'),
+  }));
 const HUNG = (pid: number, comm: string, at = 900) =>
   record(at, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
 
@@ -147,6 +155,10 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     // The log lacks one of these.
     expect(codes([kills(2, null)])).toEqual(['oom-kill', 'oom-kills']);
     expect(codes([kills(1, '/other')])).toEqual(['oom-kill', 'oom-kills']);
+    const ofMachine = (found: Finding[]) => triaged(GLOBAL(700, '/batch'), { found }).answer.findings;
+    expect(ofMachine([])).toMatchObject([{ code: 'oom-kill', figures: { scope: 'machine', victimCgroup: '/batch' } }]);
+    expect(ofMachine([kills(1, '/batch')])).toHaveLength(1);
+    expect(ofMachine([kills(1, '/other')])).toHaveLength(2);
   });
 });
 
