@@ -335,11 +335,11 @@ export class LogFormat {
         if (isTag) tagged++;
         else untagged++;
         shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');
-      } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
+      } else if (known) shapes.add(headBefore(start, known), { message: known[0].replace(/\d+/g, '') });
       else {
         const frame = FRAME.exec(start);
         const rest = frame ? null : FURTHER_LINE.exec(start);
-        if (frame) shapes.add(start.slice(0, frame.index), 'frame');
+        if (frame) shapes.add(headBefore(start, frame), 'frame');
         else if (rest?.[1] !== undefined) shapes.add(rest[1], 'rest');
       }
     }
@@ -351,6 +351,11 @@ export class LogFormat {
     const heads = [...this.#heads].sort((a, b) => b.length - a.length).slice(0, MAX_HEADS);
     this.#learnt = { ...this.#learnt, heads: new RegExp(`(?:${heads.join('|')})`, 'y') };
   }
+}
+
+/** What precedes a message, without the level that some lines of a text without a clock have (pstore). */
+function headBefore(line: string, { index }: RegExpExecArray): string {
+  return line.slice(0, index).replace(/<[0-7]> ?$/, '');
 }
 
 /** The messages in a line, and what is behind other output in it. */

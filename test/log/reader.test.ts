@@ -125,6 +125,16 @@ test('learns a prefix that begins far behind the start of a text', () => {
   expect([texts.length, messages]).toEqual([36_000, 36_000]);
 });
 
+test('the level of some lines is no part of the prefix of all', () => {
+  const lines = [
+    'Panic#2 Part1',
+    ...['a', 'b', 'c'].map((name) => `<4> [<f88e11c7>] ${name}+0x7d/0xbc`),
+    '<4> Code: 66',
+  ];
+  const prefixed = lines.map((line) => `vm-1  | ${line}\n`).join('');
+  expect(read(prefixed).texts).toEqual(lines.map((line) => line.replace('<4>', '')));
+});
+
 test('takes no message behind a time for that of a program, though a colon is in it', () => {
   const stamp = '2025-06-04T17:51:03.123Z';
   const memory = 'Out of memory: Killed process 7 (x)';
