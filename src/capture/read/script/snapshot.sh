@@ -108,11 +108,12 @@ keep() {
 note() {
   { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "$top/errors"; } 2>/dev/null || full
 }
+# The usual case starts one program; where it fails, keep tells an unreadable file from a full disk.
 take() {
   if [ ! -e "$1" ]; then note "$1" absent 'this host has no such file'; return; fi
   if [ ! -r "$1" ]; then note "$1" denied 'it may not be read'; return; fi
-  mkdir -p "$top$(dirname "$1")" 2>/dev/null || full
-  keep "$top$1" cat "$1" || note "$1" unreadable 'cat failed'
+  [ -d "$top${1%/*}" ] || mkdir -p "$top${1%/*}" 2>/dev/null || full
+  { cat "$1" > "$top$1"; } 2>/dev/null || keep "$top$1" cat "$1" || note "$1" unreadable 'cat failed'
 }
 # No more than so many bytes of a file: the rest is said to be cut.
 bounded() {
