@@ -78,10 +78,10 @@ export const SAMPLED_FILES: readonly string[] = under(
 );
 
 /** Files of each process at each sample, besides its status. */
-export const PROCESS_FILES = 'comm wchan cgroup stat schedstat oom_score oom_score_adj limits'.split(' ');
+export const PROCESS_FILES = 'comm wchan cgroup stat schedstat'.split(' ');
 
-/** Those of them that only the last states need. */
-export const LAST_PROCESS_FILES: ReadonlySet<string> = new Set(['oom_score', 'oom_score_adj', 'limits']);
+/** Those that only the last states need too. */
+export const LAST_PROCESS_FILES = ['oom_score', 'oom_score_adj', 'limits'];
 
 /** Files of each thread in state D. Then its status follows again, which shows whether it ran meanwhile. */
 export const WAIT_FILES = ['wchan', 'stack'];

@@ -15,6 +15,7 @@ import {
   CGROUP_ROOT,
   HOST_FILES,
   HOST_PATTERNS,
+  LAST_PROCESS_FILES,
   LAYOUT_VERSION,
   LEFT_OUT_NAME,
   MAX_BYTES,
@@ -47,6 +48,9 @@ const NO_PID = '9999999999';
 
 /** Formats a list for `for`, one item per line. */
 const list = (paths: readonly string[]): string => paths.join(' \\\n  ');
+
+/** Names of files of all processes. */
+const ofEach = (files: readonly string[]): string => files.map((name) => `$(each ${name})`).join(' ');
 
 /** A pattern of sed for the beginning of links. */
 const pattern = (links: readonly string[]): string =>
@@ -93,7 +97,8 @@ const VALUES: Readonly<Record<string, string | number>> = {
   OWN_NAMESPACES: OWN_NAMESPACES.join(' '),
   PARTS: SCRIPT_PARTS.join(' '),
   PART_PATTERN: SCRIPT_PARTS.join(' | '),
-  PROCESS_FILES: PROCESS_FILES.map((name) => `$(each ${name})`).join(' '),
+  LAST_PROCESS_FILES: ofEach(LAST_PROCESS_FILES),
+  PROCESS_FILES: ofEach(PROCESS_FILES),
   RARE_TABLES,
   SAMPLED_FILES: SAMPLED_FILES.join(' '),
   SECRET_PARTS: SECRET_PARTS.join(' '),

@@ -9,7 +9,6 @@ import {
   MAX_PROCESS_BYTES,
   NAMESPACES,
   OWN_NAMESPACES,
-  PROCESS_FILES,
   THREAD_STATUS,
   WAIT_FILES,
 } from '../read/contents.js';
@@ -35,11 +34,7 @@ export interface ListedProcesses {
  * @param files files of a process besides its status
  * @throws {HostError} /proc cannot be listed
  */
-export async function recordStates(
-  work: Work,
-  name: string,
-  files: readonly string[] = PROCESS_FILES,
-): Promise<ListedProcesses> {
+export async function recordStates(work: Work, name: string, files: readonly string[]): Promise<ListedProcesses> {
   const { source, archive, deadline, failures } = work;
   const member = archive.member(name);
   const pids = listedPids(source);

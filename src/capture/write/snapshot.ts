@@ -147,8 +147,7 @@ async function takeSample(
   uptime('began');
   recordCounters(work, at);
   // States are recorded before the first sample and after the last, to detect processes that ran in between.
-  const early = PROCESS_FILES.filter((file) => !LAST_PROCESS_FILES.has(file));
-  const before = number === 1 ? await recordStates(work, `${at}before`, early) : null;
+  const before = number === 1 ? await recordStates(work, `${at}before`, PROCESS_FILES) : null;
   const pids = listedPids(work.source);
   const links = await recordNamespaces(work, at, pids);
   // Runs while waiting for ss.
@@ -158,7 +157,7 @@ async function takeSample(
   ]);
   uptime('ended');
   if (before) return { ...before, ...coverage, ...descriptors };
-  const after = await recordStates(work, `${at}after`);
+  const after = await recordStates(work, `${at}after`, [...PROCESS_FILES, ...LAST_PROCESS_FILES]);
   noteExits(work, pids, after.pids);
   return { ...after, ...coverage, ...descriptors };
 }

@@ -704,7 +704,7 @@ mounted() {
 states() {
   over 'grep -vH ^Name:' $(each status) &&
     over 'grep -HE __THREAD_STATUS__' $(each 'task/[0-9]*/status') &&
-    over 'grep -H ^' __PROCESS_FILES__ &&
+    over 'grep -H ^' __PROCESS_FILES__ $([ "$at" = "$top/sample-1" ] || echo "__LAST_PROCESS_FILES__") &&
     over 'grep -vH ^Name:' $(waiting)
 }
 # What threads in state D wait for, and their states again.
