@@ -1,15 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  statfsSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, statfsSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { attempt, HostError } from '../base/errors.js';
 import { searchPath } from '../base/shell.js';
@@ -76,21 +66,30 @@ function fileFacts(path: string): FileFacts {
   return { device, inode, bytes: blocks * 512, isFile: stats.isFile(), isFolder: stats.isDirectory() };
 }
 
+/** Files of one record (proc_single_show and the like, fs/proc/base.c): a read that is not full has all of it. */
+const ONE_RECORD =
+  /^\/proc\/\d+\/(?:task\/\d+\/)?(?:status|stat|schedstat|cgroup|comm|wchan|limits|oom_score(?:_adj)?)$/;
+
+/** Whether a read has reached the end of a file. @param hasRoom whether its buffer was not filled */
+export const isWhole = (path: string, read: number, hasRoom: boolean): boolean =>
+  read === 0 || (hasRoom && ONE_RECORD.test(path));
+
 /** Most files have less. A buffer of their own for each costs as much as its read. */
 const TEXT = Buffer.alloc(64 * 1024);
 
 function readText(path: string): string {
   const file = openSync(path, 'r');
   try {
-    for (let filled = 0; filled < TEXT.length; ) {
-      const read = readSync(file, TEXT, filled, TEXT.length - filled, null);
-      if (read === 0) return TEXT.toString('utf8', 0, filled);
+    let buffer = TEXT;
+    for (let filled = 0; ; ) {
+      const read = readSync(file, buffer, filled, buffer.length - filled, null);
       filled += read;
+      if (isWhole(path, read, filled < buffer.length)) return buffer.toString('utf8', 0, filled);
+      if (filled === buffer.length) buffer = Buffer.concat([buffer], 4 * filled);
     }
   } finally {
     closeSync(file);
   }
-  return readFileSync(path, 'utf8');
 }
 
 async function readSlowText(path: string): Promise<string> {

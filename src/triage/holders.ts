@@ -265,7 +265,7 @@ function cgroupCandidates(host: HostReader, others: readonly Candidate[]): Candi
   for (const { holder, parts: amounts } of others)
     for (const [key, bytes] of amounts) {
       const pid = ['unmapped', 'pipes'].includes(holder.kind) ? holder.pid : key;
-      if (pid === null) continue;
+      if (pid === null || bytes === 0) continue;
       for (const line of optionalText(host.source, `/proc/${pid}/cgroup`).split('\n'))
         parts.get(line.replace(/^\d+:[^:]*:/, ''))?.set(key, bytes);
     }

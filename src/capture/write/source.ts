@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { attempt } from '../../base/errors.js';
 import { searchPath } from '../../base/shell.js';
 import type { HostSource } from '../../host/host-source.js';
-import { liveHost, memoryFiles } from '../../host/live.js';
+import { isWhole, liveHost, memoryFiles } from '../../host/live.js';
 import type { Piece } from '../../host/proc/memory-files.js';
 
 /** A host to take a snapshot of. Errors as in `HostSource`. */
@@ -37,9 +37,12 @@ function read(path: string, limit: number): Piece {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       let filled = 0;
-      for (let got = 1; got > 0 && filled <= limit; filled += got) {
+      for (let isAll = false; !isAll && filled <= limit; ) {
         const buffer = room(filled, limit);
-        got = readSync(file, buffer, filled, Math.min(buffer.length, limit + 1) - filled, null);
+        const end = Math.min(buffer.length, limit + 1);
+        const got = readSync(file, buffer, filled, end - filled, null);
+        filled += got;
+        isAll = isWhole(path, got, filled < end);
       }
       return { bytes: scratch.subarray(0, Math.min(filled, limit)), cut: filled > limit };
     } finally {
