@@ -222,7 +222,7 @@ function soonWords({ seconds, categories }: DiffAnswer): string {
   if (took < MIN_RATED || before === null || after === null || before - after < MIN_LOSS) return '';
   const left = (after * took) / (before - after);
   if (left >= SOON) return '';
-  return ` At that rate, memory is used up in about ${formatSeconds(left)}, with all that can be reclaimed.`;
+  return ` At that rate, memory is used up in about ${formatSeconds(left)}, with all that can be reclaimed; free swap is not counted.`;
 }
 
 /** Memory that is free, or that the kernel can free. */

@@ -134,7 +134,7 @@ export async function readCapture(
   if (isFolder) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
   const saved = requested.pasted === false ? undefined : savedFiles(hosts);
-  const { files, entries, links } = onlyHost(path, hosts);
+  const { files, entries, links } = onlyHost(path, hosts, isFolder);
   // A snapshot contains no symlinks: its manifest lists files.
   if (!files.has(MANIFEST)) {
     followLinks(files, links);
@@ -170,7 +170,7 @@ interface HostFiles {
  *
  * @throws {HostError} `not-a-capture`: it contains several hosts
  */
-function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles {
+function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>, isFolder: boolean): HostFiles {
   const isHost = (top: string, { files }: HostFiles) =>
     ['proc/meminfo', 'memory.txt'].some((name) => files.has(name)) || (NODE.test(top) && files.has(NODE_LOG));
   const isSnapshot = ({ files }: HostFiles) => files.has(MANIFEST) || files.has('sample-1/began');
@@ -181,7 +181,7 @@ function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles 
     throw new HostError(
       'not-a-capture',
       `${path} contains ${tops.length} hosts: ${tops.slice(0, 3).join(', ')}${tops.length > 3 ? ', …' : ''}`,
-      { next: 'Unpack it, and name the folder of one host.' },
+      { next: `${isFolder ? 'Name' : 'Unpack it, and name'} the folder of one host.` },
     );
   const kept = tops[0] === undefined ? [...all].filter(([top]) => !top.endsWith(BARE_TOP)) : [];
   const merged: HostFiles = all.get(tops[0] ?? '') ?? { files: new Map(), entries: new Map(), links: new Map() };

@@ -30,7 +30,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(47, { sockets: 800_000 - 200_000 }), socketsAnswerAt(47, { 5: 599_000 * 4096 })],
     ),
   ).toBe(
-    'Free memory fell by 2.29 GiB (-52.0 MiB/min) to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). At that rate, memory is used up in about 15 min, with all that can be reclaimed.',
+    'Free memory fell by 2.29 GiB (-52.0 MiB/min) to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). At that rate, memory is used up in about 15 min, with all that can be reclaimed; free swap is not counted.',
   );
   expect(
     headOf(
@@ -38,7 +38,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
     ),
   ).toBe(
-    'Free memory fell by 200 MiB (-200 MiB/min) to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). At that rate, memory is used up in about 15 min, with all that can be reclaimed.',
+    'Free memory fell by 200 MiB (-200 MiB/min) to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). At that rate, memory is used up in about 15 min, with all that can be reclaimed; free swap is not counted.',
   );
 });
 

@@ -119,6 +119,9 @@ describe('files of other collectors', () => {
     await expect(readCapture(two)).rejects.toMatchObject({
       code: 'not-a-capture',
       message: `${two} contains 2 hosts: a/, b/`,
+      next: 'Name the folder of one host.',
+    });
+    await expect(readCapture(packed(two))).rejects.toMatchObject({
       next: 'Unpack it, and name the folder of one host.',
     });
     // Not even by the logs that they have.
