@@ -1,7 +1,7 @@
 import { escapeText } from '../base/escape.js';
-import { count, formatSize } from '../base/size.js';
+import { count, formatCount, formatSize, inflect } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
-import type { Captured } from '../contracts/common.js';
+import type { Captured, Origin } from '../contracts/common.js';
 import { CGROUP_FIGURES, type Pasted, type PastedPart } from '../records/pasted.js';
 
 /** Returns `captured on HOST at TIME`, with a time such as 2026-01-02 03:04:05 UTC. */
@@ -9,6 +9,12 @@ export function captureWords({ host, takenAt }: Captured): string {
   const on = host === null ? '' : ` on ${escapeText(host)}`;
   const at = takenAt === null ? 'an unknown time' : `${takenAt.slice(0, 19).replace('T', ' ')} UTC`;
   return `captured${on} at ${at}`;
+}
+
+/** Memory that is not short now may have been: OOM kills since boot; empty: none, or unknown. */
+export function killWords(origin: Origin | null): string {
+  const kills = origin?.oomKills ?? 0;
+  return kills === 0 ? '' : `${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot: see triage.`;
 }
 
 /** Most outputs that are named. */

@@ -42,6 +42,8 @@ export const originSchema = z
     bootId: z.string().nullable(),
     /** Since boot, including suspend. */
     uptimeSeconds: z.number().nonnegative().nullable(),
+    /** OOM kills since boot, those in cgroups included, of a host or a snapshot. Absent: unknown (before Linux 4.13), or a dump. */
+    oomKills: count.optional(),
   })
   .nullable();
 

@@ -129,8 +129,13 @@ export function withNext({ next: _, ...finding }: Finding, next?: string): Findi
   if (next !== undefined) return { ...finding, next };
   if (first?.kind !== 'log' || first.timestamp === null || figures.log != null) return finding;
   const of = figures.boots == null ? '' : ` --boot ${figures.boot}`;
-  return { ...finding, next: `log --since ${Number(first.timestamp / 1000n) / 1e6}${of}` };
+  // Why somebody asked for a kill is in the minutes before.
+  const earlier = figures.reason === 'sysrq' ? BEFORE_REQUEST_NS : 0n;
+  const from = first.timestamp > earlier ? first.timestamp - earlier : 0n;
+  return { ...finding, next: `log --since ${Number(from / 1000n) / 1e6}${of}` };
 }
+
+const BEFORE_REQUEST_NS = 300n * 10n ** 9n;
 
 /** Age in seconds from which such an event is a note. */
 const PAST_SECONDS = 3600;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { findingWords, titleWords } from '../../src/answers/triage/words.js';
-import { type Finding, failOn, isFailing } from '../../src/triage/finding.js';
+import { type Finding, failOn, isFailing, withNext } from '../../src/triage/finding.js';
 
 test.each([
   [['critical'], { code: 'panic', severity: 'critical' }, true],
@@ -91,4 +91,16 @@ test('more orphans than the limit are reset; at the limit none is', () => {
     'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.',
   );
   expect(words(60)).toBe('Limit reached: 60 of 60 orphaned TCP sockets (tcp_max_orphans).');
+});
+
+test('the log is read from a finding on, for a kill by hand from 5 minutes before', () => {
+  const next = (reason: string, seconds: number, more: Finding['figures'] = {}) => {
+    const evidence = [{ kind: 'log', text: 'x', seq: 1, timestamp: BigInt(seconds * 1e6) * 1000n }] as const;
+    return withNext({ code: 'oom-kill', severity: 'warning', figures: { reason, ...more }, evidence }).next;
+  };
+  expect(next('global', 27_742.909073)).toBe('log --since 27742.909073');
+  expect(next('sysrq', 27_742.909073)).toBe('log --since 27442.909073');
+  expect(next('sysrq', 299)).toBe('log --since 0');
+  expect(next('sysrq', 900, { boots: 2, boot: -1 })).toBe('log --since 600 --boot -1');
+  expect(next('global', 900, { log: 'dmesg.1' })).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { isLargePart, THRESHOLDS } from '../../triage/thresholds.js';
+import { killWords } from '../origin.js';
 import { isFromProc, ownerWords, share, sourceText } from './words.js';
 
 /**
@@ -220,12 +221,12 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
 }
 
-/** Returns whether memory is short, and what is unusual, or else the largest use. */
-export function headline(answer: MemoryAnswer): string {
+/** Returns whether memory is short, what is unusual, or else the largest use, and OOM kills before. */
+export function headline(answer: MemoryAnswer, kills = killWords(answer.origin)): string {
   const [free, unusual] = [freeWords(answer), unusualWords(answer)];
   const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
   const large = unusual.length === 0 ? [largestWords(answer)] : [`${but}${unusual.join('; ')}.`];
-  const parts = [free, ...large];
+  const parts = [free, ...large, kills];
   return parts.filter(Boolean).join(' ');
 }
 

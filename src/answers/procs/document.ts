@@ -4,7 +4,7 @@ import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import type { ProcessSize } from '../../records/processes.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
-import { captureWords } from '../origin.js';
+import { captureWords, killWords } from '../origin.js';
 import { type Block, hostCommand, nextBlock, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
 
@@ -62,7 +62,8 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const { answer, hidden } = chosen;
   const { processes, captured, total } = answer;
   const { pssBytes, rssBytes, swapBytes, networkPinnedBytes } = total;
-  const from = captured ? ` As ${captureWords(captured)}.` : '';
+  const kills = killWords(answer.origin);
+  const from = `${kills && ` ${kills}`}${captured ? ` As ${captureWords(captured)}.` : ''}`;
   if (pssBytes === null && rssBytes !== null)
     return withAvailable(answer, `${residentWords(processes, rssBytes)}${mostWords(chosen)}`, from);
   const { processes: unread, rssBytes: unreadRss } = total.withoutPss;

@@ -7,7 +7,7 @@ import { optionalText } from './process.js';
 
 /** @throws {HostError} without /proc/uptime: rates need a clock that cannot be set */
 export function readMachine(source: HostSource, at: Date): MachineSample {
-  const { uptimeSeconds, ...origin } = hostOrigin(source, null);
+  const { uptimeSeconds, oomKills: _, ...origin } = hostOrigin(source, null);
   if (uptimeSeconds === null) throw new HostError('unreadable', 'malformed /proc/uptime');
   const meminfo = optionalText(source, '/proc/meminfo');
   const bytes = (name: string): number | null => {
@@ -36,14 +36,22 @@ export function readUptime(source: HostSource): number | null {
   return text === undefined ? null : Number(text);
 }
 
+/** OOM kills since boot, those in cgroups included (OOM_KILL of mm/vmstat.c; since 4.13). */
+export function oomKillsIn(vmstat: string): number | undefined {
+  const kills = /^oom_kill (\d{1,15})$/m.exec(vmstat)?.[1];
+  return kills === undefined ? undefined : Number(kills);
+}
+
 /** @param at capture time, null if unknown */
 export function hostOrigin(source: HostSource, at: Origin['at']): Origin {
   const line = (path: string) => optionalText(source, path).trim() || null;
+  const oomKills = oomKillsIn(optionalText(source, '/proc/vmstat'));
   return {
     at,
     host: line('/proc/sys/kernel/hostname'),
     bootId: line('/proc/sys/kernel/random/boot_id'),
     uptimeSeconds: readUptime(source),
+    ...(oomKills === undefined ? {} : { oomKills }),
   };
 }
 

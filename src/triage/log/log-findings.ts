@@ -200,7 +200,7 @@ class Found {
 
 /** `page allocation stalls` is printed by 4.10 to 4.14. */
 const FAILED =
-  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?))(?:, mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?|$)/s;
+  /^(?<comm>.*): (?:page allocation (?:failure(?<mark>[.:])|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?))(?:, mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?|$)/s;
 
 /** Before 4.11 the size stands in a line of its own, and the report of the task is that of a page. */
 const VMALLOC_SIZE = /^vmalloc: allocation failure: (?<size>(?:allocated \d+ of )?\d+ bytes)$/;
@@ -264,7 +264,7 @@ class AllocationFailureReader implements ReportReader {
     const report = this.#report;
     this.#report = undefined;
     if (!report) return undefined;
-    const { comm, order, mask, flags, milliseconds, vmalloc } = report.groups;
+    const { comm, order, mask, flags, milliseconds, vmalloc, mark = ':' } = report.groups;
     const [symbol = null] = blame(report.header, { steps: [TRACE, 'frames'], skip: ALLOCATORS }) ?? [];
     const frame = crashFields(report.header).stack.find((call) => call.symbol === symbol);
     const shown = report.memory.shown();
@@ -288,7 +288,9 @@ class AllocationFailureReader implements ReportReader {
     };
     // No machine of this size can satisfy such a request.
     const severity = vmalloc?.includes('exceeds total pages') ? 'note' : 'warning';
-    const title = vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure';
+    // As its kernel prints it: old ones with a full stop.
+    const title =
+      vmalloc === undefined ? `page allocation ${what}${mark} order:${order}` : 'vmalloc allocation failure';
     return found('allocation-failure', severity, figures, 'memory --nodes', {
       title,
       evidence: [evidenceOf(report.line)],

@@ -20,6 +20,18 @@ test('the first line reports whether memory is short, and the largest category',
   );
 });
 
+test('OOM kills since boot are said beside memory that is not short now', () => {
+  const answer = answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 });
+  const origin = { at: null, host: 'web1', bootId: null, uptimeSeconds: 5 };
+  const first = (oomKills?: number) =>
+    memoryText({ ...answer, origin: { ...origin, ...(oomKills !== undefined && { oomKills }) } }, options).split(
+      '\n',
+    )[0];
+  expect(first(2)).toMatch(/^Memory is not short: .* \(50 %\)\. 2 OOM kills since boot: see triage\.$/);
+  expect(first(1)).toMatch(/ 1 OOM kill since boot: see triage\.$/);
+  for (const none of [0, undefined]) expect(first(none)).toMatch(/^Memory is not short: .* \(50 %\)\.$/);
+});
+
 test('a cache of 1 % of memory is described, with where its owner can be seen', () => {
   const cache = {
     name: 'nf_conntrack',

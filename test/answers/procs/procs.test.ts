@@ -127,6 +127,13 @@ test('the next command shows the process that has most, or what processes do not
   expect(next(captured)).toBe('Next: kdump-mem memory --live');
 });
 
+test('the headline says OOM kills since boot', () => {
+  const origin = { at: null, host: 'web1', bootId: null, uptimeSeconds: 5, oomKills: 3 };
+  const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
+  const text = procsText(chosen({ ...answer(), machine, origin }, {}, named), TEXT);
+  expect(text).toMatch(/^Memory is not short: .* 3 OOM kills since boot: see triage\./);
+});
+
 test('the headline has what the machine has left, if /proc/meminfo has both figures', () => {
   const of = (machine?: { totalBytes: number | null; availableBytes: number | null }) =>
     procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  hostOrigin,
   parsePressure,
   readCgroupMemory,
   readCgroupPressure,
@@ -15,6 +16,18 @@ const PARSED = {
   some: { avg10: 1.53, avg60: 0.87, avg300: 100, totalMicroseconds: 10_927 },
   full: { avg10: 0, avg60: 0.11, avg300: 0, totalMicroseconds: 7 },
 };
+
+test('the origin of an answer has the OOM kills since boot, if the kernel counts them', () => {
+  const host = new FakeHost();
+  const killsIn = (vmstat: string) => {
+    host.files.set('/proc/vmstat', vmstat);
+    return hostOrigin(host, null).oomKills;
+  };
+  expect(killsIn('nr_free_pages 5\noom_kill 2\n')).toBe(2);
+  expect(killsIn('oom_kill 0\n')).toBe(0);
+  for (const unknown of ['', 'nr_free_pages 5\n', 'oom_kill many\n', 'xoom_kill 5\n'])
+    expect(killsIn(unknown)).toBeUndefined();
+});
 
 test('reads both lines of PSI', () => {
   expect(parsePressure(PSI)).toEqual(PARSED);

@@ -156,6 +156,14 @@ test('keeps the memory of a failed allocation apart from the next report', () =>
   expect(failure?.figures.freeBytes).toBe((1000 + 1453) * PAGE);
 });
 
+test('the title of a failed allocation is as its kernel prints it', () => {
+  const titleOf = (text: string) =>
+    logFindings(recordsOf(`<4>[    8.000000] cat: page allocation ${text}`), PAGE)[0]?.title;
+  expect(titleOf('failure. order:9, mode:0xd0')).toBe('page allocation failure. order:9');
+  expect(titleOf('failure: order:9, mode:0xd0')).toBe('page allocation failure: order:9');
+  expect(titleOf('stalls for 10005ms, order:9, mode:0xd0')).toBe('page allocation stall: order:9');
+});
+
 test('reads names of cgroups and tasks that contain separators', () => {
   const text = [
     '<4>[    1.000000] a, b invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',

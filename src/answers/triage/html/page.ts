@@ -178,7 +178,7 @@ function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
 
 function memorySection(memory: TriageAnswer['memory'], map: Treemap | undefined): Content {
   if (!memory || !map) return html`<p>Not available: the reason is in the list above.</p>`;
-  return html`<p>${sentence(`${headline(memory)}${sourceText(memory)}`)}</p>
+  return html`<p>${sentence(`${headline(memory, '')}${sourceText(memory)}`)}</p>
 <p><a class="skip" href="#categories">Go to the table of categories</a></p>
 ${map.markup}
 <details open><summary><h3>Categories, with their owners</h3></summary>

@@ -4,7 +4,7 @@ import { HostError } from '../../../base/errors.js';
 import { OutputError } from '../../../base/output-file.js';
 import { bytesOf } from '../../../base/quantity.js';
 import type { HostSource } from '../../../host/host-source.js';
-import { readMachinePressure } from '../../../host/proc/machine-sample.js';
+import { oomKillsIn, readMachinePressure } from '../../../host/proc/machine-sample.js';
 
 /** Why a snapshot is due. */
 export interface Reason extends Reading {
@@ -154,12 +154,11 @@ function availableOf(source: HostSource, condition: Extract<Condition, { kind: '
   return { condition, value, limit };
 }
 
-/** OOM kills since boot, including those of memcgs (OOM_KILL of mm/vmstat.c; since 4.13). */
 function oomKills(source: HostSource): number {
-  const kills = /^oom_kill (\d{1,15})$/m.exec(source.readText('/proc/vmstat'))?.[1];
+  const kills = oomKillsIn(source.readText('/proc/vmstat'));
   if (kills === undefined)
     throw notAvailable('oom', '/proc/vmstat has no oom_kill', 'It requires Linux 4.13 or later.');
-  return Number(kills);
+  return kills;
 }
 
 function notAvailable(feature: string, why: string, next: string): HostError {
