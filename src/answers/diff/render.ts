@@ -22,9 +22,9 @@ import {
 
 /** Formats the headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
-  const next = options.source === undefined ? undefined : nextWords(answer, options.source);
+  const next = options.source === undefined ? [] : nextWords(answer, options.source);
   const texts = blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width);
-  return [...texts, ...(next === undefined ? [] : [`Next: ${next}`])].join('\n\n');
+  return [...texts, ...(next.length > 0 ? [next.join('\n')] : [])].join('\n\n');
 }
 
 interface InputFacts {

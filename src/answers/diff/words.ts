@@ -189,16 +189,18 @@ function leftWords({ categories }: DiffAnswer): string {
 }
 
 /**
- * The command that shows what lost memory leads to in the last input; undefined: nothing was lost, or the inputs are of
- * different boots.
+ * The command that shows what lost memory leads to in the last input, and for a snapshot the same on its machine, which may
+ * still lose memory; empty: nothing was lost, or the inputs are of different boots.
  *
  * @param source option that names the last input
  */
-export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): string | undefined {
-  if (!loss || sameBoot === false || loss.lostBytes < MIN_LOSS) return undefined;
+export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): string[] {
+  if (!loss || sameBoot === false || loss.lostBytes < MIN_LOSS) return [];
   const who = loss.categories[0]?.who?.who;
   const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
-  return `kdump-mem ${isProcess ? `procs --pid ${who.pid}` : 'triage'} ${source}`;
+  const command = isProcess ? `kdump-mem procs --pid ${who.pid}` : 'kdump-mem triage';
+  const there = source.startsWith('--from ') ? [`On that machine: ${command}${isProcess ? ' --live' : ''}`] : [];
+  return [`Next: ${command} ${source}`, ...there];
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */

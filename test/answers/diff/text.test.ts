@@ -81,10 +81,10 @@ test('reports a loss that no category explains', () => {
 });
 
 test.each([
-  ['the process that grew', [java(100 * MIB)], { anonymous: 251_200 }, 'procs --pid 812 --from b.tar.gz'],
-  ['what grew without an owner', [], { unattributed: 251_200 }, 'triage --from b.tar.gz'],
-  ['nothing where free memory rose', [], { anonymous: 100_000 }, undefined],
-] as const)('the next command leads to %s', (_, processes, grown, command) => {
+  ['the process that grew', [java(100 * MIB)], { anonymous: 251_200 }, 'procs --pid 812', ' --live'],
+  ['what grew without an owner', [], { unattributed: 251_200 }, 'triage', ''],
+  ['nothing where free memory rose', [], { anonymous: 100_000 }, undefined, ''],
+] as const)('the next command leads to %s', (_, processes, grown, command, live) => {
   const answer = compared(
     [memoryAnswerAt(2), procsAnswerAt(2, processes)],
     [
@@ -95,9 +95,15 @@ test.each([
       ),
     ],
   );
-  const next = /^Next: kdump-mem (.+)$/m.exec(diffText(answer, { ...OPTIONS, source: '--from b.tar.gz' }))?.[1];
-  expect(next).toBe(command);
-  expect(diffText(answer, OPTIONS)).not.toContain('Next:');
+  const next = (source?: string) => {
+    const text = diffText(answer, { ...OPTIONS, ...(source !== undefined && { source }) });
+    return text.split('\n').filter((line) => /^(?:Next|On that machine): /.test(line));
+  };
+  const there = `On that machine: kdump-mem ${command}${live}`;
+  expect(next('--from b')).toEqual(command === undefined ? [] : [`Next: kdump-mem ${command} --from b`, there]);
+  // A machine that crashed has no such process.
+  expect(next('--vmcore b')).toEqual(command === undefined ? [] : [`Next: kdump-mem ${command} --vmcore b`]);
+  expect(next()).toEqual([]);
 });
 
 test('names the pipes that can hold what no category explains', () => {
