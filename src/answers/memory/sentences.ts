@@ -187,6 +187,19 @@ export function isUncounted(answer: MemoryAnswer, { bytes, complete }: Size): bo
   return bytes === 0 && !complete && lacksCounters(answer);
 }
 
+/** The largest part of the kernel's memory, if it is much and not what every kernel has. */
+function kernelWords(parts: readonly Category[], { memory, freeConflict }: MemoryAnswer): string {
+  const isOpen = ({ category }: Category) => freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category);
+  const [most] = parts
+    .filter(
+      (part) => !QUIET.has(part.category) && !isOpen(part) && leastOf(part) >= Math.max(1, NOTABLE * memory.bytes),
+    )
+    .toSorted((a, b) => leastOf(b) - leastOf(a));
+  if (!most) return '';
+  const least = most.complete && leastOf(most) >= most.bytes ? '' : 'at least ';
+  return ` (${least}${formatSize(leastOf(most))} of it ${categoryWords(most).replace(/^network: /, '')})`;
+}
+
 /** Returns total memory and its groups, free memory first. A group without counters is part of the unknown memory. */
 export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   const of = (name: Category['category']) => group(answer, name)?.children ?? [];
@@ -205,6 +218,7 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   const isCache = ({ category, bytes }: Category) => category === 'page-cache' && bytes > 0;
   const used = of('applications-and-files');
   const unread = group(answer, 'unknown')?.bytes ?? 0;
+  const ofIt = kernelWords([...of('kernel'), ...reserved].flatMap(leaves), answer);
   const parts = [
     free,
     ...(used.some(isCache) ? part('page cache', used.filter(isCache)) : []),
@@ -214,8 +228,8 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
     ),
     // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
     ...(isReservedKnown
-      ? part('kernel', [...of('kernel'), ...reserved])
-      : part('kernel, without memory reserved at boot', of('kernel'))),
+      ? part(`kernel${ofIt}`, [...of('kernel'), ...reserved])
+      : part(`kernel${ofIt}, without memory reserved at boot`, of('kernel'))),
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;

@@ -65,6 +65,16 @@ test.each([
   expect(groupsWords(answerOf({ 'free-buddy': 256, ...pages }), false)).toContain(words);
 });
 
+test('the sum of triage names the largest part of the kernel, if it is much and not what each kernel has', () => {
+  const words = (pages: Parameters<typeof answerOf>[0]) =>
+    groupsWords(answerOf({ 'free-buddy': 1000, ...pages }), false);
+  expect(words({ 'network-sockets': 100, vmalloc: 60, image: 300 })).toContain(
+    '1.80 MiB kernel (400 KiB of it socket queues).',
+  );
+  expect(words({ vmalloc: 40, image: 300 })).toMatch(/ 1\.33 MiB kernel\.$/);
+  expect(words({ vmalloc: 100 })).toContain('400 KiB kernel (400 KiB of it vmalloc).');
+});
+
 test('empty categories have no row', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256 }), options);
   expect(text).not.toContain('vmalloc');
