@@ -42,7 +42,7 @@ export const originSchema = z
     bootId: z.string().nullable(),
     /** Since boot, including suspend. */
     uptimeSeconds: z.number().nonnegative().nullable(),
-    /** OOM kills since boot, those in cgroups included, of a host or a snapshot. Absent: unknown (before Linux 4.13), or a dump. */
+    /** OOM kills since boot, those in cgroups included. Absent: not counted (before Linux 4.13), not captured, or the answer is from kernel memory. */
     oomKills: count.optional(),
   })
   .nullable();

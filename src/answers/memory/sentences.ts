@@ -188,7 +188,8 @@ export function isUncounted(answer: MemoryAnswer, { bytes, complete }: Size): bo
 }
 
 /** The largest part of the kernel's memory, if it is much and not what every kernel has. */
-function kernelWords(parts: readonly Category[], { memory, freeConflict }: MemoryAnswer): string {
+function kernelWords(parts: readonly Category[], answer: MemoryAnswer): string {
+  const { memory, freeConflict } = answer;
   const isOpen = ({ category }: Category) => freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category);
   const [most] = parts
     .filter(
@@ -196,8 +197,8 @@ function kernelWords(parts: readonly Category[], { memory, freeConflict }: Memor
     )
     .toSorted((a, b) => leastOf(b) - leastOf(a));
   if (!most) return '';
-  const least = most.complete && leastOf(most) >= most.bytes ? '' : 'at least ';
-  return ` (${least}${formatSize(leastOf(most))} of it ${categoryWords(most).replace(/^network: /, '')})`;
+  const size = leastOf(most) < most.bytes ? `at least ${formatSize(leastOf(most))}` : sizeWords(answer, most);
+  return ` (${size} of it ${most.category === 'network-sockets' ? 'socket queues' : categoryWords(most)})`;
 }
 
 /** Returns total memory and its groups, free memory first. A group without counters is part of the unknown memory. */

@@ -76,8 +76,8 @@ const MAX_LINKS = 1_000_000;
 
 /**
  * A host whose processes and descriptor tables are read once, now, for an answer of one moment whose checks read each of
- * them: a link takes the kernel about 5 µs, a process in the list of /proc about 1 µs. Namespaces of processes and areas of
- * vmalloc are read once, when they are needed. `fresh` is the host itself.
+ * them: a link takes the kernel about 5 µs, a process in the list of /proc about 1 µs. Namespaces of processes are read once,
+ * when they are needed. `fresh` is the host itself.
  *
  * @throws {HostError} /proc is not available
  */
@@ -122,15 +122,8 @@ export function withTablesReadOnce(source: HostSource): HostSource {
     known.set(pid, link);
     return link;
   };
-  // The breakdown of memory and a check read it: 15 µs for each area, and each thread has one.
-  let areas: string | undefined;
-  const overridden: Pick<HostSource, 'fresh' | 'table' | 'size' | 'list' | 'readLink' | 'readText'> = {
+  const overridden: Pick<HostSource, 'fresh' | 'table' | 'size' | 'list' | 'readLink'> = {
     fresh: source,
-    readText: (path) => {
-      if (path !== VMALLOC_AREAS) return source.readText(path);
-      areas ??= source.readText(path);
-      return areas;
-    },
     table: (path) => tableOf(TABLE.exec(path)?.[1]),
     size: (path) => {
       const table = tables.get(TABLE.exec(path)?.[1] ?? '');
@@ -153,6 +146,5 @@ export function withTablesReadOnce(source: HostSource): HostSource {
   return Object.assign(Object.create(source) as HostSource, overridden);
 }
 
-const VMALLOC_AREAS = '/proc/vmallocinfo';
 const TABLE = /^\/proc\/(\d+)\/fd$/;
 const LINK = /^\/proc\/(\d+)\/(?:fd\/(\d+)|ns\/(\w+))$/;

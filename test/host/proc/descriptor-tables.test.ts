@@ -84,16 +84,3 @@ test('a socket that was passed on since is searched for on the host itself', asy
   expect(late.byInode.get(501)).toEqual([{ pid: 10, fds: [4] }]);
   expect(late.byInode.get(900)).toEqual([{ pid: 20, fds: [9] }]);
 });
-
-test('reads the areas of vmalloc once, for the breakdown of memory and a check', () => {
-  const host = twoProcesses();
-  host.files.set('/proc/vmallocinfo', 'first');
-  host.files.set('/proc/meminfo', 'first');
-  const once = withTablesReadOnce(host);
-  const both = () => ['vmallocinfo', 'meminfo'].map((name) => once.readText(`/proc/${name}`));
-  expect(both()).toEqual(['first', 'first']);
-  host.files.set('/proc/vmallocinfo', 'then');
-  host.files.set('/proc/meminfo', 'then');
-  // Counters are compared with others of their time.
-  expect(both()).toEqual(['first', 'then']);
-});

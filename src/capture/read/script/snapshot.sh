@@ -82,7 +82,12 @@ sh -c 'renice -n 10 -p $$ && renice 0 -p $$' >/dev/null 2>&1 && renice -n 10 -p 
 ionice -c3 -p $$ >/dev/null 2>&1
 dir=$(mktemp -d "$place/.snapshot.XXXXXX" 2>/dev/null) || full
 part=
-trap 'rm -rf "$dir"; [ -z "$part" ] || rm -f "$part"' EXIT
+# Some shells end with 2 where they cannot start a process.
+trap 'status=$?
+[ $status != 2 ] || { echo "snapshot: a process could not be started" >&2; status=3; }
+rm -rf "$dir"
+[ -z "$part" ] || rm -f "$part"
+exit $status' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 141' PIPE
