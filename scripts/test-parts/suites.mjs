@@ -121,8 +121,8 @@ export const SUITES = [
     exclude: [ON_DEMAND],
     first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
     beside: 'real',
-    // They mostly wait.
-    workers: 3,
+    // They mostly wait. More of them leave the guest of `real` too little of two CPUs.
+    workers: 2,
     isolated: true,
     even: true,
     folders: ['test/browser'],
