@@ -10,7 +10,6 @@ export interface Suite {
   readonly workers?: number;
   readonly shared?: boolean;
   readonly isolated?: boolean;
-  readonly even?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 export const SUITES: readonly Suite[];

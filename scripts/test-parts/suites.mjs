@@ -14,7 +14,6 @@
  * @property {number} [workers] files at a time (default 1)
  * @property {boolean} [shared] files share a process: code is loaded and compiled once, and no test may leave anything behind
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
- * @property {boolean} [even] without CAP_SYS_NICE: its captures cannot lower their priority, which would leave them no CPU beside tests
  * @property {Record<string, string>} [env]
  * @property {string[]} [programs] as programs.mjs checks them, besides those of every suite
  * @property {string[]} [folders] of npm packages that tests run
@@ -108,7 +107,6 @@ export const SUITES = [
     // One is a guest for minutes, others wait for drgn or crash.
     workers: 3,
     shared: true,
-    even: true,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
@@ -121,10 +119,9 @@ export const SUITES = [
     exclude: [ON_DEMAND],
     first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
     beside: 'real',
-    // They mostly wait. More of them leave the guest of `real` too little of two CPUs.
-    workers: 2,
+    // They mostly wait.
+    workers: 3,
     isolated: true,
-    even: true,
     folders: ['test/browser'],
     lab: LAB,
   },
