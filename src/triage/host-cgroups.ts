@@ -1,7 +1,7 @@
 import { HostError, hostOrNull } from '../base/errors.js';
 import type { Pressure } from '../contracts/common.js';
 import { isCgroupFile } from '../host/proc/cgroup-counters.js';
-import { parsePressure } from '../host/proc/machine-sample.js';
+import { oomKillsIn, parsePressure } from '../host/proc/machine-sample.js';
 import { mostMemory, whyImpossible } from '../host/proc/possible-amounts.js';
 import { optionalText } from '../host/proc/process.js';
 import { type Finding, found } from './finding.js';
@@ -97,7 +97,7 @@ export function* cgroups(host: HostReader): Generator<Finding> {
 /** Whether the kernel killed no process since boot for want of memory, in a cgroup or not (since 4.13). */
 function hasNoKills(host: HostReader): boolean {
   // The files of a capture are of different times.
-  return host.source.file !== undefined && /^oom_kill 0$/m.test(optionalText(host.source, '/proc/vmstat'));
+  return host.source.file !== undefined && oomKillsIn(optionalText(host.source, '/proc/vmstat')) === 0;
 }
 
 interface CgroupFolder {

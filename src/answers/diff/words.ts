@@ -8,6 +8,7 @@ import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, ty
 import type { DeviceKind } from '../../records/named-memory.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { share } from '../memory/words.js';
+import { hostCommand } from '../text/blocks.js';
 
 /** Returns the name of an owner, escaped: `pid 4711 (nginx)`. */
 export function whoWords(who: Who): string {
@@ -198,9 +199,9 @@ export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): strin
   if (!loss || sameBoot === false || loss.lostBytes < MIN_LOSS) return [];
   const who = loss.categories[0]?.who?.who;
   const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
-  const command = isProcess ? `kdump-mem procs --pid ${who.pid}` : 'kdump-mem triage';
-  const there = source.startsWith('--from ') ? [`On that machine: ${command}${isProcess ? ' --live' : ''}`] : [];
-  return [`Next: ${command} ${source}`, ...there];
+  const command = isProcess ? `procs --pid ${who.pid}` : 'triage';
+  const there = source.startsWith('--from ') ? [`On that machine: ${hostCommand(command, '--live')}`] : [];
+  return [`Next: ${hostCommand(command, source)}`, ...there];
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */

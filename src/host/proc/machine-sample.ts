@@ -7,7 +7,7 @@ import { optionalText } from './process.js';
 
 /** @throws {HostError} without /proc/uptime: rates need a clock that cannot be set */
 export function readMachine(source: HostSource, at: Date): MachineSample {
-  const { uptimeSeconds, oomKills: _, ...origin } = hostOrigin(source, null);
+  const { uptimeSeconds, ...boot } = bootOf(source);
   if (uptimeSeconds === null) throw new HostError('unreadable', 'malformed /proc/uptime');
   const meminfo = optionalText(source, '/proc/meminfo');
   const bytes = (name: string): number | null => {
@@ -16,7 +16,7 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
   };
   const pressure = readMachinePressure(source);
   return {
-    ...origin,
+    ...boot,
     at: at.toISOString(),
     uptimeSeconds,
     memTotalBytes: bytes('MemTotal'),
@@ -42,17 +42,19 @@ export function oomKillsIn(vmstat: string): number | undefined {
   return kills === undefined ? undefined : Number(kills);
 }
 
-/** @param at capture time, null if unknown */
-export function hostOrigin(source: HostSource, at: Origin['at']): Origin {
+function bootOf(source: HostSource): Pick<Origin, 'host' | 'bootId' | 'uptimeSeconds'> {
   const line = (path: string) => optionalText(source, path).trim() || null;
-  const oomKills = oomKillsIn(optionalText(source, '/proc/vmstat'));
   return {
-    at,
     host: line('/proc/sys/kernel/hostname'),
     bootId: line('/proc/sys/kernel/random/boot_id'),
     uptimeSeconds: readUptime(source),
-    ...(oomKills === undefined ? {} : { oomKills }),
   };
+}
+
+/** @param at capture time, null if unknown */
+export function hostOrigin(source: HostSource, at: Origin['at']): Origin {
+  const oomKills = oomKillsIn(optionalText(source, '/proc/vmstat'));
+  return { at, ...bootOf(source), ...(oomKills === undefined ? {} : { oomKills }) };
 }
 
 /** Mount points of cgroup v2, alone and next to version 1 (systemd's CGROUP_INTERFACE). */
