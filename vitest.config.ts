@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import './scripts/generate.mjs';
+import { WHOLE_MS } from './scripts/lab-parts/limits.mjs';
 import { SUITES } from './scripts/test-parts/suites.mjs';
 import { isolated as isolatedPool } from './test/support/isolated.js';
 import { LongestFirst } from './test/support/longest-first.js';
 
-// Bounds end what hangs; on a machine that is busy with something else, a test can take ten times as long.
-const LIMITS = { testTimeout: 300_000, hookTimeout: 600_000 };
+const LIMITS = { testTimeout: WHOLE_MS, hookTimeout: WHOLE_MS };
 
 /** `scripts/test repeat` runs files in other orders. */
 const isShuffled = process.argv.some((arg) => arg.startsWith('--sequence.shuffle'));

@@ -28,7 +28,7 @@ function isWhole({ memoryMiB }) {
  * @param {import('./variants.mjs').Variant} options
  */
 async function dumpInto(work, options) {
-  const guest = await bootScenario({ ...options, limitMs: 600_000 });
+  const guest = await bootScenario(options);
   try {
     if (options.numa) await takePlugged(guest);
     // What the kernel says of each page: 64 bits a page frame, from frame 0; and of zones.

@@ -50,7 +50,6 @@ async function dumpInto(work, kernel) {
   const guest = await bootGuest({
     kernel,
     memoryMiB: 256,
-    limitMs: 240_000,
     files: [guestProgram('families', SOURCES, kernel)],
     modules: MODULES,
     append: kernel === 'newest' ? `${HUGETLB} ${SLUB_DEBUG}` : HUGETLB,

@@ -28,10 +28,6 @@ export interface GuestOptions {
   /** Guest ports that this machine reaches on 127.0.0.1. */
   tcpPorts?: number[];
   udpPorts?: number[];
-  /** The guest is killed after this long; ten minutes unless told. */
-  limitMs?: number;
-  /** How long booting may take; three minutes unless told. */
-  bootMs?: number;
 }
 
 export interface GuestAnswer {
@@ -50,9 +46,9 @@ export declare class Guest {
   /** Resolves when QEMU has ended, by itself or killed. */
   ended: Promise<void>;
   /** Runs a command line in the guest's busybox shell and waits for its end. */
-  run(command: string, options?: { timeoutMs?: number; mayFail?: boolean }): Promise<GuestAnswer>;
+  run(command: string, options?: { mayFail?: boolean }): Promise<GuestAnswer>;
   /** Waits until the serial line has said something. */
-  waitFor(words: RegExp, timeoutMs: number, from?: number): Promise<void>;
+  waitFor(words: RegExp, from?: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Asks the balloon driver to leave the guest that much memory. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initramfs } from './initramfs.mjs';
+import { STEP_MS, WHOLE_MS } from './limits.mjs';
 import { machineOf } from './machines.mjs';
 import { BY_HAND, numaMachine } from './numa.mjs';
 import { kernelFiles, LAB } from './paths.mjs';
@@ -30,9 +31,6 @@ import { GuestShell } from './shell.mjs';
  * @property {{ path: string, readonly?: boolean }[]} [disks] raw images: /dev/vda, /dev/vdb, …
  * @property {number[]} [tcpPorts] guest ports that this machine reaches on 127.0.0.1
  * @property {number[]} [udpPorts] the same for UDP
- * @property {number} [limitMs] the guest is killed after this long; ten minutes unless told
- * @property {number} [bootMs] how long booting may take; three minutes unless told: it takes ten seconds, but
- *   machines are busy
  */
 
 export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
@@ -94,7 +92,6 @@ export class Guest {
 
   /** @param {GuestOptions} options */
   async boot(options) {
-    const bootMs = options.bootMs ?? 180_000;
     const files = kernelFiles(options.kernel);
     const machine = machineOf(options.kernel);
     const initrd = join(this.#folder, 'initrd');
@@ -185,11 +182,10 @@ export class Guest {
         this.console += text;
       });
     }
-    const limitMs = options.limitMs ?? 600_000;
     this.#limit = setTimeout(() => {
-      this.console += `\n(killed here: it has run for ${limitMs} ms)\n`;
+      this.console += `\n(killed here: it has run for ${WHOLE_MS} ms)\n`;
       this.kill();
-    }, limitMs).unref();
+    }, WHOLE_MS).unref();
 
     const failed = this.ended.then(() => {
       throw new Error('QEMU ended');
@@ -201,19 +197,19 @@ export class Guest {
     const network = await this.#qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
     takePorts(String(network), 'TCP', tcpPorts, this.tcpPorts);
     takePorts(String(network), 'UDP', udpPorts, this.udpPorts);
-    await Promise.race([this.#shell.run('true', bootMs), failed]);
+    await Promise.race([this.#shell.run('true'), failed]);
   }
 
   /**
    * Runs a command line in the guest's busybox shell and waits for its end.
    *
    * @param {string} command
-   * @param {{ timeoutMs?: number, mayFail?: boolean }} [options]
+   * @param {{ mayFail?: boolean }} [options]
    * @returns {Promise<{ status: number, output: Buffer }>} stdout and stderr together
    */
-  async run(command, { timeoutMs = 120_000, mayFail = false } = {}) {
+  async run(command, { mayFail = false } = {}) {
     if (this.#shell === undefined) throw new Error('the guest has not booted');
-    const answer = await this.#shell.run(command, timeoutMs).catch((error) => {
+    const answer = await this.#shell.run(command).catch((error) => {
       throw new Error(`${error.message}: ${command}; ${this.lastWords()}`, { cause: error });
     });
     if (answer.status !== 0 && !mayFail) {
@@ -226,15 +222,14 @@ export class Guest {
    * Waits until the serial line has said something.
    *
    * @param {RegExp} words
-   * @param {number} timeoutMs
    * @param {number} [from] where in `console` to begin looking
    */
-  async waitFor(words, timeoutMs, from = 0) {
-    const until = Date.now() + timeoutMs;
+  async waitFor(words, from = 0) {
+    const until = Date.now() + STEP_MS;
     while (!words.test(this.console.slice(from))) {
       if (this.#gone) throw new Error(`the guest ended before it said ${words}; ${this.lastWords()}`);
       if (Date.now() > until) {
-        throw new Error(`the guest did not say ${words} in ${timeoutMs} ms; ${this.lastWords()}`);
+        throw new Error(`the guest did not say ${words} in ${STEP_MS} ms; ${this.lastWords()}`);
       }
       await sleep(50);
     }

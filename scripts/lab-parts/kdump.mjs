@@ -67,7 +67,6 @@ async function dumpInto(work, kernel, files) {
         data: initramfs(modules, { files: toolProgram('usr/bin/makedumpfile', kernel), busybox }),
       },
     ],
-    limitMs: 900_000,
   });
   try {
     const truth = await crash(guest, kernel);
@@ -108,7 +107,7 @@ async function crash(guest, kernel) {
   const truth = await settledTruth(guest);
   const booted = guest.console.length;
   await guest.run('(sleep 0.2; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &');
-  await guest.waitFor(/guest: ready/, 300_000, booted);
+  await guest.waitFor(/guest: ready/, booted);
   return truth;
 }
 
@@ -152,7 +151,7 @@ async function capture(guest, files) {
     if (!files.includes(file)) continue;
     const began = Date.now();
     const parts = REST.map((part) => `/out/${part}`).join(' ');
-    await guest.run(`FROM=/proc/vmcore OUT=/out/${file} REST='${parts}'; ${way}`, { timeoutMs: 120_000 });
+    await guest.run(`FROM=/proc/vmcore OUT=/out/${file} REST='${parts}'; ${way}`);
     times.push(`${file.replace('.vmcore', '')} ${((Date.now() - began) / 1000).toFixed(1)}`);
   }
   console.error(`lab: ${name}: seconds in the capture kernel: ${times.join(', ')}`);

@@ -1,5 +1,7 @@
 // The lab's end of the guest's shell: requests as lines of base64, answers with status and length.
 
+import { STEP_MS } from './limits.mjs';
+
 /** @typedef {import('node:net').Socket} Socket */
 /** @typedef {{ status: number, output: Buffer }} Answer */
 
@@ -38,22 +40,21 @@ export class GuestShell {
    * Runs a command line in the guest's busybox shell; one at a time, in the order asked.
    *
    * @param {string} command
-   * @param {number} timeoutMs
    * @returns {Promise<Answer>}
    */
-  run(command, timeoutMs) {
-    const answer = this.#last.then(() => this.#request(command, timeoutMs));
+  run(command) {
+    const answer = this.#last.then(() => this.#request(command));
     this.#last = answer.catch(() => {});
     return answer;
   }
 
-  /** @param {string} command @param {number} timeoutMs @returns {Promise<Answer>} */
-  #request(command, timeoutMs) {
+  /** @param {string} command @returns {Promise<Answer>} */
+  #request(command) {
     return new Promise((resolve, reject) => {
       const clock = setTimeout(() => {
         this.#socket.destroy();
-        reject(new Error(`no answer from the guest in ${timeoutMs} ms to: ${command}`));
-      }, timeoutMs);
+        reject(new Error(`no answer from the guest in ${STEP_MS} ms to: ${command}`));
+      }, STEP_MS);
       this.#waiting = {
         resolve: (answer) => {
           clearTimeout(clock);

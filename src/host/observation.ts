@@ -30,7 +30,7 @@ export interface Observation {
   readonly holders: HolderScan;
   /** Processes, at the end, that hold a socket of interest or have more descriptors than at first. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
-  /** CPU time that these processes used or waited for since the first sample, within at most this much time. */
+  /** CPU time that these processes used or waited for after the first sample, within at most this much time. */
   readonly cpu: ReadonlyMap<number, CpuTime & { readonly withinMs: number }>;
   /** Number of descriptors of each process at each sample; empty with fewer than 3 samples. */
   readonly descriptors: readonly ReadonlyMap<number, number>[];

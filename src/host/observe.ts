@@ -42,6 +42,8 @@ export interface ObserveOptions {
   readonly since?: Sample;
   /** Sockets missing in the first sample may have been lost: the capture is damaged. */
   readonly torn?: boolean;
+  /** The host is a capture: its first states of processes precede its first sample. */
+  readonly captured?: boolean;
   /** Number of windows between two samples (default 4). */
   readonly windows?: number;
   /** Source of sockets: `auto` uses /proc/net only if ss is missing. */
@@ -79,9 +81,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const interesting = first.sockets.filter((socket) => wantsOwner(socket) && accepts(socket) && belongs(socket));
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
-  // A capture's first process states precede its first sample, a host's follow it.
-  const cpuBeganMs = options.since ? source.now() : first.startedMs;
-  const cpu = new CpuWatch(source, pidsOf(early), cpuBeganMs);
+  const cpu = new CpuWatch(source, pidsOf(early), options.captured ? first.startedMs : null);
   const descriptors: ReadonlyMap<number, number>[] = [];
   const countFds = () => {
     if (count > 2) descriptors.push(countAllDescriptors(source));
@@ -199,14 +199,17 @@ interface WatchedProcesses {
 /** Records the CPU time of processes, to compute their use since then. */
 class CpuWatch {
   readonly #source: HostSource;
-  readonly #beganMs: number;
-  readonly #before: ReadonlyMap<number, CpuTime | null>;
+  readonly #before: ReadonlyMap<number, { readonly beganMs: number; readonly time: CpuTime | null }>;
 
-  /** @param beganMs start of the measured time by the source's clock */
-  constructor(source: HostSource, pids: Iterable<number>, beganMs: number) {
+  /**
+   * @param beganMs start of the measured time by the source's clock; null: now. To find the holders of sockets can take
+   *   longer than the interval, and a process that spins would seem to rest.
+   */
+  constructor(source: HostSource, pids: Iterable<number>, beganMs: number | null) {
     this.#source = source;
-    this.#beganMs = beganMs;
-    this.#before = new Map(Array.from(pids, (pid) => [pid, readCpuTime(source, pid)] as const));
+    this.#before = new Map(
+      Array.from(pids, (pid) => [pid, { beganMs: beganMs ?? source.now(), time: readCpuTime(source, pid) }] as const),
+    );
   }
 
   /** Of these processes, the ones that still exist; CPU time of the recorded ones. */
@@ -217,13 +220,13 @@ class CpuWatch {
     for (const pid of pids) {
       const process = readProcess(source, pid);
       if (process) processes.set(pid, process);
-      const before = this.#before.get(pid) ?? null;
+      const { beganMs, time: before = null } = this.#before.get(pid) ?? { beganMs: 0 };
       const after = before && readCpuTime(source, pid);
       if (before && after)
         cpu.set(pid, {
           usedMs: Math.max(0, after.usedMs - before.usedMs),
           waitedMs: Math.max(0, after.waitedMs - before.waitedMs),
-          withinMs: source.now() - this.#beganMs,
+          withinMs: source.now() - beganMs,
         });
     }
     return { processes, cpu };

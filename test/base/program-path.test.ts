@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import { programPath, safePath, searchPath } from '../../src/base/shell.js';
 import { CAPTURE_SCRIPT } from '../../src/capture/read/script.js';
 import { commandPath } from '../support/cli.js';
@@ -83,7 +84,7 @@ describe.each(['', ':.:x:/usr/bin'])('with PATH=%j', (path) => {
       cwd: folder,
       env: { PATH: path },
       reject: false,
-      timeout: 200_000,
+      timeout: STEP_MS,
     });
 
   test.each([
@@ -107,7 +108,7 @@ describe.each(['', ':.:x:/usr/bin'])('with PATH=%j', (path) => {
       env: { PATH: path },
       extendEnv: false,
       reject: false,
-      timeout: 200_000,
+      timeout: STEP_MS,
     });
     expect(ran()).toEqual([]);
   });

@@ -15,7 +15,7 @@ const NOT_RIGHT: Readonly<Record<string, string>> = {
   'pids-cut-prefix': 'no owner',
 };
 
-test('public incidents are judged as docs/internals/judgement.md says', { timeout: 600_000 }, async () => {
+test('public incidents are judged as docs/internals/judgement.md says', async () => {
   const judged = await judgeIncidents();
   const notRight = judged.filter(({ outcome }) => outcome !== 'right').map(({ name, outcome }) => [name, outcome]);
   expect(Object.fromEntries(notRight)).toEqual(NOT_RIGHT);

@@ -78,7 +78,7 @@ function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefin
   };
 }
 
-test('warns in every answer about doubtful types from a file', { timeout: 240_000 }, () => {
+test('warns in every answer about doubtful types from a file', () => {
   const kernel = openNative({ files: [incident().vmcore] });
   const plain = answers(new Dump(kernel));
   const unverified = answers(new Dump(doubted(kernel, 'types-not-verified')));

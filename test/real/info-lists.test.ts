@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import { openNative } from '../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../src/walk/cpus.js';
 import { KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
@@ -85,7 +86,7 @@ describe.each(KERNELS.filter((version) => version !== 'newest'))('lists compared
     const [file = ''] = labKdump(version).formats['lzo-d31'];
     const said = execFileSync(labTool('crash'), ['-s', labKernel(version).vmlinux, file], {
       input: 'mod\nmount\nswap\nipcs -m\nrunq\nquit\n',
-      timeout: 120_000,
+      timeout: STEP_MS,
     }).toString();
     const kernel = openNative({ files: [file] });
     const { modules, mounts, swap, segments, queues } = listsOf(kernel);

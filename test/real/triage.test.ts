@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import { triageEndSchema, triageLineSchema } from '../../src/contracts/triage-line.js';
 import { commandPath } from '../support/cli.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
@@ -41,7 +42,7 @@ const bash = (script: string, ...options: string[]) =>
   execa('bash', [...options, '-c', script], {
     env: { PATH: `${join(work, 'bin')}:${process.env.PATH}` },
     reject: false,
-    timeout: 110_000,
+    timeout: STEP_MS,
   });
 
 /** Lines of dumps, and the end. */

@@ -5,7 +5,7 @@ import type { Identified } from '../../src/contracts/object.js';
 import type { Identity } from '../../src/contracts/whatis.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Warnings } from '../../src/walk/warnings.js';
-import { DRGN_MS, drgnJson } from '../support/drgn.js';
+import { drgnJson } from '../support/drgn.js';
 import type { LabKernel } from '../support/lab.js';
 
 type Named = readonly [address: string, names: readonly string[]];
@@ -65,7 +65,7 @@ function comparable(words: string | null): string | null {
  * @param anonymous minimum number of anonymous pages: a guest without processes has few
  */
 export function whatisSuite(name: LabKernel, elf: string, each: number, anonymous = 200): void {
-  describe(`${name}, ${each} addresses of each kind`, { timeout: DRGN_MS }, () => {
+  describe(`${name}, ${each} addresses of each kind`, () => {
     const kernel = openNative({ files: [elf] });
     const truth = drgnJson<Drgn>(elf, name, SCRIPT, String(each));
     const warnings = new Warnings();

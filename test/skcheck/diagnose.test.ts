@@ -36,6 +36,23 @@ describe('TCP', () => {
     expect(found.findings[1]).toMatchObject({ socket: { inode: 501 }, verdict: { verdict: 'reading' } });
   });
 
+  test('a process that spins is named on a host where finding the holders takes longer than the interval', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    host.addProcess(10, { fds: { 7: 500 } });
+    host.onRead = (path) => {
+      if (path === '/proc/10/fd') host.clock += 3000;
+      // It ran for half of the time and waited for a CPU in the other half.
+      host.files.set(
+        '/proc/10/stat',
+        `10 (feedd) R${' 0'.repeat(10)} ${Math.floor(host.clock / 20)} 0${' 0'.repeat(37)}\n`,
+      );
+      host.files.set('/proc/10/schedstat', `0 ${host.clock * 5e5} 9\n`);
+    };
+    const [finding] = diagnose(await observe(host, { intervalMs: 2000 })).findings;
+    expect(finding?.verdict.verdict).toBe('stalled-reader');
+    expect(because(reasonsOf(finding!), null)).toContain('its process spins: it used 50 % of a CPU');
+  });
+
   test('does not report a socket that was closed and reopened between the samples', async () => {
     const host = tcpHost([row(500, 100, 300, 'a')], [row(500, 100, 300, 'b')]);
     expect(diagnose(await observe(host, { intervalMs: 2000 })).stalled).toBe(0);

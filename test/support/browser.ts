@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 
 const box = z.object({ left: z.number(), top: z.number(), width: z.number(), height: z.number() });
 
@@ -54,7 +55,7 @@ export async function lookAt<Name extends string>(pages: Readonly<Record<Name, s
       return file;
     });
     const pictures = process.env.KDUMP_MEM_PICTURES ?? folder;
-    const { stdout } = await execa(process.execPath, [LOOK, pictures, ...files], { timeout: 240_000 });
+    const { stdout } = await execa(process.execPath, [LOOK, pictures, ...files], { timeout: STEP_MS });
     const seen = z.array(seenSchema).parse(JSON.parse(stdout));
     return Object.fromEntries(names.map((name, index) => [name, seen[index]])) as Record<Name, Seen>;
   } finally {

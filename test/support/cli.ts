@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 
 const DIST = fileURLToPath(new URL('../../dist/bin/', import.meta.url));
 
@@ -29,7 +30,7 @@ export async function kdumpMemIn(folder: string, ...args: readonly string[]): Pr
     cwd: folder,
     reject: false,
     stdin: 'ignore',
-    timeout: 180_000,
+    timeout: STEP_MS,
     stripFinalNewline: false,
   });
   return { stdout, stderr, status: exitCode };

@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import { type GuestKernel, labKernel, labTool } from './lab.js';
-
-/** Half a minute for the longest script on an idle machine; a busy machine takes many times as long. */
-export const DRGN_MS = 600_000;
 
 const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.url));
 
@@ -15,7 +13,7 @@ export function drgnJson<T>(core: string, kernel: GuestKernel, script: URL, ...a
   const { vmlinux } = labKernel(kernel);
   const printed = execFileSync(labTool('drgn'), ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args], {
     maxBuffer: 1 << 28,
-    timeout: DRGN_MS,
+    timeout: STEP_MS,
     env: { ...process.env, LAB_PARTS, PYTHONDONTWRITEBYTECODE: '1' },
   });
   return JSON.parse(printed.toString()) as T;

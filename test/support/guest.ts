@@ -53,15 +53,15 @@ function foreignNode(kernel: GuestKernel): Files {
  *
  * @throws {Error} if it fails or prints anything else
  */
-export async function jsonInGuest(guest: Pick<Guest, 'run'>, command: string, timeoutMs = 120_000): Promise<unknown> {
-  const { status, output } = await inGuest(guest, `${command} --json`, timeoutMs);
+export async function jsonInGuest(guest: Pick<Guest, 'run'>, command: string): Promise<unknown> {
+  const { status, output } = await inGuest(guest, `${command} --json`);
   if (status !== 0) throw new Error(`kdump-mem ${command}: status ${status}: ${output}`);
   return JSON.parse(output.toString()) as unknown;
 }
 
 /** Runs `kdump-mem` in a guest; its stderr comes last. */
-export function inGuest(guest: Pick<Guest, 'run'>, command: string, timeoutMs = 120_000): Promise<GuestAnswer> {
-  return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, { timeoutMs, mayFail: true });
+export function inGuest(guest: Pick<Guest, 'run'>, command: string): Promise<GuestAnswer> {
+  return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, { mayFail: true });
 }
 
 /** A file of a disk. */
@@ -81,19 +81,22 @@ export interface TestGuestOptions extends Omit<GuestOptions, 'kernel' | 'disks'>
 /** A guest of a test file or a `describe`, and a folder of the lab for its files. Both end with its tests. */
 export class TestGuest {
   readonly kernel: GuestKernel;
-  /** The limit for one step on a busy machine. */
-  readonly #stepMs: number;
   #machine: Guest | undefined;
+  #bootedAtMs = 0;
   #folder: string | undefined;
 
-  constructor(kernel: GuestKernel, stepMs: number) {
+  constructor(kernel: GuestKernel) {
     this.kernel = kernel;
-    this.#stepMs = stepMs;
   }
 
   get machine(): Guest {
     if (!this.#machine) throw new Error('the guest was not booted');
     return this.#machine;
+  }
+
+  /** Seconds since it was started: no wait inside it can be longer. */
+  get ageSeconds(): number {
+    return (performance.now() - this.#bootedAtMs) / 1000;
   }
 
   /** A path in its folder, which is created when the first path is asked for. */
@@ -121,10 +124,10 @@ export class TestGuest {
   async boot({ tools = [], insmod = [], kdumpMem = false, files = [], disks = [], ...options }: TestGuestOptions = {}) {
     const { kernel } = this;
     this.#machine?.kill();
+    this.#bootedAtMs = performance.now();
     this.#machine = await bootGuest({
       kernel,
       ...(kdumpMem ? { memoryMiB: MEMORY_MIB } : {}),
-      limitMs: 2 * this.#stepMs,
       ...options,
       files: [
         ...files,
@@ -136,8 +139,8 @@ export class TestGuest {
     });
   }
 
-  run(command: string, options: { timeoutMs?: number; mayFail?: boolean } = {}): Promise<GuestAnswer> {
-    return this.machine.run(command, { timeoutMs: this.#stepMs, ...options });
+  run(command: string, options: { mayFail?: boolean } = {}): Promise<GuestAnswer> {
+    return this.machine.run(command, options);
   }
 
   /** Output of a command of its shell: stdout and stderr. */
@@ -167,8 +170,8 @@ export class TestGuest {
 }
 
 /** A guest that ends with the tests of this file or `describe`. */
-export function testGuest(kernel: GuestKernel, stepMs = 300_000): TestGuest {
-  const guest = new TestGuest(kernel, stepMs);
+export function testGuest(kernel: GuestKernel): TestGuest {
+  const guest = new TestGuest(kernel);
   afterAll(() => guest.end());
   return guest;
 }

@@ -1,11 +1,9 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import { type McpAnswerJson, mcpAnswerSchema, type ToolCall } from '../../src/answers/mcp/schema.js';
 import { commandPath } from './cli.js';
-
-/** Generous, since the machine may be busy. */
-const TIMEOUT_MS = 200_000;
 
 export interface McpResult {
   readonly text: string;
@@ -46,7 +44,7 @@ export class McpClient implements AsyncDisposable {
 
   async call(tool: string, args: ToolCall['arguments'] = {}, options: RequestOptions = {}): Promise<McpResult> {
     const result = await this.client.callTool({ name: tool, arguments: { ...args } }, undefined, {
-      timeout: TIMEOUT_MS,
+      timeout: STEP_MS,
       ...options,
     });
     const { content, structuredContent, isError } = result;

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 import type { FindingCode } from '../../src/triage/findings/all.js';
 import { commandPath } from './cli.js';
 
@@ -115,7 +116,7 @@ export async function shows(
   const of = program === 'skcheck' ? source.filter((word) => word !== '--live') : source;
   const run = async (...more: readonly string[]) => {
     const args = [commandPath(program as 'kdump-mem' | 'skcheck'), ...words, ...of, ...more];
-    return (await execa(process.execPath, args, { reject: false, stdin: 'ignore', timeout: 180_000 })).stdout;
+    return (await execa(process.execPath, args, { reject: false, stdin: 'ignore', timeout: STEP_MS })).stdout;
   };
   const json: unknown = JSON.parse(await run('--json'));
   const objects = [...objectsIn(json)];

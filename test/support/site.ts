@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { STEP_MS } from '../../scripts/lab-parts/limits.mjs';
 
 const seenSchema = z.object({
   pages: z.array(
@@ -33,6 +34,6 @@ const LOOK = fileURLToPath(new URL('../browser/look-site.mjs', import.meta.url))
 export async function readSite(folder: string, query: string, pages: readonly string[]) {
   const pictures = process.env.KDUMP_MEM_PICTURES ?? `${folder}/pictures`;
   mkdirSync(pictures, { recursive: true });
-  const { stdout } = await execa(process.execPath, [LOOK, folder, pictures, query, ...pages], { timeout: 240_000 });
+  const { stdout } = await execa(process.execPath, [LOOK, folder, pictures, query, ...pages], { timeout: STEP_MS });
   return seenSchema.parse(JSON.parse(stdout));
 }

@@ -43,7 +43,7 @@ export async function scan(
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
     netns: options.netns ?? (captured || root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
-    ...(captured ? { windows: 1, torn: captured.damage.length + contradictions.length > 0 } : {}),
+    ...(captured ? { captured: true, windows: 1, torn: captured.damage.length + contradictions.length > 0 } : {}),
     ...(options.samples === undefined ? {} : { samples: options.samples }),
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(earlier?.since ? { since: earlier.since } : {}),

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { unpackedDump } from '../../../src/capture/read/unpacked-dump.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
@@ -98,7 +99,7 @@ describe('a compressed dump is read in place', () => {
       env: { TMPDIR: temporary, PATH: `${file('bin')}:${process.env.PATH}` },
       reject: false,
     });
-    await vi.waitFor(() => expect(existsSync(file('begun'))).toBe(true), { timeout: 60_000 });
+    await vi.waitFor(() => expect(existsSync(file('begun'))).toBe(true), { timeout: STEP_MS });
     expect(readdirSync(temporary)).toEqual([]);
     killed.kill('SIGKILL');
     expect((await killed).signal).toBe('SIGKILL');

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { failedJson } from '../../../src/answers/triage/line.js';
 import { isAnswered, removeOldExtracts, writeBeside } from '../../../src/app/triage/beside.js';
 import { triageSchema } from '../../../src/contracts/triage.js';
@@ -427,11 +428,11 @@ describe('triage --beside', () => {
     for (const last of ['kdump-mem.extract', 'kdump-mem.txt', 'kdump-mem.html']) {
       rmSync(at(`a/${last}`), { force: true });
       const run = execa(process.execPath, [commandPath('kdump-mem'), 'triage', '--beside', crash], { reject: false });
-      await vi.waitFor(() => expect(existsSync(at(`a/${last}`))).toBe(true), { timeout: 120_000, interval: 1 });
+      await vi.waitFor(() => expect(existsSync(at(`a/${last}`))).toBe(true), { timeout: STEP_MS, interval: 1 });
       run.kill('SIGKILL');
       await run;
       // Its worker exits with it. What that was writing has another name.
-      await vi.waitFor(() => expect(isWorking()).toBe(false), { timeout: 120_000 });
+      await vi.waitFor(() => expect(isWorking()).toBe(false), { timeout: STEP_MS });
       const partial = readdirSync(at('a')).filter((name) => name.endsWith('.partial'));
       for (const name of partial) utimesSync(at(`a/${name}`), 1, 1);
       if (existsSync(at('a/kdump-mem.html')))

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { accountAll } from '../../../src/account/sockets.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
 import { jsonOf } from '../../../src/base/util.js';
@@ -13,7 +14,7 @@ import { listNodes } from '../../../src/walk/list.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { answers } from '../../support/answers.js';
-import { DRGN_MS, drgnJson } from '../../support/drgn.js';
+import { drgnJson } from '../../support/drgn.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
@@ -175,7 +176,7 @@ function small(name: string, dump: () => LabVmcore): void {
         execFileSync(
           labTool('drgn'),
           ['-q', '-c', file, '-s', labKernel(of).vmlinux, join(import.meta.dirname, '../extract/queues.py')],
-          { encoding: 'utf8', timeout: DRGN_MS, stdio: ['ignore', 'pipe', 'pipe'] },
+          { encoding: 'utf8', timeout: STEP_MS, stdio: ['ignore', 'pipe', 'pipe'] },
         );
       const found = queues(output);
       expect(found.split('\n').length).toBeGreaterThan(30);

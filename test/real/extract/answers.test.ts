@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { extract } from '../../../src/extract/extract.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import type { CrashSession } from '../../../src/kernel/crash/session.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
-import { DRGN_MS } from '../../support/drgn.js';
 import { KERNELS, LAB, labDump, labKernel, labTool, PANICKED_KERNELS } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
@@ -59,7 +59,7 @@ describe.each(KERNELS)('an extract of %s', (version) => {
     const walk = (file: string) =>
       execFileSync(labTool('drgn'), ['-q', '-c', file, '-s', labKernel(version).vmlinux, script], {
         encoding: 'utf8',
-        timeout: DRGN_MS,
+        timeout: STEP_MS,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     const found = walk(small);
@@ -69,34 +69,30 @@ describe.each(KERNELS)('an extract of %s', (version) => {
 });
 
 // Without its modules, which crash 9.0.2 does not support on 7.2, not even in the full dump.
-test.each(KERNELS)(
-  'an extract of %s opens in crash, with the same answers and tasks',
-  async (version) => {
-    const { vmlinux } = labKernel(version);
-    const { elf } = labDump(version);
-    const through = (vmcore: string) => {
-      let ask: CrashSession['execute'] = () => [];
-      const wrap = (session: CrashSession) => {
-        ask = (commands) => session.execute(commands);
-        return session;
-      };
-      const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash'), wrap });
-      try {
-        const [ps = '', machine = ''] = ask(['ps', 'sys']);
-        // Memory maps are left out: process sizes are not reported.
-        const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
-        const sys = machine.replace(/(?:KERNEL|DUMPFILE): .*/g, '');
-        return { tasks, sys, processes: answers(kernel).processes };
-      } finally {
-        kernel.close();
-      }
+test.each(KERNELS)('an extract of %s opens in crash, with the same answers and tasks', async (version) => {
+  const { vmlinux } = labKernel(version);
+  const { elf } = labDump(version);
+  const through = (vmcore: string) => {
+    let ask: CrashSession['execute'] = () => [];
+    const wrap = (session: CrashSession) => {
+      ask = (commands) => session.execute(commands);
+      return session;
     };
-    const whole = through(elf);
-    expect(whole.tasks.match(/ffff[\da-f]{12}/g)?.length).toBeGreaterThan(70);
-    expect(through(await cut(elf, `${version}-crash.vmcore`))).toEqual(whole);
-  },
-  300_000,
-);
+    const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash'), wrap });
+    try {
+      const [ps = '', machine = ''] = ask(['ps', 'sys']);
+      // Memory maps are left out: process sizes are not reported.
+      const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
+      const sys = machine.replace(/(?:KERNEL|DUMPFILE): .*/g, '');
+      return { tasks, sys, processes: answers(kernel).processes };
+    } finally {
+      kernel.close();
+    }
+  };
+  const whole = through(elf);
+  expect(whole.tasks.match(/ffff[\da-f]{12}/g)?.length).toBeGreaterThan(70);
+  expect(through(await cut(elf, `${version}-crash.vmcore`))).toEqual(whole);
+});
 
 describe.each(PANICKED_KERNELS)('an extract of a filtered dump of %s', (version) => {
   test('is no more complete than that dump', async () => {

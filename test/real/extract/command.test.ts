@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import type { KeptBytes } from '../../../src/kernel/native/image/kept-bytes.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
@@ -71,7 +72,7 @@ describe('kdump-mem extract', () => {
     const { execa } = await import('execa');
     const ran = await execa('bash', ['-c', limited, 'bash', ...command, '-o', output], {
       reject: false,
-      timeout: 60_000,
+      timeout: STEP_MS,
     });
     expect(ran.exitCode).toBe(3);
     expect(ran.stderr).toBe(`kdump-mem: ${output}: write failed (EFBIG)`);
@@ -109,7 +110,7 @@ describe('kdump-mem extract', () => {
     const { execa } = await import('execa');
     const { vmlinux } = labKernel('6.1');
     const code = 'print(prog["init_uts_ns"].name.release.string_().decode())';
-    const ran = await execa(labTool('drgn'), ['-q', '-c', lzo, '-s', vmlinux, '-e', code], { timeout: 60_000 });
+    const ran = await execa(labTool('drgn'), ['-q', '-c', lzo, '-s', vmlinux, '-e', code], { timeout: STEP_MS });
     expect(ran.stdout.trim()).toBe(oracle.release);
   });
 

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { messages } from '../../../src/account/log.js';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { logJson } from '../../../src/answers/log/render.js';
@@ -112,7 +113,7 @@ test('crash opens it, and finds the same log, tasks and functions of the panic',
     const printed = execFileSync(labTool('crash'), ['-s', labKernel('6.1').vmlinux, vmcore], {
       input,
       maxBuffer: 1 << 26,
-      timeout: 120_000,
+      timeout: STEP_MS,
     }).toString('latin1');
     return {
       log: printed.match(/^\[ *\d+\.\d{6}\].*$/gm) ?? [],

@@ -44,9 +44,6 @@ function listOf(rates: Rates): string {
 
 export const TRACEFS = '/sys/kernel/tracing';
 
-/** Limit for one command on a busy machine. */
-const MAX_MS = 300_000;
-
 /** Minimum ratio of the slowest third to the fastest, for a steady leak. */
 const STEADY = 0.75;
 /** A recording that ends later has a last part without allocations of the module. */
@@ -160,7 +157,7 @@ export class LeakGuest {
    * later recording.
    */
   async unloaded(): Promise<void> {
-    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', { timeoutMs: MAX_MS });
+    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done');
   }
 
   /**
@@ -203,9 +200,7 @@ export class LeakGuest {
     const paused = '/sys/module/leak/parameters/paused';
     // One command: a busy guest is slow to accept another.
     const third = `sleep ${(seconds - 4) / 3}; cat /proc/leak > /tmp/leak`;
-    await this.guest.run(`echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`, {
-      timeoutMs: MAX_MS,
-    });
+    await this.guest.run(`echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`);
     const { status, stdout, stderr } = await this.finish();
     if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
     const answer = leaksSchema.parse(JSON.parse(stdout));
@@ -226,7 +221,6 @@ export class LeakGuest {
          [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
          usleep 100000
        done 2> /dev/null`,
-      { timeoutMs: MAX_MS },
     );
   }
 
@@ -237,7 +231,7 @@ export class LeakGuest {
 
   /** Waits for its exit. */
   async finish(): Promise<{ status: number; stdout: string; stderr: string }> {
-    const said = async (command: string) => (await this.guest.run(command, { timeoutMs: MAX_MS })).output.toString();
+    const said = async (command: string) => (await this.guest.run(command)).output.toString();
     const status = Number(await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'));
     return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
   }

@@ -4,7 +4,6 @@ import type { LeaksAnswer } from '../../../src/contracts/leaks.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
 
-const MAX_MS = 1_200_000;
 const RATES: Rates = {
   leak_single: 60,
   leak_third: 12,
@@ -86,7 +85,7 @@ export function describeLeaks(
         if (!steady && left === 1) throw new Error('the guest was starved in 5 recordings');
       }
       console.log(`${kernel}, 1/${oneIn}\n${listed(answer, truth)}`);
-    }, MAX_MS);
+    });
 
     afterAll(() => guest?.end());
 

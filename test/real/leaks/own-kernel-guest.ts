@@ -41,17 +41,13 @@ export const KINDS_IN: Readonly<Record<Copy, readonly Kind[]>> = {
 };
 
 const MEMORY_MIB = 1536;
-const LIMIT_MS = 2_400_000;
-
-/** The kernel is built if it is missing: minutes, and more on a busy machine. */
-export const BUILD_MS = 2_700_000;
 
 /** Enables the kernel's own allocation records. */
 export const REMEMBERS = 'page_owner=on slub_debug=U';
 
 export async function bootOwnKernel(append: string, files: GuestOptions['files'] = []): Promise<LeakGuest> {
   buildOwnKernel();
-  const guest = await LeakGuest.boot(OWN_KERNEL, { append, files, memoryMiB: MEMORY_MIB, limitMs: LIMIT_MS });
+  const guest = await LeakGuest.boot(OWN_KERNEL, { append, files, memoryMiB: MEMORY_MIB });
   await guest.mount();
   return guest;
 }

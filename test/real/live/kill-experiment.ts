@@ -80,7 +80,6 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
       kernel,
       append: 'init_on_free=1',
       files: [guestTool('reap', kernel), guestTool('ends', kernel)],
-      limitMs: 900_000,
     });
     let truth: Truth;
     let ends: readonly Ends[];

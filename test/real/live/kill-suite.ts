@@ -10,7 +10,7 @@ export function describeKills(kernel: LabKernel): void {
 
     beforeAll(async () => {
       experiment = await killProcesses(kernel);
-    }, 1_200_000);
+    });
 
     const boundsOf = (pid: number): Freed & { readonly high: number } => {
       const groups = experiment.answer.processes;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { messages } from '../../../src/account/log.js';
 import { logEndSchema, logMessageSchema, logSchema } from '../../../src/contracts/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -65,7 +66,7 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))(
     const printed = execFileSync(labTool('crash'), ['-s', labKernel(name).vmlinux, file], {
       input: 'log\nquit\n',
       maxBuffer: 1 << 26,
-      timeout: 120_000,
+      timeout: STEP_MS,
     });
     const theirs = printed.toString('latin1').trimEnd().split('\n');
     const { stdout, stderr, status } = await kdumpMem('log', '--strict', file);

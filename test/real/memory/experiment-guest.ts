@@ -57,7 +57,6 @@ export class ExperimentGuest {
         files: [guestTool('takeuser', kernel), guestTool('takekernel', kernel), guestModule('plant', kernel)],
         modules: ['zram', 'lzo_rle'],
         append: 'secretmem.enable=1',
-        limitMs: 900_000,
       });
       const settings = [
         'mkdir /disk; mount -t ext4 -o ro /dev/vda /disk',

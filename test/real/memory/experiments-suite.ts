@@ -10,9 +10,6 @@ import { EXPERIMENTS, type Experiment, NOTHING, PART } from './experiments.js';
  */
 const NOISE = 128 * 1024;
 
-/** Limit for a boot, or a program and a sample, on a busy machine. */
-const MAX_MS = 180_000;
-
 /** Unattributed blocks of each order beyond those before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
   const had = new Map(before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]));
@@ -55,49 +52,45 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       await guest.take(NOTHING.command);
       before = await guest.look();
       control = (await run(NOTHING)).by;
-    }, 2 * MAX_MS);
+    });
 
     afterAll(() => guest?.end());
 
     const wanted = EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
     const had = wanted.filter(({ lacks }) => !lacks?.includes(kernel));
-    test.each(had)(
-      '$name',
-      async (experiment) => {
-        const { allocatedBytes, by, blocks, counters, callers } = await run(experiment);
-        const category = typeof experiment.category === 'string' ? experiment.category : experiment.category(kernel);
-        const rows = [...by].map(([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const);
-        const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
-        console.info(`${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`);
-        expect(allocatedBytes).toBeGreaterThan(2 ** 24 - 1);
-        for (const [name, bytes] of rows) {
-          const also = experiment.also?.[name];
-          const [low, high] = name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
-          const most = PART * allocatedBytes + (name === category || also ? 0 : NOISE);
-          expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
-          expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
-        }
-        for (const [order, count] of Object.entries(experiment.blocks ?? {})) {
-          const off = Math.abs((blocks.get(Number(order)) ?? 0) - count);
-          expect.soft(off, `blocks of order ${order}`).toBeLessThanOrEqual(PART * count);
-        }
-        if (experiment.caller) {
-          const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
-          expect(new Set(named.map(({ category }) => category))).toEqual(new Set(['vmalloc']));
-          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(allocatedBytes);
-        }
-        const near = PART * allocatedBytes + NOISE;
-        const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);
-        if (experiment.slabs) {
-          const slabs = sum('slab-reclaimable', 'slab-unreclaimable');
-          expect.soft(Math.abs(slabs - counters.slabs), 'slabinfo').toBeLessThanOrEqual(near);
-        }
-        if (experiment.vmalloc) {
-          const areas = sum('vmalloc', 'modules', 'bpf', 'kernel-stacks');
-          expect.soft(Math.abs(areas - counters.vmalloc), 'vmallocinfo').toBeLessThanOrEqual(near);
-        }
-      },
-      MAX_MS,
-    );
+    test.each(had)('$name', async (experiment) => {
+      const { allocatedBytes, by, blocks, counters, callers } = await run(experiment);
+      const category = typeof experiment.category === 'string' ? experiment.category : experiment.category(kernel);
+      const rows = [...by].map(([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const);
+      const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
+      console.info(`${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`);
+      expect(allocatedBytes).toBeGreaterThan(2 ** 24 - 1);
+      for (const [name, bytes] of rows) {
+        const also = experiment.also?.[name];
+        const [low, high] = name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
+        const most = PART * allocatedBytes + (name === category || also ? 0 : NOISE);
+        expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
+        expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
+      }
+      for (const [order, count] of Object.entries(experiment.blocks ?? {})) {
+        const off = Math.abs((blocks.get(Number(order)) ?? 0) - count);
+        expect.soft(off, `blocks of order ${order}`).toBeLessThanOrEqual(PART * count);
+      }
+      if (experiment.caller) {
+        const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
+        expect(new Set(named.map(({ category }) => category))).toEqual(new Set(['vmalloc']));
+        expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(allocatedBytes);
+      }
+      const near = PART * allocatedBytes + NOISE;
+      const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);
+      if (experiment.slabs) {
+        const slabs = sum('slab-reclaimable', 'slab-unreclaimable');
+        expect.soft(Math.abs(slabs - counters.slabs), 'slabinfo').toBeLessThanOrEqual(near);
+      }
+      if (experiment.vmalloc) {
+        const areas = sum('vmalloc', 'modules', 'bpf', 'kernel-stacks');
+        expect.soft(Math.abs(areas - counters.vmalloc), 'vmallocinfo').toBeLessThanOrEqual(near);
+      }
+    });
   });
 }

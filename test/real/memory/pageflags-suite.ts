@@ -3,9 +3,6 @@ import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/c
 import { inGuest, jsonInGuest, testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
 
-/** Limit for an emulated guest on a busy machine. */
-const MAX_MS = 300_000;
-
 /** Changes between two samples: our own memory, and per-CPU free lists. */
 const DRIFT = 64 << 20;
 
@@ -55,22 +52,21 @@ const SCENE = [
 /** Compares page flags with kernel memory and counters, in one guest. */
 export function pageflagsSuite(kernel: LabKernel): void {
   describe(`sources of memory --live in a guest of ${kernel}`, () => {
-    const guest = testGuest(kernel, MAX_MS);
+    const guest = testGuest(kernel);
     let kcore: MemoryJson;
     let flags: MemoryJson;
 
-    const ask = async (options: string) =>
-      memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`, MAX_MS));
+    const ask = async (options: string) => memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`));
 
     beforeAll(async () => {
-      await guest.boot({ kdumpMem: true, append: 'crashkernel=64M', limitMs: 6 * MAX_MS });
+      await guest.boot({ kdumpMem: true, append: 'crashkernel=64M' });
       // Huge pages, and files that stay in memory.
       await guest.run('echo 3 > /proc/sys/vm/nr_hugepages');
       await guest.run(SCENE.join('\n'));
       await ask('--source pageflags');
       kcore = await ask('');
       flags = await ask('--source pageflags');
-    }, 3 * MAX_MS);
+    });
 
     test('every frame is in a category, and rows sum to the byte', () => {
       expect(flags.source).toBe('pageflags');
@@ -147,7 +143,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       beforeAll(async () => {
         all = await ask('--all');
         counted = Number(await guest.output('cat /cg/lives/memory.current'));
-      }, MAX_MS);
+      });
 
       test('files match kernel memory, including deleted ones', () => {
         const { files = [], unnamed = [] } = all.files ?? {};
@@ -187,19 +183,19 @@ export function pageflagsSuite(kernel: LabKernel): void {
       expect(kcore).toMatchObject({ source: 'kcore', unavailable: [] });
       await guest.run('mount -o bind /dev/null /proc/kcore');
       try {
-        const { status, output } = await inGuest(guest, 'memory --live', MAX_MS);
+        const { status, output } = await inGuest(guest, 'memory --live');
         expect(status).toBe(0);
         expect(output.toString().split('\n')[0]).toMatch(
           / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/,
         );
-        const refused = await inGuest(guest, 'memory --live --source kcore', MAX_MS);
+        const refused = await inGuest(guest, 'memory --live --source kcore');
         expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore: not a regular file.*\n$/);
         expect(refused.status).toBe(3);
         await guest.run('mount -o bind /dev/null /proc/kpageflags');
         const counted = await ask('');
         expect(counted.source).toBe('counters');
         expect(counted.unavailable.map(({ source }) => source)).toEqual(['kcore', 'pageflags']);
-        const masked = await inGuest(guest, 'memory --live --source pageflags', MAX_MS);
+        const masked = await inGuest(guest, 'memory --live --source pageflags');
         expect(masked.output.toString()).toMatch(/^kdump-mem: \/proc\/kpageflags: not a regular file.*\n$/);
         expect(masked.status).toBe(3);
       } finally {
@@ -208,20 +204,14 @@ export function pageflagsSuite(kernel: LabKernel): void {
     });
 
     test('an unprivileged user gets counters, with the reason', async () => {
-      const { output } = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --json'", {
-        mayFail: true,
-        timeoutMs: MAX_MS,
-      });
+      const { output } = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --json'", { mayFail: true });
       const answer = memorySchema.parse(JSON.parse(output.toString()));
       expect(answer.source).toBe('counters');
       expect(answer.unavailable).toEqual([
         { source: 'kcore', code: 'permission', why: '/proc/kcore: permission denied' },
         { source: 'pageflags', code: 'denied', why: '/proc/kpageflags: permission denied' },
       ]);
-      const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", {
-        mayFail: true,
-        timeoutMs: MAX_MS,
-      });
+      const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", { mayFail: true });
       expect(caches.output.toString()).toMatch(
         /^kdump-mem: --caches: not available \(\/proc\/slabinfo: permission denied\)\. .*\n$/,
       );

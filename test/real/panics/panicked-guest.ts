@@ -5,9 +5,6 @@ import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import type { LabKernel } from '../../support/lab.js';
 import type { PanicKind } from './kinds.js';
 
-/** Limit for a boot and all that follows, on a busy machine. */
-export const MAX_MS = 300_000;
-
 /** Facts about its panic from the guest's own console. */
 export interface Panicked {
   readonly dump: string;
@@ -25,21 +22,20 @@ export async function panickedGuest(kernel: LabKernel, kind: PanicKind, work: st
     // No module can be built for another architecture.
     files: kind.run.includes('insmod') ? [guestModule('panics', kernel)] : [],
     append: `panic=0 oops=panic ${kind.append ?? ''}`,
-    limitMs: 2 * MAX_MS,
   });
   try {
-    await guest.run(`cd /proc/sys/kernel; ${kind.sysctls ?? 'true'}`, { timeoutMs: MAX_MS });
+    await guest.run(`cd /proc/sys/kernel; ${kind.sysctls ?? 'true'}`);
     // The shell may or may not answer before the kernel stops.
-    guest.run(`(${kind.run}) > /dev/null 2>&1 &`, { timeoutMs: MAX_MS }).catch(() => {});
+    guest.run(`(${kind.run}) > /dev/null 2>&1 &`).catch(() => {});
     if (kind.nmi) {
-      await guest.waitFor(/panics: [^\n]*\n/, MAX_MS);
+      await guest.waitFor(/panics: [^\n]*\n/);
       // It reports that half a second before it stops servicing interrupts.
       await sleep(2_000);
       await guest.nmi();
     }
-    await guest.waitFor(/Kernel panic - not syncing: [^\n]*\n/, MAX_MS);
+    await guest.waitFor(/Kernel panic - not syncing: [^\n]*\n/);
     // For these the kernel names the task after its panic.
-    if (kind.who === 'kernel') await guest.waitFor(BY_KERNEL, MAX_MS);
+    if (kind.who === 'kernel') await guest.waitFor(BY_KERNEL);
     await guest.pause();
     const dump = join(work, `${kernel}-${kind.name}.vmcore`);
     await guest.dump('elf', dump);

@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { triageSchema } from '../../../src/contracts/triage.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { DRGN_LOST, drgnDifferences, UNSEEN_EXCEPTION } from '../stacks/drgn-stacks.js';
 import type { PanicKind } from './kinds.js';
-import { MAX_MS, type Panicked, panickedGuest } from './panicked-guest.js';
+import { type Panicked, panickedGuest } from './panicked-guest.js';
 
 type TriageJson = ReturnType<typeof triageSchema.parse>;
 
@@ -26,7 +27,7 @@ export function panicsSuite(kernel: LabKernel, kinds: readonly PanicKind[], orac
       truth = await panickedGuest(kernel, kind, work);
       const { stdout } = await kdumpMem('triage', '--vmcore', truth.dump, '--json');
       answer = triageSchema.parse(JSON.parse(stdout));
-    }, 2 * MAX_MS);
+    });
 
     afterAll(() => {
       if (work) rmSync(work, { recursive: true, force: true });
@@ -119,7 +120,7 @@ function askCrash(kernel: LabKernel, dump: string) {
   const printed = execFileSync(labTool('crash'), ['-s', labKernel(kernel).vmlinux, dump], {
     input: 'sys\nbt\nquit\n',
     maxBuffer: 1 << 26,
-    timeout: MAX_MS,
+    timeout: STEP_MS,
   }).toString('latin1');
   const [, panic = ''] = /^ *PANIC: "(.*)"/m.exec(printed) ?? [];
   const who = /^PID: (?<pid>\d+) .*CPU: (?<cpu>\d+) +COMMAND: "(?<comm>.*)"/m.exec(printed)?.groups;

@@ -8,10 +8,7 @@ import { scratchFolder } from '../../support/scratch.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const home = scratchFolder('clone-');
 
-// For npm downloads and two builds.
-const MAX_MS = 600_000;
-
-test('the README’s commands for a clone install both commands and their manual pages', { timeout: MAX_MS }, () => {
+test('the README’s commands for a clone install both commands and their manual pages', () => {
   const clone = join(home, 'kdump-mem');
   execFileSync('git', ['clone', '--quiet', ROOT, clone]);
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');

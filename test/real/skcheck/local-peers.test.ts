@@ -27,7 +27,7 @@ beforeAll(async () => {
   [reader, writer] = [pid, port];
   ({ report } = skcheckJson(['--stale', '--interval', '1', '--pid', `${pid}`]));
   ({ report: all } = skcheckJson(['--interval', '1.5']));
-}, 60_000);
+});
 
 test('each stalled reader names its local peer, and the size of its send queue', () => {
   expect(report.sockets.length).toBe(CONNECTIONS);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { DEPLOY, metricTools } from '../../support/metric-tools.js';
 import { CLI, Stage, skcheck } from './stage.js';
 
@@ -292,10 +293,10 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** Retries until the answer matches, for at most a minute and a half. */
+/** Retries until the answer matches. */
 async function fetched(url: string, until: RegExp): Promise<string> {
   let text = '';
-  for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + STEP_MS; Date.now() < deadline; ) {
     text = await body(url).catch((error: unknown) => String(error));
     if (until.test(text)) return text;
     await new Promise((resolve) => setTimeout(resolve, 300));

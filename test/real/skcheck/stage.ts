@@ -3,12 +3,11 @@ import { once } from 'node:events';
 import { existsSync, rmdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 
 export const CLI = fileURLToPath(new URL('../../../dist/bin/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
-/** Limit on a busy machine. */
-const DEADLINE_MS = 90_000;
 
 export interface ActorOptions {
   readonly reads?: 'never' | 'healthy' | 'slow';
@@ -118,7 +117,7 @@ export class Stage {
 
 function nextMessage(actor: ChildProcess, field: string, also = field): Promise<number> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${field} from an actor`)), DEADLINE_MS);
+    const timer = setTimeout(() => reject(new Error(`no ${field} from an actor`)), STEP_MS);
     timer.unref();
     actor.on('exit', (code) => reject(new Error(`an actor ended with ${code}`)));
     actor.on('message', (message: Record<string, unknown>) => {
@@ -141,7 +140,7 @@ export function skcheck(args: string[], wrapper: string[] = [], env: NodeJS.Proc
   const [command = '', ...rest] = [...wrapper, process.execPath, CLI, ...args];
   const { status, stdout, stderr, error } = spawnSync(command, rest, {
     encoding: 'utf8',
-    timeout: 90_000,
+    timeout: STEP_MS,
     maxBuffer: 2 ** 28,
     env: { ...process.env, ...env },
   });
@@ -192,7 +191,7 @@ export function removeCgroup(path: string): Promise<void> {
 
 /** Waits until `ready` returns true, with the usual limit. */
 export async function until(ready: () => boolean): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
+  const deadline = Date.now() + STEP_MS;
   while (!ready()) {
     if (Date.now() > deadline) throw new Error(`it did not come about: ${ready}`);
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -265,4 +265,4 @@ test('healthy connections under load are never flagged', async () => {
   } finally {
     load.end();
   }
-}, 90_000);
+});

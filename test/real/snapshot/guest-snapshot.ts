@@ -6,9 +6,6 @@ import { kdumpMem } from '../../support/cli.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
 
-/** Limit for one command in a guest on a busy machine. */
-export const MAX_MS = 120_000;
-
 const SCENE = [
   'mount -t cgroup2 none /sys/fs/cgroup; cd /sys/fs/cgroup',
   'echo "+memory +pids" > cgroup.subtree_control; mkdir lives limited',
@@ -26,7 +23,6 @@ export async function guestWithCgroups(kernel: LabKernel): Promise<Guest> {
       ...['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram),
     ],
     append: 'psi=1',
-    limitMs: 8 * MAX_MS,
   });
   await guest.run(SCENE.join('\n'));
   return guest;
@@ -45,7 +41,6 @@ export async function takes(guest: Guest, bytes: number, group: string): Promise
   const start = within(group, `exec takeuser anonymous ${bytes} > /tmp/taken 2>&1`);
   const { output } = await guest.run(
     `rm -f /tmp/taken; ${start} < /dev/null & pid=$!; until [ -s /tmp/taken ]; do usleep 20000; done; echo $pid`,
-    { timeoutMs: MAX_MS },
   );
   return Number(output.toString());
 }
@@ -58,7 +53,7 @@ export async function snapshotOf(
 ): Promise<{ readonly status: number; readonly said: string }> {
   const command = `kdump-mem snapshot -o /s.tar.gz --force --tmpfs ${options} > /tmp/said 2>&1`;
   const line = group === undefined ? command : within(group, command);
-  const { status } = await guest.run(line, { timeoutMs: MAX_MS, mayFail: true });
+  const { status } = await guest.run(line, { mayFail: true });
   const said = (await guest.run('cat /tmp/said')).output.toString();
   if (status === 0) await bring(guest, '/s.tar.gz', file);
   return { status, said };
@@ -66,7 +61,7 @@ export async function snapshotOf(
 
 /** Copies a file from a guest to this machine. */
 export async function bring(guest: Guest, from: string, file: string): Promise<void> {
-  writeFileSync(file, (await guest.run(`cat ${from}`, { timeoutMs: MAX_MS })).output);
+  writeFileSync(file, (await guest.run(`cat ${from}`)).output);
 }
 
 /** An answer from the snapshot, as JSON. */
@@ -78,7 +73,7 @@ export async function fromJson(command: string, file: string, ...more: string[])
 
 /** JSON output of kdump-mem in a guest. */
 export async function liveJson(guest: Guest, command: string): Promise<unknown> {
-  const { status, output } = await inGuest(guest, `${command} --json`, MAX_MS);
+  const { status, output } = await inGuest(guest, `${command} --json`);
   if (status !== 0) throw new Error(`${command}: status ${status}: ${output}`);
   return JSON.parse(output.toString());
 }

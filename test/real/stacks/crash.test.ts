@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { taskStacksSchema } from '../../../src/contracts/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -11,7 +12,7 @@ function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
   const printed = execFileSync(labTool('crash'), ['-s', vmlinux, vmcore], {
     input: 'foreach bt\nquit\n',
     maxBuffer: 1 << 26,
-    timeout: 120_000,
+    timeout: STEP_MS,
   }).toString('latin1');
   const stacks = new Map<number, string[]>();
   for (const part of printed.split(/^PID: /m).slice(1)) {

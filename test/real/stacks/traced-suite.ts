@@ -5,8 +5,6 @@ import { testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
 import { frameNames, procStacks } from './proc-stacks.js';
 
-const MAX_MS = 300_000;
-
 /**
  * One process sleeps in functions whose return the function_graph tracer hooks, the next in one
  * with a return probe; then both tracers are removed.
@@ -33,7 +31,7 @@ sleep 1
  */
 export function tracedSuite(kernel: LabKernel): void {
   describe(`traced stacks on ${kernel}`, () => {
-    const guest = testGuest(kernel, MAX_MS);
+    const guest = testGuest(kernel);
     let theirs: ReadonlyMap<number, readonly string[]>;
     let answer: StacksAnswer;
 
@@ -42,7 +40,7 @@ export function tracedSuite(kernel: LabKernel): void {
       await guest.run(TRACE);
       theirs = await procStacks(guest);
       answer = await kdumpMemJson(taskStacksSchema, 'stacks', '--vmcore', await guest.lastDump());
-    }, 2 * MAX_MS);
+    });
 
     const named = (comm: string) =>
       answer.stacks.flatMap((stack) =>

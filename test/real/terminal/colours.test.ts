@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { commandPath } from '../../support/cli.js';
 
 /** Otherwise Python sets LC_CTYPE for its children (PEP 538). */
@@ -12,7 +13,7 @@ const LOG = fileURLToPath(new URL('../../../fixtures/logs/oom-6.12.log', import.
 async function shown(env: Readonly<Record<string, string>>): Promise<string> {
   const command = [process.execPath, commandPath('kdump-mem'), 'triage', LOG, '-v'];
   const { stdout } = await execa('python3', [PTY, '100', ...command], {
-    timeout: 180_000,
+    timeout: STEP_MS,
     env: { TERM: 'xterm', NO_COLOR: '', LC_ALL: '', LC_CTYPE: '', LANG: 'en_US.UTF-8', ...COERCED, ...env },
   });
   return stdout;

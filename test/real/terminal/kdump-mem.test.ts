@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../scripts/lab-parts/limits.mjs';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
@@ -28,7 +29,7 @@ async function textOnTerminal(
 ): Promise<string> {
   const command = [process.execPath, commandPath(name), ...args];
   const { stdout } = await execa('python3', [PTY, String(columns), ...command], {
-    timeout: 180_000,
+    timeout: STEP_MS,
     env: { COLUMNS: '33', TERM },
     reject: name === 'kdump-mem',
   });

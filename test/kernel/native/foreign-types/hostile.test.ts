@@ -162,5 +162,5 @@ describe('handwritten DWARF', () => {
       ),
       { numRuns: 500 },
     );
-  }, 120_000);
+  });
 });

@@ -12,8 +12,6 @@ const MIB = 2 ** 20;
 const [HEAP, MEMFD, UNREAD] = [100 * MIB, 60 * MIB, 24 * MIB];
 const PORT = 7000;
 
-const MAX_MS = 900_000;
-
 /** Page flags do not show the free pages on per-CPU lists, which grow to tens of MiB during a slow scan. */
 const PREPARE = `mkdir /decoys; mount -t tmpfs none /decoys; echo 1000 > /proc/sys/vm/percpu_pagelist_high_fraction`;
 
@@ -28,7 +26,7 @@ const SOURCES: [string, string, string[]][] = [
 
 const answersOf = async (guest: TestGuest, sources: readonly string[]): Promise<MemoryJson[]> => {
   const all: MemoryJson[] = [];
-  for (const source of sources) all.push(memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS)));
+  for (const source of sources) all.push(memorySchema.parse(await jsonInGuest(guest, `memory ${source}`)));
   return all;
 };
 const rowOf = ({ memory }: MemoryJson, name: string) =>
@@ -48,8 +46,8 @@ const startBuffers = async (guest: TestGuest, kind: string, bytes: number): Prom
   return pids.split(' ').map(Number);
 };
 
-describe.each(SOURCES)('memory of devices: %s', { timeout: MAX_MS }, (_, hide, sources) => {
-  const guest = testGuest('newest', MAX_MS);
+describe.each(SOURCES)('memory of devices: %s', (_, hide, sources) => {
+  const guest = testGuest('newest');
   beforeAll(async () => {
     await guest.boot({
       kdumpMem: true,
@@ -57,7 +55,6 @@ describe.each(SOURCES)('memory of devices: %s', { timeout: MAX_MS }, (_, hide, s
       tools: ['buffers'],
       files: machineProgram('/usr/bin/perl'),
       tcpPorts: [PORT],
-      limitMs: 1_800_000,
     });
     await guest.run(`mount -t debugfs none /sys/kernel/debug; ${hide}; ${PREPARE}`);
   });
@@ -83,7 +80,7 @@ describe.each(SOURCES)('memory of devices: %s', { timeout: MAX_MS }, (_, hide, s
       expect(holders.map(({ pid }) => pid).toSorted((a, b) => a - b)).toEqual(pids.toSorted((a, b) => a - b));
       expect(new Set(holders.map(({ comm }) => comm))).toEqual(new Set(['buffers']));
     }
-    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live'));
     // The other one is below the least size of a finding.
     expect(findings.filter(({ code }) => code === 'dma-buf')).toMatchObject([
       { figures: { bytes: HEAP, exporter: 'system' } },
@@ -162,18 +159,11 @@ describe.each(SOURCES)('memory of devices: %s', { timeout: MAX_MS }, (_, hide, s
 });
 
 // Debian's cloud kernels have no DRM.
-describe.each(SOURCES)('buffers of GPUs: %s', { timeout: MAX_MS }, (_, hide, sources) => {
-  const guest = testGuest('newest-generic', MAX_MS);
+describe.each(SOURCES)('buffers of GPUs: %s', (_, hide, sources) => {
+  const guest = testGuest('newest-generic');
   beforeAll(async () => {
     const modules = ['drm_shmem_helper', 'ttm'];
-    await guest.boot({
-      kdumpMem: true,
-      memoryMiB: 2048,
-      tools: ['buffers'],
-      modules,
-      insmod: ['gpu'],
-      limitMs: 2 * MAX_MS,
-    });
+    await guest.boot({ kdumpMem: true, memoryMiB: 2048, tools: ['buffers'], modules, insmod: ['gpu'] });
     await guest.run(`insmod /gpu.ko; ${hide}; ${PREPARE}`);
   });
 
@@ -206,12 +196,12 @@ describe.each(SOURCES)('buffers of GPUs: %s', { timeout: MAX_MS }, (_, hide, sou
         });
       }
     const all = scenes.flatMap(({ pids }) => pids);
-    const { processes } = procsSchema.parse(await jsonInGuest(guest, 'procs --live', MAX_MS));
+    const { processes } = procsSchema.parse(await jsonInGuest(guest, 'procs --live'));
     const sizes = processes.filter(({ pid }) => all.includes(pid)).map(({ rssBytes }) => rssBytes);
     // No RSS contains them.
     expect(sizes).toHaveLength(all.length);
     expect(Math.max(...sizes.map((bytes) => bytes ?? Number.NaN))).toBeLessThan(4 * MIB);
-    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live'));
     const figures = { bytes: 288 * MIB, mostBytes: 384 * MIB, device: 'lab-shmem', processBytes: 288 * MIB };
     // Those of the other device are below the least size of a finding.
     expect(findings.filter(({ code }) => code === 'gpu-memory')).toMatchObject([

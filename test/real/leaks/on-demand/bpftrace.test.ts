@@ -7,7 +7,6 @@ import { inGuest } from '../../../support/guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
-const MAX_MS = 600_000;
 const SECONDS = 24;
 const REFUSED = 3;
 const RATES: Rates = {
@@ -35,7 +34,7 @@ function bpftraceOf(kernel: BpftraceKernel): Partial<GuestOptions> {
 }
 
 async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
-  const guest = await LeakGuest.boot(kernel, { ...bpftraceOf(kernel), memoryMiB: MEMORY_MIB, limitMs: 4 * MAX_MS });
+  const guest = await LeakGuest.boot(kernel, { ...bpftraceOf(kernel), memoryMiB: MEMORY_MIB });
   await guest.mount();
   await guest.guest.run(MOUNT);
   return guest;
@@ -72,7 +71,7 @@ for (const kernel of KERNELS)
       const { losses, unseen, unseenFrees, tracing, foundFree, warnings } = answer;
       console.log(kernel, losses, unseen, { unseenFrees, foundFree, events: tracing?.events });
       console.log(warnings.map(({ message }) => message).join('\n'));
-    }, MAX_MS);
+    });
 
     afterAll(() => guest?.end());
 
@@ -114,98 +113,74 @@ for (const kernel of KERNELS)
       expect(await left(guest)).toBe('');
     });
 
-    test(
-      'tracefs reports the same for the next seconds',
-      async () => {
-        const before = await guest.truth();
-        const { answer, truth } = await guest.traced('--windows 6 --sample 1/1', SECONDS);
-        expect(LEAKS.map((kind) => [kind, bytesOf(answer, kind)])).toEqual(
-          LEAKS.map((kind) => [kind, since(before, truth, kind)]),
-        );
-      },
-      MAX_MS,
-    );
+    test('tracefs reports the same for the next seconds', async () => {
+      const before = await guest.truth();
+      const { answer, truth } = await guest.traced('--windows 6 --sample 1/1', SECONDS);
+      expect(LEAKS.map((kind) => [kind, bytesOf(answer, kind)])).toEqual(
+        LEAKS.map((kind) => [kind, since(before, truth, kind)]),
+      );
+    });
 
-    test(
-      'bpftrace exits when kdump-mem is killed',
-      async () => {
-        await guest.start('--engine bpftrace --interval 1h');
-        expect(await left(guest)).not.toBe('');
-        await guest.signal('KILL');
-        await guest.finish();
-        await guest.guest.run('sleep 5');
-        expect(await left(guest)).toBe('');
-      },
-      MAX_MS,
-    );
+    test('bpftrace exits when kdump-mem is killed', async () => {
+      await guest.start('--engine bpftrace --interval 1h');
+      expect(await left(guest)).not.toBe('');
+      await guest.signal('KILL');
+      await guest.finish();
+      await guest.guest.run('sleep 5');
+      expect(await left(guest)).toBe('');
+    });
 
-    test(
-      'Ctrl-C ends it early, with the data so far',
-      async () => {
-        await guest.start('--engine bpftrace --interval 1h --json');
-        await guest.guest.run('sleep 3');
-        await guest.signal('INT');
-        const { status, stdout } = await guest.finish();
-        expect(status).toBe(0);
-        expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({ method: 'bpftrace', endedEarly: true });
-        expect(await left(guest)).toBe('');
-      },
-      MAX_MS,
-    );
+    test('Ctrl-C ends it early, with the data so far', async () => {
+      await guest.start('--engine bpftrace --interval 1h --json');
+      await guest.guest.run('sleep 3');
+      await guest.signal('INT');
+      const { status, stdout } = await guest.finish();
+      expect(status).toBe(0);
+      expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({ method: 'bpftrace', endedEarly: true });
+      expect(await left(guest)).toBe('');
+    });
 
-    test(
-      'memory of a module that was unloaded keeps the module’s name',
-      async () => {
-        const pages = 300;
-        await guest.start('--engine bpftrace --interval 20 --windows 3 --json');
-        // Modules are listed every second.
-        await guest.guest.run(`insmod /passing.ko pages=${pages}; sleep 6; rmmod passing`);
-        const { status, stdout } = await guest.finish();
-        expect(status).toBe(0);
-        const { sites, losses } = leaksSchema.parse(JSON.parse(stdout));
-        const frames = sites.flatMap((site) =>
-          site.frames
-            .filter(({ symbol }) => symbol === 'leak_passing')
-            .map(({ module }) => ({ module, blocks: site.blocks })),
-        );
-        expect(frames).toHaveLength(1);
-        expect(frames[0]?.module).toBe('passing');
-        expect(pages - (frames[0]?.blocks ?? 0)).toBeLessThanOrEqual(losses.overrun ?? 0);
-      },
-      MAX_MS,
-    );
+    test('memory of a module that was unloaded keeps the module’s name', async () => {
+      const pages = 300;
+      await guest.start('--engine bpftrace --interval 20 --windows 3 --json');
+      // Modules are listed every second.
+      await guest.guest.run(`insmod /passing.ko pages=${pages}; sleep 6; rmmod passing`);
+      const { status, stdout } = await guest.finish();
+      expect(status).toBe(0);
+      const { sites, losses } = leaksSchema.parse(JSON.parse(stdout));
+      const frames = sites.flatMap((site) =>
+        site.frames
+          .filter(({ symbol }) => symbol === 'leak_passing')
+          .map(({ module }) => ({ module, blocks: site.blocks })),
+      );
+      expect(frames).toHaveLength(1);
+      expect(frames[0]?.module).toBe('passing');
+      expect(pages - (frames[0]?.blocks ?? 0)).toBeLessThanOrEqual(losses.overrun ?? 0);
+    });
 
-    test(
-      'Ctrl-C while bpftrace compiles ends it within seconds, without a recording',
-      async () => {
-        await guest.start('--engine bpftrace --interval 1h', 'ps | grep -q "[b]pftrace -B"');
-        const began = performance.now();
-        await guest.signal('INT');
-        const { status, stdout, stderr } = await guest.finish();
-        expect([status, stdout]).toEqual([REFUSED, '']);
-        expect(stderr).toMatch(/^kdump-mem: interrupted before bpftrace began to record/);
-        expect(performance.now() - began).toBeLessThan(20_000);
-        expect(await left(guest)).toBe('');
-      },
-      MAX_MS,
-    );
+    test('Ctrl-C while bpftrace compiles ends it within seconds, without a recording', async () => {
+      await guest.start('--engine bpftrace --interval 1h', 'ps | grep -q "[b]pftrace -B"');
+      const began = performance.now();
+      await guest.signal('INT');
+      const { status, stdout, stderr } = await guest.finish();
+      expect([status, stdout]).toEqual([REFUSED, '']);
+      expect(stderr).toMatch(/^kdump-mem: interrupted before bpftrace began to record/);
+      expect(performance.now() - began).toBeLessThan(20_000);
+      expect(await left(guest)).toBe('');
+    });
 
-    test(
-      'reports missing root rights or a missing bpftrace in one line',
-      async () => {
-        const refused = async (command: string) => {
-          const { status, output } = await guest.guest.run(`${command} 2>&1`, { mayFail: true, timeoutMs: MAX_MS });
-          const text = output.toString();
-          expect([status, text]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
-          return text;
-        };
-        const command = 'kdump-mem leaks --engine bpftrace --interval 3';
-        expect(await refused(`su nobody -s /bin/sh -c "${command}"`)).toMatch(/root/);
-        const offered = await inGuest(guest.guest, 'leaks --methods');
-        expect(offered.output.toString()).toMatch(/bpftrace +yes, by --engine bpftrace/);
-        await guest.guest.run('mv /bin/bpftrace /bin/bpftrace.away');
-        expect(await refused(command)).toMatch(/not installed/);
-      },
-      MAX_MS,
-    );
+    test('reports missing root rights or a missing bpftrace in one line', async () => {
+      const refused = async (command: string) => {
+        const { status, output } = await guest.guest.run(`${command} 2>&1`, { mayFail: true });
+        const text = output.toString();
+        expect([status, text]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
+        return text;
+      };
+      const command = 'kdump-mem leaks --engine bpftrace --interval 3';
+      expect(await refused(`su nobody -s /bin/sh -c "${command}"`)).toMatch(/root/);
+      const offered = await inGuest(guest.guest, 'leaks --methods');
+      expect(offered.output.toString()).toMatch(/bpftrace +yes, by --engine bpftrace/);
+      await guest.guest.run('mv /bin/bpftrace /bin/bpftrace.away');
+      expect(await refused(command)).toMatch(/not installed/);
+    });
   });

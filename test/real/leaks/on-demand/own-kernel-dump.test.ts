@@ -7,27 +7,15 @@ import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-ke
 import { type MemoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { whatisSchema } from '../../../../src/contracts/whatis.js';
 import { kdumpMem } from '../../../support/cli.js';
-import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
+import { drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest } from '../../../support/guest.js';
 import { labKernel } from '../../../support/lab.js';
 import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
-import {
-  AREAS,
-  BUILD_MS,
-  bootOwnKernel,
-  COPIES,
-  type Copy,
-  KINDS_IN,
-  OBJECTS,
-  PAGES,
-  REMEMBERS,
-} from '../own-kernel-guest.js';
+import { AREAS, bootOwnKernel, COPIES, type Copy, KINDS_IN, OBJECTS, PAGES, REMEMBERS } from '../own-kernel-guest.js';
 
 type Source = NonNullable<MemoryJson['sites']>[number];
 type Site = Source['sites'][number];
 type Frame = Site['frames'][number];
-
-const MAX_MS = 420_000;
 /** Number of frames to query on the running kernel. */
 const FRAMES = 300;
 const PAGE = 4096;
@@ -72,17 +60,17 @@ beforeAll(async () => {
   await guest.halt();
   await guest.unloaded();
   const copying = (at: number) => NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
-  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, { timeoutMs: MAX_MS });
+  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`);
   truth = await guest.truth();
-  const inGuest = (command: string) => jsonInGuest(guest.guest, command, MAX_MS);
+  const inGuest = (command: string) => jsonInGuest(guest.guest, command);
   live = memorySchema.parse(await inGuest('memory --by site --live --types /btf'));
   const read = async (name: string, at: number) =>
-    (await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MAX_MS })).output.toString();
+    (await guest.guest.run(`cat /copies/${name}-${at}`)).output.toString();
   const frames = [...recordsOf(await read('page_owner', 2)).keys()];
   const some = frames.filter((_, index) => index % Math.ceil(frames.length / FRAMES) === 0);
   const words = some.map((frame) => `pfn:${frame}`).join(' ');
   ({ identities } = whatisSchema.parse(await inGuest(`whatis --live --types /btf ${words}`)));
-  await guest.guest.run(copying(3), { timeoutMs: MAX_MS });
+  await guest.guest.run(copying(3));
   const [before, after] = [await read('page_owner', 2), await read('page_owner', 3)].map(recordsOf);
   for (const frame of some) recorded.set(frame, [before?.get(frame) ?? '', after?.get(frame) ?? '']);
   await guest.guest.pause();
@@ -93,7 +81,7 @@ beforeAll(async () => {
   const { stdout, stderr, status } = await ask('memory', '--by', 'site');
   expect({ stderr, status }).toEqual({ stderr: expect.any(String), status: 0 });
   answer = memorySchema.parse(JSON.parse(stdout));
-}, BUILD_MS);
+});
 
 afterAll(() => {
   guest?.end();
@@ -354,40 +342,36 @@ describe('a kernel that records allocations', () => {
     expect(countedBytes).toBe(bytes);
   });
 
-  test(
-    'drgn reads the same pages by stack, and the same records of single pages',
-    async () => {
-      interface Drgn {
-        readonly stacks: readonly (readonly [frames: string[], pages: number, blocks: number])[];
-        readonly records: Readonly<
-          Record<string, { pid: number; tgid: number; comm: string; seconds: number; stack: string[] }>
-        >;
-      }
-      const frames = Array.from({ length: 300 }, (_, index) => 1000 + 397 * index);
-      const { stdout } = await ask('whatis', ...frames.map((frame) => `pfn:${frame}`));
-      const { identities } = whatisSchema.parse(JSON.parse(stdout));
-      const noted = identities.filter(({ site }) => site?.source === 'page-owner');
-      const of = noted.map(({ frame }) => String(frame));
-      const drgn = drgnJson<Drgn>(vmcore, OWN_KERNEL, RECORDS, ...of);
-      // drgn has no debug information of the module.
-      const names = (all: readonly Frame[]) =>
-        all.map(({ symbol, offset, module }) => (module === null ? aliased(`${symbol}+${offset}`) : '?'));
-      const records = noted.map(({ site }) => ({
-        pid: site?.pid,
-        tgid: site?.tgid,
-        comm: site?.comm,
-        seconds: site?.seconds,
-        stack: names(site?.frames ?? []),
-      }));
-      const theirRecords = of.map((frame) => drgn.records[frame]);
-      expect(records).toEqual(theirRecords.map((one) => ({ ...one, stack: one?.stack.map(aliased) })));
-      expect(records.length).toBeGreaterThan(30);
-      const theirs: Sums = new Map();
-      for (const [stack, pages, blocks] of drgn.stacks) add(theirs, stack.map(aliased).join(), pages * PAGE, blocks);
-      const own: Sums = new Map();
-      for (const site of source('page-owner').sites) add(own, names(site.frames).join(), site.bytes, site.allocations);
-      expect(own).toEqual(theirs);
-    },
-    DRGN_MS,
-  );
+  test('drgn reads the same pages by stack, and the same records of single pages', async () => {
+    interface Drgn {
+      readonly stacks: readonly (readonly [frames: string[], pages: number, blocks: number])[];
+      readonly records: Readonly<
+        Record<string, { pid: number; tgid: number; comm: string; seconds: number; stack: string[] }>
+      >;
+    }
+    const frames = Array.from({ length: 300 }, (_, index) => 1000 + 397 * index);
+    const { stdout } = await ask('whatis', ...frames.map((frame) => `pfn:${frame}`));
+    const { identities } = whatisSchema.parse(JSON.parse(stdout));
+    const noted = identities.filter(({ site }) => site?.source === 'page-owner');
+    const of = noted.map(({ frame }) => String(frame));
+    const drgn = drgnJson<Drgn>(vmcore, OWN_KERNEL, RECORDS, ...of);
+    // drgn has no debug information of the module.
+    const names = (all: readonly Frame[]) =>
+      all.map(({ symbol, offset, module }) => (module === null ? aliased(`${symbol}+${offset}`) : '?'));
+    const records = noted.map(({ site }) => ({
+      pid: site?.pid,
+      tgid: site?.tgid,
+      comm: site?.comm,
+      seconds: site?.seconds,
+      stack: names(site?.frames ?? []),
+    }));
+    const theirRecords = of.map((frame) => drgn.records[frame]);
+    expect(records).toEqual(theirRecords.map((one) => ({ ...one, stack: one?.stack.map(aliased) })));
+    expect(records.length).toBeGreaterThan(30);
+    const theirs: Sums = new Map();
+    for (const [stack, pages, blocks] of drgn.stacks) add(theirs, stack.map(aliased).join(), pages * PAGE, blocks);
+    const own: Sums = new Map();
+    for (const site of source('page-owner').sites) add(own, names(site.frames).join(), site.bytes, site.allocations);
+    expect(own).toEqual(theirs);
+  });
 });

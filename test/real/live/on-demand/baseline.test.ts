@@ -7,16 +7,15 @@ const STORE = '/tmp/old.ndjson';
 
 /** A machine, its wall clock and the same machine after a reboot: the kernel, its files and its memory are the same. */
 describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', (kernel) => {
-  const guest = testGuest(kernel, 240_000);
-  const boot = () => guest.boot({ kdumpMem: true, tools: ['incident'], limitMs: 3_600_000 });
+  const guest = testGuest(kernel);
+  const boot = () => guest.boot({ kdumpMem: true, tools: ['incident'] });
   beforeAll(async () => {
     await boot();
     await guest.run(`kdump-mem snapshot -o ${OLD} --force --tmpfs`);
     await guest.run(`kdump-mem watch --store ${STORE} --interval 1 --for 2 --source counters`, { mayFail: true });
   });
 
-  const since = async (baseline = OLD) =>
-    triageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
+  const since = async (baseline = OLD) => triageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`));
   const found = ({ findings }: Awaited<ReturnType<typeof since>>, code: string) =>
     findings.filter((each) => each.code === code).map(({ figures }) => figures);
   const setClock = (seconds: number) => guest.run(`date -s @$(($(date +%s) + ${seconds}))`);
@@ -40,7 +39,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
     if (total !== 0) expect(Math.abs(Number(steps[0]?.stepSeconds) - total)).toBeLessThanOrEqual(10);
     expect(found(answer, 'rebooted')).toEqual([]);
     if (direction !== 'forward') return;
-    const { output } = await inGuest(guest, `triage --baseline ${OLD}`, 240_000);
+    const { output } = await inGuest(guest, `triage --baseline ${OLD}`);
     expect(output.toString()).toMatch(/Clock step: the wall clock was set 3[56]\d\d s forward/);
   });
 
@@ -65,7 +64,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
       expect(found(answer, 'memory-growth')).toEqual([]);
       expect(found(answer, 'clock-step')).toEqual([]);
     }
-    const { output } = await inGuest(guest, `triage --baseline ${OLD}`, 240_000);
+    const { output } = await inGuest(guest, `triage --baseline ${OLD}`);
     expect(output.toString()).toMatch(/Reboot since the baseline: this boot began \d+ s ago\./);
   });
 });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { mcpAnswerSchema } from '../../../../src/answers/mcp/schema.js';
 import { commandPath } from '../../../support/cli.js';
 import { ROOT } from '../../../support/documents.js';
@@ -19,7 +20,7 @@ async function inspected(...words: readonly string[]): Promise<unknown> {
   const { stdout } = await execa(
     join(MODULES, 'node-22/bin/node'),
     [join(MODULES, '.bin/mcp-inspector'), '--cli', ...server, ...words],
-    { env: { HOME: home }, stdin: 'ignore', timeout: 240_000 },
+    { env: { HOME: home }, stdin: 'ignore', timeout: STEP_MS },
   );
   return JSON.parse(stdout);
 }

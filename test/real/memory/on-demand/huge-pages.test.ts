@@ -14,7 +14,7 @@ const PAGE = 4096;
 const [MANY, TOUCHED, ALL] = [120, 5, 512];
 
 describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) => {
-  const guest = testGuest(kernel, 600_000);
+  const guest = testGuest(kernel);
   const expected = (answer: MemoryJson) => {
     const own = answer.hugePages?.owners.filter(({ comm }) => comm === 'sparse');
     const amounts = { folios: MANY, bytes: MANY * HUGE, unreadBytes: 0 };
@@ -25,7 +25,7 @@ describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) =>
     ]);
   };
 
-  const counted = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters', 600_000));
+  const counted = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters'));
   let before: MemoryJson;
 
   beforeAll(async () => {
@@ -36,7 +36,7 @@ describe.each(['6.1', 'newest'] as const)('zeros in huge pages: %s', (kernel) =>
   });
 
   test('are counted on the running kernel', async () => {
-    expected(memorySchema.parse(await jsonInGuest(guest, 'memory --live --huge', 600_000)));
+    expected(memorySchema.parse(await jsonInGuest(guest, 'memory --live --huge')));
   });
 
   test('are anonymous memory, without kernel memory too', async () => {

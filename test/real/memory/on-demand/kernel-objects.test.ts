@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MemoryJson } from '../../../../src/contracts/memory.js';
 import { rowBytes } from '../../../support/named-growth.js';
-import { MAX_MS, objectScenes, SOURCES } from './object-scenes.js';
+import { objectScenes, SOURCES } from './object-scenes.js';
 
 const [MESSAGES, MARKS, CGROUPS, DESCRIPTORS, POLLS, PAGES] = [20_000, 66_000, 1_200, 4_096, 600, 2 ** 14];
 const MIB = 2 ** 20;
@@ -12,7 +12,7 @@ const setRing = (name: string, descriptors: number) =>
      ioctl(S, 0x8946, pack("a16 P", "${name}", $ring)) or die $!'`;
 
 // Of the kernels of the lab, this one has e1000.
-describe.each(SOURCES)('objects of the kernel: %s', { timeout: MAX_MS }, (_, hide, sources) => {
+describe.each(SOURCES)('objects of the kernel: %s', (_, hide, sources) => {
   const { guest, answers, compared, start, end, findingOf } = objectScenes(hide, sources, {
     modules: ['e1000'],
     qemu: ['-netdev', 'user,id=n1', '-device', 'e1000,netdev=n1,romfile='],

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { socketsSchema } from '../../../../src/contracts/sockets.js';
 import { jsonInGuest } from '../../../support/guest.js';
-import { MAX_MS, objectScenes, SOURCES } from './object-scenes.js';
+import { objectScenes, SOURCES } from './object-scenes.js';
 
 const [SOCKETS, CLOSED, VSOCKS, PACKETS, PAGES] = [10_000, 2_000, 2_000, 1_024, 2 ** 15];
 
-describe.each(SOURCES)('sockets that ss does not show: %s', { timeout: MAX_MS }, (_, hide, sources) => {
+describe.each(SOURCES)('sockets that ss does not show: %s', (_, hide, sources) => {
   const { guest, compared, start, end, findings, findingOf } = objectScenes(hide, sources, {
     modules: ['vsock_loopback', 'vsock_diag'],
   });
@@ -19,7 +19,7 @@ describe.each(SOURCES)('sockets that ss does not show: %s', { timeout: MAX_MS },
     const { figures, next } = await findingOf('unlisted-sockets');
     expect(figures).toMatchObject({ pid, comm: 'sockets', openSockets: SOCKETS });
     if (next?.startsWith('sockets ')) {
-      const answer = await jsonInGuest(guest, `${next} --live`, MAX_MS);
+      const answer = await jsonInGuest(guest, `${next} --live`);
       const { sockets } = socketsSchema.parse(answer);
       expect(sockets.map(({ socket }) => socket.state)).toEqual(new Array(SOCKETS).fill('CLOSE'));
     } else expect(next).toBe(`procs --pid ${pid} --fds`);
@@ -102,7 +102,7 @@ describe.each(SOURCES)('sockets that ss does not show: %s', { timeout: MAX_MS },
 });
 
 // Of the kernels of the lab, 6.1 lacks CONFIG_XDP_SOCKETS_DIAG.
-describe('sockets of AF_XDP that ss lists', { timeout: MAX_MS }, () => {
+describe('sockets of AF_XDP that ss lists', () => {
   const [, [, hide, sources]] = SOURCES;
   const { start, findings } = objectScenes(hide, sources, { kernel: 'newest', modules: ['xsk_diag'] });
 

@@ -4,7 +4,6 @@ import { jsonInGuest, testGuest } from '../../../support/guest.js';
 import { expectNamed } from '../../../support/named-growth.js';
 
 const MIB = 2 ** 20;
-const MAX_MS = 600_000;
 /** Text of the kernel: it can be compressed, and its pages differ. */
 const TEXT = 140;
 
@@ -15,7 +14,7 @@ describe.each([
 ])('zswap: %s', (_, hide) => {
   const guest = testGuest('6.1-rt');
   const numberIn = async (command: string) => Number(await guest.output(command));
-  const answerOf = async (source: string) => memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
+  const answerOf = async (source: string) => memorySchema.parse(await jsonInGuest(guest, `memory ${source}`));
 
   const SOURCES = ['--live', '--live --source counters'];
   const first = new Map<string, MemoryJson>();

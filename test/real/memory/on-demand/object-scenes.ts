@@ -8,8 +8,6 @@ import { jsonInGuest, type TestGuestOptions, testGuest } from '../../../support/
 import type { GuestKernel } from '../../../support/lab.js';
 import { expectNamed } from '../../../support/named-growth.js';
 
-export const MAX_MS = 900_000;
-
 /** What a scene is seen with: how it is hidden, and sources of `memory`. */
 export const SOURCES = [
   ['with /proc/kcore', 'true', ['--live']],
@@ -30,7 +28,7 @@ export function objectScenes(
     ...options
   }: Pick<TestGuestOptions, 'modules' | 'qemu'> & { kernel?: GuestKernel },
 ) {
-  const guest = testGuest(kernel, MAX_MS);
+  const guest = testGuest(kernel);
 
   beforeAll(async () => {
     await guest.boot({
@@ -38,17 +36,16 @@ export function objectScenes(
       memoryMiB: 1536,
       modules: [...DIAG, ...modules],
       files: [...PROGRAMS, { path: 'objects.pl', data: readFileSync(join(import.meta.dirname, 'objects.pl')) }],
-      limitMs: 2 * MAX_MS,
       ...options,
     });
     await guest.run(`${hide}; mkdir -p /sys/fs/cgroup /run/decoy; mount -t tmpfs none /run/decoy
       [ -e /sys/fs/cgroup/cgroup.controllers ] || mount -t cgroup2 none /sys/fs/cgroup
       echo +memory > /sys/fs/cgroup/cgroup.subtree_control`);
-  }, MAX_MS);
+  });
 
   const answers = async (): Promise<MemoryJson[]> => {
     const all: MemoryJson[] = [];
-    for (const source of sources) all.push(memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS)));
+    for (const source of sources) all.push(memorySchema.parse(await jsonInGuest(guest, `memory ${source}`)));
     return all;
   };
   /** Checks each answer with the one of the same source from before. */
@@ -73,7 +70,7 @@ export function objectScenes(
     const isThere = pids.map((pid) => `[ -e /proc/${pid} ]`).join(' || ');
     await guest.run(`kill ${pids.join(' ')}; while ${isThere}; do usleep 100000; done`);
   };
-  const findings = async () => triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+  const findings = async () => triageSchema.parse(await jsonInGuest(guest, 'triage --live'));
   const findingOf = async (wanted: string) => {
     const { findings: all, unread } = await findings();
     const own = all.filter(({ code }) => code === wanted);

@@ -8,7 +8,6 @@ import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
 import { expectNamed } from '../../../support/named-growth.js';
 
 const MIB = 2 ** 20;
-const MAX_MS = 900_000;
 const [ONCE, TWICE] = [64, 24];
 
 /** How programs of this machine, and those of the snapshot's script, get into the guest. */
@@ -24,7 +23,7 @@ describe.each([
   { kernel: '6.1-rt', kinds: ['rdma', 'uring'] },
   { kernel: 'newest', kinds: ['uring'] },
 ] as const)('pinned buffers: $kernel', ({ kernel, kinds }) => {
-  const guest = testGuest(kernel, MAX_MS);
+  const guest = testGuest(kernel);
   const pids = new Map<string, number>();
   const before = new Map<string, MemoryJson>();
 
@@ -49,21 +48,17 @@ describe.each([
         );
         pids.set(`${kind} ${times}`, Number(await guest.output(`cat ${name}`)));
       }
-    const { status, output } = await inGuest(
-      guest,
-      'snapshot -o /native.tar.gz --tmpfs --interval 0.1 --timeout 300',
-      MAX_MS,
-    );
+    const { status, output } = await inGuest(guest, 'snapshot -o /native.tar.gz --tmpfs --interval 0.1 --timeout 300');
     expect([status, output.toString()]).toEqual([0, expect.any(String)]);
     await guest.run('sh /snapshot.sh --tmpfs /shell.tar.gz 0');
-  }, MAX_MS);
+  });
 
   /** An emulated CPU may be too slow for the time limit of descriptors. */
   const isLate = ({ notRead }: MemoryJson) =>
     notRead.some(({ why }) => why.startsWith('only a part of the descriptors'));
   const answerOf = async (source: string): Promise<MemoryJson> => {
     for (let left = 3; ; left--) {
-      const answer = memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
+      const answer = memorySchema.parse(await jsonInGuest(guest, `memory ${source}`));
       if (left === 0 || !isLate(answer)) return answer;
     }
   };
@@ -129,10 +124,10 @@ describe.each([
 // The kernels of the lab lack CONFIG_IOMMUFD.
 describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel) => {
   const AMOUNT = 256;
-  const guest = testGuest(kernel, MAX_MS);
+  const guest = testGuest(kernel);
   const pids = new Map<string, number>();
   const before = new Map<string, MemoryJson>();
-  const answerOf = async (source: string) => memorySchema.parse(await jsonInGuest(guest, `memory ${source}`, MAX_MS));
+  const answerOf = async (source: string) => memorySchema.parse(await jsonInGuest(guest, `memory ${source}`));
 
   beforeAll(async () => {
     await guest.boot({
@@ -157,7 +152,7 @@ describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel)
     }
     expect(await guest.output('cat /tmp/vfio')).toBe(`${pids.get('vfio')}\n`);
     expect(await guest.output('cat /tmp/locked')).toBe(`ready ${AMOUNT * MIB}\n`);
-  }, MAX_MS);
+  });
 
   test.each(LIVE)('are anonymous memory of their process: %s', async (_, source) => {
     const bytes = AMOUNT * MIB;
@@ -173,13 +168,13 @@ describe.each(['6.1', 'newest'] as const)('pages that VFIO pinned: %s', (kernel)
   ])('are pinned by their process, and mlocked ones of another are none: %s', async (_, hide) => {
     const bytes = AMOUNT * MIB;
     await guest.run(hide);
-    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live', MAX_MS));
+    const { findings } = triageSchema.parse(await jsonInGuest(guest, 'triage --live'));
     const pinned = findings.filter(({ code }) => code === 'pinned-pages');
     expect(pinned).toMatchObject([
       { figures: { pid: pids.get('vfio'), comm: 'pins', kinds: 'VFIO', pinnedBytes: bytes } },
     ]);
     const pinnedOf = async (command: string) => {
-      const { processes } = procsSchema.parse(await jsonInGuest(guest, command, MAX_MS));
+      const { processes } = procsSchema.parse(await jsonInGuest(guest, command));
       return ['vfio', 'locked'].map((name) => processes.find(({ pid }) => pid === pids.get(name))?.pinnedBytes);
     };
     expect(await pinnedOf(pinned[0]?.next ?? '')).toEqual([bytes, 0]);

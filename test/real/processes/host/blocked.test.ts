@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { procsSchema } from '../../../../src/contracts/procs.js';
 import { snapshotSchema } from '../../../../src/contracts/snapshot.js';
 import { liveHost } from '../../../../src/host/live.js';
@@ -118,43 +119,39 @@ describe('with blocked reads of the memory of two processes', () => {
     return path;
   };
 
-  test.each(['native', 'script', 'late script'])(
-    'a snapshot (%s) contains all others',
-    async (kind) => {
-      const file = join(folder, `${kind}.tar.gz`);
-      let unreadable: number | undefined;
-      if (kind === 'native') {
-        // Where CPUs are short, its usual 30 s end before all processes are read.
-        const limits = ['--interval', '1', '--timeout', '240'];
-        const { stdout, status } = await kdumpMem('snapshot', '--json', ...PARTS, '-o', file, ...limits);
-        expect(status).toBe(0);
-        ({ unreadable } = snapshotSchema.parse(JSON.parse(stdout)).errorCounts);
-      } else {
-        const { stdout: script } = await kdumpMem('snapshot', '--script');
-        const run = spawnSync('sh', ['-s', '--', ...PARTS, file, '1'], {
-          input: script,
-          encoding: 'utf8',
-          ...(kind === 'script'
-            ? {}
-            : { env: { ...process.env, PATH: `${lateAt(join(folder, 'late'))}:${process.env.PATH}` } }),
-          timeout: 240_000,
-          killSignal: 'SIGKILL',
-        });
-        expect(run).toMatchObject({ status: 0, stderr: '', signal: null });
-      }
-      const { stdout } = await kdumpMem('procs', '--from', file, '--json');
-      expectRows(stdout);
-      const errors = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors']).toString();
-      const all = errors.split('\n').filter((line) => line.includes('\tunreadable\t'));
-      const own = all.filter((line) => blocked.some((pid) => line.startsWith(`/proc/${pid}/`)));
-      const lines = own.filter((line) => line.includes('mmap_lock held'));
-      // Once a process blocked, the script leaves it out.
-      expect(lines.filter((line) => line.includes('/smaps_rollup\t'))).toHaveLength(2);
-      // Where CPUs are short, reads of others may end, too.
-      if (unreadable !== undefined) expect([unreadable, own.length]).toEqual([all.length, 6]);
-    },
-    600_000,
-  );
+  test.each(['native', 'script', 'late script'])('a snapshot (%s) contains all others', async (kind) => {
+    const file = join(folder, `${kind}.tar.gz`);
+    let unreadable: number | undefined;
+    if (kind === 'native') {
+      // Where CPUs are short, its usual 30 s end before all processes are read.
+      const limits = ['--interval', '1', '--timeout', '240'];
+      const { stdout, status } = await kdumpMem('snapshot', '--json', ...PARTS, '-o', file, ...limits);
+      expect(status).toBe(0);
+      ({ unreadable } = snapshotSchema.parse(JSON.parse(stdout)).errorCounts);
+    } else {
+      const { stdout: script } = await kdumpMem('snapshot', '--script');
+      const run = spawnSync('sh', ['-s', '--', ...PARTS, file, '1'], {
+        input: script,
+        encoding: 'utf8',
+        ...(kind === 'script'
+          ? {}
+          : { env: { ...process.env, PATH: `${lateAt(join(folder, 'late'))}:${process.env.PATH}` } }),
+        timeout: STEP_MS,
+        killSignal: 'SIGKILL',
+      });
+      expect(run).toMatchObject({ status: 0, stderr: '', signal: null });
+    }
+    const { stdout } = await kdumpMem('procs', '--from', file, '--json');
+    expectRows(stdout);
+    const errors = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors']).toString();
+    const all = errors.split('\n').filter((line) => line.includes('\tunreadable\t'));
+    const own = all.filter((line) => blocked.some((pid) => line.startsWith(`/proc/${pid}/`)));
+    const lines = own.filter((line) => line.includes('mmap_lock held'));
+    // Once a process blocked, the script leaves it out.
+    expect(lines.filter((line) => line.includes('/smaps_rollup\t'))).toHaveLength(2);
+    // Where CPUs are short, reads of others may end, too.
+    if (unreadable !== undefined) expect([unreadable, own.length]).toEqual([all.length, 6]);
+  });
 
   test('doctor reports which files of others are readable, without a blocking read', async () => {
     const { stdout, status } = await kdumpMem('doctor', '--json');

@@ -15,6 +15,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { stacksSchema } from '../../../../src/contracts/stacks.js';
 import { statFields } from '../../../../src/host/proc/process.js';
 import { commandPath } from '../../../support/cli.js';
@@ -55,7 +56,7 @@ function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
   return execa(process.execPath, [commandPath('kdump-mem'), 'procs', '--live', ...args], {
     reject: false,
     stdin: 'ignore',
-    timeout: 180_000,
+    timeout: STEP_MS,
     stripFinalNewline: false,
     env: { TMPDIR: temporary, ...env },
   });

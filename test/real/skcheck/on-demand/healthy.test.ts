@@ -52,26 +52,22 @@ beforeAll(async () => {
   pids.push(unix.server.pid, unix.client.pid);
 });
 
-test(
-  "healthy connections under iperf3's traffic are never flagged",
-  async () => {
-    const samples = Math.ceil(SECONDS / INTERVAL) + 1;
-    const args = ['--watch', '--samples', `${samples}`, '--interval', `${INTERVAL}`];
-    const { stdout } = await watched(args);
-    const { looks, seen, flagged } = judgements(stdout, pids);
-    // A busy machine drops datagrams for lack of space, and that is a correct verdict.
-    const wrong = flagged.filter(({ stalled }) => stalled.verdict !== 'udp-dropping');
-    console.log(
-      `under traffic for ${SECONDS} s: ${looks} looks, data seen on its way ${seen} times, ${wrong.length} flagged`,
-    );
-    expect(wrong).toEqual([]);
-    expect(looks).toBe(samples - 1);
-    expect(seen).toBeGreaterThan(looks);
-    // The traffic ran all the time.
-    for (const each of started) expect(each.exitCode).toBeNull();
-    const [server] = started;
-    server?.kill();
-    if (server) await once(server, 'exit');
-  },
-  SECONDS * 1000 + 120_000,
-);
+test("healthy connections under iperf3's traffic are never flagged", async () => {
+  const samples = Math.ceil(SECONDS / INTERVAL) + 1;
+  const args = ['--watch', '--samples', `${samples}`, '--interval', `${INTERVAL}`];
+  const { stdout } = await watched(args);
+  const { looks, seen, flagged } = judgements(stdout, pids);
+  // A busy machine drops datagrams for lack of space, and that is a correct verdict.
+  const wrong = flagged.filter(({ stalled }) => stalled.verdict !== 'udp-dropping');
+  console.log(
+    `under traffic for ${SECONDS} s: ${looks} looks, data seen on its way ${seen} times, ${wrong.length} flagged`,
+  );
+  expect(wrong).toEqual([]);
+  expect(looks).toBe(samples - 1);
+  expect(seen).toBeGreaterThan(looks);
+  // The traffic ran all the time.
+  for (const each of started) expect(each.exitCode).toBeNull();
+  const [server] = started;
+  server?.kill();
+  if (server) await once(server, 'exit');
+});

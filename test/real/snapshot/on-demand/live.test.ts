@@ -7,7 +7,7 @@ import { logSchema } from '../../../../src/contracts/log.js';
 import { type CategoryJson, memorySchema } from '../../../../src/contracts/memory.js';
 import { processSchema } from '../../../../src/contracts/process.js';
 import { type ProcsAnswer, procsSchema } from '../../../../src/contracts/procs.js';
-import { fromJson, guestWithCgroups, liveJson, MAX_MS, snapshotOf, takes } from '../guest-snapshot.js';
+import { fromJson, guestWithCgroups, liveJson, snapshotOf, takes } from '../guest-snapshot.js';
 
 const AMOUNT = 16 * 2 ** 20;
 /** Bytes that our own programs may change between two answers. */
@@ -36,7 +36,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     const { status, said } = await snapshotOf(guest, file, { options: '--with smaps' });
     expect([status, said]).toEqual([0, expect.stringContaining('tar.gz')]);
     after = await looks(guest);
-  }, 8 * MAX_MS);
+  });
 
   afterAll(() => {
     guest?.kill();

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { shellWord } from '../../../../src/base/shell.js';
 import { scratchFolder } from '../../../support/scratch.js';
 import { until } from '../../skcheck/stage.js';
-import { copyWithPackage, MAX_MS } from '../systemd-guest.js';
+import { copyWithPackage } from '../systemd-guest.js';
 
 /** systemd as the first process of namespaces, as containers have it: in seconds, but without devices and cgroups of memory. */
 const PREPARE = `set -e
@@ -26,7 +26,7 @@ beforeAll(() => {
   copyWithPackage(root, 'bookworm-systemd');
   const apart = '--mount --pid --fork --kill-child --uts --ipc --net --cgroup'.split(' ');
   outside = spawn('unshare', [...apart, 'sh', '-c', PREPARE, 'sh', root], { stdio: 'ignore' });
-}, MAX_MS);
+});
 afterAll(async () => {
   outside.kill('SIGKILL');
   await until(() => outside.exitCode !== null || outside.signalCode !== null);
@@ -40,13 +40,9 @@ function inside(command: string): string {
 }
 
 // kdump-config makes it when it is first called, which may be later than these units.
-test.each(['kdump-mem-triage', 'kdump-mem-vmcore'])(
-  '%s starts before there is a /var/crash',
-  async (unit) => {
-    await until(() => /^(?:running|degraded)$/m.test(inside('systemctl is-system-running')));
-    const start = `rmdir /var/crash; ls -d /var/crash; systemctl start ${shellWord(unit)}; echo $?`;
-    expect(inside(`(${start}) 2> /dev/null`)).toBe('0\n');
-    expect(inside("stat -c '%a %U' /var/crash")).toBe('755 root\n');
-  },
-  MAX_MS,
-);
+test.each(['kdump-mem-triage', 'kdump-mem-vmcore'])('%s starts before there is a /var/crash', async (unit) => {
+  await until(() => /^(?:running|degraded)$/m.test(inside('systemctl is-system-running')));
+  const start = `rmdir /var/crash; ls -d /var/crash; systemctl start ${shellWord(unit)}; echo $?`;
+  expect(inside(`(${start}) 2> /dev/null`)).toBe('0\n');
+  expect(inside("stat -c '%a %U' /var/crash")).toBe('755 root\n');
+});

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { folderFromDisk } from '../../../../scripts/lab-parts/disk.mjs';
 import { scratchFolder } from '../../../support/scratch.js';
-import { MAX_MS, SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
+import { SystemdDisk, type SystemdGuest } from '../systemd-guest.js';
 
 const CRASH = '/var/crash';
 const DUMP = 'dump.202611200412';
@@ -80,76 +80,70 @@ function sumOf(name: string, bytes: Buffer): string | null {
   return createHash('sha256').update(own).digest('hex');
 }
 
-test(
-  'a machine that fails while answers are written has no half file, and its next boot completes them',
-  async () => {
-    // Its memory fits in a guest, and its answers take seconds there.
-    const dump = readFileSync('fixtures/incident.vmcore');
-    const failing = disk({ [`${CRASH.slice(1)}/moments/${DUMP}`]: dump, 'moments.pl': MOMENTS });
-    const machine = await boot(failing, 1);
-    await machine.inside('perl /moments.pl > /moments.log 2>&1 &');
-    await machine.inside(START);
-    const found: { readonly seen: string; readonly left: Folder }[] = [];
-    for (;;) {
-      const wait = 'for i in {1..20}; do [ -e /moment ] && cat /moment && break; sleep 1; done';
-      const seen = await machine.inside(wait, true);
-      if (seen !== '') {
-        // Every second time the disk has all that was written by then, synced by kdump-mem or not.
-        if (found.length % 2 === 1) await machine.inside('sync');
-        const copy = join(scratch, 'copy');
-        machine.guest.copyDisk(failing.path, copy);
-        found.push({ seen, left: afterFailure(copy, `moment-${found.length}`) });
-        await machine.inside('rm /moment');
-      } else if ((await machine.inside(ENDED, true)) !== '') break;
-    }
-    await machine.inside('sync');
-    machine.guest.kill();
-    await machine.guest.ended;
-    const whole = afterFailure(failing.path, 'whole');
-    expect([...whole.keys()].toSorted()).toEqual([DUMP, ...ANSWERS]);
-    const expected = new Map([...whole].map(([name, { bytes }]) => [name, sumOf(name, bytes)]));
-    const isHalf = (name: string) => name.endsWith('.partial');
+test('a machine that fails while answers are written has no half file, and its next boot completes them', async () => {
+  // Its memory fits in a guest, and its answers take seconds there.
+  const dump = readFileSync('fixtures/incident.vmcore');
+  const failing = disk({ [`${CRASH.slice(1)}/moments/${DUMP}`]: dump, 'moments.pl': MOMENTS });
+  const machine = await boot(failing, 1);
+  await machine.inside('perl /moments.pl > /moments.log 2>&1 &');
+  await machine.inside(START);
+  const found: { readonly seen: string; readonly left: Folder }[] = [];
+  for (;;) {
+    const wait = 'for i in {1..20}; do [ -e /moment ] && cat /moment && break; sleep 1; done';
+    const seen = await machine.inside(wait, true);
+    if (seen !== '') {
+      // Every second time the disk has all that was written by then, synced by kdump-mem or not.
+      if (found.length % 2 === 1) await machine.inside('sync');
+      const copy = join(scratch, 'copy');
+      machine.guest.copyDisk(failing.path, copy);
+      found.push({ seen, left: afterFailure(copy, `moment-${found.length}`) });
+      await machine.inside('rm /moment');
+    } else if ((await machine.inside(ENDED, true)) !== '') break;
+  }
+  await machine.inside('sync');
+  machine.guest.kill();
+  await machine.guest.ended;
+  const whole = afterFailure(failing.path, 'whole');
+  expect([...whole.keys()].toSorted()).toEqual([DUMP, ...ANSWERS]);
+  const expected = new Map([...whole].map(([name, { bytes }]) => [name, sumOf(name, bytes)]));
+  const isHalf = (name: string) => name.endsWith('.partial');
 
-    expect(new Set(found.map(({ seen }) => seen)).size).toBeGreaterThanOrEqual(MIN_MOMENTS);
-    // Half files and missing answers were among them, otherwise nothing was tested.
-    expect(found.some(({ left }) => [...left].some(([name, { bytes }]) => isHalf(name) && bytes.length > 0))).toBe(
-      true,
-    );
-    expect(found.filter(({ left }) => !left.has('kdump-mem.json')).length).toBeGreaterThanOrEqual(MIN_MOMENTS - 1);
-    // What is there after a failure is whole. A name may be lost: only the content is synced.
-    for (const { seen, left } of [...found, { seen: 'end', left: whole }])
-      for (const [name, { bytes, uid }] of left) {
-        if (isHalf(name)) continue;
-        expect([seen, name, sumOf(name, bytes)]).toEqual([seen, name, expected.get(name)]);
-        if (name.endsWith('.html')) expect(bytes.toString()).toMatch(/<\/html>\n$/);
-        // No later run comes back to an answer that has its last file.
-        if (left.has('kdump-mem.json')) expect([seen, name, uid]).toEqual([seen, name, UID]);
-      }
-
-    // One boot completes what was left: half of an extract, and the most without JSON. Each takes its guest minutes.
-    const sizeOf = (name: RegExp, left: Folder) => [...left].find((one) => name.test(one[0]))?.[1].bytes.length ?? 0;
-    const completed = [
-      found.find(({ left }) => sizeOf(/extract\..*\.partial$/, left) > 0)!,
-      found.findLast(({ left }) => left.has('kdump-mem.extract') && !left.has('kdump-mem.json'))!,
-    ];
-    const files = completed.flatMap(({ left }, moment) =>
-      [...left].map(([name, { bytes }]) => [`${CRASH.slice(1)}/${moment}/${name}`, bytes] as const),
-    );
-    const next = await boot(disk(Object.fromEntries(files)));
-    await next.inside(START);
-    await next.until(ENDED);
-    await next.inside('sync');
-    next.guest.kill();
-    await next.guest.ended;
-    folderFromDisk(disks[1]!.path, CRASH, join(scratch, 'next'));
-    for (const [moment, { seen }] of completed.entries()) {
-      const folder = join(scratch, 'next/crash', `${moment}`);
-      expect([seen, readdirSync(folder).toSorted()]).toEqual([seen, [DUMP, ...ANSWERS]]);
-      for (const name of ANSWERS) {
-        const sum = sumOf(name, readFileSync(join(folder, name)));
-        expect([seen, name, sum]).toEqual([seen, name, expected.get(name)]);
-      }
+  expect(new Set(found.map(({ seen }) => seen)).size).toBeGreaterThanOrEqual(MIN_MOMENTS);
+  // Half files and missing answers were among them, otherwise nothing was tested.
+  expect(found.some(({ left }) => [...left].some(([name, { bytes }]) => isHalf(name) && bytes.length > 0))).toBe(true);
+  expect(found.filter(({ left }) => !left.has('kdump-mem.json')).length).toBeGreaterThanOrEqual(MIN_MOMENTS - 1);
+  // What is there after a failure is whole. A name may be lost: only the content is synced.
+  for (const { seen, left } of [...found, { seen: 'end', left: whole }])
+    for (const [name, { bytes, uid }] of left) {
+      if (isHalf(name)) continue;
+      expect([seen, name, sumOf(name, bytes)]).toEqual([seen, name, expected.get(name)]);
+      if (name.endsWith('.html')) expect(bytes.toString()).toMatch(/<\/html>\n$/);
+      // No later run comes back to an answer that has its last file.
+      if (left.has('kdump-mem.json')) expect([seen, name, uid]).toEqual([seen, name, UID]);
     }
-  },
-  12 * MAX_MS,
-);
+
+  // One boot completes what was left: half of an extract, and the most without JSON. Each takes its guest minutes.
+  const sizeOf = (name: RegExp, left: Folder) => [...left].find((one) => name.test(one[0]))?.[1].bytes.length ?? 0;
+  const completed = [
+    found.find(({ left }) => sizeOf(/extract\..*\.partial$/, left) > 0)!,
+    found.findLast(({ left }) => left.has('kdump-mem.extract') && !left.has('kdump-mem.json'))!,
+  ];
+  const files = completed.flatMap(({ left }, moment) =>
+    [...left].map(([name, { bytes }]) => [`${CRASH.slice(1)}/${moment}/${name}`, bytes] as const),
+  );
+  const next = await boot(disk(Object.fromEntries(files)));
+  await next.inside(START);
+  await next.until(ENDED);
+  await next.inside('sync');
+  next.guest.kill();
+  await next.guest.ended;
+  folderFromDisk(disks[1]!.path, CRASH, join(scratch, 'next'));
+  for (const [moment, { seen }] of completed.entries()) {
+    const folder = join(scratch, 'next/crash', `${moment}`);
+    expect([seen, readdirSync(folder).toSorted()]).toEqual([seen, [DUMP, ...ANSWERS]]);
+    for (const name of ANSWERS) {
+      const sum = sumOf(name, readFileSync(join(folder, name)));
+      expect([seen, name, sum]).toEqual([seen, name, expected.get(name)]);
+    }
+  }
+});

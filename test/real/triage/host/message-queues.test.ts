@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { STEP_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { CAPTURE_SCRIPT } from '../../../../src/capture/read/script.js';
 import { triageSchema } from '../../../../src/contracts/triage.js';
 import { liveHost } from '../../../../src/host/live.js';
@@ -68,7 +69,7 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)(
       await during(['unshare', '--ipc', '--mount'], ['covered', 1], async () => {
         const names = messageQueues(liveHost, () => undefined, true).map(({ name }) => name);
         expect(names).not.toContain('/run/queues/blocks');
-        const script = spawnSync('sh', ['-s', '--', '--tmpfs', '-', '0'], { input: CAPTURE_SCRIPT, timeout: 60_000 });
+        const script = spawnSync('sh', ['-s', '--', '--tmpfs', '-', '0'], { input: CAPTURE_SCRIPT, timeout: STEP_MS });
         expect(script.status, `${script.stderr}`).toBe(0);
       });
     });

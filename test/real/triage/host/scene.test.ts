@@ -63,7 +63,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     ]);
     if (scene.stdout) await Promise.race([once(scene.stdout, 'data'), once(scene, 'exit')]);
     await until(isUnreadForLong);
-  }, 60_000);
+  });
   afterAll(async () => {
     if (scene.exitCode === null && scene.signalCode === null) {
       scene.kill('SIGKILL');

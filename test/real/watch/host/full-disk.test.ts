@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { STEP_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { watchSampleSchema, watchSchema } from '../../../../src/contracts/watch.js';
 import { commandPath } from '../../../support/cli.js';
 
@@ -20,7 +21,7 @@ end() { kill $watch; wait $watch; cat $out/said >&2; tr -d '\n' <$out/answer; ec
 ${script}`;
   const { stdout, stderr, status } = spawnSync('unshare', ['-m', 'bash', '-c', whole], {
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: STEP_MS,
     env: { ...process.env, WATCH: `${process.execPath} ${commandPath('kdump-mem')} watch` },
   });
   const [answer = '', ...lines] = stdout.trimEnd().split('\n');
@@ -73,7 +74,7 @@ for file in ring mine; do $WATCH --ring $file && exit 9 || echo $?; done
 ls`;
   const { stdout, stderr, status } = spawnSync('unshare', ['-m', 'bash', '-c', script], {
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: STEP_MS,
     env: { ...process.env, WATCH: `${process.execPath} ${commandPath('kdump-mem')} watch` },
   });
   expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, lines: ['3', '3', 'mine'] });
