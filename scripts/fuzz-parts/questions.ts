@@ -134,7 +134,7 @@ function info(clean: NativeKernel): Question {
       const answer = describeInfo(dump, notedIn(clean.image, kernel.vmcoreinfo), new Unknowns(), kernel);
       const json = jsonOf(answer);
       infoSchema.parse(json);
-      return { kind: 'answered', text: infoText(answer, null), json, complete: answer.missing.length === 0 };
+      return { kind: 'answered', text: infoText(answer, null, ''), json, complete: answer.missing.length === 0 };
     },
   };
 }

@@ -120,8 +120,8 @@ export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
 }
 
 /**
- * A finding with a next command: by default the log from its first line on; none if that log has no clock, or is one of
- * several.
+ * A finding with a next command: by default the log from shortly before its first line on, where its cause may be; none
+ * if that log has no clock, or is one of several.
  */
 export function withNext({ next: _, ...finding }: Finding, next?: string): Finding {
   const { evidence, figures } = finding;
@@ -130,12 +130,13 @@ export function withNext({ next: _, ...finding }: Finding, next?: string): Findi
   if (first?.kind !== 'log' || first.timestamp === null || figures.log != null) return finding;
   const of = figures.boots == null ? '' : ` --boot ${figures.boot}`;
   // Why somebody asked for a kill is in the minutes before.
-  const earlier = figures.reason === 'sysrq' ? BEFORE_REQUEST_NS : 0n;
+  const earlier = figures.reason === 'sysrq' ? BEFORE_REQUEST_NS : BEFORE_NS;
   const from = first.timestamp > earlier ? first.timestamp - earlier : 0n;
   return { ...finding, next: `log --since ${Number(from / 1000n) / 1e6}${of}` };
 }
 
-const BEFORE_REQUEST_NS = 300n * 10n ** 9n;
+const BEFORE_NS = 10n * 10n ** 9n;
+const BEFORE_REQUEST_NS = 30n * BEFORE_NS;
 
 /** Age in seconds from which such an event is a note. */
 const PAST_SECONDS = 3600;

@@ -116,6 +116,13 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     expect(suggestionsOf(JSON.parse(JSON.stringify(json)))).toEqual(['memory --nodes']);
   });
 
+  test('says when the last of several was, and between which ages all are', () => {
+    const { lines, text } = triaged([...KILL(100), ...KILL(700), ...KILL(880, '/other')]);
+    expect(lines[0]).toContain('Earlier: 2 warnings (oom-kill, about 2 min to 5 min ago).');
+    expect(text).toContain('Seen 2 times, the last time about 5 min ago; the machine continued to run.');
+    expect(text).toContain('That was about 2 min ago; the machine continued to run.');
+  });
+
   test('makes no error of lines of a file system that follow it', () => {
     const lines = ['EXT4-fs (loop0): mounted filesystem r/w.', 'EXT4-fs (loop0): unmounting filesystem.'];
     const after = lines.map((line) => record(701, line));

@@ -88,17 +88,18 @@ test('more orphans than the limit are reset; at the limit none is', () => {
   const words = (used: number) =>
     findingWords({ code: 'limit-near', figures: { limit: 'tcp_max_orphans', used, most: 60, share: used / 60 } });
   expect(words(61)).toBe(
-    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit; a higher limit lets them pin more memory.',
+    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit. Do not raise it first: then orphans pin more memory. See who does not acknowledge: ss -tno state fin-wait-1, also last-ack and closing.',
   );
   expect(words(60)).toBe('Limit reached: 60 of 60 orphaned TCP sockets (tcp_max_orphans).');
 });
 
-test('the log is read from a finding on, for a kill by hand from 5 minutes before', () => {
+test('the log is read from 10 s before a finding, for a kill by hand from 5 minutes before', () => {
   const next = (reason: string, seconds: number, more: Finding['figures'] = {}) => {
     const evidence = [{ kind: 'log', text: 'x', seq: 1, timestamp: BigInt(seconds * 1e6) * 1000n }] as const;
     return withNext({ code: 'oom-kill', severity: 'warning', figures: { reason, ...more }, evidence }).next;
   };
-  expect(next('global', 27_742.909073)).toBe('log --since 27742.909073');
+  expect(next('global', 27_742.909073)).toBe('log --since 27732.909073');
+  expect(next('global', 9)).toBe('log --since 0');
   expect(next('sysrq', 27_742.909073)).toBe('log --since 27442.909073');
   expect(next('sysrq', 299)).toBe('log --since 0');
   expect(next('sysrq', 900, { boots: 2, boot: -1 })).toBe('log --since 600 --boot -1');

@@ -16,8 +16,9 @@ const UNKNOWN = 'unknown (see below)';
  * Formats the answer to `info`: a headline, facts line by line, then unknown facts with the reason.
  *
  * @param columns of the terminal; null: no terminal, and nothing is wrapped
+ * @param source options that name the dump, for the next command
  */
-export function infoText(answer: InfoAnswer, columns: number | null): string {
+export function infoText(answer: InfoAnswer, columns: number | null, source: string): string {
   const { kernel, missing } = answer;
   const lines = [...dumpLines(answer), ...(kernel ? kernelLines(answer, kernel) : notedLines(answer))];
   const width = Math.max(...lines.map(([label]) => label.length));
@@ -34,6 +35,8 @@ export function infoText(answer: InfoAnswer, columns: number | null): string {
     const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
     parts.push(['Unknown:', ...reasons].join('\n'));
   }
+  // What preceded the crash need not be its cause.
+  if (kernel?.panic.state === 'panicked') parts.push(`Next: kdump-mem triage ${source}`);
   return parts.join('\n\n');
 }
 

@@ -240,7 +240,11 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
 export function headline(answer: MemoryAnswer, kills = killWords(answer.origin)): string {
   const [free, unusual] = [freeWords(answer), unusualWords(answer)];
   const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
-  const large = unusual.length === 0 ? [largestWords(answer)] : [`${but}${unusual.join('; ')}.`];
+  // Where memory is short, what is unusual need not be what takes most.
+  const [most] = heldLeaves(answer);
+  const isUnusualMost = most !== undefined && (most.category === 'network-sockets' || isUnusual(answer, most));
+  const largest = unusual.length === 0 || (free.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
+  const large = [largest, ...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`])];
   const parts = [free, ...large, kills];
   return parts.filter(Boolean).join(' ');
 }
@@ -392,8 +396,8 @@ function socketsUnusual(answer: MemoryAnswer): string[] {
     : [];
 }
 
-/** The largest use that depends on the load, with its largest owner. */
-function largestWords(answer: MemoryAnswer): string {
+/** What depends on the load, the largest first. */
+function heldLeaves(answer: MemoryAnswer): Category[] {
   const held = leaves(answer.memory).filter(
     ({ category }) =>
       !category.startsWith('free') &&
@@ -401,7 +405,12 @@ function largestWords(answer: MemoryAnswer): string {
       category !== 'missing-counters' &&
       !(answer.freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category)),
   );
-  const [largest] = held.toSorted((a, b) => b.frames - a.frames);
+  return held.toSorted((a, b) => b.frames - a.frames);
+}
+
+/** The largest use that depends on the load, with its largest owner. */
+function largestWords(answer: MemoryAnswer): string {
+  const [largest] = heldLeaves(answer);
   if (!largest || largest.frames === 0) return '';
   const { leastBytes = largest.bytes, mostBytes = largest.bytes } = largest.range ?? {};
   const isExact = largest.category !== 'unattributed' || leastBytes === mostBytes;

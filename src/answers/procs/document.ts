@@ -240,9 +240,11 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
     : '';
   const parts = `USS, swap, page tables${groups ? '' : ' (TABLES)'}`;
   if (pages && network !== null) {
-    const more = processes.some(hasMore) ? ' (also in messages that it has not read, and in rings of io_uring)' : '';
+    const more = processes.some(hasMore)
+      ? ', also sockets in messages that it has not read and in rings of io_uring'
+      : '';
     return [
-      `OWN MEMORY: ${parts}, and sockets that no other process has open${more}. SOCKETS also counts shared ones.${kill}`,
+      `OWN MEMORY: ${parts}, and the queues of sockets that no other process has open${more}. SOCKETS: queues of its own and of shared sockets, so it need not be a part of OWN MEMORY.${kill}`,
     ];
   }
   const sockets = pages
@@ -422,6 +424,7 @@ function cgroupBlocks({ groups = [] }: ProcsAnswer, limit: number): Block[] {
       ],
       rows,
     ),
+    'OOM KILLS: processes killed in it and below it, also in cgroups that are gone (version 1: in itself alone). STALLED: share of the last minute in which all its tasks waited for memory (?: not counted, as in version 1).',
   ];
 }
 

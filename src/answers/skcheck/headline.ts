@@ -3,8 +3,9 @@ import { count, formatCount, formatSize, inflect, percentWords } from '../../bas
 import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { comesBack } from './owners.js';
+import type { SkcheckReason } from './reasons.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
-import { formatSpan, peerWords, processWords, socketWords } from './words.js';
+import { because, formatSpan, peerWords, processWords, socketWords } from './words.js';
 
 /** Returns the lines above the table: the most important fact first, then the basis of the verdicts. */
 export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
@@ -288,6 +289,8 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
     : [
         `${share} is freed when ${process} ${how}.${owner.likelyPinnedBytes < MUCH_BYTES ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
       ];
+  const state = ownerState(own);
+  if (state !== '' && !owner.stopped) lines.push(`${state}.`);
   // Of all of them the first sentence says it.
   if (owner.localPeers > 0 && !whole) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
@@ -300,6 +303,21 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
       `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: killing pid ${pid} alone does not free that memory.`,
     );
   return lines;
+}
+
+/** What the process does, where all its sockets say the same; empty: unknown. */
+function ownerState(sockets: readonly SkcheckSocket[]): string {
+  const reasonsOf = ({ stalled }: SkcheckSocket) => stalled.reasons as readonly SkcheckReason[];
+  const states = new Set(
+    sockets.map((socket) =>
+      because(
+        reasonsOf(socket).filter(({ code }) => code.startsWith('owner-')),
+        null,
+      ),
+    ),
+  );
+  const [words = ''] = states;
+  return states.size === 1 ? words.charAt(0).toUpperCase() + words.slice(1) : '';
 }
 
 const MAX_NAMED = 4;
@@ -409,7 +427,10 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  ['BOUNDS', 'its least and greatest possible value (≥: no upper bound is known; ≤: the least one is far below).'],
+  [
+    'BOUNDS',
+    'the least and the most that it can be, by the kernel’s limits (≥: at least, ≤: at most); PINNED is likely.',
+  ],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

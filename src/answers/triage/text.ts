@@ -97,7 +97,7 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
   const words = module == null ? '' : escapeText(String(module));
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack: [${words}]`];
+    : [`First module in its stack (look there first; it need not be the cause): [${words}]`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
@@ -115,8 +115,10 @@ const pastedText = (pasted: Pasted) =>
     .join(' ');
 
 /** The command after a triage whose findings name none: one that this input has data for. */
-function lastCommand({ memory, host, kernel, findings, failed = [] }: TriageAnswer): string | undefined {
+function lastCommand({ memory, host, kernel, findings, lost, failed = [] }: TriageAnswer): string | undefined {
   const isLive = kernel?.live ?? host?.isCaptured === false;
+  // It would print what could not be read.
+  if (!memory && !host && !isLive) return lost === undefined ? undefined : 'log';
   const isWell = memory && isWithoutProblem(findings) && shortWords(memory) !== 'Memory is short';
   if (isLive && isWell && !isMuchUnattributed(memory)) return 'watch';
   if (memory || !host?.isCaptured) return 'memory';
@@ -309,8 +311,9 @@ function foundWords(answer: TriageAnswer): string {
   const counts = countWords(then ?? []);
   // What is over may be why someone looks: its code and age, not its number alone.
   const [worst] = then ?? [];
-  const secondsAgo = worst?.figures.secondsAgo;
-  const age = typeof secondsAgo === 'number' ? `, about ${ageWords(secondsAgo)} ago` : '';
+  const ages = (then ?? []).map(({ figures }) => figures.secondsAgo).filter((age) => typeof age === 'number');
+  const [last, first] = [Math.min(...ages), Math.max(...ages)].map(ageWords);
+  const age = ages.length === 0 ? '' : `, about ${last === first ? '' : `${last} to `}${first} ago`;
   const earlier = counts === '' ? '' : ` Earlier: ${counts} (${worst?.code}${age}).`;
   return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
 }
@@ -344,8 +347,14 @@ function presentWords(answer: TriageAnswer): string {
   if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
-    : 'No findings, but some data could not be read (see the warnings).';
+    : isUnjudged(answer)
+      ? 'This dump could not be judged: its log, its memory and its state could not be read (see the warnings).'
+      : 'No findings, but some data could not be read (see the warnings).';
 }
+
+/** Whether nothing that a triage of a dump rests on could be read. */
+const isUnjudged = ({ memory, lost, machine, findings }: TriageAnswer): boolean =>
+  memory === undefined && lost === undefined && machine?.panic.state === 'unknown' && findings.length === 0;
 
 /** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
 export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {

@@ -82,10 +82,15 @@ export function findingSentences(
         title,
       );
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
-  if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
-  if (typeof secondsAgo === 'number')
+  // The figures are those of the last one.
+  const again = typeof times === 'number' && times > 1 ? times : 1;
+  const ended = typeof secondsAgo === 'number' && (past || (secondsAgo >= 3600 && subject !== 'unknown'));
+  const last =
+    ended && again > 1 ? `, the last time about ${ageWords(secondsAgo)} ago; the machine continued to run` : '';
+  if (again > 1) details.push(`Seen ${again} times${last}.`);
+  if (typeof secondsAgo === 'number' && last === '')
     details.push(
-      past || (secondsAgo >= 3600 && subject !== 'unknown')
+      ended
         ? `That was about ${ageWords(secondsAgo)} ago; the machine continued to run.`
         : `The log reported it ${ageWords(secondsAgo)} ago.`,
     );

@@ -11,7 +11,7 @@ import { Unknowns } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { type OptionsOf, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { addSourceOptions, openedAids, openSourceImage } from '../kit/kernel-source.js';
+import { addSourceOptions, openedAids, openSourceImage, sourceWords } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
@@ -92,9 +92,10 @@ function list<Flag extends string>(flag: Flag, words: string): Option<Flag> {
   return option.conflicts(LIST_OPTIONS.filter((name) => name !== option.attributeName()));
 }
 
-async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
+async function print(answer: InfoAnswer, options: InfoOptions): Promise<void> {
+  const { json, strict } = options;
   if (json) printAnswer(formatJson(answer, 2));
-  else printText((await import('../../answers/info/text.js')).infoText(answer, terminalWidth()));
+  else printText((await import('../../answers/info/text.js')).infoText(answer, terminalWidth(), sourceWords(options)));
   if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
 }
 

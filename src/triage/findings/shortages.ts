@@ -409,7 +409,7 @@ function killWords(of: UserSpaceKill): Words {
     ...(of.pressure == null
       ? []
       : [
-          `Memory pressure of ${text(of.pressureOf)} was ${text(of.pressure)} % (limit ${text(of.pressureLimit)} %) for ${text(of.duration)}.`,
+          `All tasks of ${text(of.pressureOf)} waited for memory ${text(of.pressure)} % of the time (limit ${text(of.pressureLimit)} %) for ${text(of.duration)}.`,
         ]),
     ...(of.usedBytes == null ? [] : [`Memory in use: ${size(of.usedBytes)} of ${size(of.totalBytes)}.`]),
     ...(of.swapUsedBytes == null ? [] : [`Swap in use: ${size(of.swapUsedBytes)} of ${size(of.swapTotalBytes)}.`]),
@@ -417,6 +417,6 @@ function killWords(of: UserSpaceKill): Words {
     // oomd_kill_by_pgscan_rate, src/oom/oomd-util.c
     of.pressure == null
       ? 'The OOM killer of the kernel did not choose it.'
-      : 'Of the cgroups below that one, it had the most reclaim activity, and need not be the largest.',
+      : 'Of the cgroups below that one, it had the most reclaim activity: another one of them may be larger, and the cause.',
   ];
 }

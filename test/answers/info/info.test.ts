@@ -214,14 +214,23 @@ describe('text', () => {
       [/^FILES +vmcore, vmcore \(2\.00 MiB\)$/m],
     ],
   ])('%s', (_, one, lines) => {
-    const text = infoText(one, null);
+    const text = infoText(one, null, '--vmcore x');
     for (const line of lines) expect(text).toMatch(line);
+  });
+
+  test('a crash leads to its triage, since what preceded it need not be its cause', () => {
+    const panic = (state: 'panicked' | 'running') =>
+      infoText(answer({ panic: { ...KERNEL.panic, state } }), null, '--vmcore x')
+        .split('\n')
+        .at(-1);
+    expect(panic('panicked')).toBe('Next: kdump-mem triage --vmcore x');
+    expect(panic('running')).not.toContain('Next:');
   });
 
   test('fits a terminal', () => {
     expect(
       Math.max(
-        ...infoText(answer(), 60)
+        ...infoText(answer(), 60, '--vmcore x')
           .split('\n')
           .map(({ length }) => length),
       ),
@@ -231,7 +240,7 @@ describe('text', () => {
   test('names parts that a command omits, and sources that were not found', () => {
     const limits = [{ command: 'skb', part: 'rings', code: 'unsupported-layout', why: 'no member' }] as const;
     const sources = { ...KERNEL.sources, vmcoreinfo: 'memory', types: lost, typesVerified: 'none' } as const;
-    const text = infoText(answer({ limits, sources }), null);
+    const text = infoText(answer({ limits, sources }), null, '--vmcore x');
     expect(text).toMatch(/^UNSUPPORTED +skb omits rings: no member$/m);
     expect(text).toMatch(/^VMCOREINFO +found in memory \(no note\)$/m);
     expect(text).toMatch(/^TYPES +unknown \(see below\); not verified$/m);

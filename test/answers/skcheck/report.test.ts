@@ -284,6 +284,8 @@ describe('text', () => {
     expect(formatSkcheckText(object)).toContain(
       '\nOther processes hold it too: killing pid 20 alone does not free that memory.\n',
     );
+    // What the process does instead is why it does not read.
+    expect(formatSkcheckText(object)).toMatch(/^Its main thread is (sleeping|running)/m);
     const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
     expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
   });

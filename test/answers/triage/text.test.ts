@@ -130,6 +130,17 @@ test('reports missing data', () => {
   expect(gone).not.toContain('No problems found.');
 });
 
+test('a dump of which nothing could be read is no dump without findings, and leads nowhere', () => {
+  const machine = { panic: { state: 'unknown', logRead: false }, running: [] };
+  const unread = { findings: [], complete: false, lost: undefined, machine };
+  const lines = text({ width: null }, unread).split('\n');
+  expect(lines[0]).toContain('unknown. This dump could not be judged: its log, its memory and its state could not');
+  expect(lines.join('\n')).not.toContain('Next:');
+  const withLog = text({ width: null }, { ...unread, lost: { overwritten: 0, noRoom: 0 } });
+  expect(withLog).toContain('No findings, but some data');
+  expect(withLog).toMatch(/Next: kdump-mem log --vmcore v$/);
+});
+
 test('memory is not called enough beside a problem', () => {
   const [enough, little] = [
     { 'free-buddy': 500, anonymous: 500 },
@@ -247,7 +258,7 @@ test('an answer from a log names the module of its report, and the command for t
   const stuck = textOf(
     '[ 1.000000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [X:7]\n[ 1.000001] Call Trace:\n[ 1.000002]  wifi_poll+0x1/0x2 [wifi]\n',
   );
-  expect(stuck).toMatch(/^ +First module in its stack: \[wifi\]\n\n/m);
+  expect(stuck).toMatch(/^ +First module in its stack \(look there first; it need not be the cause\): \[wifi\]\n\n/m);
   const idle = textOf('[ 1.000000] swapper/3: page allocation failure: order:0, mode:0x20\n');
   expect(idle).toContain(', in an interrupt on an idle CPU (swapper)');
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);

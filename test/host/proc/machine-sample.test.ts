@@ -142,6 +142,8 @@ test('version 1: reads totals with descendants, and no limit', () => {
       'cache 1\nrss 1\ntotal_cache 30\ntotal_rss 20\ntotal_shmem 4\ntotal_inactive_file 10\ntotal_active_file 5\n',
     [`${at}/web/memory.failcnt`]: '7\n',
     [`${at}/web/memory.oom_control`]: 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
+    // Without a limit on TCP memory the kernel does not count it.
+    [`${at}/web/memory.kmem.tcp.usage_in_bytes`]: '0\n',
   };
   expect(readCgroupMemory(madeSource({ files }), '/web')).toMatchObject({
     current: 5000,
@@ -158,6 +160,8 @@ test('version 1: reads totals with descendants, and no limit', () => {
     activeFile: 5,
     inactiveFile: 10,
   });
+  const limited = { ...files, [`${at}/web/memory.kmem.tcp.usage_in_bytes`]: '4096\n' };
+  expect(readCgroupMemory(madeSource({ files: limited }), '/web')).toMatchObject({ sock: 4096 });
 });
 
 test('returns null for missing or malformed values, never zero', () => {
