@@ -145,14 +145,14 @@ function withPanic(
     comm: panic.task?.comm ?? null,
   };
   const evidence = [...(logged?.evidence ?? []), ...(stack ? [stack] : [])];
-  return [found('panic', 'critical', figures, nextOf(panic), { evidence }), ...others];
+  return [found('panic', 'critical', figures, nextOf(panic, String(figures.reason ?? '')), { evidence }), ...others];
 }
 
 /** Command that shows more about a panic. The task that ran out of memory is seldom the one that uses it. */
-function nextOf({ cause, cpu }: MachineFacts['panic']): string {
-  if (cause !== undefined && OOM.test(cause)) return 'memory';
+function nextOf({ cause = '', cpu }: MachineFacts['panic'], reason: string): string {
+  if (OOM.test(cause)) return 'memory';
   // Of a requested crash, the stack only shows who wrote to /proc/sysrq-trigger.
-  return cpu === undefined || isRequestedCrash(cause ?? '') ? 'log --since -1m' : `stacks --cpu ${cpu}`;
+  return cpu === undefined || isRequestedCrash(cause) || isRequestedCrash(reason) ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
 
 function taint({ taint: mask }: MachineFacts): Finding[] {

@@ -62,7 +62,7 @@ export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbo
   if (locks.length === 0)
     return [
       complete
-        ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked: --all does'}. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread.`
+        ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked: --all does'}. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread (see sockets).`
         : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`,
     ];
   const [first] = locks;

@@ -397,7 +397,8 @@ export function legendOf(
     words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
-  if (shown.includes('FD') && sockets.some(({ fds }) => fds.length > 1)) words.push('FD 4+2: fd 4 and 2 more.');
+  const [fd, ...fds] = sockets.find((socket) => socket.fds.length > 1)?.fds ?? [];
+  if (shown.includes('FD') && fds.length > 0) words.push(`FD ${fd}+${fds.length}: fd ${fd} and ${fds.length} more.`);
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }

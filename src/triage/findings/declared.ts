@@ -74,7 +74,7 @@ export const figuresOf = <Names extends string>(
 
 /** `CPU 1 was running pid 7 (x).`, where the task is known. */
 export const running = (of: Reported): string[] =>
-  of.pid == null ? [] : [`CPU ${text(of.cpu)} was running ${process(of)}.`];
+  of.pid == null ? [] : [`${of.cpu == null ? 'A CPU' : `CPU ${text(of.cpu)}`} was running ${process(of)}.`];
 
 /** Pageblocks of the zone, which compaction cannot empty. */
 export const blocksWords = (of: Partial<Of<'pageblocks' | 'unmovableBlocks' | 'reclaimableBlocks'>>): string[] =>

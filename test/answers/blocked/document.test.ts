@@ -61,7 +61,7 @@ const text = (found: BlockedAnswer) => blockTexts(blockedBlocks(found, { limit: 
 
 test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
-    'No task is blocked: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Locks of programs (futexes) were not checked: --all does. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread.',
+    'No task is blocked: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Locks of programs (futexes) were not checked: --all does. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread (see sockets).',
   );
   expect(text(answer([], { complete: false }))).toBe(
     'Unknown whether any of the 100 threads is blocked: stacks could not be read (see the warnings).',

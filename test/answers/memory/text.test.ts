@@ -20,6 +20,17 @@ test('the first line reports whether memory is short, and the largest category',
   );
 });
 
+test('where memory is short, what takes most stands before what is unusual, once', () => {
+  const first = (frames: Parameters<typeof answerOf>[0]) => memoryText(answerOf(frames), options).split('\n')[0];
+  expect(first({ 'free-buddy': 10, anonymous: 60_000, unattributed: 20_000 })).toMatch(
+    /^Memory is short: .*\. Largest use: anonymous memory of processes, 234 MiB .*\. Unusual: memory without a known owner/,
+  );
+  expect(first({ 'free-buddy': 10, anonymous: 20_000, unattributed: 60_000 })).not.toContain('Largest use');
+  expect(first({ 'free-buddy': 60_000, anonymous: 60_000, unattributed: 20_000 })).toMatch(
+    /^Memory is not short: .*But unusual/,
+  );
+});
+
 test('OOM kills since boot are said beside memory that is not short now', () => {
   const answer = answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 });
   const origin = { at: null, host: 'web1', bootId: null, uptimeSeconds: 5 };
