@@ -1,7 +1,7 @@
 import type { ProgramPipes } from '../account/memory/answer.js';
 import { countByProgram, largestProgram } from '../account/processes/groups.js';
 import { HostError, hostOrNull, isHostError } from '../base/errors.js';
-import { inflect } from '../base/size.js';
+import { count, inflect } from '../base/size.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
@@ -578,7 +578,7 @@ function readStatuses(host: HostReader): ReadProcesses {
       if (!isAbsent(error)) damaged++;
     }
   }
-  if (damaged > 0) miss(`/proc/PID/status of ${damaged} processes is not readable or malformed`);
+  if (damaged > 0) miss(`/proc/PID/status of ${count(damaged, 'process', 'processes')} is not readable or malformed`);
   return { all, missing };
 }
 

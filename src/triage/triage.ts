@@ -152,7 +152,9 @@ function withPanic(
 function nextOf({ cause = '', cpu }: MachineFacts['panic'], reason: string): string {
   if (OOM.test(cause)) return 'memory';
   // Of a requested crash, the stack only shows who wrote to /proc/sysrq-trigger.
-  return cpu === undefined || isRequestedCrash(cause) || isRequestedCrash(reason) ? 'log --since -1m' : `stacks --cpu ${cpu}`;
+  return cpu === undefined || isRequestedCrash(cause) || isRequestedCrash(reason)
+    ? 'log --since -1m'
+    : `stacks --cpu ${cpu}`;
 }
 
 function taint({ taint: mask }: MachineFacts): Finding[] {

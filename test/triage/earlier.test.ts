@@ -119,7 +119,9 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
   test('says when the last of several was, and between which ages all are', () => {
     const { lines, text } = triaged([...KILL(100), ...KILL(700), ...KILL(880, '/other')]);
     expect(lines[0]).toContain('Earlier: 2 warnings (oom-kill, about 2 min to 5 min ago).');
-    expect(text).toContain('Seen 2 times, the last time about 5 min ago; the machine continued to run.');
+    expect(text).toContain(
+      '2 processes of this name were killed, the last time about 5 min ago; the machine continued to run.',
+    );
     expect(text).toContain('That was about 2 min ago; the machine continued to run.');
   });
 

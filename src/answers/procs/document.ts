@@ -444,7 +444,7 @@ function whereOf({
   container,
   nsPids,
 }: Pick<ProcessFigures, 'cgroup' | 'pod' | 'container' | 'nsPids'>): string {
-  const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
+  const own = nsPids.length > 1 ? ` (pid ${nsPids.at(-1)} inside)` : '';
   if (pod) return `pod ${escapeText(pod)}${own}`;
   if (container) return `container ${escapeText(container.slice(0, 12))}${own}`;
   return `${cgroup === null || cgroup === '/' ? '' : escapeText(cgroup)}${own}`.trim();

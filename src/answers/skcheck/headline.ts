@@ -347,7 +347,7 @@ export function doubtsOf(
   if (totals.stalled === 0 || !isDoubtful(totals.pinned)) return [];
   const counts =
     host.source === 'capture'
-      ? 'A vmcore has the exact figure.'
+      ? 'On that machine, as root, skcheck --exact counts it.'
       : kcore
         ? 'skcheck --exact counts the pinned pages (as root).'
         : 'skcheck --exact would count it, but cannot run here: this machine has no /proc/kcore.';

@@ -39,6 +39,8 @@ export function concluded(
   /** Past events that nothing present explains. */
   readonly earlier: readonly FindingTree[];
   readonly next: string | undefined;
+  /** Memory that no counter of the shortage includes, and no finding explains. */
+  readonly isUncounted: boolean;
 } {
   const { links, conclusion } = causesOf(findings, facts);
   const above = new Map<number, number>();
@@ -65,7 +67,7 @@ export function concluded(
   });
   const all = findings
     .flatMap((_, index) => (above.has(index) ? [] : [treeOf(index)]))
-    .toSorted((a, b) => worst(a) - worst(b));
+    .toSorted((a, b) => worst(a) - worst(b) || panicFirst(a.finding, b.finding));
   const trees = all.filter((tree) => !isEarlier(tree));
   const earlier = all.filter(isEarlier);
   return {
@@ -73,13 +75,18 @@ export function concluded(
     trees,
     earlier,
     next: (conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause])?.next,
+    isUncounted: conclusion?.confidence === 'unknown' && Number(conclusion.figures.bytes ?? 0) > 0,
   };
 }
 
-/** The most severe finding; a critical event of the last hour comes before a note. */
+/** A panic that no finding explains is what ended the machine. */
+const panicFirst = (a: Finding, b: Finding): number => Number(b.code === 'panic') - Number(a.code === 'panic');
+
+/** The most severe finding; a critical event of the last hour comes before a note, one of an earlier boot before a warning. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const isWorse = event?.finding.severity === 'critical' && first?.finding.severity === 'note';
-  return (isWorse ? event : first)?.finding;
+  const isCritical = event?.finding.severity === 'critical';
+  const isWorse = isCritical && (isOfEarlierBoot(event.finding) || first?.finding.severity === 'note');
+  return (isWorse && first?.finding.severity !== 'critical' ? event : first)?.finding;
 }
 
 /** Findings in the order of the text: causes before what follows from them, past events last. */
@@ -89,8 +96,12 @@ export function inTextOrder(findings: readonly Finding[], facts: CauseFacts): re
   return [...trees, ...earlier].flatMap(flat);
 }
 
-/** Whether a finding and all below it are past events. */
-const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
+/** Whether a finding and all below it are past events, or of earlier boots of a log. */
+const isEarlier = ({ finding, below }: FindingTree): boolean =>
+  (finding.past === true || isOfEarlierBoot(finding)) && below.every(isEarlier);
+
+/** Whether the machine was started since then. */
+export const isOfEarlierBoot = ({ figures }: Finding): boolean => Number(figures.boot ?? 0) < 0;
 
 /** Links that a message of the kernel, or a rule, states; figures support the others. */
 const CERTAIN: readonly CauseRelation[] = ['panic-message', 'rule'];

@@ -22,7 +22,7 @@ import { captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
-import { concluded, conclusionSentences, type FindingTree } from './causes.js';
+import { concluded, conclusionSentences, type FindingTree, isOfEarlierBoot } from './causes.js';
 import { oomLines } from './oom.js';
 import { adviceWords, ageWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
@@ -50,7 +50,7 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { host, logs, findings, memory, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
-  const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
+  const { sentences, trees, earlier, next, isUncounted } = concluded(findings, causeFacts(answer));
   const missing = host?.pasted && !verbose ? pastedText(host.pasted) : unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options), ''];
   const add = (text: string) => lines.push(...wrap(text, width), '');
@@ -78,7 +78,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of lostLines(answer)) add(line);
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
-  if (logs || (host?.pasted && command === undefined)) lines.push(...thereLines(trees[0]?.finding));
+  if (logs || (host?.pasted && command === undefined)) lines.push(...thereLines(trees[0]?.finding, isUncounted));
   return lines.join('\n').trimEnd();
 }
 
@@ -101,9 +101,9 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
-function thereLines(first: Finding | undefined): string[] {
+function thereLines(first: Finding | undefined, isUncounted: boolean): string[] {
   if (!first) return [];
-  const { deeper = '' } = (FINDINGS as Declarations)[first.code] ?? {};
+  const { deeper = '' } = isUncounted ? { deeper: 'kdump-mem memory' } : ((FINDINGS as Declarations)[first.code] ?? {});
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return isLive ? [`On that machine: ${live}`] : [];
@@ -305,8 +305,9 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 
 /** The number of findings, in a sentence; past events in another one. */
 function foundWords(answer: TriageAnswer): string {
+  const boots = answer.findings.filter(isOfEarlierBoot);
   const [now, then] = [false, true].map((past) =>
-    answer.findings.filter((finding) => (finding.past === true) === past),
+    answer.findings.filter((finding) => (finding.past === true) === past && !isOfEarlierBoot(finding)),
   );
   const counts = countWords(then ?? []);
   // What is over may be why someone looks: its code and age, not its number alone.
@@ -315,7 +316,8 @@ function foundWords(answer: TriageAnswer): string {
   const [last, first] = [Math.min(...ages), Math.max(...ages)].map(ageWords);
   const age = ages.length === 0 ? '' : `, about ${last === first ? '' : `${last} to `}${first} ago`;
   const earlier = counts === '' ? '' : ` Earlier: ${counts} (${worst?.code}${age}).`;
-  return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
+  const before = boots.length === 0 ? '' : ` Before the last boot in the log: ${countWords(boots)}.`;
+  return `${boots.length === 0 ? '' : 'In the last boot: '}${presentWords({ ...answer, findings: now ?? [] })}${before}${earlier}`;
 }
 
 function presentWords(answer: TriageAnswer): string {
@@ -323,7 +325,7 @@ function presentWords(answer: TriageAnswer): string {
   const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
   const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
   const severe = severeWords(findings, complete || lacksOneProcess(answer), missing);
-  if (severe !== undefined) return `${severe}${earlierBootsWords(findings)}`;
+  if (severe !== undefined) return severe;
   const notes = notesWords(findings);
   if (logs) {
     const none = notes ?? `No findings${rules?.silenced.length ? ' except those silenced by rules' : ''}`;
@@ -396,12 +398,6 @@ const countWords = (findings: readonly Finding[]): string =>
     const count = entries(findings.filter((finding) => finding.severity === severity));
     return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
   }).join(', ');
-
-/** Of a log of several boots, what was before the last one: the machine was started since then. */
-function earlierBootsWords(findings: readonly Finding[]): string {
-  const earlier = findings.filter(({ figures }) => Number(figures.boot ?? 0) < 0);
-  return earlier.length === 0 ? '' : ` Before the last boot in the log: ${countWords(earlier)}.`;
-}
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */
 function notesWords(findings: readonly Finding[]): string | undefined {

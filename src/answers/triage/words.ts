@@ -87,7 +87,9 @@ export function findingSentences(
   const ended = typeof secondsAgo === 'number' && (past || (secondsAgo >= 3600 && subject !== 'unknown'));
   const last =
     ended && again > 1 ? `, the last time about ${ageWords(secondsAgo)} ago; the machine continued to run` : '';
-  if (again > 1) details.push(`Seen ${again} times${last}.`);
+  const seen =
+    code === 'oom-kill' && figures.pid != null ? `${again} processes of this name were killed` : `Seen ${again} times`;
+  if (again > 1) details.push(`${seen}${last}.`);
   if (typeof secondsAgo === 'number' && last === '')
     details.push(
       ended

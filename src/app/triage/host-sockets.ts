@@ -207,7 +207,10 @@ function stalledReaders(observation: Observation, total: number): Finding[] {
     stalled.filter((finding) => !isLarge(finding)),
     (finding) => readerOf(finding).pid,
   );
-  const together = [...small.values()].flatMap((group) => unreadTogether(group, observation, total));
+  const held = ({ figures }: Finding) => Number(figures.pinnedBytes) + Number(figures.peersBytes);
+  const together = [...small.values()]
+    .flatMap((group) => unreadTogether(group, observation, total))
+    .toSorted((a, b) => held(b) - held(a));
   return [...together.slice(0, MAX_FINDINGS), ...single];
 }
 

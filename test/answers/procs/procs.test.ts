@@ -222,7 +222,7 @@ test('JSON conforms to its schema', () => {
 test('escapes names', () => {
   const text = procsText(chosen(answer(), {}, named), TEXT);
   expect(text).not.toContain('\u001b');
-  expect(text).toContain(`pod ${POD} pid 1 inside`);
+  expect(text).toContain(`pod ${POD} (pid 1 inside)`);
 });
 
 test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s add up to the total', (by) => {
