@@ -238,7 +238,7 @@ describe('without a finding, the largest counter of the report is the cause:', (
   });
   test('memory in no counter, without an owner', () => {
     expect(sentences(oom({ unattributedBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
-      'Cause not found: when memory ran out, 400 MiB (80 % of memory) was in no kernel counter, and no finding explains it.',
+      'Cause not found: when memory ran out, 400 MiB (80 % of memory) was in no kernel counter (socket buffers and pages of drivers are in none), and no finding explains it.',
     );
   });
   test('a report that lacks its counters', () => {

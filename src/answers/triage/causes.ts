@@ -137,7 +137,7 @@ export function conclusionSentences(
         ? 'Cause unknown: the log contains no memory counters of that time.'
         : bytes == null
           ? 'Cause not found: no finding and no counter explains the shortage.'
-          : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter, and no finding explains it.`,
+          : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter (socket buffers and pages of drivers are in none), and no finding explains it.`,
     ];
   const label = confidence === 'likely' ? 'Probable cause' : 'Possible cause';
   if (cause === null && useBytes != null)

@@ -270,7 +270,7 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.invokedBy == null || of.outcome === 'unknown' || of.reason === 'sysrq'
+    ...(of.invokedBy == null || of.reason === 'sysrq'
       ? []
       : [
           of.outcome === 'killed' && of.invokedBy === of.comm
