@@ -10,6 +10,7 @@ export interface Suite {
   readonly workers?: number;
   readonly shared?: boolean;
   readonly isolated?: boolean;
+  readonly lab?: readonly (readonly string[])[];
   readonly env?: Readonly<Record<string, string>>;
 }
 export const SUITES: readonly Suite[];

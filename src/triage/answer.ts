@@ -29,6 +29,8 @@ export interface TriageAnswer {
   readonly findings: readonly Finding[];
   /** Lost messages of the log, whose content is unknown. Undefined: no log could be read. */
   readonly lost: LostMessages | undefined;
+  /** The log beside a dump that lacks its own, whose findings are here. */
+  readonly logBeside?: string;
   /** The log of kernel memory, if it could be read. */
   readonly log?: LogAnswer | undefined;
   /** Undefined: memory could not be counted, and a warning gives the reason. */

@@ -53,6 +53,23 @@ describe('TCP', () => {
     expect(because(reasonsOf(finding!), null)).toContain('its process spins: it used 50 % of a CPU');
   });
 
+  test('of a capture, the CPU time of a process is divided by the time from its first sample on', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    host.addProcess(10, { comm: 'feedd', fds: { 7: 500 } });
+    host.onRead = (path) => {
+      if (path === '/proc/10/fd') host.clock += 3000;
+      host.files.set(
+        '/proc/10/stat',
+        `10 (feedd) R${' 0'.repeat(10)} ${Math.floor(host.clock / 20)} 0${' 0'.repeat(37)}\n`,
+      );
+    };
+    const within = async (captured: boolean) =>
+      (await observe(host, { intervalMs: 2000, captured })).cpu.get(10)?.withinMs ?? 0;
+    const live = await within(false);
+    expect(live).toBeLessThan(3000 + 2100);
+    expect(await within(true)).toBeGreaterThan(live + 2900);
+  });
+
   test('does not report a socket that was closed and reopened between the samples', async () => {
     const host = tcpHost([row(500, 100, 300, 'a')], [row(500, 100, 300, 'b')]);
     expect(diagnose(await observe(host, { intervalMs: 2000 })).stalled).toBe(0);

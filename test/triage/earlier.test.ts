@@ -116,11 +116,11 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     expect(suggestionsOf(JSON.parse(JSON.stringify(json)))).toEqual(['memory --nodes']);
   });
 
-  test('says when the last of several was, and between which ages all are', () => {
+  test('says when the last of several was', () => {
     const { lines, text } = triaged([...KILL(100), ...KILL(700), ...KILL(880, '/other')]);
-    expect(lines[0]).toContain('Earlier: 2 warnings (oom-kill, about 2 min to 5 min ago).');
+    expect(lines[0]).toContain('Earlier: 2 warnings (oom-kill, the last about 2 min ago).');
     expect(text).toContain(
-      '2 processes of this name were killed, the last time about 5 min ago; the machine continued to run.',
+      'The OOM killer chose this name 2 times, the last time about 5 min ago; the machine continued to run.',
     );
     expect(text).toContain('That was about 2 min ago; the machine continued to run.');
   });

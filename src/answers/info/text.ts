@@ -35,7 +35,7 @@ export function infoText(answer: InfoAnswer, columns: number | null, source: str
     const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
     parts.push(['Unknown:', ...reasons].join('\n'));
   }
-  // What preceded the crash need not be its cause.
+  // What PRECEDED BY says need not be the cause: triage weighs it.
   if (kernel?.panic.state === 'panicked') parts.push(`Next: kdump-mem triage ${source}`);
   return parts.join('\n\n');
 }

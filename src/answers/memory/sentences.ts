@@ -242,7 +242,8 @@ export function headline(answer: MemoryAnswer, kills = killWords(answer.origin))
   const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
   // Where memory is short, what is unusual need not be what takes most.
   const [most] = heldLeaves(answer);
-  const isUnusualMost = most !== undefined && (most.category === 'network-sockets' || isUnusual(answer, most));
+  const isSockets = most?.category === 'network-sockets' && socketsUnusual(answer).length > 0;
+  const isUnusualMost = isSockets || (most !== undefined && isUnusual(answer, most));
   const largest = unusual.length === 0 || (free.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
   const large = [largest, ...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`])];
   const parts = [free, ...large, kills];

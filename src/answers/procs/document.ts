@@ -424,7 +424,7 @@ function cgroupBlocks({ groups = [] }: ProcsAnswer, limit: number): Block[] {
       ],
       rows,
     ),
-    'OOM KILLS: processes killed in it and below it, also in cgroups that are gone (version 1: in itself alone). STALLED: share of the last minute in which all its tasks waited for memory (?: not counted, as in version 1).',
+    'OOM KILLS: in it and below it, also in cgroups that are gone (in itself alone where the kernel counts so: version 1, or before 5.2). STALLED: part of the last minute in which none of its tasks could run, because they waited for memory. ?: not counted.',
   ];
 }
 

@@ -347,7 +347,7 @@ export function doubtsOf(
   if (totals.stalled === 0 || !isDoubtful(totals.pinned)) return [];
   const counts =
     host.source === 'capture'
-      ? 'On that machine, as root, skcheck --exact counts it.'
+      ? 'skcheck --exact on that machine counts what is there now (as root, with /proc/kcore).'
       : kcore
         ? 'skcheck --exact counts the pinned pages (as root).'
         : 'skcheck --exact would count it, but cannot run here: this machine has no /proc/kcore.';
@@ -397,7 +397,7 @@ export function legendOf(
     words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
-  const [fd, ...fds] = sockets.find((socket) => socket.fds.length > 1)?.fds ?? [];
+  const [fd, ...fds] = sockets.find(({ via, fds: own }) => via !== 'accept-queue' && own.length > 1)?.fds ?? [];
   if (shown.includes('FD') && fds.length > 0) words.push(`FD ${fd}+${fds.length}: fd ${fd} and ${fds.length} more.`);
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];

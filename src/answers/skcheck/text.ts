@@ -399,7 +399,7 @@ function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocke
   if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
   if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
   const inner = holders[0]?.nsPids.at(-1);
-  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1) words.push(`pid ${inner} inside it`);
+  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1) words.push(`pid ${inner} inside`);
   if (pod === null && container === null && cgroup !== null && cgroup !== '/')
     words.push(`cgroup ${escapeText(cgroup)}`);
   return words.length === 0 ? '' : `; in ${words.join(', ')}`;

@@ -39,7 +39,7 @@ export function concluded(
   /** Past events that nothing present explains. */
   readonly earlier: readonly FindingTree[];
   readonly next: string | undefined;
-  /** Memory that no counter of the shortage includes, and no finding explains. */
+  /** Much memory was in no counter when it ran out, and no finding explains it. */
   readonly isUncounted: boolean;
 } {
   const { links, conclusion } = causesOf(findings, facts);
@@ -75,18 +75,24 @@ export function concluded(
     trees,
     earlier,
     next: (conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause])?.next,
-    isUncounted: conclusion?.confidence === 'unknown' && Number(conclusion.figures.bytes ?? 0) > 0,
+    isUncounted: conclusion?.confidence === 'unknown' && isMuch(conclusion.figures),
   };
 }
 
-/** A panic that no finding explains is what ended the machine. */
-const panicFirst = (a: Finding, b: Finding): number => Number(b.code === 'panic') - Number(a.code === 'panic');
+const isMuch = ({ bytes, managedBytes }: Conclusion['figures']): boolean =>
+  Number(bytes ?? 0) >= MUCH * Number(managedBytes ?? Number.POSITIVE_INFINITY);
+const MUCH = 0.1;
 
-/** The most severe finding; a critical event of the last hour comes before a note, one of an earlier boot before a warning. */
+/** A panic ended its boot: what the same log has of that boot besides stands below it. */
+function panicFirst(a: Finding, b: Finding): number {
+  const isSameBoot = a.figures.log === b.figures.log && a.figures.boot === b.figures.boot;
+  return isSameBoot ? Number(b.code === 'panic') - Number(a.code === 'panic') : 0;
+}
+
+/** The most severe finding; a critical event of the last hour comes before a note. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const isCritical = event?.finding.severity === 'critical';
-  const isWorse = isCritical && (isOfEarlierBoot(event.finding) || first?.finding.severity === 'note');
-  return (isWorse && first?.finding.severity !== 'critical' ? event : first)?.finding;
+  const isWorse = event?.finding.severity === 'critical' && first?.finding.severity === 'note';
+  return (isWorse ? event : first)?.finding;
 }
 
 /** Findings in the order of the text: causes before what follows from them, past events last. */
@@ -96,12 +102,8 @@ export function inTextOrder(findings: readonly Finding[], facts: CauseFacts): re
   return [...trees, ...earlier].flatMap(flat);
 }
 
-/** Whether a finding and all below it are past events, or of earlier boots of a log. */
-const isEarlier = ({ finding, below }: FindingTree): boolean =>
-  (finding.past === true || isOfEarlierBoot(finding)) && below.every(isEarlier);
-
-/** Whether the machine was started since then. */
-export const isOfEarlierBoot = ({ figures }: Finding): boolean => Number(figures.boot ?? 0) < 0;
+/** Whether a finding and all below it are past events. */
+const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
 
 /** Links that a message of the kernel, or a rule, states; figures support the others. */
 const CERTAIN: readonly CauseRelation[] = ['panic-message', 'rule'];

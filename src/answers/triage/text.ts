@@ -22,7 +22,7 @@ import { captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
-import { concluded, conclusionSentences, type FindingTree, isOfEarlierBoot } from './causes.js';
+import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { oomLines } from './oom.js';
 import { adviceWords, ageWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
@@ -97,13 +97,16 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
   const words = module == null ? '' : escapeText(String(module));
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack (look there first; it need not be the cause): [${words}]`];
+    : [`First module in its stack (a place to begin, no proven cause): [${words}]`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
 function thereLines(first: Finding | undefined, isUncounted: boolean): string[] {
   if (!first) return [];
-  const { deeper = '' } = isUncounted ? { deeper: 'kdump-mem memory' } : ((FINDINGS as Declarations)[first.code] ?? {});
+  const { deeper = '' } =
+    isUncounted && first.code === 'oom-kill'
+      ? { deeper: 'kdump-mem memory' }
+      : ((FINDINGS as Declarations)[first.code] ?? {});
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return isLive ? [`On that machine: ${live}`] : [];
@@ -115,10 +118,18 @@ const pastedText = (pasted: Pasted) =>
     .join(' ');
 
 /** The command after a triage whose findings name none: one that this input has data for. */
-function lastCommand({ memory, host, kernel, findings, lost, failed = [] }: TriageAnswer): string | undefined {
+function lastCommand({
+  memory,
+  host,
+  kernel,
+  findings,
+  lost,
+  logBeside,
+  failed = [],
+}: TriageAnswer): string | undefined {
   const isLive = kernel?.live ?? host?.isCaptured === false;
   // It would print what could not be read.
-  if (!memory && !host && !isLive) return lost === undefined ? undefined : 'log';
+  if (!memory && !host && !isLive) return (lost ?? logBeside) === undefined ? undefined : 'log';
   const isWell = memory && isWithoutProblem(findings) && shortWords(memory) !== 'Memory is short';
   if (isLive && isWell && !isMuchUnattributed(memory)) return 'watch';
   if (memory || !host?.isCaptured) return 'memory';
@@ -305,19 +316,21 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 
 /** The number of findings, in a sentence; past events in another one. */
 function foundWords(answer: TriageAnswer): string {
-  const boots = answer.findings.filter(isOfEarlierBoot);
   const [now, then] = [false, true].map((past) =>
-    answer.findings.filter((finding) => (finding.past === true) === past && !isOfEarlierBoot(finding)),
+    answer.findings.filter((finding) => (finding.past === true) === past),
   );
   const counts = countWords(then ?? []);
   // What is over may be why someone looks: its code and age, not its number alone.
   const [worst] = then ?? [];
-  const ages = (then ?? []).map(({ figures }) => figures.secondsAgo).filter((age) => typeof age === 'number');
-  const [last, first] = [Math.min(...ages), Math.max(...ages)].map(ageWords);
-  const age = ages.length === 0 ? '' : `, about ${last === first ? '' : `${last} to `}${first} ago`;
+  const secondsAgo = Math.min(
+    ...(then ?? []).map(({ code, figures }) =>
+      code === worst?.code ? Number(figures.secondsAgo ?? Infinity) : Infinity,
+    ),
+  );
+  const isOne = then?.length === 1 && (worst?.figures.times ?? 1) === 1;
+  const age = secondsAgo === Infinity ? '' : `, ${isOne ? '' : 'the last '}about ${ageWords(secondsAgo)} ago`;
   const earlier = counts === '' ? '' : ` Earlier: ${counts} (${worst?.code}${age}).`;
-  const before = boots.length === 0 ? '' : ` Before the last boot in the log: ${countWords(boots)}.`;
-  return `${boots.length === 0 ? '' : 'In the last boot: '}${presentWords({ ...answer, findings: now ?? [] })}${before}${earlier}`;
+  return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
 }
 
 function presentWords(answer: TriageAnswer): string {
@@ -325,7 +338,7 @@ function presentWords(answer: TriageAnswer): string {
   const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
   const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
   const severe = severeWords(findings, complete || lacksOneProcess(answer), missing);
-  if (severe !== undefined) return severe;
+  if (severe !== undefined) return `${severe}${earlierBootsWords(findings)}`;
   const notes = notesWords(findings);
   if (logs) {
     const none = notes ?? `No findings${rules?.silenced.length ? ' except those silenced by rules' : ''}`;
@@ -355,8 +368,11 @@ function presentWords(answer: TriageAnswer): string {
 }
 
 /** Whether nothing that a triage of a dump rests on could be read. */
-const isUnjudged = ({ memory, lost, machine, findings }: TriageAnswer): boolean =>
-  memory === undefined && lost === undefined && machine?.panic.state === 'unknown' && findings.length === 0;
+const isUnjudged = ({ memory, lost, logBeside, machine, findings }: TriageAnswer): boolean =>
+  memory === undefined &&
+  (lost ?? logBeside) === undefined &&
+  machine?.panic.state === 'unknown' &&
+  findings.length === 0;
 
 /** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
 export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {
@@ -398,6 +414,12 @@ const countWords = (findings: readonly Finding[]): string =>
     const count = entries(findings.filter((finding) => finding.severity === severity));
     return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
   }).join(', ');
+
+/** Of a log of several boots, what was before the last one: the machine was started since then. */
+function earlierBootsWords(findings: readonly Finding[]): string {
+  const earlier = findings.filter(({ figures }) => Number(figures.boot ?? 0) < 0);
+  return earlier.length === 0 ? '' : ` Before the last boot in the log: ${countWords(earlier)}.`;
+}
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */
 function notesWords(findings: readonly Finding[]): string | undefined {

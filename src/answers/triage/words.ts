@@ -87,8 +87,11 @@ export function findingSentences(
   const ended = typeof secondsAgo === 'number' && (past || (secondsAgo >= 3600 && subject !== 'unknown'));
   const last =
     ended && again > 1 ? `, the last time about ${ageWords(secondsAgo)} ago; the machine continued to run` : '';
+  // Of one name: not one process again and again.
   const seen =
-    code === 'oom-kill' && figures.pid != null ? `${again} processes of this name were killed` : `Seen ${again} times`;
+    code === 'oom-kill' && figures.pid != null
+      ? `The OOM killer chose this name ${again} times`
+      : `Seen ${again} times`;
   if (again > 1) details.push(`${seen}${last}.`);
   if (typeof secondsAgo === 'number' && last === '')
     details.push(

@@ -66,6 +66,7 @@ export async function withLogBeside(answer: KernelTriage, vmcore: readonly strin
   const warnings = missing.map((text) => ({ code: 'unreadable', message: text }) as const);
   return ranked({
     ...answer,
+    logBeside: source.name,
     findings: [...known, ...findings],
     complete: false,
     warnings: [...answer.warnings, ...warnings],

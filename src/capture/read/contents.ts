@@ -105,7 +105,7 @@ export const CGROUP_FILES = [
   ...'memory.current memory.peak memory.max memory.high memory.low memory.min'.split(' '),
   ...'memory.swap.current memory.swap.max memory.zswap.current memory.stat memory.events memory.pressure'.split(' '),
   ...'memory.usage_in_bytes memory.max_usage_in_bytes memory.limit_in_bytes memory.failcnt'.split(' '),
-  ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes memory.kmem.tcp.usage_in_bytes'.split(' '),
+  ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes'.split(' '),
   ...'memory.oom_control pids.current pids.max'.split(' '),
   'cgroup.stat',
   'cgroup.procs',

@@ -154,8 +154,8 @@ export function readCgroupMemory(source: HostSource, path: string): CgroupMemory
     shmem: stat('total_shmem'),
     kernel: figureOf(text(`${V1}${own}/memory.kmem.usage_in_bytes`)),
     slab: null,
-    // 0 where nothing was ever limited: the kernel counts from then on (memcg_update_tcp_max, mm/memcontrol-v1.c).
-    sock: figureOf(text(`${V1}${own}/memory.kmem.tcp.usage_in_bytes`)) || null,
+    // Only cgroups with a limit on TCP memory are counted (memcg_update_tcp_max, mm/memcontrol-v1.c).
+    sock: null,
     sockThrottled: null,
     activeFile: stat('total_active_file'),
     inactiveFile: stat('total_inactive_file'),

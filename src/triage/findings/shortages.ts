@@ -270,7 +270,7 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.invokedBy == null || of.reason === 'sysrq'
+    ...(of.invokedBy == null || of.reason === 'sysrq' || of.reason === 'page-fault'
       ? []
       : [
           of.outcome === 'killed' && of.invokedBy === of.comm
@@ -409,7 +409,7 @@ function killWords(of: UserSpaceKill): Words {
     ...(of.pressure == null
       ? []
       : [
-          `All tasks of ${text(of.pressureOf)} waited for memory ${text(of.pressure)} % of the time (limit ${text(of.pressureLimit)} %) for ${text(of.duration)}.`,
+          `Tasks of ${text(of.pressureOf)} were stalled on memory ${text(of.pressure)} % of the time, above the limit of ${text(of.pressureLimit)} % for more than ${text(of.duration)}.`,
         ]),
     ...(of.usedBytes == null ? [] : [`Memory in use: ${size(of.usedBytes)} of ${size(of.totalBytes)}.`]),
     ...(of.swapUsedBytes == null ? [] : [`Swap in use: ${size(of.swapUsedBytes)} of ${size(of.swapTotalBytes)}.`]),

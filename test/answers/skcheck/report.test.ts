@@ -200,7 +200,7 @@ describe('text', () => {
       '\nThe sockets may pin more than PINNED, because a packet can occupy a larger block of memory than the kernel counts. skcheck --exact counts the pinned pages (as root).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      'the kernel counts. On that machine, as root, skcheck --exact counts it.\n',
+      'the kernel counts. skcheck --exact on that machine counts what is there now (as root, with /proc/kcore).\n',
     );
     expect(text(7 * MIB, 178 * MIB, {}, true)).toContain(
       'The upper bound is the 169 MiB of this machine that no kernel counter includes, per-CPU free lists among them.',

@@ -98,7 +98,7 @@ test('the summary comes first, then the worst finding, then the next command', (
     'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS 2.00 GiB, 25 % of memory) [oom-kill]',
   );
   expect(lines[3]).toBe(
-    '          The victim was in cgroup /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB is missing from the report, which does not count socket buffers and driver pages. 3 processes of this name were killed.',
+    '          The victim was in cgroup /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB is missing from the report, which does not count socket buffers and driver pages. The OOM killer chose this name 3 times.',
   );
   expect(lines[4]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
@@ -136,6 +136,9 @@ test('a dump of which nothing could be read is no dump without findings, and lea
   const lines = text({ width: null }, unread).split('\n');
   expect(lines[0]).toContain('unknown. This dump could not be judged: its log, its memory and its state could not');
   expect(lines.join('\n')).not.toContain('Next:');
+  expect(text({ width: null }, { ...unread, logBeside: 'vmcore-dmesg.txt' })).toMatch(
+    /Next: kdump-mem log --vmcore v$/,
+  );
   const withLog = text({ width: null }, { ...unread, lost: { overwritten: 0, noRoom: 0 } });
   expect(withLog).toContain('No findings, but some data');
   expect(withLog).toMatch(/Next: kdump-mem log --vmcore v$/);
@@ -258,7 +261,7 @@ test('an answer from a log names the module of its report, and the command for t
   const stuck = textOf(
     '[ 1.000000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [X:7]\n[ 1.000001] Call Trace:\n[ 1.000002]  wifi_poll+0x1/0x2 [wifi]\n',
   );
-  expect(stuck).toMatch(/^ +First module in its stack \(look there first; it need not be the cause\): \[wifi\]\n\n/m);
+  expect(stuck).toMatch(/^ +First module in its stack \(a place to begin, no proven cause\): \[wifi\]\n\n/m);
   const idle = textOf('[ 1.000000] swapper/3: page allocation failure: order:0, mode:0x20\n');
   expect(idle).toContain(', in an interrupt on an idle CPU (swapper)');
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);

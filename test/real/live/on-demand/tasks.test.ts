@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { WHOLE_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { memorySchema } from '../../../../src/contracts/memory.js';
 import { socketsSchema } from '../../../../src/contracts/sockets.js';
 import { triageSchema } from '../../../../src/contracts/triage.js';
@@ -7,7 +8,6 @@ import { LAB_KERNELS } from '../../../support/lab.js';
 
 // Override for more rounds: KDUMP_MEM_TASK_ROUNDS=10.
 const ROUNDS = Number(process.env.KDUMP_MEM_TASK_ROUNDS ?? 2);
-const ONE_MS = 480_000;
 
 /** Completeness and warnings of each command. */
 const COMMANDS = {
@@ -25,13 +25,12 @@ const OF_TASKS =
 
 for (const kernel of LAB_KERNELS)
   describe(`${kernel}: tasks of every kind come and go`, () => {
-    const seconds = (ROUNDS * Object.keys(COMMANDS).length * ONE_MS) / 1000;
     const guest = testGuest(kernel);
 
     beforeAll(async () => {
       await guest.boot({ kdumpMem: true, tools: ['tasks'], insmod: ['borrow'] });
-      // It outlives the last command.
-      await guest.run(`insmod /borrow.ko pid=$(tasks ${seconds + 120})`);
+      // It outlives the guest.
+      await guest.run(`insmod /borrow.ko pid=$(tasks ${WHOLE_MS / 1000})`);
     });
 
     test.each(Object.entries(COMMANDS))(

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { WHOLE_MS } from '../../../../scripts/lab-parts/limits.mjs';
 import { socketsSchema } from '../../../../src/contracts/sockets.js';
 import { inGuest, testGuest } from '../../../support/guest.js';
 
@@ -10,8 +11,8 @@ const guest = testGuest(KERNEL);
 beforeAll(() => guest.boot({ kdumpMem: true, tools: ['traffic'] }));
 
 test('sockets --live under socket traffic: every run gives an answer or a reason', async () => {
-  // It outlives the last query.
-  await guest.run(`traffic ${SECONDS + 120} > /dev/null 2>&1 &`);
+  // It outlives the guest.
+  await guest.run(`traffic ${WHOLE_MS / 1000} > /dev/null 2>&1 &`);
   const until = Date.now() + SECONDS * 1000;
   const count = { asked: 0, whole: 0, raced: 0, refused: 0, sockets: 0, skbs: 0 };
   while (count.asked < 3 || Date.now() < until) {
