@@ -51,7 +51,7 @@ const CAPTURE_KERNEL = [
   'kdump[512]: saving vmcore failed: No space left on device',
 ];
 
-describe('the next command of a finding of a log prints the log from its first line on', () => {
+describe('the next command of a finding of a log prints the log from 10 s before its first line on', () => {
   const made = join(folder, 'made.log');
   writeFileSync(made, LINES.map((line, index) => `[${String(100 + index).padStart(5)}.000000] ${line}\n`).join(''));
   const fixtures = join(FIXTURES, 'logs');
@@ -66,12 +66,12 @@ describe('the next command of a finding of a log prints the log from its first l
       const { stdout } = await kdumpMem(...(next ?? '').split(' '), '--json', path);
       const { messages } = JSON.parse(stdout) as { messages: { text: string; timestampMicroseconds: number }[] };
       const [line] = evidence;
-      // Several lines may have one time.
-      const first = messages.filter(({ timestampMicroseconds: at }) => at === messages[0]?.timestampMicroseconds);
-      expect(
-        first.map(({ text }) => text),
-        code,
-      ).toContain(line?.kind === 'log' ? line.text : undefined);
+      const own = messages.findIndex(({ text }) => line?.kind === 'log' && text === line.text);
+      const times = messages.map(({ timestampMicroseconds: at }) => at / 1e6);
+      expect(own, code).toBeGreaterThanOrEqual(0);
+      // From then on, and nothing before.
+      expect(Math.min(...times)).toBeGreaterThanOrEqual(times[own]! - 10.000001);
+      expect(times[own]! - Number(next?.split(' ').at(-1))).toBeCloseTo(Math.min(10, times[own]!), 5);
       proved.add(code);
     }
   });
