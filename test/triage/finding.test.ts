@@ -88,7 +88,7 @@ test('more orphans than the limit are reset; at the limit none is', () => {
   const words = (used: number) =>
     findingWords({ code: 'limit-near', figures: { limit: 'tcp_max_orphans', used, most: 60, share: used / 60 } });
   expect(words(61)).toBe(
-    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit. Do not raise it first: then orphans pin more memory. Their peers are in: ss -tno state fin-wait-1, also last-ack and closing.',
+    'Limit reached: 61 of 60 orphaned TCP sockets (tcp_max_orphans). Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit. A higher limit lets them pin more memory: first find the peers that do not acknowledge, with ss -tno state fin-wait-1 state last-ack state closing.',
   );
   expect(words(60)).toBe('Limit reached: 60 of 60 orphaned TCP sockets (tcp_max_orphans).');
 });

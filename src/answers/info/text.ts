@@ -35,7 +35,6 @@ export function infoText(answer: InfoAnswer, columns: number | null, source: str
     const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
     parts.push(['Unknown:', ...reasons].join('\n'));
   }
-  // What PRECEDED BY says need not be the cause: triage weighs it.
   if (kernel?.panic.state === 'panicked') parts.push(`Next: kdump-mem triage ${source}`);
   return parts.join('\n\n');
 }
@@ -145,7 +144,8 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
     lines.push(['PANIC', isLogRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)']);
   }
   if (panic.cause !== null) {
-    lines.push([panic.state === 'panicked' ? 'PRECEDED BY' : 'LOGGED', escapeText(panic.cause)]);
+    const isCrash = panic.state === 'panicked';
+    lines.push([isCrash ? 'PRECEDED BY' : 'LOGGED', `${escapeText(panic.cause)}${isCrash ? ' (need not be the cause)' : ''}`]);
   }
   if (panic.task) lines.push(['PANIC TASK', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['PANIC TASK', UNKNOWN]);

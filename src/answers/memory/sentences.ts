@@ -245,7 +245,7 @@ export function headline(answer: MemoryAnswer, kills = killWords(answer.origin))
   const isSockets = most?.category === 'network-sockets' && socketsUnusual(answer).length > 0;
   const isUnusualMost = isSockets || (most !== undefined && isUnusual(answer, most));
   const largest = unusual.length === 0 || (free.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
-  const large = [largest, ...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`])];
+  const large = [...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`]), largest];
   const parts = [free, ...large, kills];
   return parts.filter(Boolean).join(' ');
 }

@@ -137,9 +137,15 @@ function mostHeldWords(processes: readonly ProcessFigures[]): string {
   const unknown = processes.filter(({ freedIfKilledBytes }) => freedIfKilledBytes === null);
   const larger = largestBy(unknown, ({ rssBytes }) => rssBytes);
   if ((larger?.rssBytes ?? 0) <= (most.freedIfKilledBytes ?? 0))
-    return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${secondWords(processes, most)}.`;
+    return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${inSockets(most)}${secondWords(processes, most)}.`;
   const how = larger!.pssUnknown === 'large' ? ': its PSS is not read, since that would block it' : '';
   return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
+}
+
+/** How much of its memory is in socket queues, if that is most of it; queues that others share may be in the figure. */
+function inSockets({ freedIfKilledBytes, networkPinnedBytes }: ProcessFigures): string {
+  const [own, queues] = [freedIfKilledBytes ?? 0, networkPinnedBytes ?? 0];
+  return queues <= own && queues * 2 > own ? `, ${formatSize(queues)} of it in socket queues` : '';
 }
 
 /** The process that holds second most, if it is at least a third of the first. */

@@ -191,8 +191,10 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
-  const process = `${processWords(first.pid, first.comm)} (data that these readers have not taken)`;
-  if (most.own.length === count) return `, all in ${process}`;
+  const process = processWords(first.pid, first.comm);
+  const isItself = sockets.filter(isStale).every(({ pid }) => pid === first.pid);
+  if (most.own.length === count)
+    return isItself ? ', all of the same process: it does not read what it writes to itself' : `, all in ${process}`;
   return `, of which about ${formatSize(most.likely)} in ${queues} of ${process}`;
 }
 

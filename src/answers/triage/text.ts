@@ -1,4 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { NOT_KEPT } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
@@ -363,7 +364,7 @@ function presentWords(answer: TriageAnswer): string {
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : isUnjudged(answer)
-      ? 'This dump could not be judged: its log, its memory and its state could not be read (see the warnings).'
+      ? `This dump could not be judged: its log, its memory and its state could not be read (see the warnings).${answer.warnings.some(({ message }) => message.includes(NOT_KEPT)) ? ' It is a reduced copy (an extract): use the original.' : ''}`
       : 'No findings, but some data could not be read (see the warnings).';
 }
 

@@ -24,7 +24,7 @@ export const CRASHES = {
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
       ...(/^hung_task: /.test(String(of.reason))
-        ? ['khungtaskd only detects hung tasks: the lines before name them.']
+        ? ['khungtaskd only detects hung tasks: lines before it name them, if the log has these.']
         : []),
       ...(isRequestedCrash(String(of.reason))
         ? ['A user or a program requested this crash (SysRq-c): the kernel reported no fault.']

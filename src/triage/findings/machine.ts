@@ -232,7 +232,7 @@ export const MACHINE = {
       `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${limited(of.limit)}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
       ...(of.limit === 'tcp_max_orphans' && Number(of.used) > Number(of.most)
         ? [
-            'Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit. Do not raise it first: then orphans pin more memory. Their peers are in: ss -tno state fin-wait-1, also last-ack and closing.',
+            'Each was closed by its process before its peer acknowledged all data. The kernel resets connections above the limit. A higher limit lets them pin more memory: first find the peers that do not acknowledge, with ss -tno state fin-wait-1 state last-ack state closing.',
           ]
         : []),
       ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),

@@ -97,7 +97,7 @@ export const SHORTAGES = {
     words: (of: Of<'pools' | 'pages' | 'leastBytes' | 'firstPages' | 'seconds'>) => [
       `Stalled page pools: ${of.pools == null ? 'at least 1 page pool of a network driver was' : of.pools === 1 ? '1 page pool of a network driver was' : `${text(of.pools)} page pools of network drivers were`} shut down up to ${text(of.seconds)} s ago${of.pages == null ? '' : `, but ${of.pages === 1 ? '1 page' : `${text(of.pages)} pages`} (at least ${size(of.leastBytes)}) ${inflect(of.pages, 'is', 'are')} still in use`}.`,
       ...(Number(of.firstPages ?? 0) > Number(of.pages) ? [`Their number falls: it was ${text(of.firstPages)}.`] : []),
-      'Either a process does not read its sockets, or the driver does not return the pages.',
+      'Either a process does not read its sockets: skcheck --stale names it. Or, if that names none, the driver does not return the pages.',
     ],
     traits: ['passing'],
     means:

@@ -20,10 +20,10 @@ test('the first line reports whether memory is short, and the largest category',
   );
 });
 
-test('where memory is short, what takes most stands before what is unusual, once', () => {
+test('where memory is short, what takes most stands beside what is unusual, once', () => {
   const first = (frames: Parameters<typeof answerOf>[0]) => memoryText(answerOf(frames), options).split('\n')[0];
   expect(first({ 'free-buddy': 10, anonymous: 60_000, unattributed: 20_000 })).toMatch(
-    /^Memory is short: .*\. Largest use: anonymous memory of processes, 234 MiB .*\. Unusual: memory without a known owner/,
+    /^Memory is short: .*\. Unusual: memory without a known owner.*\. Largest use: anonymous memory of processes, 234 MiB /,
   );
   expect(first({ 'free-buddy': 10, anonymous: 20_000, unattributed: 60_000 })).not.toContain('Largest use');
   expect(first({ 'free-buddy': 60_000, anonymous: 60_000, unattributed: 20_000 })).toMatch(

@@ -114,7 +114,7 @@ test('says what only detects, and what a test of the kernel may do on purpose', 
   const words = (...lines: readonly string[]) =>
     found(lines.map((line) => `<0>[    1.000000] ${line}\n`).join('')).map((finding) => findingWords(finding));
   expect(words('Kernel panic - not syncing: hung_task: blocked tasks')).toEqual([
-    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks: the lines before name them.',
+    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks: lines before it name them, if the log has these.',
   ]);
   const kasan = (caller: string) => [
     'BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x190/0x3b8',
