@@ -145,7 +145,10 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   }
   if (panic.cause !== null) {
     const isCrash = panic.state === 'panicked';
-    lines.push([isCrash ? 'PRECEDED BY' : 'LOGGED', `${escapeText(panic.cause)}${isCrash ? ' (need not be the cause)' : ''}`]);
+    lines.push([
+      isCrash ? 'PRECEDED BY' : 'LOGGED',
+      `${escapeText(panic.cause)}${isCrash ? ' (need not be the cause)' : ''}`,
+    ]);
   }
   if (panic.task) lines.push(['PANIC TASK', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['PANIC TASK', UNKNOWN]);

@@ -231,7 +231,9 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
     ...(isReservedKnown
       ? part(`kernel${ofIt}`, [...of('kernel'), ...reserved])
       : part(`kernel${ofIt}, without memory reserved at boot`, of('kernel'))),
-    ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
+    ...(unread > 0
+      ? [`${formatSize(unread)} unknown${lacksCounters(answer) ? ' (its counters are missing)' : ''}`]
+      : []),
   ];
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
 }
@@ -263,7 +265,6 @@ function freeWords(answer: MemoryAnswer): string {
     const words = conflictWords(answer);
     return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
   }
-  if (missing) return `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`;
   const bytes = free?.bytes ?? 0;
   const isKnown = free?.complete === true || isFromProc(answer);
   const reclaimable = all
@@ -271,7 +272,11 @@ function freeWords(answer: MemoryAnswer): string {
     .reduce((sum, category) => sum + category.bytes, 0);
   const { note } = THRESHOLDS['low-available'];
   const amount = `${sizeWords(answer, { bytes, complete: free?.complete !== false })} of ${formatSize(memory.bytes)} is free (${share(bytes, memory.bytes)})`;
-  if (bytes >= note * memory.bytes) return `${NOT_SHORT}: ${amount}.`;
+  // Free memory is enough, whatever the rest is.
+  const enough = bytes >= note * memory.bytes ? [`${NOT_SHORT}: ${amount}.`] : [];
+  if (missing)
+    return [...enough, `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`].join(' ');
+  if (enough.length > 0) return enough.join(' ');
   const more = `${formatSize(reclaimable)} of page cache and slab`;
   if (isKnown && memory.complete && bytes + reclaimable < note * memory.bytes)
     return `${SHORT}: ${amount}, and at most ${more} can be reclaimed.`;

@@ -1,6 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { percentWords } from '../../base/size.js';
 import type { TriageJson } from '../../contracts/triage.js';
+import { isRequestedCrash } from '../../log/words.js';
 import { type CauseRelation, SEVERITIES } from '../../records/triage-codes.js';
 import { type CauseFacts, type CauseLink, type Conclusion, causesOf } from '../../triage/causes.js';
 import type { Finding } from '../../triage/finding.js';
@@ -83,11 +84,13 @@ const isMuch = ({ bytes, managedBytes }: Conclusion['figures']): boolean =>
   Number(bytes ?? 0) >= MUCH * Number(managedBytes ?? Number.POSITIVE_INFINITY);
 const MUCH = 0.1;
 
-/** A panic ended its boot: what the same log has of that boot besides stands below it. */
+/** A panic that nobody requested ended its boot: what the same log has of that boot besides stands below it. */
 function panicFirst(a: Finding, b: Finding): number {
   const isSameBoot = a.figures.log === b.figures.log && a.figures.boot === b.figures.boot;
-  return isSameBoot ? Number(b.code === 'panic') - Number(a.code === 'panic') : 0;
+  return isSameBoot ? Number(isFault(b)) - Number(isFault(a)) : 0;
 }
+
+const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !isRequestedCrash(String(figures.reason));
 
 /** The most severe finding; a critical event of the last hour comes before a note. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {

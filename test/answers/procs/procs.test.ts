@@ -91,6 +91,18 @@ test.each(['rssBytes', 'threads', 'ageSeconds', 'swapBytes'] as const)(
   },
 );
 
+test('the largest process is said to be so by its socket queues, if they are most of it', () => {
+  const first = (own: number, queues: number) => {
+    const found = chosen(answer([record(9, 81_920)]), {}, named);
+    const [row] = found.answer.processes;
+    const processes = [{ ...row!, freedIfKilledBytes: own, networkPinnedBytes: queues }];
+    return procsText({ ...found, answer: { ...found.answer, processes } }, TEXT).split('\n')[0];
+  };
+  expect(first(4096, 3072)).toContain('Largest process: pid 9 (worker), 4.00 KiB, 3.00 KiB of it in socket queues.');
+  // Shared queues need not be a part of it.
+  for (const queues of [0, 2048, 5000]) expect(first(4096, queues)).toContain('pid 9 (worker), 4.00 KiB.');
+});
+
 describe('a process of unknown PSS that may be the largest', () => {
   const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
   const found = (options: Parameters<typeof chosen>[1] = {}) => chosen(answer([...ROWS, big]), options, named);

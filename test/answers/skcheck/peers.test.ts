@@ -34,6 +34,18 @@ test('with several local peers, names the process that holds most of them', () =
   expect(text).not.toContain('\u001b');
 });
 
+test('a process that writes to itself is said so', () => {
+  const pinned = { low: 1, likely: 2 ** 20, high: 2 ** 20, atMost: 2 ** 20 };
+  const peer = (inode: number) => ({ inode, pid: 7, comm: 'app', fds: [5], netns: 1, unsentBytes: 9, pinned });
+  const first = (reader: number) => {
+    const whole = report([1, 2].map((inode) => socket('reader', { pid: reader, comm: 'app', localPeer: peer(inode) })));
+    const localPeers = { sockets: 2, unsentBytes: 18, stalledSenders: 0, pinned };
+    return formatSkcheckText({ ...whole, totals: { ...whole.totals, stalled: 2, localPeers } }).split('\n')[0];
+  };
+  expect(first(7)).toContain(' all of the same process: it does not read what it writes to itself.');
+  expect(first(8)).toMatch(/, all in pid 7 \(app\)\. /);
+});
+
 test('the first line has the stalled sockets, their peers, the sum and its share of memory, and the process', () => {
   const pinned = (likely: number) => ({ low: likely, likely, high: likely, atMost: likely });
   const peer = { inode: 9, pid: 5, comm: 'curl', fds: [5], netns: 1, unsentBytes: 9 };

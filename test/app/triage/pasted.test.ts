@@ -41,11 +41,15 @@ test('meminfo between sentences: findings, parts, and what the text lacks', asyn
 });
 
 test.each([
-  ['/proc/meminfo that is cut', 'MemTotal: 65831908 kB\nBuffers: 20000 kB\n', '62.8 GiB in total, 62.8 GiB unknown.'],
+  [
+    '/proc/meminfo that is cut',
+    'MemTotal: 65831908 kB\nBuffers: 20000 kB\n',
+    '62.8 GiB in total, 62.8 GiB unknown (its counters are missing).',
+  ],
   [
     'free',
     'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\nSwap: 0B 0B 0B\n',
-    'about 300 MiB of 23.0 GiB free, at least 8.70 MiB applications and shared memory, 22.7 GiB unknown.',
+    'about 300 MiB of 23.0 GiB free, at least 8.70 MiB applications and shared memory, 22.7 GiB unknown (its counters are missing).',
   ],
 ])('%s: no amount that it lacks is 0', async (_, text, words) => {
   const { stdout } = await kdumpMem('triage', written('lacking.txt', text));
