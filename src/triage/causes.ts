@@ -41,7 +41,7 @@ export interface CauseFacts {
 }
 
 /** A shortfall below this share of memory is noise: per-CPU pages, pages that are being freed. */
-const NOTABLE = 0.1;
+export const NOTABLE = 0.1;
 /** A finding explains a shortfall if it accounts for at least this share. */
 const EXPLAINS = 0.5;
 /** Above this share, a finding exceeds the shortfall: the figures are inconsistent. */

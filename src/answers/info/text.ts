@@ -2,6 +2,7 @@ import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
 import { isRequestedCrash } from '../../log/words.js';
+import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
 
 type KernelInfo = NonNullable<InfoAnswer['kernel']>;
@@ -35,9 +36,11 @@ export function infoText(answer: InfoAnswer, columns: number | null, source: str
     const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
     parts.push(['Unknown:', ...reasons].join('\n'));
   }
-  if (kernel?.panic.state === 'panicked') parts.push(`Next: kdump-mem triage ${source}`);
+  if (kernel?.panic.state === 'panicked') parts.push(`Next: ${hostCommand('triage', source)}`);
   return parts.join('\n\n');
 }
+
+const PANIC_PREFIX = /^Kernel panic - (not syncing: )?/;
 
 type Line = readonly [label: string, value: string];
 
@@ -57,7 +60,7 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
   if (dump.live) return `Linux ${release}, running`;
   const { panic } = kernel;
   if (panic.state === 'panicked') {
-    const why = panic.message?.replace(/^Kernel panic - (not syncing: )?/, '') ?? panic.cause;
+    const why = panic.message?.replace(PANIC_PREFIX, '') ?? panic.cause;
     const requested = isRequestedCrash(why ?? '') ? ' (requested by a user or a program)' : '';
     return `Linux ${release} panicked${why === null ? '' : `: ${escapeText(why)}`}${requested}`;
   }
@@ -145,10 +148,9 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   }
   if (panic.cause !== null) {
     const isCrash = panic.state === 'panicked';
-    lines.push([
-      isCrash ? 'PRECEDED BY' : 'LOGGED',
-      `${escapeText(panic.cause)}${isCrash ? ' (need not be the cause)' : ''}`,
-    ]);
+    const isRequested = isRequestedCrash(panic.message?.replace(PANIC_PREFIX, '') ?? panic.cause);
+    const doubt = isCrash && !isRequested ? ' (need not be the cause)' : '';
+    lines.push([isCrash ? 'PRECEDED BY' : 'LOGGED', `${escapeText(panic.cause)}${doubt}`]);
   }
   if (panic.task) lines.push(['PANIC TASK', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['PANIC TASK', UNKNOWN]);

@@ -142,11 +142,16 @@ function mostHeldWords(processes: readonly ProcessFigures[]): string {
   return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
 }
 
-/** How much of its memory is in socket queues, if that is most of it; queues that others share may be in the figure. */
-function inSockets({ freedIfKilledBytes, networkPinnedBytes }: ProcessFigures): string {
-  const [own, queues] = [freedIfKilledBytes ?? 0, networkPinnedBytes ?? 0];
-  return queues <= own && queues * 2 > own ? `, ${formatSize(queues)} of it in socket queues` : '';
+/** How much of its memory is in socket queues, if that is most of it: SOCKETS also counts queues that others share. */
+function inSockets({ freedIfKilledBytes, ...of }: ProcessFigures): string {
+  const own = freedIfKilledBytes ?? 0;
+  const queues = own - besideSockets(of);
+  return queues * 2 > own ? `, ${formatSize(queues)} of it in socket queues` : '';
 }
+
+/** What a kill frees besides socket queues. */
+const besideSockets = (of: Pick<ProcessFigures, 'ussBytes' | 'pageTableBytes' | 'swapBytes'>): number =>
+  (of.ussBytes ?? 0) + (of.pageTableBytes ?? 0) + (of.swapBytes ?? 0);
 
 /** The process that holds second most, if it is at least a third of the first. */
 function secondWords(processes: readonly ProcessFigures[], most: ProcessFigures): string {
@@ -263,8 +268,7 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
 
 /** Whether a kill frees more than the columns show. */
 const hasMore = ({ freedIfKilledBytes: own, ...of }: ProcessFigures): boolean =>
-  own !== null &&
-  own > (of.ussBytes ?? 0) + (of.pageTableBytes ?? 0) + (of.swapBytes ?? 0) + (of.networkPinnedBytes ?? 0);
+  own !== null && own > besideSockets(of) + (of.networkPinnedBytes ?? 0);
 
 function processName({ pid, comm }: ProcessFigures): string {
   return `pid ${pid} (${escapeText(comm)})`;

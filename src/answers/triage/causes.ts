@@ -3,7 +3,7 @@ import { percentWords } from '../../base/size.js';
 import type { TriageJson } from '../../contracts/triage.js';
 import { isRequestedCrash } from '../../log/words.js';
 import { type CauseRelation, SEVERITIES } from '../../records/triage-codes.js';
-import { type CauseFacts, type CauseLink, type Conclusion, causesOf } from '../../triage/causes.js';
+import { type CauseFacts, type CauseLink, type Conclusion, causesOf, NOTABLE } from '../../triage/causes.js';
 import type { Finding } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, size } from '../../triage/findings/declared.js';
@@ -81,8 +81,7 @@ export function concluded(
 }
 
 const isMuch = ({ bytes, managedBytes }: Conclusion['figures']): boolean =>
-  Number(bytes ?? 0) >= MUCH * Number(managedBytes ?? Number.POSITIVE_INFINITY);
-const MUCH = 0.1;
+  Number(bytes ?? 0) >= NOTABLE * Number(managedBytes ?? Number.POSITIVE_INFINITY);
 
 /** A panic that nobody requested ended its boot: what the same log has of that boot besides stands below it. */
 function panicFirst(a: Finding, b: Finding): number {

@@ -53,7 +53,7 @@ export const REPORTS = {
   lockdep: {
     words: (of, title) => [
       named(of, title),
-      'A bug in the kernel’s code, found by one of its own checks, which stops nothing: report it to who made the kernel.',
+      'A check of the kernel found this bug in its own code, and stopped nothing: report it to the vendor of the kernel.',
     ],
     means:
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',

@@ -218,6 +218,15 @@ describe('text', () => {
     for (const line of lines) expect(text).toMatch(line);
   });
 
+  test('the event before a crash need not be its cause, except before a requested crash', () => {
+    const cause = (message: string, preceding: string) =>
+      infoText(answer({ panic: { ...KERNEL.panic, state: 'panicked', message, cause: preceding } }), null, '');
+    expect(cause('Kernel panic - not syncing: BUG', 'Oops')).toMatch(/^PRECEDED BY +Oops \(need not be the cause\)$/m);
+    expect(cause('Kernel panic - not syncing: sysrq triggered crash', 'sysrq: Trigger a crash')).toMatch(
+      /^PRECEDED BY +sysrq: Trigger a crash$/m,
+    );
+  });
+
   test('a crash leads to its triage, since what preceded it need not be its cause', () => {
     const panic = (state: 'panicked' | 'running') =>
       infoText(answer({ panic: { ...KERNEL.panic, state } }), null, '--vmcore x')

@@ -92,15 +92,20 @@ test.each(['rssBytes', 'threads', 'ageSeconds', 'swapBytes'] as const)(
 );
 
 test('the largest process is said to be so by its socket queues, if they are most of it', () => {
-  const first = (own: number, queues: number) => {
+  const first = (queues: number, shared = 0) => {
     const found = chosen(answer([record(9, 81_920)]), {}, named);
     const [row] = found.answer.processes;
-    const processes = [{ ...row!, freedIfKilledBytes: own, networkPinnedBytes: queues }];
+    const sizes = { ussBytes: 1024, pageTableBytes: 512, swapBytes: 512, freedIfKilledBytes: 2048 + queues };
+    const processes = [{ ...row!, ...sizes, networkPinnedBytes: queues + shared }];
     return procsText({ ...found, answer: { ...found.answer, processes } }, TEXT).split('\n')[0];
   };
-  expect(first(4096, 3072)).toContain('Largest process: pid 9 (worker), 4.00 KiB, 3.00 KiB of it in socket queues.');
-  // Shared queues need not be a part of it.
-  for (const queues of [0, 2048, 5000]) expect(first(4096, queues)).toContain('pid 9 (worker), 4.00 KiB.');
+  for (const shared of [0, 512, 1 << 20])
+    expect(first(3072, shared)).toContain(
+      'Largest process: pid 9 (worker), 5.00 KiB, 3.00 KiB of it in socket queues.',
+    );
+  // Queues that others share, and queues that are estimated, are no part of it.
+  expect(first(0, 2000)).toContain('pid 9 (worker), 2.00 KiB.');
+  expect(first(2048)).toContain('pid 9 (worker), 4.00 KiB.');
 });
 
 describe('a process of unknown PSS that may be the largest', () => {

@@ -98,7 +98,7 @@ test('the summary comes first, then the worst finding, then the next command', (
     'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS 2.00 GiB, 25 % of memory) [oom-kill]',
   );
   expect(lines[3]).toBe(
-    '          The victim was in cgroup /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB is missing from the report, which does not count socket buffers and driver pages. The OOM killer chose this name 3 times.',
+    '          The victim was in cgroup /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB is missing from the report, which does not count socket buffers and driver pages. The OOM killer chose processes of this name 3 times.',
   );
   expect(lines[4]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
