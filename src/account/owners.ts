@@ -112,7 +112,7 @@ export function keptBy(socket: CountedSocket): Keeper {
 /** Group keys of sockets without an owner process. */
 export const UNOWNED: Readonly<Record<Keeper, string>> = {
   listener: '(in accept queue)',
-  message: '(in unread message: SCM_RIGHTS)',
+  message: '(sockets in an unread message)',
   io_uring: '(registered with io_uring)',
   connection: '(MPTCP subflow)',
   nothing: '(orphan)',

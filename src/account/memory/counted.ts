@@ -170,7 +170,7 @@ function missingWhy(rows: readonly ProcCounter[]): string | undefined {
   const absent = rows.filter(({ state }) => state === 'missing');
   const lines = [...new Set(absent.flatMap(({ line }) => line ?? []))];
   const more = lines.length - MAX_LINES;
-  const lack = `/proc/meminfo lacks ${lines.slice(0, MAX_LINES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const lack = `lines of /proc/meminfo are missing: ${lines.slice(0, MAX_LINES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
   const others = absent.flatMap(({ line, why, isContradictory }) => (line || !why || isContradictory ? [] : [why]));
   const whys = [...(lines.length > 0 ? [lack] : []), ...new Set(others)];
   return whys.length > 0 ? whys.join('; ') : undefined;

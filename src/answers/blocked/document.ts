@@ -13,7 +13,7 @@ import type { WaitCause, WaitKind } from '../../records/waits.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { captureWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
-import type { Block } from '../text/blocks.js';
+import { type Block, nextBlock } from '../text/blocks.js';
 import { objectWords } from '../whatis/document.js';
 
 export interface BlockedChoice {
@@ -23,6 +23,8 @@ export interface BlockedChoice {
   readonly all?: boolean | undefined;
   /** Stacks of owners and of waiters. */
   readonly verbose?: boolean | undefined;
+  /** Options that name the dump; undefined: no next command. */
+  readonly source?: string | undefined;
 }
 
 const KINDS: Record<WaitKind, string> = {
@@ -49,22 +51,25 @@ const KINDS: Record<WaitKind, string> = {
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
-export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbose = false }: BlockedChoice): Block[] {
+export function blockedBlocks(
+  answer: BlockedAnswer,
+  { limit, all = false, verbose = false, source }: BlockedChoice,
+): Block[] {
   const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const least = complete ? '' : 'at least ';
-  const source = kernel === null ? [sourceWords(captured)] : [];
+  const proc = kernel === null ? [sourceWords(captured)] : [];
   if (locks.length === 0 && kernel === null) {
     const none = complete
       ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
       : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`;
-    return [[none, ...source].join('\n')];
+    return [[none, ...proc].join('\n')];
   }
-  if (locks.length === 0)
-    return [
-      complete
-        ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked: --all does'}. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread (see sockets).`
-        : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`,
-    ];
+  if (locks.length === 0) {
+    const words = complete
+      ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked'}. A thread that waits for events (poll, recv, pause) is not blocked, whatever it leaves unread (see sockets).`
+      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
+    return !complete || all || source === undefined ? [words] : [words, nextBlock(`kdump-mem blocked --all ${source}`)];
+  }
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${inflect(blocked, 'is', 'are')} blocked, waiting for ${count(locks.length, 'lock or event', 'locks and events')}.`;
@@ -89,7 +94,7 @@ export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbo
     sentences.join('\n'),
     ...trees.map((lines) => ({ heading: '', lines })),
     // Whoever sees a wait may act on it.
-    ...source.map((words) => `${words}\nA wait of a few seconds can be normal: run the command again before you act.`),
+    ...proc.map((words) => `${words}\nA wait of a few seconds can be normal: run the command again before you act.`),
   ];
 }
 

@@ -284,12 +284,13 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
       : unaccepted === owner.sockets
         ? `accepts and reads its pending connections${listener && ` (listener ${listener})`}`
         : `reads ${fds || 'its sockets'}, and accepts and reads its pending connections`;
+  const isMuch = owner.likelyPinnedBytes >= MUCH_BYTES;
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [
-        `${share} is freed when ${process} ${how}.${owner.likelyPinnedBytes < MUCH_BYTES ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
+        `${share} is freed when ${process} ${how}${isMuch || owner.shared > 0 ? '' : ', or ends'}.${!isMuch ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
       ];
   const state = ownerState(own);
   if (state !== '' && !owner.stopped) lines.push(`${state}.`);
@@ -400,7 +401,7 @@ export function legendOf(
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
   const [fd, ...fds] = sockets.find(({ via, fds: own }) => via !== 'accept-queue' && own.length > 1)?.fds ?? [];
-  if (shown.includes('FD') && fds.length > 0) words.push(`FD ${fd}+${fds.length}: fd ${fd} and ${fds.length} more.`);
+  if (shown.includes('FD') && fds.length > 0) words.push(`FD ${fd} +${fds.length}: fd ${fd} and ${fds.length} more.`);
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }

@@ -199,9 +199,11 @@ function sumOf(group: readonly SkcheckSocket[]): Row {
     high: sum((socket) => socket.pinned.high),
     atMost: first.pinned.atMost === null ? null : sum((socket) => socket.pinned.atMost ?? 0),
   };
+  const peers = sum(({ localPeer }) => localPeer?.pinned.likely ?? 0);
   return {
     ...first,
     count: group.length,
+    localPeer: first.localPeer && { ...first.localPeer, pinned: { ...first.localPeer.pinned, likely: peers } },
     fds: [...new Set(group.flatMap(({ fds }) => fds))],
     unreadBytes: sum(({ unreadBytes }) => unreadBytes),
     unsentBytes: sum(({ unsentBytes }) => unsentBytes),
@@ -211,12 +213,13 @@ function sumOf(group: readonly SkcheckSocket[]): Row {
   };
 }
 
-/** Problems first, then the rows that pin most: a reader with the send queue that waits for it. */
+/** Problems first, then the rows that pin most: a reader with the send queue that waits for it, and before its sender. */
 function byBytes(rows: readonly Row[]): Row[] {
   const isGood = ({ stalled }: Row) => Number(!isProblem(stalled.verdict));
+  const isSender = ({ stalled }: Row) => Number(stalled.verdict === 'stalled-sender');
   const bytes = ({ pinned, counted, localPeer }: Row) =>
     (counted?.complete ? counted.pinnedBytes : pinned.likely) + (localPeer?.pinned.likely ?? 0);
-  return rows.toSorted((a, b) => isGood(a) - isGood(b) || bytes(b) - bytes(a));
+  return rows.toSorted((a, b) => isGood(a) - isGood(b) || bytes(b) - bytes(a) || isSender(a) - isSender(b));
 }
 
 /** Sockets that are being read are not listed. */
@@ -289,11 +292,11 @@ function sizeOrNone(bytes: number): string {
 }
 
 /**
- * Returns `3+1` for descriptor 3 and one more, and `(3)` for the listener that has not accepted the socket.
+ * Returns `3 +1` for descriptor 3 and one more, and `(3)` for the listener that has not accepted the socket.
  */
 function fdWords({ fds, via }: SkcheckSocket): string {
   if (fds.length === 0) return '-';
-  const words = `${Math.min(...fds)}${fds.length > 1 ? `+${fds.length - 1}` : ''}`;
+  const words = `${Math.min(...fds)}${fds.length > 1 ? ` +${fds.length - 1}` : ''}`;
   return via === 'accept-queue' ? `(${words})` : words;
 }
 

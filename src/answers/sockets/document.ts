@@ -227,7 +227,7 @@ function namesOf(holders: readonly CensusHolder[]): string {
 
 const KEEPERS: Readonly<Record<Keeper, string>> = {
   listener: '(in accept queue)',
-  message: '(in unread message: SCM_RIGHTS)',
+  message: '(sockets in an unread message)',
   io_uring: '(io_uring)',
   connection: '(MPTCP subflow)',
   nothing: '(orphan)',

@@ -39,9 +39,10 @@ export function concluded(
   readonly trees: readonly FindingTree[];
   /** Past events that nothing present explains. */
   readonly earlier: readonly FindingTree[];
-  readonly next: string | undefined;
-  /** Much memory was in no counter when it ran out, and no finding explains it. */
-  readonly isUncounted: boolean;
+  /** The finding to act on. */
+  readonly deciding: Finding | undefined;
+  /** What used most when memory ran out, if no finding explains it; undefined: unknown, or explained. */
+  readonly largestUse: 'processes' | 'other' | undefined;
 } {
   const { links, conclusion } = causesOf(findings, facts);
   const above = new Map<number, number>();
@@ -75,9 +76,16 @@ export function concluded(
     sentences: conclusion ? conclusionSentences(conclusion, findings, links) : [],
     trees,
     earlier,
-    next: (conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause])?.next,
-    isUncounted: conclusion?.confidence === 'unknown' && isMuch(conclusion.figures),
+    deciding: conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause],
+    largestUse: conclusion && largestUse(conclusion),
   };
+}
+
+function largestUse({ cause, confidence, figures }: Conclusion): 'processes' | 'other' | undefined {
+  if (cause !== null) return undefined;
+  if (confidence === 'unknown') return isMuch(figures) ? 'other' : undefined;
+  if (figures.counter == null) return undefined;
+  return figures.largestPid != null || /^anonymous/.test(String(figures.counter)) ? 'processes' : 'other';
 }
 
 const isMuch = ({ bytes, managedBytes }: Conclusion['figures']): boolean =>
@@ -213,12 +221,12 @@ export function conclusionSentences(
   const counted =
     managedBytes == null
       ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report in the log leaves out.`;
+      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no counter of the OOM report in the log includes.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
       : [
-          `${process} is larger, RSS ${size(largestRssBytes)}, but there is no finding about it: compare it with its normal use.`,
+          `${process} is larger, RSS ${size(largestRssBytes)}: if that is more than it normally uses, it is a second cause.`,
         ];
   return [pinning, counted, ...wrong];
 }

@@ -3,6 +3,7 @@ import { NOT_KEPT } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
+import { isRequestedCrash } from '../../log/words.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
 import { SEVERITIES } from '../../records/triage-codes.js';
@@ -51,7 +52,7 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { host, logs, findings, memory, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
-  const { sentences, trees, earlier, next, isUncounted } = concluded(findings, causeFacts(answer));
+  const { sentences, trees, earlier, deciding, largestUse } = concluded(findings, causeFacts(answer));
   const missing = host?.pasted && !verbose ? pastedText(host.pasted) : unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options), ''];
   const add = (text: string) => lines.push(...wrap(text, width), '');
@@ -59,7 +60,8 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const command =
     source === '-'
       ? undefined
-      : (next ?? (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
+      : (deciding?.next ??
+        (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
   // Beside notes alone, how much memory is free is what a reader looks for.
   const isCalm = memory !== undefined && isWithoutProblem(findings);
@@ -77,10 +79,22 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
+  const toDo = actionWords(deciding);
+  if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
-  if (logs || (host?.pasted && command === undefined)) lines.push(...thereLines(trees[0]?.finding, isUncounted));
+  const there = thereLines(trees[0]?.finding, largestUse);
+  if (logs) lines.push(...there);
+  else if (host?.pasted && command === undefined)
+    lines.push(...(there.length > 0 ? there : ['On that machine: kdump-mem triage']));
   return lines.join('\n').trimEnd();
+}
+
+/** What to do about the finding that decides; undefined: nothing, or its rule says it. */
+function actionWords(deciding: Finding | undefined): string | undefined {
+  if (!deciding || deciding.severity === 'note' || deciding.rule) return undefined;
+  if (isRequestedCrash(String(deciding.figures.reason))) return undefined;
+  return (FINDINGS as Declarations)[deciding.code]?.next;
 }
 
 const isWithoutProblem = (findings: readonly Finding[]) => findings.every(({ severity }) => severity === 'note');
@@ -102,10 +116,10 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
-function thereLines(first: Finding | undefined, isUncounted: boolean): string[] {
+function thereLines(first: Finding | undefined, largestUse: 'processes' | 'other' | undefined): string[] {
   if (!first) return [];
   const { deeper = '' } =
-    isUncounted && first.code === 'oom-kill'
+    largestUse === 'other' && first.code === 'oom-kill'
       ? { deeper: 'kdump-mem memory' }
       : ((FINDINGS as Declarations)[first.code] ?? {});
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
@@ -168,8 +182,10 @@ function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions
 function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof findingLines {
   if (host) {
     const named = new Set([last]);
-    return ({ next, ...rest }, options) => {
+    return ({ next: own, ...rest }, options) => {
       const lines = findingLines(rest, options);
+      // Today's processes do not show who used the memory then: the report does.
+      const next = rest.code === 'oom-kill' && rest.past && !options.verbose ? 'triage -v' : own;
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
       return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
@@ -225,7 +241,8 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
   const noun = inflect(unreadProcesses, 'process', 'processes');
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun}`] : [];
   if (hidden) more.push('processes that /proc does not list');
-  const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
+  // A report lists processes: memory of no process may be larger.
+  const label = logs ? 'Largest processes at the last OOM kill' : 'Largest holders';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [
     [label, named],

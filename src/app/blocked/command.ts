@@ -4,7 +4,7 @@ import type { BlockedAnswer } from '../../contracts/blocked.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
-import { addSourceOptions, aids, liveByDefault, withNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, aids, liveByDefault, sourceWords, withNativeSource } from '../kit/kernel-source.js';
 
 const EXAMPLES = `
 Examples:
@@ -41,7 +41,9 @@ export function registerBlocked(program: Command): void {
       blocked(options, all),
       import('../../answers/blocked/document.js'),
     ]);
-    present(answer, options, { toBlocks: (result) => blockedBlocks(result, { limit, all, verbose }) });
+    present(answer, options, {
+      toBlocks: (result) => blockedBlocks(result, { limit, all, verbose, source: sourceWords(options) }),
+    });
   });
 }
 

@@ -44,7 +44,7 @@ export const CRASHES = {
       'Kernel code used an invalid pointer, divided by zero or reached a BUG(). The running task was killed, and its locks are never released: later hangs may be a consequence.',
     known:
       'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
-    next: 'Check the function and offset at RIP or pc in the log, and out-of-tree modules in the stack trace. Search the fixes of newer kernels for this function.',
+    next: 'Search the fixes of newer kernels for the function at RIP or pc in the log, and suspect out-of-tree modules in the stack trace first. A machine that still runs should be restarted soon.',
     deeper: 'kdump-mem log --since -1m',
   },
   'soft-lockup': {

@@ -47,19 +47,19 @@ export const REPORTS = {
     means:
       'The condition of a WARN_ON() was true: a state that should not occur. The kernel continued. It can be the first sign of a later failure.',
     known: 'The line that __warn (kernel/panic.c) prints, with file and line.',
-    next: 'If it precedes the problem, read the source at that line and the stack trace after it in the log.',
+    next: 'If it precedes the problem, read the source at that line and the stack trace after it in the log. Otherwise it can wait: report it to the vendor of the kernel or of the module.',
     deeper: 'kdump-mem log --level warn+',
   },
   lockdep: {
     words: (of, title) => [
       named(of, title),
-      'A check of the kernel found this bug in its own code, and stopped nothing: report it to the vendor of the kernel.',
+      'A check of the kernel found this bug in its own code, and stopped nothing.',
     ],
     means:
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
-    next: 'Read the two chains of the report: they show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
+    next: 'Report it to the vendor of the kernel: such code can deadlock. The two chains of the report show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
     deeper: 'kdump-mem log --level warn+',
   },
   'atomic-sleep': {

@@ -80,7 +80,7 @@ export const SHORTAGES = {
       'A page allocation or a cgroup charge failed, and the kernel invoked the OOM killer. The JSON field `reason` names what ran out of memory: the machine (`global`), a memory cgroup at its limit (`memcg`), or the nodes that a cpuset or memory policy allows (`cpuset`, `mempolicy`). It is `sysrq` if SysRq-f invoked the OOM killer. The field `outcome` is the result: `killed`, `chosen` (the log does not contain the kill), `exiting`, `no-killable-process`, `panic` (vm.panic_on_oom: no process was killed) or `unknown`. The field `shortage` is `watermark` if no zone had enough free pages. It is `fragmentation` if a zone had enough free pages, but no free block as large as the allocation.',
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
-    next: 'Compare the largest processes, and the victim if there is one, with the memory that no printed counter includes (figure unattributedBytes). The kernel kills the process with the highest badness, which includes oom_score_adj. That is not always the largest process.',
+    next: 'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.',
     deeper: 'kdump-mem procs',
   },
   'allocation-failure': {
@@ -273,9 +273,7 @@ function kill(of: Kill): string[] {
     ...(of.invokedBy == null || of.reason === 'sysrq' || of.reason === 'page-fault'
       ? []
       : [
-          of.outcome === 'killed' && of.invokedBy === of.comm
-            ? `Invoked by ${text(of.invokedBy)}.`
-            : `${of.outcome === 'killed' ? `Invoked by ${text(of.invokedBy)}, which` : text(of.invokedBy)} requested memory when none was left, and need not be the cause.`,
+          `${of.outcome === 'killed' ? `Invoked by ${text(of.invokedBy)}, which` : text(of.invokedBy)} requested memory when none was left, and need not be the cause.`,
         ]),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
       ? [`The victim was in ${cgroupWords(of.victimCgroup)}.`]

@@ -45,7 +45,7 @@ export const SOCKETS = {
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
       'Every skb of its queues and the pages behind them, counted once (docs/glossary.md, "pinned"). The share is of all RAM.',
-    next: 'Find out what its process waits for. Killing it frees the memory, unless other processes hold the same socket.',
+    next: 'Make its process read it, or restart the process: that frees the memory, unless other processes hold the same socket. Find out what it waits for, or it happens again.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
   'queued-data-of-process': {
@@ -68,7 +68,7 @@ export const SOCKETS = {
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
       'Every skb of their queues and the pages behind them, counted once for all of them (docs/glossary.md, "pinned"). The share is of all RAM.',
-    next: 'Find out what the process waits for, and why it does not read. Killing it frees at least the size in the finding.',
+    next: 'Make the process read its sockets, or restart it: that frees the memory, and a restart discards the unread data. Find out what it waits for, or it happens again.',
     deeper: 'kdump-mem skb --pid N',
   },
   'queued-data-of-machine': {

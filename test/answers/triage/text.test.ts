@@ -265,4 +265,26 @@ test('an answer from a log names the module of its report, and the command for t
   const idle = textOf('[ 1.000000] swapper/3: page allocation failure: order:0, mode:0x20\n');
   expect(idle).toContain(', in an interrupt on an idle CPU (swapper)');
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);
+  const killed = (anonymous: number, shared: number) =>
+    textOf(
+      [
+        'a invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+        'Mem-Info:',
+        `active_anon:${anonymous} inactive_anon:0 isolated_anon:0`,
+        ' slab_reclaimable:7 slab_unreclaimable:8',
+        ` mapped:3 shmem:${shared} pagetables:9`,
+        ' free:50 free_pcp:0 free_cma:0',
+        'Node 0 Normal free:200kB min:400kB low:500kB high:600kB present:400000kB managed:400000kB',
+        '100000 pages RAM',
+        '0 pages reserved',
+        'Out of memory: Killed process 7 (a) total-vm:9kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB',
+      ]
+        .map((line, index) => `[ 1.00000${index}] ${line}\n`)
+        .join(''),
+    );
+  // Processes would not show what is in a tmpfs.
+  expect(killed(90_000, 80_000)).toMatch(
+    /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem memory --live$/,
+  );
+  expect(killed(90_000, 1000)).toMatch(/\nOn that machine: kdump-mem procs --live$/);
 });

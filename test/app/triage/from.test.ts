@@ -91,7 +91,11 @@ describe('triage --from', () => {
   test.each([
     ['the log', { log: null }, undefined],
     ['/proc/meminfo', { 'proc/meminfo': '' }, '/proc/meminfo has no MemTotal'],
-    ['a counter', { 'proc/meminfo': 'MemTotal: 1024000 kB\n' }, 'memory is incomplete: /proc/meminfo lacks '],
+    [
+      'a counter',
+      { 'proc/meminfo': 'MemTotal: 1024000 kB\n' },
+      'memory is incomplete: lines of /proc/meminfo are missing: ',
+    ],
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
   ])('without %s, no findings is no all-clear', async (_, changes, words) => {
     const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));

@@ -236,9 +236,9 @@ describe('free lists', () => {
   });
 
   test('a scan that leaves their blocks out finds the same', () => {
-    const { files: _, ...whole } = scan;
-    const { files, ...quick } = scanFrames(kernel, frames, undefined, lists);
-    expect(quick).toEqual(whole);
+    // Of no value to compare: a reader of files, and a function.
+    const found = ({ files: _files, isOtherNow: _isOtherNow, ...values }: typeof scan) => values;
+    expect(found(scanFrames(kernel, frames, undefined, lists))).toEqual(found(scan));
   });
 
   /** The first list of the block's order with an entry. */

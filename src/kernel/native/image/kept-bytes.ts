@@ -128,15 +128,25 @@ class KeptBytesImage extends WrappedImage {
 
   readPhysical(address: number, length: number): DataView {
     const missing = this.#firstMissing(address, address + length);
-    if (missing < 0) return this.image.readPhysical(address, length);
+    if (missing < 0) return this.#readStored(address, length);
     // A page that is not stored may precede it.
-    if (missing > address) this.image.readPhysical(address, missing - address);
+    if (missing > address) this.#readStored(address, missing - address);
     throw new ReadError('filtered', BigInt(missing), NOT_KEPT);
   }
 
   locate(address: number, length: number, window: ByteWindow): boolean {
     const isKept = this.#firstMissing(address, address + length) < 0;
     return isKept && this.image.locate?.(address, length, window) === true;
+  }
+
+  /** A page that is not stored: whether the dump had it, the extract does not tell. */
+  #readStored(address: number, length: number): DataView {
+    try {
+      return this.image.readPhysical(address, length);
+    } catch (error) {
+      if (!(error instanceof ReadError && error.code === 'filtered')) throw error;
+      throw new ReadError('filtered', error.address, NOT_KEPT);
+    }
   }
 
   /** Physical address of the first byte of a stored page that was not kept, or -1. */
