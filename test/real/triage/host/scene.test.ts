@@ -115,7 +115,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     // Of all checks, these two know from files that have no namespace that they did not see the whole machine.
     const lacking = captured.unread.filter(({ check }) => check === 'processes' || check === 'limits');
     for (const { why } of lacking)
-      expect(why).toMatch(/a pid namespace, or damage$|\/(?:tcp|udp)_mem is not available in this network namespace$/);
+      expect(why).toMatch(/as in a container$|\/(?:tcp|udp)_mem is not available in this network namespace$/);
     // It lists files in memory.
     expect(keys(captured).map(([code]) => code)).toContain('shared-memory');
     expect(captured.captured).not.toBeNull();
