@@ -84,6 +84,7 @@ export function concluded(
 function largestUse({ cause, confidence, figures }: Conclusion): 'processes' | 'other' | undefined {
   if (cause !== null) return undefined;
   if (confidence === 'unknown') return isMuch(figures) ? 'other' : undefined;
+  if (figures.slabCache != null || figures.unusable != null) return 'other';
   if (figures.counter == null) return undefined;
   return figures.largestPid != null || /^anonymous/.test(String(figures.counter)) ? 'processes' : 'other';
 }

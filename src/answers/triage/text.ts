@@ -93,7 +93,9 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 /** What to do about the finding that decides; undefined: nothing, or its rule says it. */
 function actionWords(deciding: Finding | undefined): string | undefined {
   if (!deciding || deciding.severity === 'note' || deciding.rule) return undefined;
-  if (isRequestedCrash(String(deciding.figures.reason))) return undefined;
+  // A user or a program requested it.
+  const { reason } = deciding.figures;
+  if (reason === 'sysrq' || isRequestedCrash(String(reason))) return undefined;
   return (FINDINGS as Declarations)[deciding.code]?.next;
 }
 
