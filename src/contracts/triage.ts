@@ -173,6 +173,8 @@ export const triageSchema = z.strictObject({
       unreadProcesses: count,
       /** Present if /proc does not list all processes: any of the others may hold more. */
       hidden: z.literal(true).optional(),
+      /** Present if they are processes by RSS, which includes shared pages and page cache: kernels before 4.5, and text of ps. */
+      byRss: z.literal(true).optional(),
     })
     .nullable(),
   /** Checks whose sources were all read; null: a text log, which has none. */

@@ -5,7 +5,7 @@ import { grouped } from '../base/util.js';
 import { listedPids, optionalText } from '../host/proc/process.js';
 import type { Finding } from './finding.js';
 import { commIn, readProcesses } from './host-processes.js';
-import type { HostReader, ProcessStatus } from './host-reader.js';
+import type { HostReader, ProcessStatus, ResidentProcess } from './host-reader.js';
 
 /** A holder of memory. Names are untrusted. */
 export interface Holder {
@@ -25,6 +25,8 @@ export interface Holders {
   readonly unreadProcesses: number;
   /** /proc does not list all processes: their number is unknown, and any of them may hold more. */
   readonly hidden?: true;
+  /** They are processes by RSS, shared pages and page cache included: their parts are unknown (before 4.5, text of ps). */
+  readonly byRss?: true;
 }
 
 /** Name of a process that exited before its name was read: such processes are no program. */
@@ -34,6 +36,8 @@ const MOST = 3;
 const MAX_CGROUPS = 16;
 /** A holder that has this share of another one replaces it: the process of a cgroup, or of a program, says more. */
 const SAME = 0.8;
+
+const HIDDEN = { hidden: true } as const;
 
 const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
 
@@ -47,7 +51,8 @@ export function withSuccessors(findings: readonly Finding[], holders: Holders | 
     const { victimAnonBytes, victimSharedBytes, comm, pid } = figures;
     if (finding.code !== 'oom-kill' || !past || severity === 'note' || victimAnonBytes == null) return finding;
     const half = (Number(victimAnonBytes) + Number(victimSharedBytes ?? 0)) / 2;
-    const again = holders?.largest.find(
+    // RSS may be page cache.
+    const again = (holders?.byRss ? [] : holders?.largest)?.find(
       (holder) => holder.kind === 'process' && holder.name === comm && holder.pid !== pid && holder.bytes >= half,
     );
     if (!again) return finding;
@@ -94,8 +99,8 @@ function programs(
 }
 
 /**
- * Holders of a host by /proc/PID/status, cgroups, and findings of memory that no process maps. Undefined: no process
- * has figures (they are printed since 4.5), and any may hold more than the others.
+ * Holders of a host by /proc/PID/status, cgroups, and findings of memory that no process maps. Where no process has
+ * anonymous memory (printed since 4.5) they are the processes with the largest RSS; undefined: none has that either.
  */
 export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders | undefined {
   // RSS counts a page once for each mapping: a process cannot have more than there is.
@@ -120,8 +125,20 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
   }
-  if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) return undefined;
   const comm = commIn(host);
+  const isWhole = host.listed ? host.listed.some(({ pid }) => pid === 1) : listedPids(host.source).includes('1');
+  const rest = { unreadProcesses: host.unreadProcesses, ...(isWhole ? {} : HIDDEN) };
+  if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) {
+    const resident = all.map(({ pid, name, sharedBytes: bytes }): ResidentProcess => ({ pid, name, bytes }));
+    const largest = (host.listed ?? resident)
+      .map(({ pid, name, bytes }): Holder => {
+        return { kind: 'process', name: name ?? comm(pid) ?? UNKNOWN, pid, processes: null, bytes };
+      })
+      .filter(({ bytes }) => bytes > 0)
+      .toSorted(bySize)
+      .slice(0, MOST);
+    return largest.length === 0 ? undefined : { largest, ...rest, byRss: true };
+  }
   const processes = all.map(({ pid, name, rssAnonBytes, shmemBytes }): Holder => {
     return {
       kind: 'process',
@@ -154,8 +171,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
-  const isHidden = !listedPids(host.source).includes('1');
-  return { largest, unreadProcesses: host.unreadProcesses, ...(isHidden ? { hidden: true } : {}) };
+  return { largest, ...rest };
 }
 
 /**

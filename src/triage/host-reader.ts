@@ -53,6 +53,9 @@ export interface ProcessStatus {
   readonly lockedBytes: number;
 }
 
+/** A process of which the RSS alone is known. */
+export type ResidentProcess = Pick<ProcessStatus, 'pid' | 'name'> & { readonly bytes: number };
+
 /** Processes, and why some are missing. */
 export interface ReadProcesses {
   readonly all: readonly ProcessStatus[];
@@ -71,6 +74,8 @@ export class HostReader {
   readonly mapped: SharedFile[] = [];
   /** Processes, read once for all checks: with many of them it is what takes most time. */
   processes: ReadProcesses | undefined;
+  /** Processes of `ps aux`, where that is all that a capture has of them. */
+  listed: readonly ResidentProcess[] | undefined;
   /** What the largest processes map; undefined: not read, or not of this machine. */
   mappings: SharedMappings | undefined;
   /** The memory breakdown, if it was made before; it has what sources beside /proc/meminfo name. */

@@ -470,12 +470,13 @@ describe('a past shortage', () => {
       ['oom-kill'],
     ]);
   });
-  test('has the next command if it is critical and all else is notes', () => {
+  test('has the next command unless it is a note, and all else is notes', () => {
     const [kill] = withPast([{ ...oom({ outcome: 'killed' }, now - 300), next: 'procs --live' }], now);
     const unread = finding('unread-sockets', {}, { severity: 'note', next: 'skcheck' });
     expect(concluded([unread, kill!], FACTS).deciding?.next).toBe('procs --live');
     expect(concluded([{ ...unread, severity: 'critical' }, kill!], FACTS).deciding?.next).toBe('skcheck');
-    expect(concluded([unread, { ...kill!, severity: 'warning' }], FACTS).deciding?.next).toBe('skcheck');
+    expect(concluded([unread, { ...kill!, severity: 'warning' }], FACTS).deciding?.next).toBe('procs --live');
+    expect(concluded([unread, { ...kill!, severity: 'note' }], FACTS).deciding?.next).toBe('skcheck');
   });
   test('stays if it was fatal, is recent, or has an unknown time', () => {
     const untimed = finding('oom-kill', { outcome: 'killed' }, { severity: 'critical' });

@@ -261,7 +261,7 @@ function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: Skch
 const OTHERS = ['stalled-sender', 'never-accepting', 'backlog-full', 'udp-dropping', 'slow-reader'] as const;
 
 /** Returns the advice: which process has to read, and how much memory that frees. */
-export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
+export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
   const owner = totals.worstOwner;
   if (!owner || !sockets.some(isStale)) return [];
   const { pid, unaccepted } = owner;
@@ -285,12 +285,14 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
         ? `accepts and reads its pending connections${listener && ` (listener ${listener})`}`
         : `reads ${fds || 'its sockets'}, and accepts and reads its pending connections`;
   const isMuch = owner.likelyPinnedBytes >= MUCH_BYTES;
+  const little =
+    totals.pinned.atMost !== null && isSmall({ totals, host }) ? ' It is little: no reason to end the process.' : '';
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [
-        `${share} is freed when ${process} ${how}${isMuch || owner.shared > 0 ? '' : ', or ends'}.${!isMuch ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
+        `${share} is freed when ${process} ${how}.${!isMuch ? little : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
       ];
   const state = ownerState(own);
   if (state !== '' && !owner.stopped) lines.push(`${state}.`);
@@ -366,6 +368,9 @@ export function doubtsOf(
 /** Share of memory below which other memory is the larger question. */
 const SMALL_SHARE = 0.05;
 
+const isSmall = ({ totals: { pinned, localPeers }, host: { memoryBytes } }: Pick<SkcheckReport, 'totals' | 'host'>) =>
+  memoryBytes !== null && pinned.high + localPeers.pinned.likely < SMALL_SHARE * memoryBytes;
+
 /**
  * The command that decides: what uses the rest of memory, or why the process does not read.
  *
@@ -375,11 +380,9 @@ export function nextOf(
   { host, totals }: SkcheckReport,
   { verbose, ofProcess }: { readonly verbose: boolean; readonly ofProcess: boolean },
 ): string[] {
-  const { stalled, worstOwner, pinned, localPeers } = totals;
+  const { stalled, worstOwner } = totals;
   if (host.source === 'capture' || stalled === 0) return [];
-  const bytes = pinned.high + localPeers.pinned.likely;
-  const isSmall = host.memoryBytes !== null && bytes < SMALL_SHARE * host.memoryBytes;
-  if (isSmall && !ofProcess) return ['', 'Next: kdump-mem triage'];
+  if (isSmall({ totals, host }) && !ofProcess) return ['', 'Next: kdump-mem triage'];
   return verbose || !worstOwner ? [] : ['', `Next: skcheck -v --pid ${worstOwner.pid}`];
 }
 

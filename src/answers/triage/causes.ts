@@ -100,9 +100,9 @@ function panicFirst(a: Finding, b: Finding): number {
 
 const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !isRequestedCrash(String(figures.reason));
 
-/** The most severe finding; a critical event of the last hour comes before a note. */
+/** The most severe finding; an event of the last hour, which is no note yet, comes before a note. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const isWorse = event?.finding.severity === 'critical' && first?.finding.severity === 'note';
+  const isWorse = event && event.finding.severity !== 'note' && first?.finding.severity === 'note';
   return (isWorse ? event : first)?.finding;
 }
 

@@ -60,7 +60,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const command =
     source === '-'
       ? undefined
-      : (deciding?.next ??
+      : ((deciding && nextOf(deciding, verbose)) ??
         (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
   // Beside notes alone, how much memory is free is what a reader looks for.
@@ -79,7 +79,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
-  const toDo = actionWords(deciding);
+  const toDo = deciding && actionWords(deciding, answer, largestUse);
   if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
@@ -91,13 +91,25 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 }
 
 /** What to do about the finding that decides; undefined: nothing, or its rule says it. */
-function actionWords(deciding: Finding | undefined): string | undefined {
-  if (!deciding || deciding.severity === 'note' || deciding.rule) return undefined;
-  // A user or a program requested it.
-  const { reason } = deciding.figures;
-  if (reason === 'sysrq' || isRequestedCrash(String(reason))) return undefined;
-  return (FINDINGS as Declarations)[deciding.code]?.next;
+function actionWords(
+  { code, severity, rule, figures }: Finding,
+  { machine }: TriageAnswer,
+  largestUse: 'processes' | 'other' | undefined,
+): string | undefined {
+  if (severity === 'note' || rule || isRequestedCrash(String(figures.reason))) return undefined;
+  if (figures.reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
+  if (code === 'oom-kill' && largestUse === 'other')
+    return 'Look for the memory that is named first: most of it was outside of processes, and a restart of programs may free nothing.';
+  const { next, traits } = (FINDINGS as Declarations)[code] ?? {};
+  // What it held is gone; what filled it is not.
+  return machine?.panic.state === 'panicked' && traits?.includes('excessive')
+    ? 'The machine panicked, so nothing is left to free, and a restart of the program now repairs nothing. Find out what it waited for (next command), and look at the restarted machine before it fills up again: kdump-mem triage.'
+    : next;
 }
+
+/** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */
+const nextOf = ({ code, past, next }: Finding, verbose = false): string | undefined =>
+  code === 'oom-kill' && past && !verbose ? 'triage -v' : next;
 
 const isWithoutProblem = (findings: readonly Finding[]) => findings.every(({ severity }) => severity === 'note');
 
@@ -184,10 +196,9 @@ function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions
 function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof findingLines {
   if (host) {
     const named = new Set([last]);
-    return ({ next: own, ...rest }, options) => {
-      const lines = findingLines(rest, options);
-      // Today's processes do not show who used the memory then: the report does.
-      const next = rest.code === 'oom-kill' && rest.past && !options.verbose ? 'triage -v' : own;
+    return (finding, options) => {
+      const { next: _, ...rest } = finding;
+      const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
       return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
@@ -223,7 +234,7 @@ const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', call
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
 export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
-  const { unreadProcesses, hidden } = holders;
+  const { unreadProcesses, hidden, byRss } = holders;
   const least = MIN_HELD * (memory?.memory.bytes ?? 0);
   const largest = holders.largest.filter(({ bytes }) => bytes >= least);
   const named = largest.map(({ kind, name, pid, processes, bytes }) => {
@@ -242,9 +253,13 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
   });
   const noun = inflect(unreadProcesses, 'process', 'processes');
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun}`] : [];
-  if (hidden) more.push('processes that /proc does not list');
+  if (hidden) more.push(byRss ? 'processes that are not listed' : 'processes that /proc does not list');
   // A report lists processes: memory of no process may be larger.
-  const label = logs ? 'Largest processes at the last OOM kill' : 'Largest holders';
+  const label = logs
+    ? 'Largest processes at the last OOM kill'
+    : byRss
+      ? 'Largest processes by RSS, which includes shared pages'
+      : 'Largest holders';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [
     [label, named],
@@ -401,7 +416,9 @@ export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): 
 }
 
 /** Says that several processes could not be read, or that their number is unknown; undefined: at most one was not. */
-function hiddenWords({ unread = [], holders }: TriageAnswer): string | undefined {
+function hiddenWords({ host, unread = [], holders }: TriageAnswer): string | undefined {
+  // A list of ps may be cut on purpose.
+  if (host?.pasted) return undefined;
   const most = Math.max(0, ...unread.map(({ processes = 0 }) => processes));
   if (most > 1) return `${formatCount(most)} processes could not be read`;
   return holders?.hidden ? '/proc does not list all processes' : undefined;

@@ -6,6 +6,7 @@ import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { RECORDED, RING } from '../../capture/read/manifest.js';
+import { processesOfPs } from '../../capture/read/sosreport.js';
 import { groupLogs } from '../../host/logs.js';
 import { withTablesReadOnce } from '../../host/proc/descriptor-tables.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
@@ -65,7 +66,13 @@ export async function printCapturedTriage(
     ...recorded.filter((_, at) => !answers[at]).map((name) => `${name}: not an answer of kdump-mem, or damaged`),
   ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
-  const answer = await triageOf(new HostReader(host, pageSize), {
+  const reader = new HostReader(host, pageSize);
+  const { psText } = host;
+  if (psText !== undefined)
+    reader.listed = processesOfPs(psText).processes.map(({ pid, comm: name, status }) => {
+      return { pid, name, bytes: status?.rss ?? 0 };
+    });
+  const answer = await triageOf(reader, {
     of: { ...of, isCaptured: true, pasted: files.pasted },
     warnings: [...source.warnings, ...warnings],
     log: logOf(() => ({ text: host.logText(), isCut: host.logCut })),

@@ -53,13 +53,13 @@ export const REPORTS = {
   lockdep: {
     words: (of, title) => [
       named(of, title),
-      'A check of the kernel found this bug in its own code, and stopped nothing.',
+      'The lock checker of the kernel (lockdep) warns that this code could deadlock. Nothing hangs because of the report.',
     ],
     means:
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
-    next: 'Report it to the vendor of the kernel: such code can deadlock. The two chains of the report show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
+    next: 'It can wait: report it to the vendor of the kernel. The chains of the report show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
     deeper: 'kdump-mem log --level warn+',
   },
   'atomic-sleep': {

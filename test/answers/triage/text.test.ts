@@ -284,7 +284,11 @@ test('an answer from a log names the module of its report, and the command for t
     );
   // Processes would not show what is in a tmpfs.
   expect(killed(90_000, 80_000)).toMatch(
-    /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem memory --live$/,
+    /\nTo do: Look for the memory that is named first.*\nNext: .*\nOn that machine: kdump-mem memory --live$/,
   );
-  expect(killed(90_000, 1000)).toMatch(/\nOn that machine: kdump-mem procs --live$/);
+  expect(killed(90_000, 1000)).toMatch(
+    /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem procs --live$/,
+  );
+  const requested = 'kworker/0:1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0';
+  expect(textOf(`[ 1.000000] ${requested}\n`)).toContain('\nTo do: Find out who requested it.');
 });

@@ -56,6 +56,24 @@ test.each([
   expect(stdout.replace(/\s+/g, ' ')).toContain(`Memory: ${words}`);
 });
 
+test('ps aux names the processes with the largest RSS, also in a list without pid 1', async () => {
+  const head = 'USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\n';
+  const rows = [
+    'root 1 0.0 0.0 169000 13000 ? Ss Mar01 0:09 /sbin/init',
+    'app 4711 9.9 55.0 9000000 4400000 ? Sl Mar02 99:01 /opt/app/bin/server --fast',
+    'app 99 0.0 2.0 500000 160000 ? S Mar02 0:01 worker',
+  ];
+  const words = (text: string) => kdumpMem('triage', written('ps.txt', `${MEMINFO}\n${head}${text}`));
+  const { stdout } = await words(`${rows.join('\n')}\n`);
+  const largest =
+    'Largest processes by RSS, which includes shared pages: pid 4711 (server) 4.20 GiB, pid 99 (worker) 156 MiB.';
+  expect(stdout.replace(/\s+/g, ' ')).toContain(`${largest} `);
+  expect(stdout).not.toContain('Not read: ');
+  const cut = await words(`${rows[1]}\n${rows[2]}\n`);
+  expect(cut.stdout.replace(/\s+/g, ' ')).toContain(`${largest} Not read: processes that are not listed.`);
+  expect(cut.stdout).not.toContain('as root');
+});
+
 test('free with little available memory is a finding', async () => {
   const text = 'total used free shared buff/cache available\nMem: 23Gi 22Gi 300Mi 8.7Mi 700Mi 500Mi\n';
   const { stdout } = await kdumpMem('triage', written('little.txt', text));
