@@ -12,7 +12,7 @@ import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
-import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
+import { cgroupWords, type Declarations, type Figures } from '../../triage/findings/declared.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { pastedCommands } from '../../triage/pasted-outputs.js';
 import { dumpTime } from '../../walk/machine/clock.js';
@@ -97,10 +97,11 @@ function actionWords(
   largestUse: 'processes' | 'other' | undefined,
 ): string | undefined {
   if (severity === 'note' || rule || isRequestedCrash(String(figures.reason))) return undefined;
-  if (figures.reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
+  const { next, act, traits } = (FINDINGS as Declarations)[code] ?? {};
+  const known = (act as ((figures: Figures) => string | undefined) | undefined)?.(figures);
+  if (known !== undefined) return known;
   if (code === 'oom-kill' && largestUse === 'other')
     return 'Look for the memory that is named first: most of it was outside of processes, and a restart of programs may free nothing.';
-  const { next, traits } = (FINDINGS as Declarations)[code] ?? {};
   // What it held is gone; what filled it is not.
   return machine?.panic.state === 'panicked' && traits?.includes('excessive')
     ? 'The machine panicked, so nothing is left to free, and a restart of the program now repairs nothing. Find out what it waited for (next command), and look at the restarted machine before it fills up again: kdump-mem triage.'

@@ -29,6 +29,8 @@ export type Words = string | readonly [headline: string, ...details: string[]];
 /** A code: its sentences, whose figures every finding of the code has, and its explanation. */
 export interface Declaration extends Explanation {
   readonly words: (figures: never, title?: string) => Words;
+  /** What to do where figures decide; undefined: `next`. */
+  readonly act?: (figures: never) => string | undefined;
   readonly traits?: readonly Trait[];
 }
 export type Declarations = Readonly<Record<string, Declaration>>;

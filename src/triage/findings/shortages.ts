@@ -72,6 +72,10 @@ type UserSpaceKill = OfProcess &
   Of<'rssBytes' | 'swapBytes' | 'pressure' | 'pressureLimit'> &
   Of<'usedBytes' | 'totalBytes' | 'swapUsedBytes' | 'swapTotalBytes'>;
 
+const SMALL_ORDER = 'Below order 4 memory was short: find where it is.';
+const LARGE_ORDER =
+  'From order 4 on the caller should fall back to smaller orders; compaction and min_free_kbytes help.';
+
 export const SHORTAGES = {
   'oom-kill': {
     words: oomWords,
@@ -81,6 +85,8 @@ export const SHORTAGES = {
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
     next: 'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.',
+    act: ({ reason }: Partial<Of<'reason', string>>) =>
+      reason === 'sysrq' ? 'Find out who requested it. It does not show that memory was short.' : undefined,
     deeper: 'kdump-mem procs',
   },
   'allocation-failure': {
@@ -90,7 +96,8 @@ export const SHORTAGES = {
       'The page allocator had no free block of the order in the title, or needed too long to find one (JSON: `milliseconds`). It can also be vmalloc, the per-CPU allocator, a slab cache or overcommit accounting. If much memory was free, but not in large blocks, memory was fragmented. If little was free, memory was short.',
     known:
       'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then; lines of mm/vmalloc.c, mm/percpu.c, mm/slub.c, mm/util.c and fs/xfs.',
-    next: 'Order 0 to 3: memory was short; find where it is. Order 4 and above: the caller should fall back to smaller orders; compaction and min_free_kbytes help.',
+    next: `${SMALL_ORDER} ${LARGE_ORDER}`,
+    act: ({ order }: Partial<Of<'order'>>) => (order == null ? undefined : order < 4 ? SMALL_ORDER : LARGE_ORDER),
     deeper: 'kdump-mem memory --nodes',
   },
   'page-pool-stalled': {

@@ -34,6 +34,10 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     ? ''
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
+const ASK = 'Ask the owner of the program why it does not read: the finding says what its thread does.';
+const STOPPED =
+  'If it is stopped (state T), find out who stopped it; kill -CONT PID resumes it, unless that was on purpose.';
+
 export const SOCKETS = {
   'queued-data': {
     words: (of: Queued & Of<'fd'> & Of<'queue' | 'sock' | 'family' | 'protocol', string>) => [
@@ -161,7 +165,9 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: 'Ask the owner of the program why it does not read: the finding says what its thread does. If it waits for events, it may have failed to add this socket to its poll set. If it is stopped (state T), find out who stopped it; kill -CONT PID resumes it, unless that was on purpose.',
+    next: `${ASK} If it waits for events, it may have failed to add this socket to its poll set. ${STOPPED}`,
+    act: ({ doing }: Stalled) =>
+      doing === 'stopped' ? STOPPED : doing == null || doing === 'polling' ? undefined : ASK,
     deeper: 'kdump-mem stacks --pid N',
   },
   'unread-sockets': {

@@ -292,3 +292,22 @@ test('an answer from a log names the module of its report, and the command for t
   const requested = 'kworker/0:1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0';
   expect(textOf(`[ 1.000000] ${requested}\n`)).toContain('\nTo do: Find out who requested it.');
 });
+
+test('what to do depends on what is known', () => {
+  const toDo = (code: string, figures: Finding['figures'], more: Partial<KernelTriage> = {}) =>
+    text({ width: null }, { findings: [{ code, severity: 'warning', figures, evidence: [], next: 'procs' }], ...more })
+      .split('\n')
+      .at(-2);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' })).toMatch(/^To do: If it is stopped .* kill -CONT PID/);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(/^To do: Ask the owner .* its thread does\.$/);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(/^To do: Ask the owner .* poll set\. If it is /);
+  expect(toDo('allocation-failure', { order: 0 })).toMatch(/^To do: Below order 4 [^.]*\.$/);
+  expect(toDo('allocation-failure', { order: 9 })).toMatch(/^To do: From order 4 on [^.]*\.$/);
+  expect(toDo('allocation-failure', { order: null })).toMatch(/^To do: Below order 4 .* From order 4 on /);
+  const pinned = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
+  const machine = { panic: { state: 'panicked', logRead: true }, running: [] } as KernelTriage['machine'];
+  expect(toDo('queued-data-of-process', pinned)).toMatch(/^To do: Make the process read its sockets, or restart it/);
+  expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(
+    /^To do: The machine panicked, so nothing is left/,
+  );
+});
