@@ -114,7 +114,9 @@ export function triageHost(parts: HostParts): HostTriage {
   const all = withBalloon(withHypervisor(findings, counted), balloon).map((finding) =>
     withAnswered(finding, isAnswered),
   );
-  const holders = hostHolders(reader, all);
+  const listed = hostHolders(reader, all);
+  // A list of ps in a text may be cut anywhere.
+  const holders = listed?.byRss && of.pasted ? { ...listed, hidden: true as const } : listed;
   return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,

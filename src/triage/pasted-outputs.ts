@@ -52,8 +52,21 @@ function* unreadQueues(text: string): Generator<Finding> {
     bytes: Number(queued),
     pid: pid === undefined ? null : Number(pid),
     comm: comm?.trim() ?? null,
-  })).filter(({ bytes }) => bytes > 0);
-  const largestFirst = rows.toSorted((a, b) => b.bytes - a.bytes);
+  }));
+  yield* agelessQueues(rows);
+}
+
+/** A receive queue, of which nothing shows how long its data waits. Names are untrusted. */
+export interface AgelessQueue {
+  readonly name: string;
+  readonly bytes: number;
+  readonly pid: number | null;
+  readonly comm: string | null;
+}
+
+/** Processes with much unread data. */
+export function* agelessQueues(queues: readonly AgelessQueue[]): Generator<Finding> {
+  const largestFirst = queues.filter(({ bytes }) => bytes > 0).toSorted((a, b) => b.bytes - a.bytes);
   for (const members of grouped(largestFirst, ({ pid, name }) => pid ?? name).values()) {
     const [largest] = members;
     const unreadBytes = members.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -135,10 +135,10 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     expect(triaged([...KILL(700), ...after]).answer.findings.map(({ code }) => code)).toEqual(['oom-kill']);
   });
 
-  test('alone has no next step of its own', () => {
+  test('alone leads to its report', () => {
     const { lines, answer } = triaged(KILL(700));
     expect(answer.findings).toHaveLength(1);
-    expect(lines.at(-1)).toBe('Next: kdump-mem memory --live');
+    expect(lines.at(-1)).toBe('Next: kdump-mem triage -v --live');
   });
 
   test('is present as long as it is less than a minute old', () => {

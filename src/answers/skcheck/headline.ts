@@ -285,8 +285,9 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
         ? `accepts and reads its pending connections${listener && ` (listener ${listener})`}`
         : `reads ${fds || 'its sockets'}, and accepts and reads its pending connections`;
   const isMuch = owner.likelyPinnedBytes >= MUCH_BYTES;
-  const little =
-    totals.pinned.atMost !== null && isSmall({ totals, host }) ? ' It is little: no reason to end the process.' : '';
+  // Even the bound is small.
+  const isLittle = totals.pinned.atMost !== null && !isDoubtful(totals.pinned) && isSmall({ totals, host });
+  const little = isLittle ? ' It is little: no reason to end the process.' : '';
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,

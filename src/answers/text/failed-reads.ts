@@ -41,6 +41,8 @@ export function summarized(warnings: readonly Said[]): Said[] {
   const shown: Said[] = [];
   const groups = new Map<string, FailedReads>();
   let last: FailedReads | undefined;
+  // Of an extract nobody knows what the dump had filtered out.
+  const isExtract = warnings.some(({ message }) => message.includes(NOT_KEPT));
   for (const warning of warnings) {
     const { code, message } = warning;
     const more = /^(\d+) more of the same kind$/.exec(message)?.[1];
@@ -48,7 +50,9 @@ export function summarized(warnings: readonly Said[]): Said[] {
       last.dropped += Number(more);
       continue;
     }
-    const several = FAILED_READS.find(([words]) => message.includes(words))?.[1];
+    const [, several] =
+      (isExtract && message.includes(READ_ERROR_WORDS.filtered) && FAILED_READS[0]) ||
+      (FAILED_READS.find(([words]) => message.includes(words)) ?? []);
     if (several === undefined) {
       last = undefined;
       shown.push({ code, message: named(message) });

@@ -42,7 +42,7 @@ export function concluded(
   /** The finding to act on. */
   readonly deciding: Finding | undefined;
   /** What used most when memory ran out, if no finding explains it; undefined: unknown, or explained. */
-  readonly largestUse: 'processes' | 'other' | undefined;
+  readonly largestUse: LargestUse | undefined;
 } {
   const { links, conclusion } = causesOf(findings, facts);
   const above = new Map<number, number>();
@@ -81,10 +81,14 @@ export function concluded(
   };
 }
 
-function largestUse({ cause, confidence, figures }: Conclusion): 'processes' | 'other' | undefined {
+/** `unusable`: free memory that the request could not use. */
+export type LargestUse = 'processes' | 'slab' | 'unusable' | 'other';
+
+function largestUse({ cause, confidence, figures }: Conclusion): LargestUse | undefined {
   if (cause !== null) return undefined;
+  if (figures.unusable != null) return 'unusable';
   if (confidence === 'unknown') return isMuch(figures) ? 'other' : undefined;
-  if (figures.slabCache != null || figures.unusable != null) return 'other';
+  if (figures.slabCache != null || /slab/.test(String(figures.counter))) return 'slab';
   if (figures.counter == null) return undefined;
   return figures.largestPid != null || /^anonymous/.test(String(figures.counter)) ? 'processes' : 'other';
 }
@@ -100,9 +104,12 @@ function panicFirst(a: Finding, b: Finding): number {
 
 const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !isRequestedCrash(String(figures.reason));
 
-/** The most severe finding; an event of the last hour, which is no note yet, comes before a note. */
+/** The most severe finding; an OOM kill of the last hour, or another critical event of it, comes before notes. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const isWorse = event && event.finding.severity !== 'note' && first?.finding.severity === 'note';
+  const { code, severity, figures } = event?.finding ?? {};
+  const isKill = code === 'oom-kill' && severity !== 'note' && Number(figures?.secondsAgo ?? Infinity) < 3600;
+  const isCalm = first === undefined || first.finding.severity === 'note';
+  const isWorse = isCalm && (isKill || (first !== undefined && severity === 'critical'));
   return (isWorse ? event : first)?.finding;
 }
 

@@ -3,7 +3,6 @@ import { NOT_KEPT } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { isRequestedCrash } from '../../log/words.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
 import { SEVERITIES } from '../../records/triage-codes.js';
@@ -24,7 +23,7 @@ import { captureWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
-import { concluded, conclusionSentences, type FindingTree } from './causes.js';
+import { concluded, conclusionSentences, type FindingTree, type LargestUse } from './causes.js';
 import { oomLines } from './oom.js';
 import { adviceWords, ageWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
@@ -94,18 +93,18 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 function actionWords(
   { code, severity, rule, figures }: Finding,
   { machine }: TriageAnswer,
-  largestUse: 'processes' | 'other' | undefined,
+  largestUse: LargestUse | undefined,
 ): string | undefined {
-  if (severity === 'note' || rule || isRequestedCrash(String(figures.reason))) return undefined;
-  const { next, act, traits } = (FINDINGS as Declarations)[code] ?? {};
-  const known = (act as ((figures: Figures) => string | undefined) | undefined)?.(figures);
-  if (known !== undefined) return known;
-  if (code === 'oom-kill' && largestUse === 'other')
-    return 'Look for the memory that is named first: most of it was outside of processes, and a restart of programs may free nothing.';
-  // What it held is gone; what filled it is not.
-  return machine?.panic.state === 'panicked' && traits?.includes('excessive')
-    ? 'The machine panicked, so nothing is left to free, and a restart of the program now repairs nothing. Find out what it waited for (next command), and look at the restarted machine before it fills up again: kdump-mem triage.'
-    : next;
+  if (severity === 'note' || rule) return undefined;
+  const { act, next } = (FINDINGS as Declarations)[code] ?? {};
+  const decide = act as true | ((figures: Figures, panicked: boolean) => string | undefined) | undefined;
+  const words = decide === true ? next : decide?.(figures, machine?.panic.state === 'panicked');
+  if (words === undefined || code !== 'oom-kill') return words;
+  // The free memory is the problem, and the first lines say what helps.
+  if (largestUse === 'unusable') return undefined;
+  return largestUse === 'slab'
+    ? 'Look for the slab that is named first: it is memory of the kernel, not of processes.'
+    : words;
 }
 
 /** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */
@@ -131,10 +130,10 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
-function thereLines(first: Finding | undefined, largestUse: 'processes' | 'other' | undefined): string[] {
+function thereLines(first: Finding | undefined, largestUse: LargestUse | undefined): string[] {
   if (!first) return [];
   const { deeper = '' } =
-    largestUse === 'other' && first.code === 'oom-kill'
+    (largestUse === 'other' || largestUse === 'slab') && first.code === 'oom-kill'
       ? { deeper: 'kdump-mem memory' }
       : ((FINDINGS as Declarations)[first.code] ?? {});
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
@@ -259,7 +258,7 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
   const label = logs
     ? 'Largest processes at the last OOM kill'
     : byRss
-      ? 'Largest processes by RSS, which includes shared pages'
+      ? 'Largest processes by RSS, which counts shared pages, and each mapping of a page'
       : 'Largest holders';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [

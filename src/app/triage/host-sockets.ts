@@ -16,6 +16,7 @@ import { DENIED_SOCKETS_HIDE, SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import { commIn } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
+import { type AgelessQueue, agelessQueues } from '../../triage/pasted-outputs.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 
 const MAX_FINDINGS = 20;
@@ -52,7 +53,12 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   const findings = host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByOwner(observation, total);
-    yield* stalledReaders(observation, total);
+    const unread = diagnose(observation).findings;
+    yield* stalledReaders(unread, observation, total);
+    const ageless = unread.filter(({ verdict, unread: bytes }) => verdict.evidence.kind === 'no-tcp-info' && bytes > 0);
+    if (ageless.length > 0)
+      miss('ss printed no times of TCP (its option -i): how long data has been queued is unknown');
+    yield* agelessQueues(ageless.map(queueOf));
   });
   const isWhole = lines + losses.closed.length + losses.hidden === 0;
   return unlisted && isWhole ? [...findings, ...(await unlistedSockets(host, observation))] : findings;
@@ -173,9 +179,9 @@ function* pinnedByOwner(observation: Observation, total: number): Generator<Find
  * Finds stalled readers: each large queue, and the small and the unaccepted ones of a process together, with what the send queues
  * of their local peers pin. In a single sample, only TCP shows the age of the newest data.
  */
-function stalledReaders(observation: Observation, total: number): Finding[] {
-  const stalled = diagnose(observation)
-    .findings.filter(({ verdict }) => verdict.verdict === 'stalled-reader')
+function stalledReaders(unread: readonly SocketFinding[], observation: Observation, total: number): Finding[] {
+  const stalled = unread
+    .filter(({ verdict }) => verdict.verdict === 'stalled-reader')
     .toSorted((a, b) => b.pinned.likely - a.pinned.likely);
   // Connections that a process does not accept are one thing: its listener.
   const isLarge = ({ pinned, acceptQueue }: SocketFinding) =>
@@ -249,6 +255,10 @@ function unreadTogether(group: readonly SocketFinding[], { host }: Observation, 
 function readerOf({ holders, processes, acceptQueue }: SocketFinding) {
   const of = holders.length > 0 ? { holders, processes } : acceptQueue;
   return { pid: of?.holders[0]?.pid ?? null, comm: of?.processes[0]?.comm ?? null };
+}
+
+function queueOf(finding: SocketFinding): AgelessQueue {
+  return { name: `tcp ${finding.socket.local}`, bytes: finding.unread, ...readerOf(finding) };
 }
 
 function nextOf(finding: SocketFinding): string {

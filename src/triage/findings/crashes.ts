@@ -45,6 +45,7 @@ export const CRASHES = {
     known:
       'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
     next: 'Search the fixes of newer kernels for the function at RIP or pc in the log, and suspect out-of-tree modules in the stack trace first. A machine that still runs should be restarted soon.',
+    act: true,
     deeper: 'kdump-mem log --since -1m',
   },
   'soft-lockup': {
@@ -104,5 +105,9 @@ function oopsWords(of: Oops, title?: string): Words {
     of.address == null
       ? `Kernel oops${where}${kind === '' ? '' : `: ${kind}`}.`
       : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
-  return [what, ...running(of)];
+  return [
+    what,
+    ...running(of),
+    ...(of.pid == null ? [] : ['The fault is in kernel code; the process need not be the cause.']),
+  ];
 }

@@ -29,8 +29,11 @@ export type Words = string | readonly [headline: string, ...details: string[]];
 /** A code: its sentences, whose figures every finding of the code has, and its explanation. */
 export interface Declaration extends Explanation {
   readonly words: (figures: never, title?: string) => Words;
-  /** What to do where figures decide; undefined: `next`. */
-  readonly act?: (figures: never) => string | undefined;
+  /**
+   * What to do about it: true: `next`, in each case. Undefined: nothing that is right in each case. `panicked`: in a dump of
+   * a panic.
+   */
+  readonly act?: true | ((figures: never, panicked: boolean) => string | undefined);
   readonly traits?: readonly Trait[];
 }
 export type Declarations = Readonly<Record<string, Declaration>>;

@@ -241,7 +241,8 @@ export const MACHINE = {
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
     known:
       '/proc/loadavg, threads-max, pid_max, file-nr, nf_conntrack_count, sockstat with tcp_mem and udp_mem, key-users, inotify descriptors by user (one inherited by fork counts for each process), /proc/PID/limits, and pids.max of cgroups (version 2).',
-    next: 'Find what uses it, then decide whether to raise the limit.',
+    next: 'Find what uses up the limit before you raise it: a leak fills any limit. Of orphans, first find the peers that do not acknowledge, with the command in the finding.',
+    act: true,
     deeper: 'kdump-mem procs --live',
   },
   'file-watches': {

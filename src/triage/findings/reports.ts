@@ -25,6 +25,7 @@ export const REPORTS = {
     known:
       'Log lines of the checks in mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c.',
     next: 'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).',
+    act: true,
     deeper: 'kdump-mem log',
   },
   'hardware-error': {
@@ -37,6 +38,7 @@ export const REPORTS = {
     known:
       'Lines of arch/x86/kernel/cpu/mce, mm/memory-failure.c, drivers/edac and drivers/pci/pcie/aer.c, and of firmware through APEI.',
     next: 'Read the hardware log (BMC, rasdaemon) and replace the part that it names. Do not rely on other findings of that machine.',
+    act: true,
     deeper: 'kdump-mem log --level err+',
   },
   'kernel-warning': {
@@ -48,6 +50,7 @@ export const REPORTS = {
       'The condition of a WARN_ON() was true: a state that should not occur. The kernel continued. It can be the first sign of a later failure.',
     known: 'The line that __warn (kernel/panic.c) prints, with file and line.',
     next: 'If it precedes the problem, read the source at that line and the stack trace after it in the log. Otherwise it can wait: report it to the vendor of the kernel or of the module.',
+    act: true,
     deeper: 'kdump-mem log --level warn+',
   },
   lockdep: {
@@ -60,6 +63,7 @@ export const REPORTS = {
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
     next: 'It can wait: report it to the vendor of the kernel. The chains of the report show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
+    act: true,
     deeper: 'kdump-mem log --level warn+',
   },
   'atomic-sleep': {
@@ -68,7 +72,8 @@ export const REPORTS = {
       'The kernel slept, or could have slept, in atomic context: with a spinlock held, in an interrupt, or with preemption disabled. A deadlock is possible.',
     known:
       'Lines of kernel/sched/core.c, lib/smp_processor_id.c and kernel/workqueue.c. Some need CONFIG_DEBUG_ATOMIC_SLEEP or CONFIG_DEBUG_PREEMPT.',
-    next: 'Read the stack trace: the function in the title called one that sleeps. Find the lock that its caller holds.',
+    next: 'Report it to the vendor of the kernel or of the module: the fault is in its code, and the process only ran into it. Such code can hang the machine later. In the stack trace the function in the title called one that sleeps; find the lock that its caller holds.',
+    act: true,
     deeper: 'kdump-mem log --level warn+',
   },
   'spinlock-bug': {

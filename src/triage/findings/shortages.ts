@@ -72,9 +72,11 @@ type UserSpaceKill = OfProcess &
   Of<'rssBytes' | 'swapBytes' | 'pressure' | 'pressureLimit'> &
   Of<'usedBytes' | 'totalBytes' | 'swapUsedBytes' | 'swapTotalBytes'>;
 
+const WHAT_GREW =
+  'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.';
 const SMALL_ORDER = 'Below order 4 memory was short: find where it is.';
 const LARGE_ORDER =
-  'From order 4 on the caller should fall back to smaller orders; compaction and min_free_kbytes help.';
+  'From order 4 on a single failure is harmless if the caller falls back to smaller orders; if it repeats, report it to the vendor of the caller.';
 
 export const SHORTAGES = {
   'oom-kill': {
@@ -84,9 +86,11 @@ export const SHORTAGES = {
       'A page allocation or a cgroup charge failed, and the kernel invoked the OOM killer. The JSON field `reason` names what ran out of memory: the machine (`global`), a memory cgroup at its limit (`memcg`), or the nodes that a cpuset or memory policy allows (`cpuset`, `mempolicy`). It is `sysrq` if SysRq-f invoked the OOM killer. The field `outcome` is the result: `killed`, `chosen` (the log does not contain the kill), `exiting`, `no-killable-process`, `panic` (vm.panic_on_oom: no process was killed) or `unknown`. The field `shortage` is `watermark` if no zone had enough free pages. It is `fragmentation` if a zone had enough free pages, but no free block as large as the allocation.',
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
-    next: 'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.',
-    act: ({ reason }: Partial<Of<'reason', string>>) =>
-      reason === 'sysrq' ? 'Find out who requested it. It does not show that memory was short.' : undefined,
+    next: WHAT_GREW,
+    act: ({ reason, shortage }: Partial<Of<'reason' | 'shortage', string>>) => {
+      if (reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
+      return reason === 'page-fault' || shortage === 'fragmentation' ? undefined : WHAT_GREW;
+    },
     deeper: 'kdump-mem procs',
   },
   'allocation-failure': {
@@ -97,7 +101,10 @@ export const SHORTAGES = {
     known:
       'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then; lines of mm/vmalloc.c, mm/percpu.c, mm/slub.c, mm/util.c and fs/xfs.',
     next: `${SMALL_ORDER} ${LARGE_ORDER}`,
-    act: ({ order }: Partial<Of<'order'>>) => (order == null ? undefined : order < 4 ? SMALL_ORDER : LARGE_ORDER),
+    act: ({ order, shortage }: Partial<Of<'order'> & Of<'shortage', string>>) => {
+      if (order == null || shortage === 'fragmentation') return undefined;
+      return order >= 4 ? LARGE_ORDER : shortage === 'watermark' ? SMALL_ORDER : undefined;
+    },
     deeper: 'kdump-mem memory --nodes',
   },
   'page-pool-stalled': {

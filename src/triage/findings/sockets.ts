@@ -35,8 +35,13 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
 const ASK = 'Ask the owner of the program why it does not read: the finding says what its thread does.';
-const STOPPED =
-  'If it is stopped (state T), find out who stopped it; kill -CONT PID resumes it, unless that was on purpose.';
+const POLLING = 'It may have failed to add this socket to its poll set.';
+const RESUME = 'Find out who stopped it. kill -CONT PID resumes it, unless that was on purpose.';
+
+const READ_IT =
+  'If it is a receive queue: make the process read, or restart it, which frees the memory and discards the unread data. Find out what it waits for, or it happens again.';
+const AFTER_PANIC =
+  'The machine panicked: nothing is left to free in this dump. After its restart, run kdump-mem triage there: if the process leaves its sockets unread again, restart it before the memory is gone, and report the fault to its owner.';
 
 export const SOCKETS = {
   'queued-data': {
@@ -49,7 +54,11 @@ export const SOCKETS = {
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
       'Every skb of its queues and the pages behind them, counted once (docs/glossary.md, "pinned"). The share is of all RAM.',
-    next: 'Make its process read it, or restart the process: that frees the memory, unless other processes hold the same socket. Find out what it waits for, or it happens again.',
+    act: ({ queue }: Partial<Of<'queue', string>>, panicked: boolean) => {
+      if (!/^receive/.test(String(queue))) return undefined;
+      return panicked ? AFTER_PANIC : READ_IT;
+    },
+    next: READ_IT,
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
   'queued-data-of-process': {
@@ -72,7 +81,8 @@ export const SOCKETS = {
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
       'Every skb of their queues and the pages behind them, counted once for all of them (docs/glossary.md, "pinned"). The share is of all RAM.',
-    next: 'Make the process read its sockets, or restart it: that frees the memory, and a restart discards the unread data. Find out what it waits for, or it happens again.',
+    act: (of: Queued, panicked: boolean) => (isMostlyRings(of) ? undefined : panicked ? AFTER_PANIC : READ_IT),
+    next: READ_IT,
     deeper: 'kdump-mem skb --pid N',
   },
   'queued-data-of-machine': {
@@ -165,9 +175,11 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: `${ASK} If it waits for events, it may have failed to add this socket to its poll set. ${STOPPED}`,
-    act: ({ doing }: Stalled) =>
-      doing === 'stopped' ? STOPPED : doing == null || doing === 'polling' ? undefined : ASK,
+    next: `${ASK} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
+    act: ({ doing }: Stalled, panicked: boolean) => {
+      if (doing === 'stopped') return panicked ? undefined : RESUME;
+      return doing == null ? undefined : doing === 'polling' ? `${ASK} ${POLLING}` : ASK;
+    },
     deeper: 'kdump-mem stacks --pid N',
   },
   'unread-sockets': {
@@ -194,7 +206,7 @@ export const SOCKETS = {
   },
 } satisfies Declarations;
 
-/** By netstat, which shows neither memory nor age. */
+/** By netstat, or ss without -i: nothing shows the age. */
 const queueWords = (of: Unread): Words => [
   `Unread sockets: ${size(of.unreadBytes)} of unread data is queued in ${socketsWords(of)} of ${of.pid == null ? 'an unknown process' : process(of)}${of.local == null ? '' : `, most in ${text(of.local)}`}.`,
   'One sample does not show how long it has been queued: sample the same socket again.',

@@ -288,6 +288,16 @@ describe('text', () => {
     expect(formatSkcheckText(object)).toMatch(/^Its main thread is (sleeping|running)/m);
     const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
     expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
+    // Only where the bound is a small share, and no guess.
+    const little = (high: number, atMost: number | null) => {
+      const pinned = { ...alone.totals.pinned, high, atMost };
+      const host = { ...alone.host, memoryBytes: 2 ** 34 };
+      return formatSkcheckText({ ...alone, host, totals: { ...alone.totals, pinned } }).includes('It is little');
+    };
+    expect(little(2 ** 20, 2 ** 20)).toBe(true);
+    expect(little(2 ** 20, null)).toBe(false);
+    expect(little(2 ** 29, 2 ** 29)).toBe(false);
+    expect(little(2 ** 33, 2 ** 33)).toBe(false);
   });
 
   test('a capture reports its host and time, or that its time is unknown', async () => {

@@ -284,7 +284,7 @@ test('an answer from a log names the module of its report, and the command for t
     );
   // Processes would not show what is in a tmpfs.
   expect(killed(90_000, 80_000)).toMatch(
-    /\nTo do: Look for the memory that is named first.*\nNext: .*\nOn that machine: kdump-mem memory --live$/,
+    /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem memory --live$/,
   );
   expect(killed(90_000, 1000)).toMatch(
     /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem procs --live$/,
@@ -293,21 +293,28 @@ test('an answer from a log names the module of its report, and the command for t
   expect(textOf(`[ 1.000000] ${requested}\n`)).toContain('\nTo do: Find out who requested it.');
 });
 
-test('what to do depends on what is known', () => {
+test('the action depends on figures, and is left out where none is right', () => {
   const toDo = (code: string, figures: Finding['figures'], more: Partial<KernelTriage> = {}) =>
     text({ width: null }, { findings: [{ code, severity: 'warning', figures, evidence: [], next: 'procs' }], ...more })
       .split('\n')
       .at(-2);
-  expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' })).toMatch(/^To do: If it is stopped .* kill -CONT PID/);
-  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(/^To do: Ask the owner .* its thread does\.$/);
-  expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(/^To do: Ask the owner .* poll set\. If it is /);
-  expect(toDo('allocation-failure', { order: 0 })).toMatch(/^To do: Below order 4 [^.]*\.$/);
-  expect(toDo('allocation-failure', { order: 9 })).toMatch(/^To do: From order 4 on [^.]*\.$/);
-  expect(toDo('allocation-failure', { order: null })).toMatch(/^To do: Below order 4 .* From order 4 on /);
-  const pinned = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
   const machine = { panic: { state: 'panicked', logRead: true }, running: [] } as KernelTriage['machine'];
-  expect(toDo('queued-data-of-process', pinned)).toMatch(/^To do: Make the process read its sockets, or restart it/);
-  expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(
-    /^To do: The machine panicked, so nothing is left/,
+  expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' })).toMatch(
+    /^To do: Find out who stopped it\. kill -CONT PID/,
   );
+  expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' }, { machine })).not.toContain('To do');
+  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(/^To do: Ask the owner .* its thread does\.$/);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(/^To do: Ask the owner .* its poll set\.$/);
+  expect(toDo('stalled-reader', { pid: 7, doing: null })).not.toContain('To do');
+  expect(toDo('allocation-failure', { order: 0, shortage: 'watermark' })).toMatch(/^To do: Below order 4 [^.]*\.$/);
+  expect(toDo('allocation-failure', { order: 9, shortage: null })).toMatch(/^To do: From order 4 on [^.]*\.$/);
+  for (const figures of [{ order: 0 }, { order: null }, { order: 3, shortage: 'fragmentation' }])
+    expect(toDo('allocation-failure', figures)).not.toContain('To do');
+  const pinned = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
+  expect(toDo('queued-data-of-process', pinned)).toMatch(/^To do: If it is a receive queue: make the process read/);
+  expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(/^To do: The machine panicked: nothing is left/);
+  // Reading frees neither a ring nor data to be sent.
+  expect(toDo('queued-data-of-process', { ...pinned, ringBytes: 8 })).not.toContain('To do');
+  expect(toDo('queued-data', { ...pinned, queue: 'write' })).not.toContain('To do');
+  expect(toDo('unattributed-memory', { bytes: 9, share: 0.3 }, { machine })).not.toContain('To do');
 });

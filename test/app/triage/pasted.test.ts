@@ -66,12 +66,28 @@ test('ps aux names the processes with the largest RSS, also in a list without pi
   const words = (text: string) => kdumpMem('triage', written('ps.txt', `${MEMINFO}\n${head}${text}`));
   const { stdout } = await words(`${rows.join('\n')}\n`);
   const largest =
-    'Largest processes by RSS, which includes shared pages: pid 4711 (server) 4.20 GiB, pid 99 (worker) 156 MiB.';
-  expect(stdout.replace(/\s+/g, ' ')).toContain(`${largest} `);
-  expect(stdout).not.toContain('Not read: ');
+    'Largest processes by RSS, which counts shared pages, and each mapping of a page: pid 4711 (server) 4.20 GiB, pid 99 (worker) 156 MiB. Not read: processes that are not listed.';
+  expect(stdout.replace(/\s+/g, ' ')).toContain(largest);
   const cut = await words(`${rows[1]}\n${rows[2]}\n`);
-  expect(cut.stdout.replace(/\s+/g, ' ')).toContain(`${largest} Not read: processes that are not listed.`);
+  expect(cut.stdout.replace(/\s+/g, ' ')).toContain(largest);
   expect(cut.stdout).not.toContain('as root');
+});
+
+test('ss without times says which sockets have unread data, and is no complete check', async () => {
+  const ss = (more: string) =>
+    `State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\nESTAB 700000 0 10.0.0.1:80 10.0.0.2:4000 users:(("web",pid=7,fd=3)) ino:9 sk:1\n\t skmem:(r900000,rb6291456,t0,tb87040,f0,w0,o0,bl0,d0)${more}\n`;
+  const answerOf = (more: string) => kdumpMemJson(triageSchema, 'triage', written('ss.txt', `${MEMINFO}\n${ss(more)}`));
+  const ageless = await answerOf('');
+  expect(ageless.findings.find(({ code }) => code === 'unread-sockets')?.figures).toMatchObject({
+    pid: 7,
+    sockets: 1,
+    unreadBytes: 700_000,
+    pinnedBytes: null,
+  });
+  expect(ageless.unread.map(({ why }) => why).join()).toContain('ss printed no times of TCP');
+  expect(ageless.checked).not.toContain('sockets');
+  const timed = await answerOf(' cubic rto:204 rcvmss:536 bytes_received:700000 segs_in:9 lastrcv:100');
+  expect(timed.unread.map(({ why }) => why).join()).not.toContain('no times');
 });
 
 test('free with little available memory is a finding', async () => {

@@ -6,8 +6,8 @@ beforeAll(() => guest.boot({ kdumpMem: true, append: 'lsm=lockdown lockdown=conf
 
 test('reads page flags on a locked-down kernel, and reports the reason', async () => {
   const { status, output } = await inGuest(guest, 'memory --live');
-  expect(output.toString().split('\n')[0]).toMatch(
-    / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: permission denied.*\.$/,
+  expect(output.toString()).toMatch(
+    /^Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: permission denied.*\.$/m,
   );
   expect(status).toBe(0);
   const refused = await inGuest(guest, 'memory --live --source kcore');

@@ -185,8 +185,8 @@ export function pageflagsSuite(kernel: LabKernel): void {
       try {
         const { status, output } = await inGuest(guest, 'memory --live');
         expect(status).toBe(0);
-        expect(output.toString().split('\n')[0]).toMatch(
-          / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/,
+        expect(output.toString()).toMatch(
+          /^Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/m,
         );
         const refused = await inGuest(guest, 'memory --live --source kcore');
         expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore: not a regular file.*\n$/);

@@ -38,7 +38,7 @@ describe('an extract with --with-processes gives the dump’s answers', () => {
     const most = all.processes.toSorted((a, b) => (b.rssBytes ?? 0) - (a.rssBytes ?? 0));
     for (const pid of new Set([1, most[0]?.pid ?? 0])) {
       const one = processSchema.parse(await answerOf(file(), '--pid', String(pid)));
-      expect(await answerOf(small, '--pid', String(pid))).toEqual(one);
+      expect(processSchema.parse(await answerOf(small, '--pid', String(pid)))).toEqual(one);
       expect(one.mappings.length).toBeGreaterThan(5);
       expect(one.complete).toBe(true);
     }

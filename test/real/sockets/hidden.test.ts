@@ -98,7 +98,7 @@ describe.each(KERNELS)('sockets of %s that no process has open', (version) => {
     }
     const [ring] = reportedBy('io_uring');
     expect(text).toContain(`(io_uring of ${ring?.pid} ring fd `);
-    expect(text).toContain('(in unread message: SCM_RIGHTS)');
+    expect(text).toContain('(sockets in an unread message)');
     expect(text).toContain('(in accept queue)');
     expect(text).toContain('(orphan)');
   });

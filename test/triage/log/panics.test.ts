@@ -60,7 +60,7 @@ test('has an expectation for each panic log', () => {
 test('describes a fault by its function and task', () => {
   const [oops] = found(named('null-7.2'));
   expect(oops && findingWords(oops)).toBe(
-    'Kernel oops: invalid memory access at 0x0000000000000000 in panics_do [panics]. CPU 0 was running pid 132 (insmod).',
+    'Kernel oops: invalid memory access at 0x0000000000000000 in panics_do [panics]. CPU 0 was running pid 132 (insmod). The fault is in kernel code; the process need not be the cause.',
   );
   expect(oops?.title).toBe('BUG: unable to handle kernel NULL pointer dereference in panics_do');
 });

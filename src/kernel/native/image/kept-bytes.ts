@@ -128,23 +128,15 @@ class KeptBytesImage extends WrappedImage {
 
   readPhysical(address: number, length: number): DataView {
     const missing = this.#firstMissing(address, address + length);
-    try {
-      if (missing < 0) return this.image.readPhysical(address, length);
-      // A page that is not stored may precede it.
-      if (missing > address) this.image.readPhysical(address, missing - address);
-    } catch (error) {
-      throw notKept(error);
-    }
+    if (missing < 0) return this.image.readPhysical(address, length);
+    // A page that is not stored may precede it.
+    if (missing > address) this.image.readPhysical(address, missing - address);
     throw new ReadError('filtered', BigInt(missing), NOT_KEPT);
   }
 
   locate(address: number, length: number, window: ByteWindow): boolean {
-    if (this.#firstMissing(address, address + length) >= 0) return false;
-    try {
-      return this.image.locate?.(address, length, window) === true;
-    } catch (error) {
-      throw notKept(error);
-    }
+    const isKept = this.#firstMissing(address, address + length) < 0;
+    return isKept && this.image.locate?.(address, length, window) === true;
   }
 
   /** Physical address of the first byte of a stored page that was not kept, or -1. */
@@ -162,12 +154,6 @@ class KeptBytesImage extends WrappedImage {
     }
     return -1;
   }
-}
-
-/** Of a page that is not stored: whether the dump had it, the extract does not tell. */
-function notKept(error: unknown): unknown {
-  const isFiltered = error instanceof ReadError && error.code === 'filtered';
-  return isFiltered ? new ReadError('filtered', error.address, NOT_KEPT) : error;
 }
 
 /** The first byte from `start` to `end` that is in no range, or -1. */

@@ -129,8 +129,6 @@ describe('a read ends at the first byte that is missing', () => {
     try {
       image.readPhysical(address, length);
     } catch (error) {
-      // Also of a page that is not stored: the dump may have had it.
-      expect(error).toMatchObject({ code: 'filtered', detail: 'not in the extract' });
       if (error instanceof ReadError) return Number(error.address);
       throw error;
     }
