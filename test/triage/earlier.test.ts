@@ -124,7 +124,7 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     const { lines, text } = triaged([...KILL(100), ...KILL(700), ...KILL(880, '/other')]);
     expect(lines[0]).toContain('Earlier: 2 warnings (oom-kill, the last about 2 min ago).');
     expect(text).toContain(
-      'The OOM killer chose processes of this name 2 times, the last time about 5 min ago; the machine continued to run.',
+      'The OOM killer chose processes of this name 2 times in this cgroup, the last time about 5 min ago; the machine continued to run.',
     );
     expect(text).toContain('That was about 2 min ago; the machine continued to run.');
   });

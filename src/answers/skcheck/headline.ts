@@ -110,7 +110,6 @@ function headlineOf(report: SkcheckReport): string {
       ? `1 of ${of} is ${probably}not being read. It ${pinned('pins')}.`
       : `1 of ${of} is ${probably}not being read: ${name}. It ${pinned('pins')}.`;
   const { worstOwner } = totals;
-  const isShort = ({ stalled: { forMs } }: SkcheckSocket) => forMs !== null && forMs < SHORT_MS;
   const short = stale.filter(isShort).length;
   const brief =
     short === 0
@@ -378,11 +377,16 @@ const isSmall = ({ totals: { pinned, localPeers }, host: { memoryBytes } }: Pick
  * @param ofProcess the question was about one process: triage may have led here
  */
 export function nextOf(
-  { host, totals }: SkcheckReport,
+  { host, totals, sockets }: SkcheckReport,
   { verbose, ofProcess }: { readonly verbose: boolean; readonly ofProcess: boolean },
 ): string[] {
   const { stalled, worstOwner } = totals;
   if (host.source === 'capture' || stalled === 0) return [];
+  // The first line asks for it.
+  const ages = sockets.filter(isStale).flatMap(({ stalled: { forMs } }) => forMs ?? []);
+  const of = ofProcess && worstOwner ? ` --pid ${worstOwner.pid}` : '';
+  const isAsked = stalled > 1 && worstOwner?.sockets === stalled;
+  if (isAsked && ages.length > 0 && Math.max(...ages) < SHORT_MS) return ['', `Next: skcheck --interval 15${of}`];
   if (isSmall({ totals, host }) && !ofProcess) return ['', 'Next: kdump-mem triage'];
   return verbose || !worstOwner ? [] : ['', `Next: skcheck -v --pid ${worstOwner.pid}`];
 }
@@ -412,6 +416,8 @@ export function legendOf(
 
 /** Maximum duration of a stall that also occurs in busy programs. */
 const SHORT_MS = 10_000;
+
+const isShort = ({ stalled: { forMs } }: SkcheckSocket): boolean => forMs !== null && forMs < SHORT_MS;
 
 /** Returns the meaning of the columns of groups. */
 export function groupLegendOf(heading: string): string {

@@ -90,7 +90,7 @@ export function findingSentences(
   // Of one name: not one process again and again.
   const seen =
     code === 'oom-kill' && figures.pid != null
-      ? `The OOM killer chose processes of this name ${again} times`
+      ? `The OOM killer chose processes of this name ${again} times${figures.scope === 'cgroup' ? ' in this cgroup' : ''}`
       : `Seen ${again} times`;
   if (again > 1) details.push(`${seen}${last}.`);
   if (typeof secondsAgo === 'number' && last === '')

@@ -44,8 +44,8 @@ export const CRASHES = {
       'Kernel code used an invalid pointer, divided by zero or reached a BUG(). The running task was killed, and its locks are never released: later hangs may be a consequence.',
     known:
       'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
-    next: 'Search the fixes of newer kernels for the function at RIP or pc in the log, and suspect out-of-tree modules in the stack trace first. A machine that still runs should be restarted soon.',
-    act: true,
+    next: oopsAction({}),
+    act: oopsAction,
     deeper: 'kdump-mem log --since -1m',
   },
   'soft-lockup': {
@@ -92,6 +92,12 @@ export const CRASHES = {
     deeper: 'kdump-mem blocked -v',
   },
 } satisfies Declarations;
+
+function oopsAction({ symbol }: Oops, panicked = false): string {
+  const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
+  const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
+  return `${first}Search the fixes of newer kernels for ${where}, and suspect out-of-tree modules in the stack trace first.`;
+}
 
 function oopsWords(of: Oops, title?: string): Words {
   if (/\.rs:\d+:\d+$/.test(String(of.place)))

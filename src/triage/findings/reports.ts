@@ -1,4 +1,4 @@
-import { type Declarations, figuresOf, type Of, place, process, type Reported, text } from './declared.js';
+import { type Declarations, type Figure, figuresOf, type Of, place, process, type Reported, text } from './declared.js';
 
 /** A report that is named by its title. */
 type Report = Reported &
@@ -9,6 +9,10 @@ type FileSystem = Reported &
       Of<'readOnly' | 'server', string>
   >;
 
+const CORRUPTED =
+  'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).';
+const isTest = (symbol: Figure | undefined): boolean => /^kunit_/.test(String(symbol));
+
 export const REPORTS = {
   'memory-corruption': {
     words: (
@@ -16,16 +20,17 @@ export const REPORTS = {
     ) => [
       // The message of a bad page has the word.
       `Memory corruption detected${place(of)}: ${figuresOf(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
-      ...(/^kunit_/.test(String(of.symbol))
-        ? ['A test of the kernel (KUnit) was running: it may do this on purpose.']
-        : []),
+      ...(isTest(of.symbol) ? ['A test of the kernel (KUnit) was running: it may do this on purpose.'] : []),
     ],
     means:
       'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
     known:
       'Log lines of the checks in mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c.',
-    next: 'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).',
-    act: true,
+    next: CORRUPTED,
+    act: ({ symbol }: Reported) =>
+      isTest(symbol)
+        ? 'First find out whether tests of the kernel ran on purpose: then there is nothing to do.'
+        : CORRUPTED,
     deeper: 'kdump-mem log',
   },
   'hardware-error': {

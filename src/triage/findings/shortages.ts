@@ -87,8 +87,10 @@ export const SHORTAGES = {
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
     next: WHAT_GREW,
-    act: ({ reason, shortage }: Partial<Of<'reason' | 'shortage', string>>) => {
+    act: ({ reason, shortage, outcome }: Partial<Of<'reason' | 'shortage' | 'outcome', string>>) => {
       if (reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
+      if (outcome === 'unknown')
+        return 'Get the log after this line: counters, processes and the victim follow there, and are missing here.';
       return reason === 'page-fault' || shortage === 'fragmentation' ? undefined : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',

@@ -70,6 +70,10 @@ test('the first line has the stalled sockets, their peers, the sum and its share
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
   const small = { ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals };
   expect(formatSkcheckText(small)).toMatch(/, 1 % of memory\. .*\n\nNext: kdump-mem triage$/s);
+  // All are of one process, and unread for a short time.
+  const brief = { ...whole, host, sockets: sockets.slice(1), totals: { ...totals, stalled: 2 } };
+  expect(formatSkcheckText(brief)).toMatch(/^2 sockets .* All have been unread .*\n\nNext: skcheck --interval 15$/s);
+  expect(formatSkcheckText(brief, { ofProcess: true })).toMatch(/\n\nNext: skcheck --interval 15 --pid 8$/);
   // Triage leads to one process, and that does not lead back.
   expect(formatSkcheckText(small, { ofProcess: true })).toMatch(/\n\nNext: skcheck -v --pid 8$/);
 });

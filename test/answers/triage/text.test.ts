@@ -313,6 +313,15 @@ test('the action depends on figures, and is left out where none is right', () =>
   const pinned = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
   expect(toDo('queued-data-of-process', pinned)).toMatch(/^To do: If it is a receive queue: make the process read/);
   expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(/^To do: The machine panicked: nothing is left/);
+  expect(toDo('oops', { symbol: 'f\n' })).toMatch(
+    /^To do: If the machine still runs, save .* kernels for f\\x0a, and /,
+  );
+  expect(toDo('oops', { symbol: null }, { machine })).toMatch(
+    /^To do: Search .* for the function at RIP or pc in the log,/,
+  );
+  expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
+  expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
+  expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
   // Reading frees neither a ring nor data to be sent.
   expect(toDo('queued-data-of-process', { ...pinned, ringBytes: 8 })).not.toContain('To do');
   expect(toDo('queued-data', { ...pinned, queue: 'write' })).not.toContain('To do');
