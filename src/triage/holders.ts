@@ -37,8 +37,6 @@ const MAX_CGROUPS = 16;
 /** A holder that has this share of another one replaces it: the process of a cgroup, or of a program, says more. */
 const SAME = 0.8;
 
-const HIDDEN = { hidden: true } as const;
-
 const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
 
 /**
@@ -126,18 +124,21 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     if (!(error instanceof HostError)) throw error;
   }
   const comm = commIn(host);
-  const isWhole = host.listed ? host.listed.some(({ pid }) => pid === 1) : listedPids(host.source).includes('1');
-  const rest = { unreadProcesses: host.unreadProcesses, ...(isWhole ? {} : HIDDEN) };
+  const { listed, unreadProcesses } = host;
+  // The first process is in every whole list.
+  const restOf = (isWhole: boolean) => ({ unreadProcesses, ...(isWhole ? {} : { hidden: true as const }) });
+  const isWhole = listedPids(host.source).includes('1');
   if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) {
     const resident = all.map(({ pid, name, sharedBytes: bytes }): ResidentProcess => ({ pid, name, bytes }));
-    const largest = (host.listed ?? resident)
+    const largest = (listed ?? resident)
       .map(({ pid, name, bytes }): Holder => {
         return { kind: 'process', name: name ?? comm(pid) ?? UNKNOWN, pid, processes: null, bytes };
       })
       .filter(({ bytes }) => bytes > 0)
       .toSorted(bySize)
       .slice(0, MOST);
-    return largest.length === 0 ? undefined : { largest, ...rest, byRss: true };
+    const isAll = listed ? listed.some(({ pid }) => pid === 1) : isWhole;
+    return largest.length === 0 ? undefined : { largest, ...restOf(isAll), byRss: true };
   }
   const processes = all.map(({ pid, name, rssAnonBytes, shmemBytes }): Holder => {
     return {
@@ -171,7 +172,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
-  return { largest, ...rest };
+  return { largest, ...restOf(isWhole) };
 }
 
 /**

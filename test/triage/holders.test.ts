@@ -109,6 +109,32 @@ test('without the memory of any process, no holder is called the largest', () =>
   expect(triageText(answer({ holders: undefined }), { width: 80, source: '--live' })).not.toContain('Largest holders');
 });
 
+test('without anonymous memory of any process, the largest are those by RSS, and no kill continues in one', () => {
+  const old = (pid: number, comm: string, rss: number) => ({
+    [`/proc/${pid}/status`]: `Name:\t${comm}\nState:\tS (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\nVmRSS:\t${rss * 1024} kB\n`,
+  });
+  const reader = new HostReader(madeSource({ files: { ...old(1, 'init', 1), ...old(7, 'java', 900) } }), 4096);
+  const found = hostHolders(reader, []);
+  expect(found).toMatchObject({ byRss: true, largest: [{ pid: 7, bytes: 900 * MIB }, { pid: 1 }] });
+  expect(found?.hidden).toBeUndefined();
+  const figures = { pid: 5, comm: 'java', victimAnonBytes: 800 * MIB };
+  const kill: Finding = { code: 'oom-kill', severity: 'critical', past: true, figures, evidence: [] };
+  expect(withSuccessors([kill], found)).toEqual([kill]);
+  const { byRss: _, ...byParts } = found!;
+  expect(withSuccessors([kill], byParts)).not.toEqual([kill]);
+});
+
+test('a list of ps is whole by its own first process, the status of some processes by that of /proc', () => {
+  const hiddenIn = (files: Readonly<Record<string, string>>, ...pids: readonly number[]) => {
+    const reader = new HostReader(madeSource({ files }), 4096);
+    reader.listed = pids.map((pid) => ({ pid, name: 'a', bytes: MIB }));
+    return hostHolders(reader, [])?.hidden;
+  };
+  const none = { '/proc/meminfo': '' };
+  expect([hiddenIn(none, 1, 7), hiddenIn(none, 7)]).toEqual([undefined, true]);
+  expect(hiddenIn(process(7, 'sh', 5), 1, 7)).toBe(true);
+});
+
 test('slab whose caches are unknown has a name in words', () => {
   const figures = { bytes: 600 * MIB, caches: null };
   const slab: Finding = { code: 'unreclaimable-slab', severity: 'warning', figures, evidence: [] };

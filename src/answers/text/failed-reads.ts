@@ -50,9 +50,8 @@ export function summarized(warnings: readonly Said[]): Said[] {
       last.dropped += Number(more);
       continue;
     }
-    const [, several] =
-      (isExtract && message.includes(READ_ERROR_WORDS.filtered) && FAILED_READS[0]) ||
-      (FAILED_READS.find(([words]) => message.includes(words)) ?? []);
+    const reason = isExtract && message.includes(READ_ERROR_WORDS.filtered) ? NOT_KEPT : message;
+    const several = FAILED_READS.find(([words]) => reason.includes(words))?.[1];
     if (several === undefined) {
       last = undefined;
       shown.push({ code, message: named(message) });

@@ -104,13 +104,12 @@ function panicFirst(a: Finding, b: Finding): number {
 
 const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !isRequestedCrash(String(figures.reason));
 
-/** The most severe finding; an OOM kill of the last hour, or another critical event of it, comes before notes. */
+/** The most severe finding; an OOM kill of the last hour comes before notes, another critical event before a note. */
 function firstToLookAt([first]: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const { code, severity, figures } = event?.finding ?? {};
-  const isKill = code === 'oom-kill' && severity !== 'note' && Number(figures?.secondsAgo ?? Infinity) < 3600;
-  const isCalm = first === undefined || first.finding.severity === 'note';
-  const isWorse = isCalm && (isKill || (first !== undefined && severity === 'critical'));
-  return (isWorse ? event : first)?.finding;
+  const [now, past] = [first?.finding, event?.finding];
+  if (!past || past.severity === 'note' || (now && now.severity !== 'note')) return now;
+  const isRecentKill = past.code === 'oom-kill' && Number(past.figures.secondsAgo ?? Infinity) < 3600;
+  return isRecentKill || (now && past.severity === 'critical') ? past : now;
 }
 
 /** Findings in the order of the text: causes before what follows from them, past events last. */

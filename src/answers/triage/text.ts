@@ -102,9 +102,7 @@ function actionWords(
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
   if (largestUse === 'unusable') return undefined;
-  return largestUse === 'slab'
-    ? 'Look for the slab that is named first: it is memory of the kernel, not of processes.'
-    : words;
+  return largestUse === 'slab' ? 'Find the slab cache that grew: it is memory of the kernel, not of processes.' : words;
 }
 
 /** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */

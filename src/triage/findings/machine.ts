@@ -241,8 +241,11 @@ export const MACHINE = {
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
     known:
       '/proc/loadavg, threads-max, pid_max, file-nr, nf_conntrack_count, sockstat with tcp_mem and udp_mem, key-users, inotify descriptors by user (one inherited by fork counts for each process), /proc/PID/limits, and pids.max of cgroups (version 2).',
-    next: 'Find what uses up the limit before you raise it: a leak fills any limit. Of orphans, first find the peers that do not acknowledge, with the command in the finding.',
-    act: true,
+    next: 'Find what uses up the limit before you raise it: a leak fills any limit. Orphans keep memory until their peers acknowledge the data.',
+    act: ({ limit }: Of<'limit', string>) =>
+      limit === 'tcp_max_orphans'
+        ? 'Do not raise the limit first: find the peers that do not acknowledge the data.'
+        : 'Find what uses up the limit before you raise it: a leak fills any limit.',
     deeper: 'kdump-mem procs --live',
   },
   'file-watches': {

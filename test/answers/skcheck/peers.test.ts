@@ -34,6 +34,28 @@ test('with several local peers, names the process that holds most of them', () =
   expect(text).not.toContain('\u001b');
 });
 
+test('a reader and the queues of all its peers stand above the senders that wait for it', () => {
+  const pinned = (likely: number) => ({ low: likely, likely, high: likely, atMost: likely });
+  const peer = { inode: 1, pid: 5, comm: 'tx', fds: [5], netns: 1, unsentBytes: 9, pinned: pinned(2 ** 22) };
+  const of = (
+    comm: string,
+    verdict: 'stalled-reader' | 'stalled-sender',
+    bytes: number,
+    localPeer: typeof peer | null,
+  ) =>
+    [1, 2, 3].map((index) => {
+      const one = socket(comm, { peer: `10.0.0.2:${index}`, pinned: pinned(bytes), localPeer });
+      return { ...one, stalled: { ...one.stalled, verdict } };
+    });
+  const rows = (...sockets: ReturnType<typeof of>) =>
+    formatSkcheckText(report(sockets))
+      .split('\n')
+      .flatMap((line) => /^ *10 {2}(rx|tx) /.exec(line)?.[1] ?? []);
+  const senders = of('tx', 'stalled-sender', 2 ** 22, null);
+  expect(rows(...senders, ...of('rx', 'stalled-reader', 2 ** 12, peer))).toEqual(['rx', 'tx']);
+  expect(rows(...senders, ...of('rx', 'stalled-reader', 0, peer))).toEqual(['rx', 'tx']);
+});
+
 test('a process that writes to itself is said so', () => {
   const pinned = { low: 1, likely: 2 ** 20, high: 2 ** 20, atMost: 2 ** 20 };
   const peer = (inode: number) => ({ inode, pid: 7, comm: 'app', fds: [5], netns: 1, unsentBytes: 9, pinned });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { summarized } from '../../../src/answers/text/failed-reads.js';
-import { ReadError, type ReadErrorCode } from '../../../src/base/errors.js';
+import { NOT_KEPT, ReadError, type ReadErrorCode } from '../../../src/base/errors.js';
 
 const read = (what: string, address: number, code: ReadErrorCode = 'filtered') => ({
   code: 'unreadable',
@@ -38,6 +38,12 @@ describe('failed reads, for people', () => {
     expect(messages(all)).toEqual([
       'incomplete: categories “slab”, “vmalloc”, “trace and I/O rings”, “network: other”: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json has examples of each',
     ]);
+  });
+
+  test('of an extract says of each missing page that the extract lacks it', () => {
+    const kept = { code: 'unreadable', message: new ReadError('filtered', 5n, NOT_KEPT).message };
+    const all = [kept, read('the clock', 1), read('the log', 2), read('tasks', 3)];
+    expect(messages(all)).toEqual([expect.stringMatching(/^incomplete: 4 parts .* are not in this extract \(/)]);
   });
 
   test('keeps reasons apart', () => {

@@ -322,6 +322,13 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
   expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
+  const limit = { used: 9, most: 9, share: 1 };
+  expect(toDo('limit-near', { ...limit, limit: 'tcp_max_orphans' })).toMatch(
+    /^To do: Do not raise the limit first: find the /,
+  );
+  expect(toDo('limit-near', { ...limit, limit: 'pid_max' })).toMatch(
+    /^To do: Find what uses up the limit before [^.]*\.$/,
+  );
   // Reading frees neither a ring nor data to be sent.
   expect(toDo('queued-data-of-process', { ...pinned, ringBytes: 8 })).not.toContain('To do');
   expect(toDo('queued-data', { ...pinned, queue: 'write' })).not.toContain('To do');
