@@ -322,6 +322,11 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
   expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
+  const kill = { scope: 'machine', reason: 'global', outcome: 'killed', managedBytes: 1e9, anonBytes: 1e7 };
+  expect(toDo('oom-kill', { ...kill, slabUnreclaimableBytes: 9e8 })).toMatch(/^To do: Find the slab cache that grew: /);
+  expect(toDo('oom-kill', { ...kill, anonBytes: 9e8 })).toMatch(/^To do: Find what used more than it normally does: /);
+  const elsewhere = { shortage: 'watermark', unusable: 'CMA', unusableFreeBytes: 8e8, freeBytes: 8e8 };
+  expect(toDo('oom-kill', { ...kill, ...elsewhere })).not.toContain('To do');
   const limit = { used: 9, most: 9, share: 1 };
   expect(toDo('limit-near', { ...limit, limit: 'tcp_max_orphans' })).toMatch(
     /^To do: Do not raise the limit first: find the /,
