@@ -10,3 +10,6 @@ export function linesLike(count: number): string {
 
 /** Whether the reason of a panic is SysRq-c (sysrq_handle_crash, drivers/tty/sysrq.c): the kernel reported no fault. */
 export const isRequestedCrash = (reason: string): boolean => /^sysrq triggered crash/i.test(reason);
+
+/** The same of an oops: before 5.0 this function writes to a null pointer. */
+export const isRequestedOops = (symbol: unknown): boolean => symbol === 'sysrq_handle_crash';

@@ -35,7 +35,7 @@ const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
 const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
 /** A smaller process is not named as the largest. */
 const LARGE_SHARE = 0.05;
-const HIDES = 'zombies, blocked tasks and descriptor limits of some processes';
+const HIDES = 'zombies, blocked tasks, page tables, kernel stacks and descriptor limits of some processes';
 /** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
 const MIN_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
@@ -74,8 +74,10 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
   const threads = sum((status) => status.threads);
   const [stacks, tables] = [host.meminfo('KernelStack'), host.meminfo('PageTables')];
   const [, counted] = /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
-  if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
-  if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
+  // Of an incomplete list, HIDES says all of that.
+  const isWhole = readProcesses(host).missing.length === 0;
+  if (counted === undefined && isWhole) yield '/proc/loadavg, which counts threads, is not readable';
+  if (isWhole && Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
     yield `/proc lists ${threads} of ${counted} threads, as in a container`;
   if (stacks + MIN_BYTES < threads * MIN_STACK)
     yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;

@@ -75,6 +75,7 @@ test.each([
   ['SYSC_delete_module', false],
   ['sys_init_module', false],
   ['corrupted', false],
+  ['sysrq_handle_crash', false],
   ['nvidia_init_module', true],
   ['xx_sys_init_module', true],
   ['corrupted_list', true],
@@ -82,6 +83,19 @@ test.each([
   const title = `general protection fault in ${symbol}`;
   const figures = { address: null, pid: null, comm: null, cpu: null, symbol, module: null };
   expect(titleWords({ code: 'oops', figures, title })).toBe(identifies ? title : undefined);
+});
+
+test('a stall has no title: it names the victim', () => {
+  const figures = { cpu: 1, pid: 7, comm: 'a', symbol: 'f', module: null, seconds: 22, flavour: 'sched', cpus: '1' };
+  for (const code of ['soft-lockup', 'hard-lockup', 'rcu-stall', 'hung-task'] as const)
+    expect(titleWords({ code, figures, title: 'BUG: soft lockup in f' })).toBeUndefined();
+});
+
+test('a crash that was requested is no fault of the kernel, also before 5.0', () => {
+  const figures = { address: null, pid: 7, comm: 'sh', cpu: 1, symbol: 'sysrq_handle_crash', module: null };
+  expect(findingWords({ code: 'oops', figures, title: 'BUG: x' })).toBe(
+    'Requested crash (SysRq-c): kernel oops in sysrq_handle_crash. CPU 1 was running pid 7 (sh). A user or a program requested this crash (SysRq-c): the kernel reported no fault.',
+  );
 });
 
 test('more orphans than the limit are reset; at the limit none is', () => {

@@ -41,8 +41,8 @@ const DEVICES: Readonly<Record<DeviceKind, string>> = {
 
 function socketWords({ holder, protocol, family, local, peer, inode }: Extract<Who, { kind: 'socket' }>): string {
   const owner = holder
-    ? `pid ${holder.pid} (${holder.comm === null ? '?' : escapeText(holder.comm)}) fd ${holder.fd}`
-    : `inode ${inode ?? '?'} (no process has it open)`;
+    ? `pid ${holder.pid} (${escapeText(holder.comm ?? 'name unknown')}) fd ${holder.fd}`
+    : `${inode == null ? 'a socket' : `inode ${inode}`} (no process has it open)`;
   const ends = [local, peer].flatMap((end) => (end === null || end === '' ? [] : escapeText(end)));
   return `${owner}: ${escapeText(protocol || family)} ${ends.join(', peer ')}`.trimEnd();
 }
@@ -200,7 +200,9 @@ export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): strin
   const who = loss.categories[0]?.who?.who;
   const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
   const command = isProcess ? `procs --pid ${who.pid}` : 'triage';
-  const there = source.startsWith('--from ') ? [`On that machine: ${hostCommand(command, '--live')}`] : [];
+  // Mappings would be read from smaps, which blocks a large process.
+  const live = isProcess ? 'procs --watch' : command;
+  const there = source.startsWith('--from ') ? [`On that machine: ${hostCommand(live, '--live')}`] : [];
   return [`Next: ${hostCommand(command, source)}`, ...there];
 }
 
@@ -240,7 +242,7 @@ function reasonWords(loss: Loss): string {
   const { lostBytes: lost, explanation, grewBytes: grew, categories, pipes } = loss;
   const { unattributedBytes: unattributed, uncomparedBytes: uncompared } = loss;
   const inPipes = pipes
-    ? ` (pipes of pid ${pipes.pid} (${escapeText(pipes.comm ?? '?')}) can hold up to ${formatSize(pipes.mostBytes)})`
+    ? ` (pipes of pid ${pipes.pid} (${escapeText(pipes.comm ?? 'name unknown')}) can hold up to ${formatSize(pipes.mostBytes)})`
     : '';
   if (grew === null) return ' Categories cannot be compared, so what grew is unknown.';
   if (explanation === 'nothing') {

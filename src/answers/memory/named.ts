@@ -55,7 +55,7 @@ const NAMES: Readonly<Record<NamedKind, string>> = {
 };
 
 const usedBy = ({ pid, comm, bytes }: NonNullable<NamedMemory['processes']>[number]): string =>
-  `pid ${pid} (${escapeText(comm ?? '?')}) ${formatSize(bytes)}`;
+  `pid ${pid} (${escapeText(comm ?? 'name unknown')}) ${formatSize(bytes)}`;
 
 const openedBy = ({ figures, processes = [] }: NamedMemory): string[] =>
   processes.length === 0

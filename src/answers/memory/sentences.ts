@@ -23,7 +23,7 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
     return all.length === 0
       ? []
       : [
-          `≈: about. This source does not separate ${what}: their memory is in other rows, most in “unattributed” (-v has the reasons).`,
+          `≈: about. This source does not separate ${what}: their memory is counted in other rows, most in “unattributed” (-v has the reasons).`,
         ];
   }
   return [...grouped(all, ({ why }) => why ?? '')].map(
@@ -114,21 +114,26 @@ export function pipeWords({ pipes }: Pick<MemoryAnswer, 'pipes'>): string[] {
   const [largest] = pipes ?? [];
   if (!largest) return [];
   const { pid, comm, pipes: all, mostBytes, processes } = largest;
-  const name = escapeText(comm ?? '?');
+  const name = escapeText(comm ?? 'name unknown');
   const who = processes > 1 ? `${formatCount(processes)} processes named ${name} have` : `pid ${pid} (${name}) has`;
   return [
     `Pipes: ${who} ${formatCount(all)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
   ];
 }
 
-/** Reports the estimated memory of socket queues, which no row shows. */
-export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[] {
+/** A smaller part of memory explains nothing. */
+const LITTLE = 0.01;
+
+/** Reports the estimated memory of socket queues, which no row shows, unless it is little. */
+export function socketWords({ socketEstimate, captured, memory }: MemoryAnswer, verbose: boolean): string[] {
   if (!socketEstimate) return [];
   const { sockets, leastBytes, likelyBytes, mostBytes, unread } = socketEstimate;
   const lost = unread.map(({ why }) => why);
   const missing = lost.length === 0 ? '' : ` Not all sockets are readable: ${lost.join(', ')}.`;
   if (leastBytes === 0 && lost.length > 0) return [`Not checked: socket queues (${escapeText(lost.join(', '))}).`];
   if (sockets === 0) return [];
+  const isLittle = mostBytes !== null && mostBytes < LITTLE * memory.bytes;
+  if (isLittle && !verbose && lost.length === 0) return [];
   const about = likelyBytes === null ? '' : `about ${formatSize(likelyBytes)}, `;
   const bounds =
     mostBytes === null
@@ -341,7 +346,8 @@ export function shortWords(answer: MemoryAnswer): typeof SHORT | typeof NOT_SHOR
 /** Reports what is larger than on a healthy machine. */
 function unusualWords(answer: MemoryAnswer): string[] {
   const large = leaves(answer.memory).filter((leaf) => isUnusual(answer, leaf));
-  return [...socketsUnusual(answer), ...large.map((category) => unusualCategory(answer, category))];
+  const explained = large.some((category) => queuesInside(answer, category) !== undefined);
+  return [...(explained ? [] : socketsUnusual(answer)), ...large.map((category) => unusualCategory(answer, category))];
 }
 
 /** The least that a category can have. */
@@ -371,7 +377,15 @@ function unusualCategory(answer: MemoryAnswer, category: Category): string {
     category.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(category);
   const least = leastBytes < category.bytes ? 'at least ' : '';
   const amount = `${least}${formatSize(leastBytes)} (${share(leastBytes, answer.memory.bytes)})`;
-  return `${name}, ${amount}${slabOfQueues(answer, category) ?? (ownerPart(category) || unknown)}`;
+  const owner = queuesInside(answer, category) ?? slabOfQueues(answer, category) ?? ownerPart(category);
+  return `${name}, ${amount}${owner || unknown}`;
+}
+
+/** Of unattributed memory that is mostly socket queues by their estimate, how much; undefined: it is not. */
+function queuesInside({ socketEstimate }: MemoryAnswer, category: Category): string | undefined {
+  const bytes = socketEstimate?.likelyBytes ?? socketEstimate?.leastBytes ?? 0;
+  if (category.category !== 'unattributed' || bytes < leastOf(category) / 2) return undefined;
+  return `, most of it probably socket queues (about ${formatSize(bytes)}; skcheck lists unread ones)`;
 }
 
 /** The owner of most of a category; empty: unknown. */
@@ -435,7 +449,12 @@ function largestWords(answer: MemoryAnswer): string {
 }
 
 /** What every kernel of that size has, or reserves at boot. */
-const FIXED: ReadonlySet<Category['category']> = new Set<Category['category']>(['image', 'memmap', 'crash-kernel']);
+const FIXED: ReadonlySet<Category['category']> = new Set<Category['category']>([
+  'image',
+  'memmap',
+  'crash-kernel',
+  'reserved-other',
+]);
 
 const LARGEST = {
   'page-cache': 'page cache, which the kernel reclaims when needed',
@@ -447,7 +466,7 @@ function slabOfQueues({ census }: MemoryAnswer, { category, bytes }: Category): 
   const { slabBytes = 0 } = census?.totals ?? {};
   if (category !== 'slab-unreclaimable' || slabBytes * 2 < bytes) return undefined;
   const owner = census?.processes.find(({ pid }) => pid !== null);
-  const most = owner ? `; largest owner: pid ${owner.pid} (${escapeText(owner.comm ?? '?')})` : '';
+  const most = owner ? `; largest owner: pid ${owner.pid} (${escapeText(owner.comm ?? 'name unknown')})` : '';
   return `, ${formatSize(slabBytes)} of it in socket queues${most}`;
 }
 

@@ -3,6 +3,7 @@ import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import type { ProcessSize } from '../../records/processes.js';
+import { LARGE_BYTES } from '../../records/pss.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 import { captureWords, killWords } from '../origin.js';
 import { type Block, hostCommand, nextBlock, tableBlock } from '../text/blocks.js';
@@ -31,7 +32,11 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
   const all = total.pssBytes === null ? (total.rssBytes ?? 0) : total.pssBytes + total.withoutPss.rssBytes;
   // A capture has no mappings.
-  if (most && !captured && amount >= MUCH && amount * 2 >= all) return hostCommand(`procs --pid ${most.pid}`, source);
+  if (most && !captured && amount >= MUCH && amount * 2 >= all) {
+    // Its mappings would be read from smaps, which blocks a large process.
+    const blocks = source === '--live' && Math.max(most.rssBytes ?? 0, most.swapBytes ?? 0) > LARGE_BYTES;
+    return hostCommand(blocks ? 'procs --watch' : `procs --pid ${most.pid}`, source);
+  }
   // Nothing is short now: the question is what grows.
   return source === '--live' && isAmple(machine) ? 'kdump-mem watch' : hostCommand('memory', source);
 }
@@ -122,7 +127,7 @@ function mostWords({ answer, sort }: ChosenProcs): string {
   const most = words && largestProgram(answer.processes.map((process) => ({ ...process, amount: process[sort] ?? 0 })));
   if (!most) return '';
   const { pid, comm, processes: count, amount } = most;
-  const name = escapeText(comm ?? '?');
+  const name = escapeText(comm ?? 'name unknown');
   const who = count > 1 ? `${formatCount(count)} processes named ${name}` : `pid ${pid} (${name})`;
   return ` Most ${words}: ${who}, ${sort === 'threads' ? formatCount(amount) : formatSize(amount)}.`;
 }

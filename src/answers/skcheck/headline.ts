@@ -66,7 +66,7 @@ function orphansWords({ sockets, pinned, largest }: Owner, { orphanRetries, maxO
   const retries =
     orphanRetries === null
       ? 'tcp_orphan_retries retransmissions'
-      : `${orphanRetries} retransmissions (tcp_orphan_retries)`;
+      : `${orphanRetries} retransmissions (tcp_orphan_retries${orphanRetries === 8 ? '; 0 means 8' : ''})`;
   const limit =
     maxOrphans === null ? '' : ` Above ${formatCount(maxOrphans)} orphans (tcp_max_orphans) it resets new ones.`;
   const host = largest.peer.slice(0, Math.max(0, largest.peer.lastIndexOf(':')));
@@ -102,7 +102,7 @@ function headlineOf(report: SkcheckReport): string {
   const stale = listed.filter(isStale);
   const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
-  const pinned = (verb: string) => `${pinnedWords(verb, totals.pinned)}${sumWords(report)}`;
+  const pinned = (verb: string) => sumWords(verb, report);
   const [largest] = stale.toSorted((a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a));
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
@@ -158,7 +158,7 @@ function placeWords({ fds: [fd], via }: SkcheckSocket): string | undefined {
  * What local peers of stalled readers pin in addition, and who has most of them; then the share of memory of all of it.
  * Bounds of the peers are in their rows.
  */
-function sumWords({ totals, sockets, host: { memoryBytes } }: SkcheckReport): string {
+function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: SkcheckReport): string {
   const { pinned, localPeers } = totals;
   const sum = pinned.likely + localPeers.pinned.likely;
   const most = isDoubtful(pinned) ? pinned.high + localPeers.pinned.likely : sum;
@@ -166,7 +166,7 @@ function sumWords({ totals, sockets, host: { memoryBytes } }: SkcheckReport): st
   // Of an amount without an upper bound a share could read as an all-clear.
   const isKnown = memoryBytes !== null && sum > 0 && (bound === '' || pinned.atMost !== null);
   const share = isKnown ? `, ${bound}${percentWords((100 * most) / memoryBytes)} of memory` : '';
-  if (localPeers.sockets === 0) return share;
+  if (localPeers.sockets === 0) return `${pinnedWords(verb, pinned)}${share}`;
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
   const queues =
@@ -174,7 +174,8 @@ function sumWords({ totals, sockets, host: { memoryBytes } }: SkcheckReport): st
       ? `the send queue of ${inflect(totals.stalled, 'its', 'their')} local peer${name}`
       : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
   const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
-  return `, and ${queues} about ${formatSize(localPeers.pinned.likely)}${owner}. In all that is about ${formatSize(sum)}${share}`;
+  const own = pinnedWords(inflect(totals.stalled, 'itself', 'themselves'), pinned);
+  return `${verb} about ${formatSize(sum)}${share}: ${own}, and ${queues} about ${formatSize(localPeers.pinned.likely)}${owner}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
@@ -193,19 +194,18 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const process = processWords(first.pid, first.comm);
   const isItself = sockets.filter(isStale).every(({ pid }) => pid === first.pid);
   if (most.own.length === count)
-    return isItself ? ', all of the same process: it does not read what it writes to itself' : `, all in ${process}`;
+    return isItself ? ', all of the same process, which does not read what it writes to itself' : `, all in ${process}`;
   return `, of which about ${formatSize(most.likely)} in ${queues} of ${process}`;
 }
 
 /**
  * Returns `pin about 129 KiB (127 KiB to 4.69 MiB)`; without an upper bound `(at least 127 KiB)`. If the bound is
- * far above: `pin about 875 KiB by the kernel’s accounting, at most 249 MiB`.
+ * far above: `pin about 875 KiB (at most 249 MiB)`.
  */
 function pinnedWords(verb: string, pinned: SkcheckReport['totals']['pinned']): string {
   const { low, likely, atMost } = pinned;
   const [from, about] = [low, likely].map(formatSize);
-  if (isDoubtful(pinned) && atMost !== null)
-    return `${verb} about ${about} by the kernel’s accounting, at most ${formatSize(atMost)}`;
+  if (isDoubtful(pinned) && atMost !== null) return `${verb} about ${about} (at most ${formatSize(atMost)})`;
   if (atMost === low) return `${verb} ${about}`;
   return `${verb} about ${about} (${atMost === null ? `at least ${from}` : `${from} to ${formatSize(atMost)}`})`;
 }

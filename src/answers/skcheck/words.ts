@@ -64,7 +64,7 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
       return `its local peer${peer} has ${formatSize(unsentBytes)} in its send queue, which pins about ${formatSize(likelyPinnedBytes)} more`;
     }
     case 'waits-for-each-other':
-      return `both ends of the connection are on this host and neither read anything in ${formatSpan(figures.watchedMs)}; the other end is pid ${figures.peerPid ?? '?'} (inode ${figures.peerInode})`;
+      return `both ends of the connection are on this host and neither read anything in ${formatSpan(figures.watchedMs)}; the other end is ${figures.peerPid === null ? 'of an unknown process' : `pid ${figures.peerPid}`} (inode ${figures.peerInode})`;
     case 'no-holder':
       return 'unread data in both samples; owner unknown';
     case 'no-tcp-info':

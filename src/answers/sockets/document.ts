@@ -95,7 +95,17 @@ function headline(answer: CensusAnswer): string {
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
   const held = share === 100 ? 'almost all' : `${share} %`;
   const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
-  return isSmall ? pinned : `${pinned} ${ownerText(top.key)} holds ${part} of it.${wasteWords(answer)}`;
+  return isSmall
+    ? pinned
+    : `${pinned} ${ownerText(top.key)} holds ${part} of it${unreadWords(answer)}.${wasteWords(answer)}`;
+}
+
+/** Whether the process with the most has it in receive queues alone: an owner who does not read, or reads slowly. */
+function unreadWords({ sockets, processes: [top] }: CensusAnswer): string {
+  const pid = Number(/^\d+/.exec(top?.key ?? '')?.[0]);
+  const own = sockets.filter(({ holders: [holder], total }) => holder?.pid === pid && total.pinnedBytes > 0);
+  const isUnread = own.length > 0 && own.every((entry) => /^receive/.test(busiestQueue(entry)));
+  return isUnread ? ', in data that it has not read' : '';
 }
 
 /** The socket that pins much more than its data, if it has a notable part of all. */

@@ -52,7 +52,7 @@ export function freedLegend(all: readonly (Freed | null)[]): string | undefined 
   const parts = [
     ...(reasons.length > 0
       ? [
-          `FREED IF KILLED: the lower figure is certain. The upper one includes ${reasons.map((part) => LEGEND[part]).join(', ')}.`,
+          `FREED IF KILLED: the lower figure is certain; the unread data is lost. The upper one includes ${reasons.map((part) => LEGEND[part]).join(', ')}.`,
         ]
       : []),
     ...(kept > 0 ? ['Drivers’ page pools keep the pages that they have room for.'] : []),

@@ -147,7 +147,7 @@ export function conclusionSentences(
   const when = cgroup == null ? 'when memory ran out' : `when ${cgroupWords(cgroup)} reached its limit`;
   if (confidence === 'unknown' && useBytes != null)
     return [
-      `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of memory) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
+      `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of memory) is ${USE_WORDS[String(figures.use)] ?? 'of an unknown kind'}, and no finding explains it.`,
     ];
   if (confidence === 'unknown' && figures.use === null) return ['Cause unknown: counters of memory are missing.'];
   if (confidence === 'unknown')
@@ -227,8 +227,8 @@ export function conclusionSentences(
   const pinning = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no counter of the OOM report in the log includes.`;
+      ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the kernel does not count.`
+      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report does not count.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

@@ -83,6 +83,10 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   const there = thereLines(trees[0]?.finding, largestUse);
+  // It needs a file.
+  const saved = (deciding && nextOf(deciding, verbose)) ?? 'log';
+  if (logs && source === '-' && findings.length > 0)
+    lines.push(`With the text in a file: ${hostCommand(saved, 'FILE')}`);
   if (logs) lines.push(...there);
   else if (host?.pasted && command === undefined)
     lines.push(...(there.length > 0 ? there : ['On that machine: kdump-mem triage']));

@@ -2,6 +2,7 @@ import { escapeText } from '../../base/escape.js';
 import { inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Adjusted, RulesOutcome } from '../../contracts/triage.js';
+import { isRequestedOops } from '../../log/words.js';
 import type { Finding } from '../../triage/finding.js';
 import { FINDINGS, type FindingCode } from '../../triage/findings/all.js';
 import { type Figure, type Figures, percent, size, text, type Words } from '../../triage/findings/declared.js';
@@ -123,6 +124,8 @@ function bootWords(boot: Figures[string]): string {
   return `Boot ${text(boot)}: ${before === 1 ? 'the one' : text(before)} before the last`;
 }
 
+const STALLS: ReadonlySet<string> = new Set(['soft-lockup', 'hard-lockup', 'rcu-stall', 'hung-task']);
+
 /** What loads or removes any module: system calls, and the names of its own functions; not a driver's `nvidia_init_module`. */
 const LOADS_MODULES =
   / in (?:(?:do_|idempotent_)?init_module|cleanup_module|(?:__[a-z0-9_]+_)?(?:sys|SyS|SYSC)_(?:f?init|delete)_module)$/;
@@ -131,7 +134,9 @@ const LOADS_MODULES =
 export function titleWords(finding: Parameters<typeof findingSentences>[0]): string | undefined {
   if (finding.title === undefined) return undefined;
   // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem.
-  if (/ in corrupted$|\bNUM\b/.test(finding.title) || LOADS_MODULES.test(finding.title)) return undefined;
+  if (/\bcorrupted$|\bNUM\b/.test(finding.title) || LOADS_MODULES.test(finding.title)) return undefined;
+  // Of a stall they name the victim; of a crash that was requested, no fault.
+  if (STALLS.has(finding.code) || isRequestedOops(finding.figures.symbol)) return undefined;
   const title = escapeText(finding.title);
   const known = findingSentences(finding)[0].toLowerCase();
   return known.includes(title.toLowerCase()) ? undefined : title;

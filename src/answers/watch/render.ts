@@ -150,7 +150,7 @@ export const DEVICE_COLUMNS: readonly Column<GrownDevice>[] = [
   ...RATES,
   {
     heading: 'LARGEST PROCESS',
-    value: ({ process }) => (process ? `pid ${process.pid} (${escapeText(process.comm ?? '?')})` : ''),
+    value: ({ process }) => (process ? `pid ${process.pid} (${escapeText(process.comm ?? 'name unknown')})` : ''),
     spare: 3,
   },
 ];

@@ -82,7 +82,7 @@ export function objectWords(object: Identified): string {
     case 'process-page':
       return `anonymous memory of ${process(object.pid, object.comm)}, at ${hex(object.address)} there`;
     case 'socket-page': {
-      const holder = object.pid === null ? '' : ` of ${process(object.pid, object.comm ?? '?')}`;
+      const holder = object.pid === null ? '' : ` of ${process(object.pid, object.comm ?? 'name unknown')}`;
       return `page in the queue of ${escapeText(object.protocol)} socket ${hex(object.sock)}${holder}`;
     }
     case 'page':

@@ -41,7 +41,7 @@ export function checkThresholds(
       lines.push(`--fail-on: ${category} is ${formatSize(leaf.bytes)} (${words})`);
       status = EXIT.differs;
     } else if (!leaf?.complete) {
-      const why = leaf?.why ?? 'this source does not identify it';
+      const why = leaf?.why ?? 'this source counts it in other categories';
       lines.push(`--fail-on: ${category} is incomplete, and may exceed the ${words} (${why})`);
       status ??= EXIT.incomplete;
     }

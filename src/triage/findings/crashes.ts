@@ -1,4 +1,4 @@
-import { isRequestedCrash } from '../../log/words.js';
+import { isRequestedCrash, isRequestedOops } from '../../log/words.js';
 import {
   type Declarations,
   figuresOf,
@@ -11,6 +11,8 @@ import {
 } from './declared.js';
 
 type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
+
+const REQUESTED = 'A user or a program requested this crash (SysRq-c): the kernel reported no fault.';
 
 /** Why the reason of a panic is unknown. */
 const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
@@ -26,9 +28,7 @@ export const CRASHES = {
       ...(/^hung_task: /.test(String(of.reason))
         ? ['khungtaskd only detects hung tasks: lines before it name them, if the log has these.']
         : []),
-      ...(isRequestedCrash(String(of.reason))
-        ? ['A user or a program requested this crash (SysRq-c): the kernel reported no fault.']
-        : []),
+      ...(isRequestedCrash(String(of.reason)) ? [REQUESTED] : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
     ],
     means:
@@ -59,6 +59,7 @@ export const CRASHES = {
       'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
     known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
     next: 'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.',
+    act: true,
     deeper: 'kdump-mem stacks',
   },
   'hard-lockup': {
@@ -71,6 +72,7 @@ export const CRASHES = {
     known:
       'The NMI watchdog or the buddy CPU’s watchdog (kernel/watchdog_perf.c, kernel/watchdog_buddy.c; Documentation/admin-guide/lockup-watchdogs.rst).',
     next: 'Read the stack trace of that CPU. If it shows no cause, check firmware (SMIs) and the hardware log.',
+    act: true,
     deeper: 'kdump-mem stacks --cpu N',
   },
   'rcu-stall': {
@@ -80,6 +82,7 @@ export const CRASHES = {
       'A CPU or a task reported no RCU quiescent state in time (default 21 s), so memory queued for RCU is not freed. Causes: a loop in kernel code, a starved CPU, or an RCU kthread that does not run.',
     known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
     next: 'The lines after it name the CPUs or tasks: read their stacks. If memory grows, check how much is queued for RCU.',
+    act: true,
     deeper: 'kdump-mem stacks',
   },
   'hung-task': {
@@ -89,11 +92,14 @@ export const CRASHES = {
       'A task was in uninterruptible sleep (state D) for longer than hung_task_timeout_secs (120 s). It waits for a disk, an NFS server, or a lock that another task holds.',
     known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
     next: 'kdump-mem blocked names the lock and its owner. If the lock has no recorded owner, the one task with a different stack often holds it.',
+    act: () =>
+      'Find out what it waits for: a disk, a server, or the task that owns a lock. To kill it does not help: it cannot exit while it waits.',
     deeper: 'kdump-mem blocked -v',
   },
 } satisfies Declarations;
 
 function oopsAction({ symbol }: Oops, panicked = false): string {
+  if (isRequestedOops(symbol)) return 'Find out why somebody requested the crash: it is no fault of the kernel.';
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
   return `${first}Search the fixes of newer kernels for ${where}, and suspect out-of-tree modules in the stack trace first.`;
@@ -108,12 +114,16 @@ function oopsWords(of: Oops, title?: string): Words {
   const [isNull = ''] = /NULL pointer dereference/.exec(title ?? '') ?? [];
   const kind = figuresOf(of, 'trap', 'place', 'kind', 'error') || isNull;
   const what =
-    of.address == null
-      ? `Kernel oops${where}${kind === '' ? '' : `: ${kind}`}.`
+    of.address == null || isRequestedOops(of.symbol)
+      ? `${isRequestedOops(of.symbol) ? 'Requested crash (SysRq-c): kernel oops' : 'Kernel oops'}${where}${kind === '' ? '' : `: ${kind}`}.`
       : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
   return [
     what,
     ...running(of),
-    ...(of.pid == null ? [] : ['The fault is in kernel code; the process need not be the cause.']),
+    ...(isRequestedOops(of.symbol)
+      ? [REQUESTED]
+      : of.pid == null
+        ? []
+        : ['The fault is in kernel code; the process need not be the cause.']),
   ];
 }

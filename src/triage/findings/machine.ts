@@ -109,7 +109,7 @@ export const MACHINE = {
       'A cgroup uses at least 90 % of its memory limit, page cache that can be reclaimed not counted. Or its tasks are throttled because it exceeds memory.high. At memory.max the OOM killer kills one of its processes.',
     known:
       'memory.current, memory.max, memory.high, memory.stat, memory.events and memory.pressure (Documentation/admin-guide/cgroup-v2.rst); of version 1 memory.usage_in_bytes, memory.limit_in_bytes and memory.stat.',
-    next: 'Find the process of the cgroup that grows. If its need is normal, raise the limit.',
+    next: 'Find the process of the cgroup that grows. Raise the limit only if its use stays the same for days: a leak fills any limit.',
     deeper: 'kdump-mem procs --live --by cgroup',
   },
   'oom-kills': {
@@ -193,7 +193,7 @@ export const MACHINE = {
       'Page tables use at least 5 % of memory. Many processes that map one large shared area without huge pages are the usual cause.',
     known:
       'PageTables of /proc/meminfo, and VmPTE of /proc/PID/status; in a dump the category page-tables, and mm_struct.pgtables_bytes.',
-    next: 'Use huge pages for large shared memory, or fewer processes.',
+    next: 'Find out why so many processes map so much: huge pages for large shared memory, or fewer processes, need smaller tables.',
     deeper: 'kdump-mem procs --live --sort page-tables',
   },
   'pinned-pages': {
@@ -282,7 +282,7 @@ export const MACHINE = {
       'Huge pages are reserved, but no process uses or has reserved them, or they are in files that no process maps. No other allocation can use that memory.',
     known:
       'nr_hugepages, free_hugepages, resv_hugepages and surplus_hugepages of each size in /sys/kernel/mm/hugepages; HugetlbPages of /proc/PID/status for those in use. memory shows the pools by NUMA node.',
-    next: 'Reduce vm.nr_hugepages, or start the program that they are for.',
+    next: 'Find out which program they are for, and whether it should run. Without one, reduce vm.nr_hugepages.',
     deeper: 'kdump-mem memory --live',
   },
   zombies: {
@@ -328,8 +328,8 @@ export const MACHINE = {
       'zram or zswap keeps swapped pages compressed in memory, and this memory is at least 10 % of RAM. The pages belong to processes, but no RSS shows them. With a ratio near 1 it frees almost nothing.',
     known:
       'mm_stat of each zram device (mem_used_total and orig_data_size), Zswap and Zswapped of /proc/meminfo (5.19), and memory.zswap.current of cgroups.',
-    next: 'Find the processes with most swap, and limit zram (mem_limit) or zswap (max_pool_percent) if it takes too much.',
-    deeper: 'kdump-mem procs --live --sort anon',
+    next: 'Find the processes with most swap. Only then limit zram (mem_limit) or zswap (max_pool_percent) if it takes too much.',
+    deeper: 'kdump-mem procs --live --sort swap',
   },
   'zfs-arc': {
     words: (of: Amount & Of<'reclaimableBytes' | 'minBytes'>) => [

@@ -74,7 +74,7 @@ export const MEMORY = {
       'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
     known:
       'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md). By counters of /proc: MemTotal less all counters; `bytes` is the lower bound, `mostBytes` the upper one. `balloon` is a balloon driver that is loaded: most of them have no counter.',
-    next: 'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. On a running machine boot with page_owner=on: kdump-mem memory --by site then lists the allocation sites.',
+    next: 'On a running machine: skcheck (unread sockets), then kdump-mem leaks (what is allocated while it runs); after a boot with page_owner=on kdump-mem memory --by site lists the allocation sites. In a dump, kdump-mem memory --unattributed lists what refers to the pages, and what is in them.',
     deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {

@@ -40,8 +40,8 @@ const RESUME = 'Find out who stopped it. kill -CONT PID resumes it, unless that 
 
 const READ_IT =
   'If it is a receive queue: make the process read, or restart it, which frees the memory and discards the unread data. Find out what it waits for, or it happens again.';
-const AFTER_PANIC =
-  'The machine panicked: nothing is left to free in this dump. After its restart, run kdump-mem triage there: if the process leaves its sockets unread again, restart it before the memory is gone, and report the fault to its owner.';
+const afterPanic = ({ comm }: Partial<OfProcess>): string =>
+  `The machine panicked: nothing is left to free in this dump. After its restart, run kdump-mem triage there: if ${comm == null ? 'the process' : text(comm)} leaves sockets unread again, restart it before the memory is gone (the unread data is lost), and report the fault to its owner.`;
 
 export const SOCKETS = {
   'queued-data': {
@@ -54,9 +54,9 @@ export const SOCKETS = {
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
       'Every skb of its queues and the pages behind them, counted once (docs/glossary.md, "pinned"). The share is of all RAM.',
-    act: ({ queue }: Partial<Of<'queue', string>>, panicked: boolean) => {
-      if (!/^receive/.test(String(queue))) return undefined;
-      return panicked ? AFTER_PANIC : READ_IT;
+    act: (of: Partial<OfProcess & Of<'queue', string>>, panicked: boolean) => {
+      if (!/^receive/.test(String(of.queue))) return undefined;
+      return panicked ? afterPanic(of) : READ_IT;
     },
     next: READ_IT,
     deeper: 'kdump-mem skb --sock ADDRESS',
@@ -81,7 +81,7 @@ export const SOCKETS = {
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
       'Every skb of their queues and the pages behind them, counted once for all of them (docs/glossary.md, "pinned"). The share is of all RAM.',
-    act: (of: Queued, panicked: boolean) => (isMostlyRings(of) ? undefined : panicked ? AFTER_PANIC : READ_IT),
+    act: (of: Queued, panicked: boolean) => (isMostlyRings(of) ? undefined : panicked ? afterPanic(of) : READ_IT),
     next: READ_IT,
     deeper: 'kdump-mem skb --pid N',
   },
@@ -106,14 +106,15 @@ export const SOCKETS = {
     words: (of: Queued & Of<'sockets' | 'retries' | 'maxOrphans'> & Of<'peer', string>) => [
       `Orphaned TCP sockets: ${socketsWords(of)} without a process ${inflect(of.sockets, 'pins', 'pin')} ${pinned(of)}.`,
       `${inflect(of.sockets, 'It was', 'They were')} closed here with data that ${text(of.peer)} has not acknowledged.`,
-      `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries)`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now.`,
+      `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries${of.retries === 8 ? '; 0 means 8' : ''})`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now, and resets the connection.`,
     ],
     traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
     known:
       'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
-    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Find out why the program closes connections that its peers do not read.',
+    next: 'ss -K dst ADDRESS frees them now, and resets the connections (as root, with CONFIG_INET_DIAG_DESTROY). Find out why the program closes connections that its peers do not read.',
+    act: true,
     deeper: 'skcheck',
   },
   'sockets-in-flight': {
@@ -127,7 +128,7 @@ export const SOCKETS = {
       'No process has these sockets open, and a process has not received descriptors that were passed to its unix socket (SCM_RIGHTS). The sockets live in that message, with all data that arrives for them, and no tool lists their owner.',
     known:
       'Sockets of ss whose inode is in no /proc/PID/fd, and scm_fds of /proc/PID/fdinfo of unix sockets with unread data (5.6). `descriptors` counts all that wait in that one socket: not each must be a socket.',
-    next: 'Find out why the process does not receive from this unix socket. Killing it frees the message and the sockets in it.',
+    next: 'Find out why the process does not receive from this unix socket. Killing it frees the message and the sockets in it, with their data.',
     deeper: 'skcheck',
   },
   'unlisted-sockets': {
@@ -202,6 +203,8 @@ export const SOCKETS = {
     known:
       'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
+    act: () =>
+      'Ask the owner of the program why it does not read: skcheck --stale -v shows what it waits for. To end the process frees the memory, and loses the unread data.',
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;

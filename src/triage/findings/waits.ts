@@ -59,9 +59,18 @@ export const WAITS = {
     known:
       'States and stacks of all tasks (task_struct.__state, ORC or frame records). Tasks that are frozen (__refrigerator) are left out.',
     next: 'kdump-mem blocked names the lock and its owner. Otherwise read the stack: the caller of schedule() and of the lock functions shows what the task waits for.',
+    act: ({ cause }: Partial<Of<'cause', string>>) => ACTIONS[String(cause)],
     deeper: 'kdump-mem stacks --state D',
   },
 } satisfies Declarations;
+
+/** By `cause` of blocked-tasks. */
+const ACTIONS: Record<string, string> = {
+  frozen:
+    'First check whether a backup or snapshot that froze it still runs. If not, thaw it with fsfreeze -u. Do not kill the waiting tasks: they cannot exit while they wait.',
+  fuse: 'Find out why the server does not answer: its process is stopped, stuck or waits itself.',
+  nfs: 'Check the server, and the network to it.',
+};
 
 /** Parents of vfork: each waits for a child of its own. */
 const vforkWords = (of: Waiting): string =>

@@ -81,10 +81,10 @@ test('reports a loss that no category explains', () => {
 });
 
 test.each([
-  ['the process that grew', [java(100 * MIB)], { anonymous: 251_200 }, 'procs --pid 812'],
-  ['what grew without an owner', [], { unattributed: 251_200 }, 'triage'],
-  ['nothing where free memory rose', [], { anonymous: 100_000 }, undefined],
-] as const)('the next command leads to %s', (_, processes, grown, command) => {
+  ['the process that grew', [java(100 * MIB)], { anonymous: 251_200 }, 'procs --pid 812', 'procs --watch'],
+  ['what grew without an owner', [], { unattributed: 251_200 }, 'triage', 'triage'],
+  ['nothing where free memory rose', [], { anonymous: 100_000 }, undefined, undefined],
+] as const)('the next command leads to %s', (_, processes, grown, command, live) => {
   const answer = compared(
     [memoryAnswerAt(2), procsAnswerAt(2, processes)],
     [
@@ -99,7 +99,7 @@ test.each([
     const text = diffText(answer, { ...OPTIONS, ...(source !== undefined && { source }) });
     return text.split('\n').filter((line) => /^(?:Next|On that machine): /.test(line));
   };
-  const there = `On that machine: kdump-mem ${command} --live`;
+  const there = `On that machine: kdump-mem ${live} --live`;
   expect(next('--from b')).toEqual(command === undefined ? [] : [`Next: kdump-mem ${command} --from b`, there]);
   // A machine that crashed has no such process.
   expect(next('--vmcore b')).toEqual(command === undefined ? [] : [`Next: kdump-mem ${command} --vmcore b`]);

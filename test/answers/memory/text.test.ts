@@ -165,12 +165,32 @@ test('an estimate of socket queues has bounds, and reports unreadable sockets', 
   // More than 5 % of memory.
   expect(text({})).toContain('Next: skcheck --stale');
   expect(text({ mostBytes: null })).toContain('queues of 17 sockets, about 2.00 MiB, at least 1.00 MiB');
+  // Less than 1 % of memory explains nothing, if all sockets were read.
+  const little = { leastBytes: PAGE, likelyBytes: PAGE, mostBytes: 2 * PAGE };
+  expect(text(little)).not.toContain('queues of');
+  expect(text({ ...little, unread: [{ code: 'unreadable', why: 'no ss' }] })).toContain('queues of 17 sockets');
+  expect(text({ ...little, mostBytes: null })).toContain('queues of 17 sockets');
   const unread = [{ code: 'unreadable' as const, why: 'ss\u001b: missing' }];
   const lost = { likelyBytes: null, mostBytes: null, unread };
   expect(text(lost)).toMatch(/17 sockets, at least 1\.00 MiB .* Not all sockets are readable: ss.*miss/);
   expect(text(lost)).not.toContain('\u001b');
   expect(text({ ...lost, sockets: 0, leastBytes: 0 })).toContain('Not checked: socket queues (ss');
   expect(text({ sockets: 0, leastBytes: 0, likelyBytes: 0, mostBytes: 0 })).not.toContain('queues of');
+});
+
+test('unattributed memory that is mostly socket queues is said to be, once', () => {
+  const of = (likelyBytes: number) => {
+    const socketEstimate = { sockets: 17, leastBytes: likelyBytes, likelyBytes, mostBytes: 2 ** 30, unread: [] };
+    const answer = { ...answerOf({ 'free-buddy': 131_072, unattributed: 131_072 }), source: 'counters' as const };
+    return memoryText({ ...answer, socketEstimate }, { ...options, source: '--live' }).split('\n')[0];
+  };
+  const unowned = 'memory without a known owner (unattributed), 512 MiB (50 %)';
+  expect(of(2 ** 28)).toContain(
+    `Unusual: ${unowned}, most of it probably socket queues (about 256 MiB; skcheck lists unread ones).`,
+  );
+  expect(of(2 ** 28 - PAGE)).toContain(
+    `Unusual: socket queues hold about 256 MiB (25 %), in “unattributed” and slab; ${unowned}.`,
+  );
 });
 
 test('calls only a small unattributed amount normal, on a machine of any size', () => {

@@ -132,7 +132,9 @@ test('the next command shows the process that has most, or what processes do not
       .at(-1);
   expect(next(answer())).toBe('Next: kdump-mem memory --live');
   const large = record(30, 2 ** 30);
-  expect(next(answer([...ROWS, large]))).toBe('Next: kdump-mem procs --pid 30 --live');
+  expect(next(answer([...ROWS, record(30, 300 * 2 ** 20)]))).toBe('Next: kdump-mem procs --pid 30 --live');
+  // smaps would block it.
+  expect(next(answer([...ROWS, large]))).toBe('Next: kdump-mem procs --watch --live');
   expect(next(answer([large, { ...large, pid: 31 }, { ...large, pid: 32 }]))).toBe('Next: kdump-mem memory --live');
   const unknown = record(33, 2 ** 31, { sums: null });
   expect(next(answer([...ROWS, large, unknown, { ...unknown, pid: 34 }]))).toBe('Next: kdump-mem memory --live');

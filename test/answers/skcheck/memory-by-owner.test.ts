@@ -36,7 +36,7 @@ test('orphans come first, with why they stay and the command that frees them', (
   expect(first).toBe(
     '60 orphaned TCP sockets (no process) pin 962 MiB: closed here with data that the peer has not acknowledged.',
   );
-  expect(second).toContain('after 8 retransmissions (tcp_orphan_retries)');
+  expect(second).toContain('after 8 retransmissions (tcp_orphan_retries; 0 means 8)');
   expect(second).toContain('Above 4,096 orphans (tcp_max_orphans)');
   expect(second).toContain('ss -K state fin-wait-1 dst 10.0.0.2 ');
 });

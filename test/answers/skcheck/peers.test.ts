@@ -64,7 +64,7 @@ test('a process that writes to itself is said so', () => {
     const localPeers = { sockets: 2, unsentBytes: 18, stalledSenders: 0, pinned };
     return formatSkcheckText({ ...whole, totals: { ...whole.totals, stalled: 2, localPeers } }).split('\n')[0];
   };
-  expect(first(7)).toContain(' all of the same process: it does not read what it writes to itself.');
+  expect(first(7)).toContain(' all of the same process, which does not read what it writes to itself.');
   expect(first(8)).toMatch(/, all in pid 7 \(app\)\. /);
 });
 
@@ -87,11 +87,11 @@ test('the first line has the stalled sockets, their peers, the sum and its share
   const host = { ...whole.host, memoryBytes: 2 ** 31 };
   const text = formatSkcheckText({ ...whole, host, totals });
   expect(text.split('\n')[0]).toMatch(
-    /^3 of .*\. Together they pin 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. In all that is about 1\.00 GiB, 50 % of memory\. 2 of them belong to pid 8 \(app\)\.$/,
+    /^3 of .*\. Together they pin about 1\.00 GiB, 50 % of memory: themselves 4\.00 MiB, and the send queue of their local peer about 1\.00 GiB\. 2 of them belong to pid 8 \(app\)\.$/,
   );
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
   const small = { ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals };
-  expect(formatSkcheckText(small)).toMatch(/, 1 % of memory\. .*\n\nNext: kdump-mem triage$/s);
+  expect(formatSkcheckText(small)).toMatch(/, 1 % of memory: .*\n\nNext: kdump-mem triage$/s);
   // All are of one process, and unread for a short time.
   const brief = { ...whole, host, sockets: sockets.slice(1), totals: { ...totals, stalled: 2 } };
   expect(formatSkcheckText(brief)).toMatch(/^2 sockets .* All have been unread .*\n\nNext: skcheck --interval 15$/s);

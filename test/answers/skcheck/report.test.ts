@@ -178,7 +178,7 @@ describe('text', () => {
     );
     const far = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 26, atMost: 2 ** 26 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned: far } })).toMatch(
-      /they pin about 2\.00 MiB by the kernel’s accounting, at most 64\.0 MiB, at most \d+ % of memory\. The largest/,
+      /they pin about 2\.00 MiB \(at most 64\.0 MiB\), at most \d+ % of memory\. The largest/,
     );
   });
 

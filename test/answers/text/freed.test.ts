@@ -67,7 +67,7 @@ describe('kill impact', () => {
     ]);
     expect(freedLegend([null, freed(MIB, null), freed(MIB, MIB)])).toBeUndefined();
     expect(freedLegend([peers])).toBe(
-      'FREED IF KILLED: the lower figure is certain. The upper one includes unsent data of peers on this machine (so it may exceed PINNED).',
+      'FREED IF KILLED: the lower figure is certain; the unread data is lost. The upper one includes unsent data of peers on this machine (so it may exceed PINNED).',
     );
     expect(freedLegend([kept])).toBe('Drivers’ page pools keep the pages that they have room for.');
   });

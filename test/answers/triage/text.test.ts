@@ -312,13 +312,22 @@ test('the action depends on figures, and is left out where none is right', () =>
     expect(toDo('allocation-failure', figures)).not.toContain('To do');
   const pinned = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
   expect(toDo('queued-data-of-process', pinned)).toMatch(/^To do: If it is a receive queue: make the process read/);
-  expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(/^To do: The machine panicked: nothing is left/);
+  expect(toDo('queued-data-of-process', pinned, { machine })).toMatch(
+    /^To do: The machine panicked: nothing is left .* if a leaves sockets unread again, restart it/,
+  );
   expect(toDo('oops', { symbol: 'f\n' })).toMatch(
     /^To do: If the machine still runs, save .* kernels for f\\x0a, and /,
   );
   expect(toDo('oops', { symbol: null }, { machine })).toMatch(
     /^To do: Search .* for the function at RIP or pc in the log,/,
   );
+  expect(toDo('oops', { symbol: 'sysrq_handle_crash' })).toBe(
+    'To do: Find out why somebody requested the crash: it is no fault of the kernel.',
+  );
+  const blocked = { tasks: 2, pid: 7, comm: 'a', symbol: 'f', path: '/b' };
+  expect(toDo('blocked-tasks', { ...blocked, cause: 'frozen' })).toMatch(/^To do: First check whether a backup /);
+  expect(toDo('blocked-tasks', { ...blocked, cause: 'nfs' })).toMatch(/^To do: Check the server, /);
+  expect(toDo('blocked-tasks', { ...blocked, cause: null })).not.toContain('To do');
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
   expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);

@@ -47,7 +47,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer), ...namedWords(answer, true)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer, true), ...namedWords(answer, true)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''
