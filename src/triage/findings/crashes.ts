@@ -99,7 +99,7 @@ export const CRASHES = {
 } satisfies Declarations;
 
 function oopsAction({ symbol }: Oops, panicked = false): string {
-  if (isRequestedOops(symbol)) return 'Find out why somebody requested the crash: it is no fault of the kernel.';
+  if (isRequestedOops(symbol)) return 'Find out who requested the crash, and why: it is no fault of the kernel.';
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
   return `${first}Search the fixes of newer kernels for ${where}, and suspect out-of-tree modules in the stack trace first.`;

@@ -322,7 +322,7 @@ test('the action depends on figures, and is left out where none is right', () =>
     /^To do: Search .* for the function at RIP or pc in the log,/,
   );
   expect(toDo('oops', { symbol: 'sysrq_handle_crash' })).toBe(
-    'To do: Find out why somebody requested the crash: it is no fault of the kernel.',
+    'To do: Find out who requested the crash, and why: it is no fault of the kernel.',
   );
   const blocked = { tasks: 2, pid: 7, comm: 'a', symbol: 'f', path: '/b' };
   expect(toDo('blocked-tasks', { ...blocked, cause: 'frozen' })).toMatch(/^To do: First check whether a backup /);
