@@ -95,14 +95,17 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 
 /** What to do about the finding that decides; undefined: nothing, or its rule says it. */
 function actionWords(
-  { code, severity, rule, figures }: Finding,
+  { code, severity, rule, figures, report }: Finding,
   { machine }: TriageAnswer,
   largestUse: LargestUse | undefined,
 ): string | undefined {
   if (severity === 'note' || rule) return undefined;
   const { act, next } = (FINDINGS as Declarations)[code] ?? {};
-  const decide = act as true | ((figures: Figures, panicked: boolean) => string | undefined) | undefined;
-  const words = decide === true ? next : decide?.(figures, machine?.panic.state === 'panicked');
+  const decide = act as
+    | true
+    | ((figures: Figures, panicked: boolean, report: Finding['report']) => string | undefined)
+    | undefined;
+  const words = decide === true ? next : decide?.(figures, machine?.panic.state === 'panicked', report);
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
   if (largestUse === 'unusable') return undefined;
@@ -400,7 +403,7 @@ function presentWords(answer: TriageAnswer): string {
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : isUnjudged(answer)
-      ? `This dump could not be judged: its log, its memory and its state could not be read (see the warnings).${answer.warnings.some(({ message }) => message.includes(NOT_KEPT)) ? ' It is a reduced copy (an extract): use the original.' : ''}`
+      ? `This dump could not be judged: its log, its memory and its state could not be read (see the warnings).${answer.warnings.some(({ message }) => message.includes(NOT_KEPT)) ? ' It is a reduced copy (an extract): use the original; sockets and skb read this one.' : ''}`
       : 'No findings, but some data could not be read (see the warnings).';
 }
 

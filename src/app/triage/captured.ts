@@ -160,10 +160,12 @@ async function triageOf(
   if (typeof memory !== 'string') reader.memory = memory;
   const now = hostOrigin(source, parts.of.takenAt);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
+  // First: they find the owners that a growth may have.
+  const present = await withUmems(reader, hostFindings(reader));
   const findings = [
     // Who names a baseline asks for growth.
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
-    ...(await withUmems(reader, hostFindings(reader))),
+    ...present,
     ...(parts.of.pasted ? pastedFindings(parts.of.pasted) : []),
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),

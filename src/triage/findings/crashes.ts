@@ -1,3 +1,4 @@
+import type { CrashReport } from '../../contracts/log-reports.js';
 import { isRequestedCrash, isRequestedOops } from '../../log/words.js';
 import {
   type Declarations,
@@ -13,6 +14,8 @@ import {
 type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
 
 const REQUESTED = 'A user or a program requested this crash (SysRq-c): the kernel reported no fault.';
+
+const REQUESTED_ACTION = 'Find out who requested the crash, and why: it is no fault of the kernel.';
 
 /** Why the reason of a panic is unknown. */
 const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
@@ -36,6 +39,12 @@ export const CRASHES = {
     known:
       'The line "Kernel panic - not syncing" (kernel/panic.c), and kernel variables: panic_cpu, crashing_cpu and the task running there.',
     next: 'Read the stack trace from the top: the first function that does not handle the fault is the place to investigate. Then read the log before the panic.',
+    act: ({ reason }: Partial<Of<'reason', string>>) => {
+      if (isRequestedCrash(String(reason))) return REQUESTED_ACTION;
+      return /^hung_task: /.test(String(reason))
+        ? 'Find the hung tasks in the log before it: what they wait for is the fault.'
+        : undefined;
+    },
     deeper: 'kdump-mem stacks --cpu N',
   },
   oops: {
@@ -98,11 +107,14 @@ export const CRASHES = {
   },
 } satisfies Declarations;
 
-function oopsAction({ symbol }: Oops, panicked = false): string {
-  if (isRequestedOops(symbol)) return 'Find out who requested the crash, and why: it is no fault of the kernel.';
+/** Out-of-tree (O) and proprietary (P) modules taint the kernel: without them, or without a stack, none is to suspect. */
+function oopsAction({ symbol }: Oops, panicked = false, report?: CrashReport): string {
+  if (isRequestedOops(symbol)) return REQUESTED_ACTION;
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
-  return `${first}Search the fixes of newer kernels for ${where}, and suspect out-of-tree modules in the stack trace first.`;
+  const isClean = report && (report.stack.length === 0 || (report.release !== null && !/[OP]/.test(report.taint ?? '')));
+  const suspects = isClean ? '' : ', and suspect out-of-tree modules in the stack trace first';
+  return `${first}Search the fixes of newer kernels for ${where}${suspects}.`;
 }
 
 function oopsWords(of: Oops, title?: string): Words {

@@ -1,6 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { formatSize, percentWords } from '../../base/size.js';
 import type { Explanation } from '../../contracts/explain.js';
+import type { CrashReport } from '../../contracts/log-reports.js';
 import { placeOf } from '../../records/cgroups.js';
 
 /** A figure that supports a finding, or a name: untrusted. */
@@ -31,9 +32,9 @@ export interface Declaration extends Explanation {
   readonly words: (figures: never, title?: string) => Words;
   /**
    * What to do about it: true: `next`, in each case. Undefined: nothing that is right in each case. `panicked`: in a dump of
-   * a panic.
+   * a panic. `report`: of the log.
    */
-  readonly act?: true | ((figures: never, panicked: boolean) => string | undefined);
+  readonly act?: true | ((figures: never, panicked: boolean, report?: CrashReport) => string | undefined);
   readonly traits?: readonly Trait[];
 }
 export type Declarations = Readonly<Record<string, Declaration>>;

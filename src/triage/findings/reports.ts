@@ -67,7 +67,7 @@ export const REPORTS = {
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
-    next: 'It can wait: report it to the vendor of the kernel. The chains of the report show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
+    next: 'It can wait: report it to the vendor of the kernel, with all its lines. Where it has chains, they show which lock was taken while another was held.',
     act: true,
     deeper: 'kdump-mem log --level warn+',
   },

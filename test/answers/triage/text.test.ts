@@ -328,6 +328,22 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('blocked-tasks', { ...blocked, cause: 'frozen' })).toMatch(/^To do: First check whether a backup /);
   expect(toDo('blocked-tasks', { ...blocked, cause: 'nfs' })).toMatch(/^To do: Check the server, /);
   expect(toDo('blocked-tasks', { ...blocked, cause: null })).not.toContain('To do');
+  // Only a module that is not of the kernel is to suspect.
+  const report = { stack: [{}], release: '6.1.0', taint: 'W' };
+  const oops = (changes: object) => {
+    const all = { ...report, ...changes } as unknown as NonNullable<Finding['report']>;
+    const finding = { code: 'oops', severity: 'critical', figures: { symbol: 'f' }, evidence: [], report: all } as const;
+    return text({ width: null }, { findings: [finding] });
+  };
+  expect(oops({})).toContain('newer kernels for f.');
+  expect(oops({ taint: null })).toContain('newer kernels for f.');
+  for (const taint of ['GWOE', 'P'])
+    expect(oops({ taint })).toContain('newer kernels for f, and suspect out-of-tree modules');
+  expect(oops({ taint: null, release: null })).toContain('and suspect');
+  expect(oops({ taint: 'P', stack: [] })).toContain('newer kernels for f.');
+  expect(toDo('panic', { reason: 'hung_task: blocked tasks' })).toMatch(/^To do: Find the hung tasks in the log/);
+  expect(toDo('panic', { reason: 'sysrq triggered crash' })).toMatch(/^To do: Find out who requested the crash/);
+  expect(toDo('panic', { reason: 'Fatal exception' })).not.toContain('To do');
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
   expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);

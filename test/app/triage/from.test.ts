@@ -216,6 +216,24 @@ describe('triage --from', () => {
     expect(dump.status).toBe(2);
   });
 
+  test('growth of shared memory names the file that no process maps', async () => {
+    const swap = { SwapTotal: 0, SwapFree: 0 };
+    const shared = (kib: number) => meminfo({ MemTotal: 1_024_000, MemFree: 512_000, Cached: kib, Shmem: kib, ...swap });
+    const before = snapshot({ 'proc/meminfo': shared(1000) });
+    const now = snapshot({
+      'proc/meminfo': shared(201_000),
+      'files-in-memory': `${200_000 * 1024} 7u memfd:a\nend 1\n`,
+      'sample-1/began': '200.00 1.00\n',
+      'sample-1/ended': '200.50 1.00\n',
+      'sample-2/began': '202.50 1.00\n',
+      'sample-2/ended': '203.00 1.00\n',
+    });
+    const { stdout } = await kdumpMem('triage', '--json', '--from', now, '--baseline', before);
+    const { findings } = triageSchema.parse(JSON.parse(stdout));
+    const owner = { category: 'shared', pid: 7, file: 'memfd:a', fileBytes: 200_000 * 1024 };
+    expect(findings.find(({ code }) => code === 'memory-growth')?.figures).toMatchObject(owner);
+  });
+
   test('--fail-on and --strict set the exit status', async () => {
     const path = snapshot();
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);
