@@ -22,6 +22,9 @@ const owner = z.strictObject({
   pid: count.optional(),
   /** Number of files in memory of this owner, named by the largest; absent: one. */
   files: count.optional(),
+  /** Number of processes of one name that have these files, and that name; absent: one process, or none. */
+  processes: count.optional(),
+  comm: z.string().optional(),
   bytes: count,
 });
 

@@ -1,10 +1,13 @@
 import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
 import type { Owner } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import { captureWords } from '../origin.js';
 
-export function ownerWords({ kind, name, pid, files = 1 }: Owner): string {
+export function ownerWords({ kind, name, pid, files = 1, processes = 1, comm = '' }: Owner): string {
   const more = files > 1 ? ` and ${files - 1} more` : '';
+  if (processes > 1)
+    return `${escapeText(name)}${more} (${formatCount(processes)} processes named ${escapeText(comm)})`;
   if (kind === 'file')
     return pid === undefined ? `file ${escapeText(name)}${more}` : `${escapeText(name)}${more} (pid ${pid})`;
   if (kind === 'tmpfs') return `${escapeText(name)}${pid === undefined ? '' : ` (mount namespace of pid ${pid})`}`;

@@ -120,7 +120,7 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
   const files = sharedFiles(host, (why) => missing.push(why), mappings);
   const owners = sharedOwners(host, files, PROGRAM_SHARE * answer.memory.bytes)
     .slice(0, MAX_OWNERS)
-    .map(({ kind, name, bytes, files, pid, inside }): Owner => {
+    .map(({ kind, name, bytes, files, processes, comm, pid, inside }): Owner => {
       const process = pid ?? inside;
       // A tmpfs that is in no mount namespace has a holder, as a file has.
       const of = kind === 'tmpfs' && pid !== undefined ? 'file' : kind;
@@ -129,6 +129,7 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
         name,
         ...(process === undefined ? {} : { pid: process }),
         ...(files > 1 ? { files } : {}),
+        ...(processes > 1 && comm !== null ? { processes, comm } : {}),
         bytes,
       };
     });

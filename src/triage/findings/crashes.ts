@@ -112,7 +112,8 @@ function oopsAction({ symbol }: Oops, panicked = false, report?: CrashReport): s
   if (isRequestedOops(symbol)) return REQUESTED_ACTION;
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
-  const isClean = report && (report.stack.length === 0 || (report.release !== null && !/[OP]/.test(report.taint ?? '')));
+  const isClean =
+    report && (report.stack.length === 0 || (report.release !== null && !/[OP]/.test(report.taint ?? '')));
   const suspects = isClean ? '' : ', and suspect out-of-tree modules in the stack trace first';
   return `${first}Search the fixes of newer kernels for ${where}${suspects}.`;
 }

@@ -332,7 +332,13 @@ test('the action depends on figures, and is left out where none is right', () =>
   const report = { stack: [{}], release: '6.1.0', taint: 'W' };
   const oops = (changes: object) => {
     const all = { ...report, ...changes } as unknown as NonNullable<Finding['report']>;
-    const finding = { code: 'oops', severity: 'critical', figures: { symbol: 'f' }, evidence: [], report: all } as const;
+    const finding = {
+      code: 'oops',
+      severity: 'critical',
+      figures: { symbol: 'f' },
+      evidence: [],
+      report: all,
+    } as const;
     return text({ width: null }, { findings: [finding] });
   };
   expect(oops({})).toContain('newer kernels for f.');

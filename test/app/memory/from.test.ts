@@ -129,6 +129,14 @@ describe('memory --from', () => {
     expect(warnings).toEqual(messages.map((message) => ({ code: 'unreadable', message })));
   });
 
+  test('small files of processes of one name have them as their owner', async () => {
+    const list = '27000000 7u memfd:a\n27000000 8u memfd:b\nend 2\n';
+    const names = '/proc/7/comm:hoard\n/proc/8/comm:hoard\n';
+    const path = captured('program', { 'files-in-memory': list, 'sample-2/after': names });
+    const { stdout } = await kdumpMem('memory', '--from', path);
+    expect(stdout).toMatch(/ memfd:a and 1 more \(2 processes named hoard\) 51\.5 MiB/);
+  });
+
   test('reports incomplete captures', async () => {
     const cut = captured('cut', {});
     writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace(/(AnonPages: +)1/, '$12'));

@@ -218,7 +218,8 @@ describe('triage --from', () => {
 
   test('growth of shared memory names the file that no process maps', async () => {
     const swap = { SwapTotal: 0, SwapFree: 0 };
-    const shared = (kib: number) => meminfo({ MemTotal: 1_024_000, MemFree: 512_000, Cached: kib, Shmem: kib, ...swap });
+    const shared = (kib: number) =>
+      meminfo({ MemTotal: 1_024_000, MemFree: 512_000, Cached: kib, Shmem: kib, ...swap });
     const before = snapshot({ 'proc/meminfo': shared(1000) });
     const now = snapshot({
       'proc/meminfo': shared(201_000),
