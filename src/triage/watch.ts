@@ -35,10 +35,13 @@ export class TriageSamples {
     const before = this.#known;
     const unread = new Set(answer.unread.map(({ check }) => check));
     const now = new Map<string, WatchedFinding>();
+    const equals = new Map<string, number>();
     for (const finding of answer.findings) {
       const key = keyOf(finding);
       // Log findings with equal lines stay separate.
-      const own = now.has(key) ? `${key} ${now.size}` : key;
+      const ordinal = equals.get(key) ?? 0;
+      equals.set(key, ordinal + 1);
+      const own = ordinal === 0 ? key : `${key} ${ordinal}`;
       now.set(own, { finding, since: before.get(own)?.since ?? at, unread });
     }
     const findings = [...now.values()];

@@ -87,6 +87,9 @@ test('counts equal findings of a log individually', () => {
   samples.next(answer(log), at(1));
   const { fresh, gone } = samples.next(answer(log, log), at(2));
   expect([fresh.length, gone.length]).toEqual([1, 0]);
+  // Another finding before them changes nothing.
+  const third = samples.next(answer(pressure(12), log, log), at(3));
+  expect([third.fresh, third.gone]).toEqual([[pressure(12)], []]);
 });
 
 test('reports no findings', () => {
