@@ -74,6 +74,10 @@ type UserSpaceKill = OfProcess &
 
 const WHAT_GREW =
   'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.';
+const IN_CGROUP =
+  'Find what grew in that cgroup: the victim need not be the cause. Raise the limit only if its use stays the same for days: a leak fills any limit.';
+const GONE =
+  'Nothing now: the cgroup is gone. If its program runs again, find out whether its use only grows: a leak fills any limit.';
 const SMALL_ORDER = 'Below order 4 memory was short: find where it is.';
 const LARGE_ORDER =
   'From order 4 on a single failure is harmless if the caller falls back to smaller orders; if it repeats, report it to the vendor of the caller.';
@@ -87,10 +91,16 @@ export const SHORTAGES = {
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
     next: WHAT_GREW,
-    act: ({ reason, shortage, outcome }: Partial<Of<'reason' | 'shortage' | 'outcome', string>>) => {
+    act: ({
+      reason,
+      shortage,
+      outcome,
+      subject,
+    }: Partial<Of<'reason' | 'shortage' | 'outcome' | 'subject', string>>) => {
       if (reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
       if (outcome === 'unknown')
         return 'Get the log after this line: counters, processes and the victim follow there, and are missing here.';
+      if (reason === 'memcg') return subject === 'gone' ? GONE : IN_CGROUP;
       return reason === 'page-fault' || shortage === 'fragmentation' ? undefined : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',

@@ -353,6 +353,9 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
   expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
+  expect(toDo('oom-kill', { outcome: 'killed', reason: 'memcg' })).toMatch(/^To do: Find what grew in that cgroup: /);
+  const gone = { outcome: 'killed', reason: 'memcg', subject: 'gone', cgroup: '/a' };
+  expect(toDo('oom-kill', gone)).toMatch(/^To do: Nothing now: the cgroup is gone\. /);
   const kill = { scope: 'machine', reason: 'global', outcome: 'killed', managedBytes: 1e9, anonBytes: 1e7 };
   expect(toDo('oom-kill', { ...kill, slabUnreclaimableBytes: 9e8 })).toMatch(/^To do: Find the slab cache that grew: /);
   expect(toDo('oom-kill', { ...kill, anonBytes: 9e8 })).toMatch(/^To do: Find what used more than it normally does: /);
