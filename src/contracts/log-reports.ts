@@ -50,6 +50,8 @@ export const crashReportSchema = z.strictObject({
   access: z.enum(['read', 'write']).nullable(),
   accessBytes: count.nullable(),
   modules: z.array(z.string()),
+  /** Of these, what is no part of the kernel: flag O (Documentation/admin-guide/tainted-kernels.rst). */
+  outOfTree: z.array(z.string()),
   stack: printedFrames,
   allocatedBy: printedFrames,
   freedBy: printedFrames,

@@ -87,6 +87,7 @@ const NAMES = [
   'hardware',
   'address',
   'modules',
+  'outOfTree',
   'printedTime',
   // Codes that the schema does not enumerate, and locations.
   'code',

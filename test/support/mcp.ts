@@ -76,7 +76,9 @@ function conclusionsOf({ text, failed }: McpResult): string[] {
   const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
   return [
     ...lines.slice(0, 1),
-    ...lines.filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line)).slice(0, 1),
+    ...lines
+      .filter((line) => /^(?:Probable cause|Possible cause|Cause)(?: of [a-z ]+)?: |^CRITICAL /.test(line))
+      .slice(0, 1),
   ];
 }
 

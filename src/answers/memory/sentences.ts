@@ -105,7 +105,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { bytes }) => sum + bytes, slots);
   return [
-    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. The owners in that row are listed with their part of the whole.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. In that row an owner has all of its queues: they may add up to more.`,
   ];
 }
 

@@ -38,7 +38,8 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
     return hostCommand(blocks ? 'procs --watch' : `procs --pid ${most.pid}`, source);
   }
   // Nothing is short now: the question is what grows.
-  return source === '--live' && isAmple(machine) ? 'kdump-mem watch' : hostCommand('memory', source);
+  if (source !== '--live' || !isAmple(machine)) return hostCommand('memory', source);
+  return killWords(answer.origin) === '' ? 'kdump-mem watch' : 'kdump-mem triage';
 }
 
 /** A smaller process explains no shortage. */

@@ -119,7 +119,7 @@ export function oomLines(
 
 /** Processes with the name of the victim that were not killed with it; none if some victims are unknown. */
 function survivorLines(
-  { tasks, victims }: Pick<OomReport, 'tasks' | 'victims'>,
+  { tasks, victims, byName }: Pick<OomReport, 'tasks' | 'victims' | 'byName'>,
   { outcome, victims: killed, comm }: Figures,
   width: number | null,
 ): string[] {
@@ -128,7 +128,10 @@ function survivorLines(
   const others = tasks.filter(({ name, pid }) => name === comm && !dead.has(pid));
   const [largest] = others.toSorted((a, b) => b.rssBytes - a.rssBytes);
   if (largest === undefined) return [];
-  const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
+  // Only the largest tasks are listed, and of names.
+  const named = byName.find(({ name }) => name === comm)?.tasks;
+  const rest = (named ?? others.length + 1) - 2;
+  const more = rest > 0 ? ` and ${named === undefined ? 'at least ' : ''}${rest} more` : '';
   return wrap(
     `At that time others of the same name still ran: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
     width,

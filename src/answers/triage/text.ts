@@ -122,21 +122,29 @@ const isWithoutProblem = (findings: readonly Finding[]) => findings.every(({ sev
 function breakdownLines(answer: TriageAnswer, { width, verbose }: TriageTextOptions): string[] {
   const { memory, findings } = answer;
   const breakdown = memory ? memoryWords(memory, findings, verbose) : noMemoryWords(answer);
-  return [...[breakdown, holdersWords(answer)].flatMap((words) => (words === undefined ? [] : wrap(words, width))), ''];
+  // The table of an OOM report has them, with swap.
+  const isListed = findings.some(({ oom, severity, past }) => oom?.byName.length && severity !== 'note' && !past);
+  const lines = [breakdown, answer.logs && isListed ? undefined : holdersWords(answer)].flatMap((words) =>
+    words === undefined ? [] : wrap(words, width),
+  );
+  return lines.length === 0 ? [] : [...lines, ''];
 }
 
 /** The module to look at, of a report that does not name it otherwise. */
 function moduleLines({ figures, report }: Finding, lines: readonly string[]): string[] {
   const module = figures.module ?? report?.stack.find((frame) => frame.module !== null && !frame.guess)?.module;
   const words = module == null ? '' : escapeText(String(module));
+  const what = report?.outOfTree.includes(String(module))
+    ? 'out-of-tree: no part of the kernel'
+    : 'a place to begin, no proven cause';
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack (a place to begin, no proven cause): [${words}]`];
+    : [`First module in its stack (${what}): [${words}]`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */
 function thereLines(first: Finding | undefined, largestUse: LargestUse | undefined): string[] {
-  if (!first) return [];
+  if (!first || largestUse === 'unusable') return [];
   const { deeper = '' } =
     (largestUse === 'other' || largestUse === 'slab') && first.code === 'oom-kill'
       ? { deeper: 'kdump-mem memory' }
@@ -330,8 +338,10 @@ export function summary(answer: TriageAnswer): string {
   if (logs) return foundWords(answer);
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
+  const logless =
+    host?.pasted && !answer.checked?.includes('log') ? ' It has no dmesg: OOM kills and faults are unknown.' : '';
   if (host?.isCaptured)
-    return `${from}${linuxWords(host.release)}, ${captureWords(host)}.${lacks} ${foundWords(answer)}`;
+    return `${from}${linuxWords(host.release)}, ${captureWords(host)}.${lacks}${logless} ${foundWords(answer)}`;
   return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;
 }
 
@@ -488,7 +498,9 @@ export function findingLines(
   const room = roomIn({ width });
   const [headline, ...sentences] = findingSentences(finding, verbose, isEffect);
   // The sentences of an OOM report have all of its lines that people read.
-  const isSaid = !verbose && ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task');
+  const isSaid =
+    !verbose &&
+    ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task' || code === 'stalled-reader');
   const time = isSaid && finding.figures.secondsAgo === undefined ? timeWords(evidence[0]) : [];
   const details = [...(relation === undefined ? [] : [relation]), ...time, ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);

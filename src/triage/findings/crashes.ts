@@ -29,7 +29,9 @@ export const CRASHES = {
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
       ...(/^hung_task: /.test(String(of.reason))
-        ? ['khungtaskd only detects hung tasks: lines before it name them, if the log has these.']
+        ? [
+            'khungtaskd only detects hung tasks. Lines before it name them: without a finding of them, this log lacks these lines.',
+          ]
         : []),
       ...(isRequestedCrash(String(of.reason)) ? [REQUESTED] : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
@@ -112,6 +114,11 @@ function oopsAction({ symbol }: Oops, panicked = false, report?: CrashReport): s
   if (isRequestedOops(symbol)) return REQUESTED_ACTION;
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
+  const foreign = report?.stack.find(
+    ({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module),
+  );
+  if (foreign)
+    return `${first}Suspect ${text(foreign.module)} first: it is in the stack trace, and no part of the kernel (out-of-tree). Otherwise search the fixes of newer kernels for ${where}.`;
   const isClean =
     report && (report.stack.length === 0 || (report.release !== null && !/[OP]/.test(report.taint ?? '')));
   const suspects = isClean ? '' : ', and suspect out-of-tree modules in the stack trace first';

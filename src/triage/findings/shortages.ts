@@ -77,7 +77,7 @@ const WHAT_GREW =
 const IN_CGROUP =
   'Find what grew in that cgroup: the victim need not be the cause. Raise the limit only if its use stays the same for days: a leak fills any limit.';
 const GONE =
-  'Nothing now: the cgroup is gone. If its program runs again, find out whether its use only grows: a leak fills any limit.';
+  'It can wait: the cgroup is gone. Find out what started it, and whether its use only grew: a leak fills any limit.';
 const SMALL_ORDER = 'Below order 4 memory was short: find where it is.';
 const LARGE_ORDER =
   'From order 4 on a single failure is harmless if the caller falls back to smaller orders; if it repeats, report it to the vendor of the caller.';

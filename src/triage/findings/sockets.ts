@@ -34,7 +34,8 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     ? ''
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
-const ASK = 'Ask the owner of the program why it does not read: the finding says what its thread does.';
+const askOf = (who: string): string =>
+  `Ask the owner of ${who} why it does not read: the finding says what its thread does. That can wait if memory is not short.`;
 const POLLING = 'It may have failed to add this socket to its poll set.';
 const RESUME = 'Find out who stopped it. kill -CONT PID resumes it, unless that was on purpose.';
 
@@ -176,10 +177,11 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: `${ASK} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
-    act: ({ doing }: Stalled, panicked: boolean) => {
+    next: `${askOf('the program')} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
+    act: ({ doing, comm }: Stalled, panicked: boolean) => {
       if (doing === 'stopped') return panicked ? undefined : RESUME;
-      return doing == null ? undefined : doing === 'polling' ? `${ASK} ${POLLING}` : ASK;
+      const ask = askOf(comm == null ? 'the program' : text(comm));
+      return doing == null ? undefined : doing === 'polling' ? `${ask} ${POLLING}` : ask;
     },
     deeper: 'kdump-mem stacks --pid N',
   },

@@ -43,6 +43,7 @@ export function crashFields(lines: readonly string[]): Fields {
     access: null,
     accessBytes: null,
     modules: [],
+    outOfTree: [],
     stack: [],
     allocatedBy: [],
     freedBy: [],
@@ -62,7 +63,7 @@ export function crashFields(lines: readonly string[]): Fields {
     }
     fields.address ??= address ?? null;
     fields.hardware ??= /^Hardware name: (.+)$/.exec(line)?.[1] ?? null;
-    if (fields.modules.length === 0) fields.modules = modulesOf(line);
+    if (fields.modules.length === 0) Object.assign(fields, modulesOf(line));
   }
   fields.address ??= ADDRESS.exec(lines[0] ?? '')?.groups?.address ?? null;
   return { ...fields, ...stacks };
@@ -101,10 +102,11 @@ function takeFrame(frames: PrintedFrame[], line: string): boolean {
   return true;
 }
 
-function modulesOf(line: string): string[] {
+function modulesOf(line: string): Pick<Fields, 'modules' | 'outOfTree'> {
   const [, list = ''] = /^Modules linked in: ?(.*)$/.exec(line) ?? [];
   const names = list.replace(/\[last unloaded: .*/, '').match(/[\w-]+(?:\([A-Z+-]+\))?/g) ?? [];
-  return names.slice(0, MAX_MODULES).map((name) => name.replace(/\(.*/, ''));
+  const bare = (some: readonly string[]) => some.slice(0, MAX_MODULES).map((name) => name.replace(/\(.*/, ''));
+  return { modules: bare(names), outOfTree: bare(names.filter((name) => /\(.*O/.test(name))) };
 }
 
 function numberOf(text: string | undefined): number | null {

@@ -179,8 +179,17 @@ test('an OOM kill names the largest remaining process of the same name', () => {
     const all = { outcome: 'killed', victims: victims.length, comm: 'worker', ...figures };
     return oomLines({ oom, figures: all } as unknown as Finding, null, false);
   };
-  expect(left([7], {})).toEqual(['At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 1 more.']);
+  expect(left([7], {})).toEqual([
+    'At that time others of the same name still ran: pid 9, RSS 2.00 MiB and at least 1 more.',
+  ]);
   expect(left([7, 9], {})).toEqual(['At that time others of the same name still ran: pid 8, RSS 1.00 MiB.']);
+  // Not all tasks are listed: the count of the name has those that are not.
+  const byName = [{ name: 'worker', tasks: 40 }];
+  const listed = { byName, memcgs: [], tasks, victims: [{ pid: 7 }] };
+  const figures = { outcome: 'killed', victims: 1, comm: 'worker' };
+  expect(oomLines({ oom: listed, figures } as unknown as Finding, null, false).at(-1)).toBe(
+    'At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 38 more.',
+  );
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
   expect(left([7], { comm: 'other' })).toEqual([]);
@@ -303,7 +312,9 @@ test('the action depends on figures, and is left out where none is right', () =>
     /^To do: Find out who stopped it\. kill -CONT PID/,
   );
   expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' }, { machine })).not.toContain('To do');
-  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(/^To do: Ask the owner .* its thread does\.$/);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(
+    /^To do: Ask the owner .* its thread does\. That can wait/,
+  );
   expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(/^To do: Ask the owner .* its poll set\.$/);
   expect(toDo('stalled-reader', { pid: 7, doing: null })).not.toContain('To do');
   expect(toDo('allocation-failure', { order: 0, shortage: 'watermark' })).toMatch(/^To do: Below order 4 [^.]*\.$/);
@@ -329,7 +340,8 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('blocked-tasks', { ...blocked, cause: 'nfs' })).toMatch(/^To do: Check the server, /);
   expect(toDo('blocked-tasks', { ...blocked, cause: null })).not.toContain('To do');
   // Only a module that is not of the kernel is to suspect.
-  const report = { stack: [{}], release: '6.1.0', taint: 'W' };
+  const frame = { module: 'wacom', guess: false };
+  const report = { stack: [frame], release: '6.1.0', taint: 'W', outOfTree: ['x'] };
   const oops = (changes: object) => {
     const all = { ...report, ...changes } as unknown as NonNullable<Finding['report']>;
     const finding = {
@@ -347,6 +359,8 @@ test('the action depends on figures, and is left out where none is right', () =>
     expect(oops({ taint })).toContain('newer kernels for f, and suspect out-of-tree modules');
   expect(oops({ taint: null, release: null })).toContain('and suspect');
   expect(oops({ taint: 'P', stack: [] })).toContain('newer kernels for f.');
+  expect(oops({ outOfTree: ['wacom'] })).toContain('Suspect wacom first: it is in the stack trace, and no part of');
+  expect(oops({ outOfTree: ['wacom'], stack: [{ ...frame, guess: true }] })).not.toContain('Suspect');
   expect(toDo('panic', { reason: 'hung_task: blocked tasks' })).toMatch(/^To do: Find the hung tasks in the log/);
   expect(toDo('panic', { reason: 'sysrq triggered crash' })).toMatch(/^To do: Find out who requested the crash/);
   expect(toDo('panic', { reason: 'Fatal exception' })).not.toContain('To do');
@@ -355,7 +369,7 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
   expect(toDo('oom-kill', { outcome: 'killed', reason: 'memcg' })).toMatch(/^To do: Find what grew in that cgroup: /);
   const gone = { outcome: 'killed', reason: 'memcg', subject: 'gone', cgroup: '/a' };
-  expect(toDo('oom-kill', gone)).toMatch(/^To do: Nothing now: the cgroup is gone\. /);
+  expect(toDo('oom-kill', gone)).toMatch(/^To do: It can wait: the cgroup is gone\. /);
   const kill = { scope: 'machine', reason: 'global', outcome: 'killed', managedBytes: 1e9, anonBytes: 1e7 };
   expect(toDo('oom-kill', { ...kill, slabUnreclaimableBytes: 9e8 })).toMatch(/^To do: Find the slab cache that grew: /);
   expect(toDo('oom-kill', { ...kill, anonBytes: 9e8 })).toMatch(/^To do: Find what used more than it normally does: /);

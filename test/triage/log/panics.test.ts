@@ -114,7 +114,7 @@ test('says what only detects, and what a test of the kernel may do on purpose', 
   const words = (...lines: readonly string[]) =>
     found(lines.map((line) => `<0>[    1.000000] ${line}\n`).join('')).map((finding) => findingWords(finding));
   expect(words('Kernel panic - not syncing: hung_task: blocked tasks')).toEqual([
-    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks: lines before it name them, if the log has these.',
+    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks. Lines before it name them: without a finding of them, this log lacks these lines.',
   ]);
   const kasan = (caller: string) => [
     'BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x190/0x3b8',
@@ -126,4 +126,13 @@ test('says what only detects, and what a test of the kernel may do on purpose', 
   const onPurpose = 'A test of the kernel (KUnit) was running: it may do this on purpose.';
   expect(words(...kasan('kunit_try_run_case'))[0]).toContain(onPurpose);
   expect(words(...kasan('ext4_write_begin'))[0]).not.toContain(onPurpose);
+});
+
+test('a report has its modules, and which are no part of the kernel', () => {
+  const report = (text: string) => found(text).find(({ code }) => code === 'oops')?.report;
+  const real = named('null-7.2');
+  expect(report(real)).toMatchObject({ outOfTree: ['panics'] });
+  expect(report(real)?.modules).toContain('panics');
+  const none = real.replace(/(Modules linked in:).*/, '$1 a b(E) c(P-)');
+  expect(report(none)).toMatchObject({ modules: ['a', 'b', 'c'], outOfTree: [] });
 });

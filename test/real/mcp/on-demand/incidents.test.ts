@@ -103,7 +103,7 @@ const MEMORY: readonly Incident[] = [
       outage('anon', 120 * MIB, 'database'),
       `sh -c 'echo $$ > /cg/shop/cgroup.procs; outage anon ${20 * MIB} sidecar & usleep 2000000; outage anon ${300 * MIB} checkout' || true`,
     ],
-    culprit: /cgroup \/shop reached its limit.*\(checkout\)/,
+    culprit: /cgroup \/shop was at its limit.*\(checkout\)/,
     innocent: /database|sidecar/,
   },
 ];
@@ -126,7 +126,7 @@ const PANIC: readonly Incident[] = [
     name: 'a module that follows a bad pointer, beside a large process',
     evidence: 'vmcore',
     scene: [outage('anon', 150 * MIB, 'ledger'), '(sleep 1; insmod /panics.ko what=wild) &'],
-    culprit: /^Probable cause of the panic: .*panics_do \[panics\]/,
+    culprit: /^Cause of the kernel panic: .*panics_do \[panics\]/,
     innocent: /ledger/,
   },
 ];

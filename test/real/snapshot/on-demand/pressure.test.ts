@@ -26,14 +26,15 @@ describe('a snapshot under memory pressure', () => {
       await guest.run(`kill -9 ${pid}; while [ -e /proc/${pid}/exe ]; do usleep 20000; done`, { mayFail: true });
   };
   /**
-   * Allocates all but this many MiB, the last ones in small steps.
+   * Allocates all but this many MiB, the last ones in small steps. Of no process the PSS is left out (above 512 MiB).
    *
    * @returns the largest process, and the others
    */
   const leaves = async (mib: number): Promise<[number, ...number[]]> => {
     const taker = async (most: number) =>
       takes(guest, Math.floor(Math.min((await available()) - mib, most) * MIB), 'lives');
-    const pids: [number, ...number[]] = [await taker((await available()) - mib - 40)];
+    const pids: [number, ...number[]] = [await taker(400)];
+    while ((await available()) > mib + 48) pids.push(await taker(Math.min(300, (await available()) - mib - 40)));
     while ((await available()) > mib + 8) pids.push(await taker(6));
     return pids;
   };
