@@ -105,7 +105,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   const slots = answer.census?.totals.slabBytes ?? 0;
   const all = others.reduce((sum, { bytes }) => sum + bytes, slots);
   return [
-    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. In that row an owner has all of its queues: they may add up to more.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: ${[`${formatSize(queues?.bytes ?? 0)} in “${categoryWords({ category: 'network-sockets' })}”`, ...words, `${formatSize(slots)} of slab objects`].join(', ')}. That row lists owners with all of their queues: their sum may be larger than the row.`,
   ];
 }
 
@@ -382,10 +382,12 @@ function unusualCategory(answer: MemoryAnswer, category: Category): string {
 }
 
 /** Of unattributed memory that is mostly socket queues by their estimate, how much; undefined: it is not. */
-function queuesInside({ socketEstimate }: MemoryAnswer, category: Category): string | undefined {
+function queuesInside({ socketEstimate, memory }: MemoryAnswer, category: Category): string | undefined {
   const bytes = socketEstimate?.likelyBytes ?? socketEstimate?.leastBytes ?? 0;
   if (category.category !== 'unattributed' || bytes < leastOf(category) / 2) return undefined;
-  return `, most of it probably socket queues (about ${formatSize(bytes)}; skcheck lists unread ones)`;
+  const about = socketEstimate?.likelyBytes == null ? 'at least' : 'about';
+  const slab = bytes > leastOf(category) ? ', also in slab' : '';
+  return `, most of it probably socket queues, which hold ${about} ${formatSize(bytes)} (${share(bytes, memory.bytes)}${slab})`;
 }
 
 /** The owner of most of a category; empty: unknown. */

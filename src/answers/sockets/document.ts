@@ -104,7 +104,11 @@ function headline(answer: CensusAnswer): string {
 function unreadWords({ sockets, processes: [top] }: CensusAnswer): string {
   const pid = Number(/^\d+/.exec(top?.key ?? '')?.[0]);
   const own = sockets.filter(({ holders: [holder], total }) => holder?.pid === pid && total.pinnedBytes > 0);
-  const isUnread = own.length > 0 && own.every((entry) => /^receive/.test(busiestQueue(entry)));
+  const isUnread =
+    own.length > 0 &&
+    own.every(({ queues }) =>
+      Object.entries(queues).every(([name, { pinnedBytes }]) => name === 'receive' || pinnedBytes === 0),
+    );
   return isUnread ? ', in data that it has not read' : '';
 }
 

@@ -130,7 +130,8 @@ function survivorLines(
   if (largest === undefined) return [];
   // Only the largest tasks are listed, and of names.
   const named = byName.find(({ name }) => name === comm)?.tasks;
-  const rest = (named ?? others.length + 1) - 2;
+  const killedOfName = victims.filter((victim) => victim.comm === comm).length;
+  const rest = named === undefined ? others.length - 1 : named - killedOfName - 1;
   const more = rest > 0 ? ` and ${named === undefined ? 'at least ' : ''}${rest} more` : '';
   return wrap(
     `At that time others of the same name still ran: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,

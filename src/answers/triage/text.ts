@@ -338,8 +338,7 @@ export function summary(answer: TriageAnswer): string {
   if (logs) return foundWords(answer);
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
-  const logless =
-    host?.pasted && !answer.checked?.includes('log') ? ' It has no dmesg: OOM kills and faults are unknown.' : '';
+  const logless = host?.pasted && !host.pasted.hasLog ? ' It has no dmesg: OOM kills and faults are unknown.' : '';
   if (host?.isCaptured)
     return `${from}${linuxWords(host.release)}, ${captureWords(host)}.${lacks}${logless} ${foundWords(answer)}`;
   return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;

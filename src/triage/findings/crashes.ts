@@ -30,7 +30,7 @@ export const CRASHES = {
       ...running(of),
       ...(/^hung_task: /.test(String(of.reason))
         ? [
-            'khungtaskd only detects hung tasks. Lines before it name them: without a finding of them, this log lacks these lines.',
+            'khungtaskd only detects hung tasks. The lines before it name them: without a hung-task finding, the log lacks these lines.',
           ]
         : []),
       ...(isRequestedCrash(String(of.reason)) ? [REQUESTED] : []),
@@ -110,10 +110,12 @@ export const CRASHES = {
 } satisfies Declarations;
 
 /** Out-of-tree (O) and proprietary (P) modules taint the kernel: without them, or without a stack, none is to suspect. */
-function oopsAction({ symbol }: Oops, panicked = false, report?: CrashReport): string {
+function oopsAction({ symbol, module }: Oops, panicked = false, report?: CrashReport): string {
   if (isRequestedOops(symbol)) return REQUESTED_ACTION;
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
+  if (module != null && report?.outOfTree.includes(module))
+    return `${first}The fault is in ${text(module)}, which is no part of the kernel (out-of-tree): look for a newer version, or report it to its vendor.`;
   const foreign = report?.stack.find(
     ({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module),
   );

@@ -109,7 +109,7 @@ export const MACHINE = {
       'A cgroup uses at least 90 % of its memory limit, page cache that can be reclaimed not counted. Or its tasks are throttled because it exceeds memory.high. At memory.max the OOM killer kills one of its processes.',
     known:
       'memory.current, memory.max, memory.high, memory.stat, memory.events and memory.pressure (Documentation/admin-guide/cgroup-v2.rst); of version 1 memory.usage_in_bytes, memory.limit_in_bytes and memory.stat.',
-    next: 'Find the process of the cgroup that grows. Raise the limit only if its use stays the same for days: a leak fills any limit.',
+    next: 'Find the process of the cgroup that grows. Raise the limit if that is what it normally needs; if its use only grows, it is a leak, and fills any limit.',
     deeper: 'kdump-mem procs --live --by cgroup',
   },
   'oom-kills': {

@@ -10,7 +10,9 @@ type FileSystem = Reported &
   >;
 
 const CORRUPTED =
-  'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).';
+  'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. On a test machine, slub_debug=FZPU or KASAN finds the code that wrote there. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).';
+const STILL_RUNS =
+  'If the machine still runs, it may damage data: save its whole log, then move its load away and restart it. ';
 const isTest = (symbol: Figure | undefined): boolean => /^kunit_/.test(String(symbol));
 
 export const REPORTS = {
@@ -27,10 +29,10 @@ export const REPORTS = {
     known:
       'Log lines of the checks in mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c.',
     next: CORRUPTED,
-    act: ({ symbol }: Reported) =>
+    act: ({ symbol }: Reported, panicked: boolean) =>
       isTest(symbol)
         ? 'First find out whether tests of the kernel ran on purpose: then there is nothing to do.'
-        : CORRUPTED,
+        : `${panicked ? '' : STILL_RUNS}${CORRUPTED}`,
     deeper: 'kdump-mem log',
   },
   'hardware-error': {
@@ -54,7 +56,7 @@ export const REPORTS = {
     means:
       'The condition of a WARN_ON() was true: a state that should not occur. The kernel continued. It can be the first sign of a later failure.',
     known: 'The line that __warn (kernel/panic.c) prints, with file and line.',
-    next: 'If it precedes the problem, read the source at that line and the stack trace after it in the log. Otherwise it can wait: report it to the vendor of the kernel or of the module.',
+    next: 'If this warning precedes your problem, read the source at that line and the stack trace after it in the log. Otherwise it can wait: report it to the vendor of the kernel or of the module.',
     act: true,
     deeper: 'kdump-mem log --level warn+',
   },

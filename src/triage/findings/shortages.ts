@@ -72,12 +72,13 @@ type UserSpaceKill = OfProcess &
   Of<'rssBytes' | 'swapBytes' | 'pressure' | 'pressureLimit'> &
   Of<'usedBytes' | 'totalBytes' | 'swapUsedBytes' | 'swapTotalBytes'>;
 
-const WHAT_GREW =
-  'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time. The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.';
+const COMPARE =
+  'Find what used more than it normally does: compare the largest processes and the largest kind of memory with your monitoring before that time.';
+const WHAT_GREW = `${COMPARE} The victim need not be the cause: the kernel kills the process with the highest badness, which includes oom_score_adj.`;
 const IN_CGROUP =
-  'Find what grew in that cgroup: the victim need not be the cause. Raise the limit only if its use stays the same for days: a leak fills any limit.';
+  'Find what grew in that cgroup: the victim need not be the cause. Raise the limit if that is what it normally needs; if its use only grows, it is a leak, and fills any limit.';
 const GONE =
-  'It can wait: the cgroup is gone. Find out what started it, and whether its use only grew: a leak fills any limit.';
+  'That cgroup is gone. Find out what ran in it: where it was restarted, it has a new cgroup, and may be killed again.';
 const SMALL_ORDER = 'Below order 4 memory was short: find where it is.';
 const LARGE_ORDER =
   'From order 4 on a single failure is harmless if the caller falls back to smaller orders; if it repeats, report it to the vendor of the caller.';
@@ -96,12 +97,24 @@ export const SHORTAGES = {
       shortage,
       outcome,
       subject,
-    }: Partial<Of<'reason' | 'shortage' | 'outcome' | 'subject', string>>) => {
+      pid,
+      largestPid,
+      largestRssBytes,
+      tasksRssBytes,
+      againPid,
+    }: Partial<
+      Of<'reason' | 'shortage' | 'outcome' | 'subject', string> &
+        Of<'pid' | 'largestPid' | 'largestRssBytes' | 'tasksRssBytes' | 'againPid'>
+    >) => {
       if (reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
       if (outcome === 'unknown')
         return 'Get the log after this line: counters, processes and the victim follow there, and are missing here.';
-      if (reason === 'memcg') return subject === 'gone' ? GONE : IN_CGROUP;
-      return reason === 'page-fault' || shortage === 'fragmentation' ? undefined : WHAT_GREW;
+      if (reason === 'memcg') return subject === 'gone' && againPid == null ? GONE : IN_CGROUP;
+      if (reason === 'page-fault' || shortage === 'fragmentation') return undefined;
+      // It had most of what all processes had.
+      const isMost =
+        pid != null && pid === largestPid && Number(largestRssBytes) > Number(tasksRssBytes ?? Infinity) / 2;
+      return isMost ? `${COMPARE} Begin with the victim: it was the largest process by far.` : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',
   },

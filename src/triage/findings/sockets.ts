@@ -35,7 +35,8 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
 const askOf = (who: string): string =>
-  `Ask the owner of ${who} why it does not read: the finding says what its thread does. That can wait if memory is not short.`;
+  `Ask the owner of ${who} why it does not read: the finding says what its thread does.`;
+const LATER = 'If only memory matters, and it is not short, that can wait.';
 const POLLING = 'It may have failed to add this socket to its poll set.';
 const RESUME = 'Find out who stopped it. kill -CONT PID resumes it, unless that was on purpose.';
 
@@ -114,7 +115,7 @@ export const SOCKETS = {
       'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
     known:
       'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
-    next: 'ss -K dst ADDRESS frees them now, and resets the connections (as root, with CONFIG_INET_DIAG_DESTROY). Find out why the program closes connections that its peers do not read.',
+    next: 'Find out why the program closes connections that its peers do not read. skcheck prints the command that frees them now (ss -K, as root): it resets these connections, and their data is lost.',
     act: true,
     deeper: 'skcheck',
   },
@@ -177,11 +178,11 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: `${askOf('the program')} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
+    next: `${askOf('the program')} ${LATER} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
     act: ({ doing, comm }: Stalled, panicked: boolean) => {
       if (doing === 'stopped') return panicked ? undefined : RESUME;
       const ask = askOf(comm == null ? 'the program' : text(comm));
-      return doing == null ? undefined : doing === 'polling' ? `${ask} ${POLLING}` : ask;
+      return doing == null ? undefined : `${ask}${doing === 'polling' ? ` ${POLLING}` : ''} ${LATER}`;
     },
     deeper: 'kdump-mem stacks --pid N',
   },

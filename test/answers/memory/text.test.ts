@@ -186,7 +186,7 @@ test('unattributed memory that is mostly socket queues is said to be, once', () 
   };
   const unowned = 'memory without a known owner (unattributed), 512 MiB (50 %)';
   expect(of(2 ** 28)).toContain(
-    `nusual: ${unowned}, most of it probably socket queues (about 256 MiB; skcheck lists unread ones).`,
+    `nusual: ${unowned}, most of it probably socket queues, which hold about 256 MiB (25 %).`,
   );
   expect(of(2 ** 28 - PAGE)).toContain(
     `nusual: socket queues hold about 256 MiB (25 %), in “unattributed” and slab; ${unowned}.`,

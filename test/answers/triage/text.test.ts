@@ -185,10 +185,18 @@ test('an OOM kill names the largest remaining process of the same name', () => {
   expect(left([7, 9], {})).toEqual(['At that time others of the same name still ran: pid 8, RSS 1.00 MiB.']);
   // Not all tasks are listed: the count of the name has those that are not.
   const byName = [{ name: 'worker', tasks: 40 }];
-  const listed = { byName, memcgs: [], tasks, victims: [{ pid: 7 }] };
+  const listed = { byName, memcgs: [], tasks, victims: [{ pid: 7, comm: 'worker' }] };
   const figures = { outcome: 'killed', victims: 1, comm: 'worker' };
   expect(oomLines({ oom: listed, figures } as unknown as Finding, null, false).at(-1)).toBe(
     'At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 38 more.',
+  );
+  const both = {
+    ...listed,
+    byName: [{ name: 'worker', tasks: 3 }],
+    victims: [7, 9].map((pid) => ({ pid, comm: 'worker' })),
+  };
+  expect(oomLines({ oom: both, figures: { ...figures, victims: 2 } } as unknown as Finding, null, false).at(-1)).toBe(
+    'At that time others of the same name still ran: pid 8, RSS 1.00 MiB.',
   );
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
@@ -313,9 +321,11 @@ test('the action depends on figures, and is left out where none is right', () =>
   );
   expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' }, { machine })).not.toContain('To do');
   expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(
-    /^To do: Ask the owner .* its thread does\. That can wait/,
+    /^To do: Ask the owner .* its thread does\. If only memory matters/,
   );
-  expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(/^To do: Ask the owner .* its poll set\.$/);
+  expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(
+    /^To do: Ask the owner .* its poll set\. If only memory matters/,
+  );
   expect(toDo('stalled-reader', { pid: 7, doing: null })).not.toContain('To do');
   expect(toDo('allocation-failure', { order: 0, shortage: 'watermark' })).toMatch(/^To do: Below order 4 [^.]*\.$/);
   expect(toDo('allocation-failure', { order: 9, shortage: null })).toMatch(/^To do: From order 4 on [^.]*\.$/);
@@ -359,17 +369,42 @@ test('the action depends on figures, and is left out where none is right', () =>
     expect(oops({ taint })).toContain('newer kernels for f, and suspect out-of-tree modules');
   expect(oops({ taint: null, release: null })).toContain('and suspect');
   expect(oops({ taint: 'P', stack: [] })).toContain('newer kernels for f.');
+  const own = { symbol: 'f', module: 'wacom' };
+  const inModule = {
+    code: 'oops',
+    severity: 'critical',
+    figures: own,
+    evidence: [],
+    report: { ...report, outOfTree: ['wacom'], stack: [] },
+  };
+  expect(text({ width: null }, { findings: [inModule as unknown as Finding] })).toContain(
+    'The fault is in wacom, which is no part',
+  );
   expect(oops({ outOfTree: ['wacom'] })).toContain('Suspect wacom first: it is in the stack trace, and no part of');
   expect(oops({ outOfTree: ['wacom'], stack: [{ ...frame, guess: true }] })).not.toContain('Suspect');
   expect(toDo('panic', { reason: 'hung_task: blocked tasks' })).toMatch(/^To do: Find the hung tasks in the log/);
   expect(toDo('panic', { reason: 'sysrq triggered crash' })).toMatch(/^To do: Find out who requested the crash/);
   expect(toDo('panic', { reason: 'Fatal exception' })).not.toContain('To do');
   expect(toDo('memory-corruption', { symbol: 'kunit_try_run_case' })).toMatch(/^To do: First find out whether tests/);
-  expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: Start with the first such line/);
+  expect(toDo('memory-corruption', { symbol: 'f' })).toMatch(/^To do: If the machine still runs, it may damage data: /);
+  expect(toDo('memory-corruption', { symbol: 'f' }, { machine })).toMatch(/^To do: Start with the first such line/);
   expect(toDo('oom-kill', { outcome: 'unknown' })).toMatch(/^To do: Get the log after this line/);
   expect(toDo('oom-kill', { outcome: 'killed', reason: 'memcg' })).toMatch(/^To do: Find what grew in that cgroup: /);
   const gone = { outcome: 'killed', reason: 'memcg', subject: 'gone', cgroup: '/a' };
-  expect(toDo('oom-kill', gone)).toMatch(/^To do: It can wait: the cgroup is gone\. /);
+  expect(toDo('oom-kill', gone)).toMatch(/^To do: That cgroup is gone\. /);
+  // Of a process that has as much again, the cgroup is of no matter.
+  expect(toDo('oom-kill', { ...gone, againPid: 9, againBytes: 5 })).toMatch(/^To do: Find what grew in that cgroup: /);
+  const largest = {
+    outcome: 'killed',
+    reason: 'global',
+    pid: 7,
+    largestPid: 7,
+    largestRssBytes: 60,
+    tasksRssBytes: 100,
+  };
+  expect(toDo('oom-kill', largest)).toContain('Begin with the victim: it was the largest process by far.');
+  for (const changes of [{ largestPid: 8 }, { tasksRssBytes: 120 }, { tasksRssBytes: null }])
+    expect(toDo('oom-kill', { ...largest, ...changes })).toContain('The victim need not be the cause');
   const kill = { scope: 'machine', reason: 'global', outcome: 'killed', managedBytes: 1e9, anonBytes: 1e7 };
   expect(toDo('oom-kill', { ...kill, slabUnreclaimableBytes: 9e8 })).toMatch(/^To do: Find the slab cache that grew: /);
   expect(toDo('oom-kill', { ...kill, anonBytes: 9e8 })).toMatch(/^To do: Find what used more than it normally does: /);

@@ -163,14 +163,18 @@ describe('a folder of texts', () => {
     const codes = async () => (await kdumpMemJson(triageSchema, 'triage', path)).findings.map(({ code }) => code);
     const alone = await codes();
     expect(alone).toEqual(['per-cpu-memory']);
+    const saysNoLog = async () => (await kdumpMem('triage', path)).stdout.includes('It has no dmesg: OOM kills and');
+    expect(await saysNoLog()).toBe(true);
     put('dmesg.txt', '[    1.000000] Linux version 6.18.44 (a@b) #1 SMP\n');
     expect(await codes()).toEqual(alone);
     put('dmesg.txt', KILLED);
     expect(await codes()).toEqual(expect.arrayContaining(['oom-kill', ...alone]));
+    expect(await saysNoLog()).toBe(false);
     put('dmesg.txt', '');
     put('var/log/messages', KILLED);
     expect(await codes()).toEqual(expect.arrayContaining(['oom-kill', ...alone]));
     expect((await kdumpMemJson(triageSchema, 'triage', path)).pasted?.lacks).not.toContain('dmesg');
+    expect(await saysNoLog()).toBe(false);
     const { stdout, status } = await kdumpMem('memory', '--from', path);
     expect([status, stdout]).toEqual([0, expect.stringContaining('1.91 GiB')]);
     expect((await kdumpMem('procs', '--from', path)).stdout).toContain('4711');

@@ -132,7 +132,7 @@ export const OTHER_SCENES: readonly Scene[] = [
       code: 'pipes',
       figure: 'mostBytes',
       // The first process has the pipes that it waits with, and the workers too: it counts where it is read before them.
-      isOwn: ({ figures }) => figures.comm === 'sc-pipes_of_pro' && Number(figures.processes) >= 8,
+      isOwn: ({ figures }) => figures.comm === 'sc-pipes_of_pro' && [8, 9].includes(Number(figures.processes)),
     },
     owner: ' processes named sc-pipes_of_pro',
   },
