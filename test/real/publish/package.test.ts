@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { socketsSchema } from '../../../src/contracts/sockets.js';
 import { kdumpMem } from '../../support/cli.js';
 import { McpClient } from '../../support/mcp.js';
 import { nodeOf } from '../launch/installed-tree.js';
@@ -189,7 +188,7 @@ describe('as a library', () => {
       ['Dump', 'KdumpMemError', 'KernelError', 'ReadError', 'WalkError', 'openDump', 'openLive', 'schemas'].toSorted(),
     );
     const { stdout } = await kdumpMem('sockets', '--all', '--json', '--vmcore', join(home, FIXTURE));
-    expect(answer).toEqual(socketsSchema.parse(JSON.parse(stdout)));
+    expect(answer).toEqual(JSON.parse(stdout));
   });
 
   test('every query has an answer of its schema, or a reason', () => {
