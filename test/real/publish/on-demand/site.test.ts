@@ -66,8 +66,18 @@ test('every schema, example of deploy/ and code is reachable', () => {
     expect(existsSync(join(site, 'schemas', file))).toBe(true);
   }
   expect(page('deploy')).toContain('href="/deploy/prometheus/skcheck.rules.yml"');
-  // Anchors are lower case, as on forges.
-  for (const code of allCodes()) expect(page('codes')).toContain(`id="${code.toLowerCase()}"`);
+  // Anchors are lower case and without signs, as on forges.
+  const codes = page('codes');
+  for (const code of allCodes())
+    expect(
+      codes.includes(
+        `id="${code
+          .toLowerCase()
+          .replaceAll(/[^a-z0-9 _-]/g, '')
+          .replaceAll(' ', '-')}"`,
+      ),
+      code,
+    ).toBe(true);
 });
 
 test('in Chromium: no page needs the network, is wider than the window, or has accessibility violations', async () => {
