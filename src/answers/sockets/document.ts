@@ -106,6 +106,7 @@ function unreadWords({ sockets, processes: [top] }: CensusAnswer): string {
   const own = sockets.filter(({ holders: [holder], total }) => holder?.pid === pid && total.pinnedBytes > 0);
   const isUnread =
     own.length > 0 &&
+    own.every(({ total }) => total.complete) &&
     own.every(({ queues }) =>
       Object.entries(queues).every(([name, { pinnedBytes }]) => name === 'receive' || pinnedBytes === 0),
     );

@@ -338,7 +338,9 @@ export function summary(answer: TriageAnswer): string {
   if (logs) return foundWords(answer);
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
-  const logless = host?.pasted && !host.pasted.hasLog ? ' It has no dmesg: OOM kills and faults are unknown.' : '';
+  // /proc/vmstat counts kills.
+  const unlogged = answer.findings.some(({ code }) => code === 'oom-kills') ? 'faults' : 'OOM kills and faults';
+  const logless = host?.pasted && !host.pasted.hasLog ? ` It has no dmesg: ${unlogged} are unknown.` : '';
   if (host?.isCaptured)
     return `${from}${linuxWords(host.release)}, ${captureWords(host)}.${lacks}${logless} ${foundWords(answer)}`;
   return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;
