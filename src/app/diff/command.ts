@@ -4,7 +4,7 @@ import { formatJson } from '../../base/util.js';
 import { type OptionsOf, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { checkPage, writePage } from '../kit/html-page.js';
-import { printAnswer, printWarnings } from '../kit/output.js';
+import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
 /** Maximum number of rows of each table of a page. */
@@ -84,17 +84,11 @@ async function diff(inputs: readonly string[], options: DiffOptions): Promise<vo
     };
     const source = inputs.map(shellWord).join(' ');
     printAnswer(writePage(options, { source, headline: page.headline, html: (facts) => listHtml(page, facts) }));
-  } else
-    printAnswer(
-      json
-        ? formatJson(diffJson(answer), 2)
-        : diffText(answer, {
-            limit: limit ?? 5,
-            verbose,
-            width: terminalWidth(),
-            source: sourceOption(answer.states.at(-1)?.name ?? ''),
-          }),
-    );
+  } else if (json) printAnswer(formatJson(diffJson(answer), 2));
+  else {
+    const source = sourceOption(answer.states.at(-1)?.name ?? '');
+    printText(diffText(answer, { limit: limit ?? 5, verbose, width: terminalWidth(), source }));
+  }
   // With --json the notes are part of the answer.
   if (!json) printWarnings(warnings.map((message) => ({ message })));
   if (strict && !answer.complete) process.exitCode = EXIT.incomplete;

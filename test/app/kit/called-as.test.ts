@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -64,6 +64,26 @@ describe('the next command is printed as this command was called', () => {
     expect((await run('explain', 'hung-task', '--json')).stdout).not.toContain('./kdump-mem');
   });
 
+  test('in a comparison, but not the command for another machine', async () => {
+    const cwd = path.join(root, 'bin');
+    for (const [name, free, anon] of [
+      ['good', 7, 1],
+      ['bad', 2, 6],
+    ] as const) {
+      mkdirSync(path.join(cwd, name, 'proc'), { recursive: true });
+      const amounts = { MemTotal: 8, MemFree: free, MemAvailable: free, Cached: 0, SwapTotal: 0, SwapFree: 0 };
+      const all = { ...amounts, Buffers: 0, AnonPages: anon, Shmem: 0, Slab: 0, SReclaimable: 0, SUnreclaim: 0 };
+      const lines = Object.entries({ ...all, KernelStack: 0, PageTables: 0, VmallocUsed: 0, Percpu: 0 });
+      const text = lines.map(([key, value]) => `${key}: ${value * 1_000_000} kB\n`).join('');
+      writeFileSync(path.join(cwd, name, 'proc/meminfo'), text);
+    }
+    const { stdout } = await execa('./kdump-mem', ['diff', 'good', 'bad'], { cwd });
+    expect(stdout.split('\n').slice(-2)).toEqual([
+      'Next: ./kdump-mem triage --from bad',
+      'On that machine: kdump-mem triage --live',
+    ]);
+  });
+
   test('skcheck beside it, but not text that only names a program', async () => {
     const { argv } = process;
     process.argv = [process.execPath, path.join(root, 'bin/kdump-mem')];
@@ -75,7 +95,7 @@ describe('the next command is printed as this command was called', () => {
         return near.length < absolute.length ? near : absolute;
       };
       expect(asCalled('Next: skcheck --stale')).toBe(`Next: ${printed('skcheck')} --stale`);
-      const said = 'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x';
+      const said = 'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x\nOn that machine: kdump-mem triage';
       expect(asCalled(said)).toBe(said);
     } finally {
       process.argv = argv;
