@@ -102,10 +102,11 @@ function actionWords(
   if (severity === 'note' || rule) return undefined;
   const { act, next } = (FINDINGS as Declarations)[code] ?? {};
   const decide = act as
-    | true
+    | false
     | ((figures: Figures, panicked: boolean, report: Finding['report']) => string | undefined)
     | undefined;
-  const words = decide === true ? next : decide?.(figures, machine?.panic.state === 'panicked', report);
+  const words =
+    decide === undefined ? next : decide ? decide(figures, machine?.panic.state === 'panicked', report) : undefined;
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
   if (largestUse === 'unusable') return undefined;
@@ -135,11 +136,11 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
   const module = figures.module ?? report?.stack.find((frame) => frame.module !== null && !frame.guess)?.module;
   const words = module == null ? '' : escapeText(String(module));
   const what = report?.outOfTree.includes(String(module))
-    ? 'out-of-tree: no part of the kernel'
+    ? 'out-of-tree: not part of the kernel'
     : 'a place to begin, no proven cause';
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack (${what}): [${words}]`];
+    : [`First module in its stack: ${words} (${what})`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */

@@ -9,7 +9,8 @@ const PROGRAMS: readonly string[] = ['kdump-mem', 'skcheck'];
  * A command at the end of a printed sentence: `Next: kdump-mem …`, `List all codes: kdump-mem …`. On another machine it is
  * elsewhere.
  */
-const COMMAND = /(?<!On that machine: )(?<=^(?: {2}Next {5}| *More:|(?:.*[.)] )?[A-Z][^:]*:) )(?:kdump-mem|skcheck)(?= [a-z-]|$)/gm;
+const COMMAND =
+  /(?<!On that machine: )(?<=^(?: {2}Next {5}| *More:|(?:.*[.)] )?[A-Z][^:]*:) )(?:kdump-mem|skcheck)(?= [a-z-]|$)/gm;
 
 /**
  * Rewrites the commands in printed text so that they run as printed: `./kdump-mem` if this process was

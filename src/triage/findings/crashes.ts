@@ -23,6 +23,16 @@ const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
     ? 'the reason is unknown, because the log is not available'
     : 'the log does not contain the reason';
 
+const STUCK =
+  'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.';
+
+/** The first module in the stack trace that is not part of the kernel. */
+const foreignModule = (report: CrashReport | undefined): string | undefined =>
+  report?.stack.find(({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module))?.module ??
+  undefined;
+const suspectWords = (module: string): string =>
+  `Suspect the module ${text(module)} first: it is in the stack trace, and not part of the kernel (out-of-tree).`;
+
 export const CRASHES = {
   panic: {
     words: (of: Reported & Partial<Of<'reason' | 'cause', string> & Of<'logMessages'>>) => [
@@ -69,8 +79,11 @@ export const CRASHES = {
     means:
       'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
     known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
-    next: 'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.',
-    act: true,
+    next: STUCK,
+    act: (_: Reported, _panicked: boolean, report?: CrashReport) => {
+      const foreign = foreignModule(report);
+      return foreign === undefined ? STUCK : `${suspectWords(foreign)} ${STUCK}`;
+    },
     deeper: 'kdump-mem stacks',
   },
   'hard-lockup': {
@@ -83,7 +96,6 @@ export const CRASHES = {
     known:
       'The NMI watchdog or the buddy CPU’s watchdog (kernel/watchdog_perf.c, kernel/watchdog_buddy.c; Documentation/admin-guide/lockup-watchdogs.rst).',
     next: 'Read the stack trace of that CPU. If it shows no cause, check firmware (SMIs) and the hardware log.',
-    act: true,
     deeper: 'kdump-mem stacks --cpu N',
   },
   'rcu-stall': {
@@ -93,7 +105,6 @@ export const CRASHES = {
       'A CPU or a task reported no RCU quiescent state in time (default 21 s), so memory queued for RCU is not freed. Causes: a loop in kernel code, a starved CPU, or an RCU kthread that does not run.',
     known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
     next: 'The lines after it name the CPUs or tasks: read their stacks. If memory grows, check how much is queued for RCU.',
-    act: true,
     deeper: 'kdump-mem stacks',
   },
   'hung-task': {
@@ -115,12 +126,10 @@ function oopsAction({ symbol, module }: Oops, panicked = false, report?: CrashRe
   const where = symbol == null ? 'the function at RIP or pc in the log' : text(symbol);
   const first = panicked ? '' : 'If the machine still runs, save its whole log, then restart it soon. ';
   if (module != null && report?.outOfTree.includes(module))
-    return `${first}The fault is in ${text(module)}, which is no part of the kernel (out-of-tree): look for a newer version, or report it to its vendor.`;
-  const foreign = report?.stack.find(
-    ({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module),
-  );
-  if (foreign)
-    return `${first}Suspect ${text(foreign.module)} first: it is in the stack trace, and no part of the kernel (out-of-tree). Otherwise search the fixes of newer kernels for ${where}.`;
+    return `${first}The fault is in ${text(module)}, which is not part of the kernel (out-of-tree): look for a newer version, or report it to its vendor.`;
+  const foreign = foreignModule(report);
+  if (foreign !== undefined)
+    return `${first}${suspectWords(foreign)} Otherwise search the fixes of newer kernels for ${where}.`;
   const isClean =
     report && (report.stack.length === 0 || (report.release !== null && !/[OP]/.test(report.taint ?? '')));
   const suspects = isClean ? '' : ', and suspect out-of-tree modules in the stack trace first';

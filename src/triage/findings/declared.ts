@@ -31,10 +31,10 @@ export type Words = string | readonly [headline: string, ...details: string[]];
 export interface Declaration extends Explanation {
   readonly words: (figures: never, title?: string) => Words;
   /**
-   * What to do about it: true: `next`, in each case. Undefined: nothing that is right in each case. `panicked`: in a dump of
-   * a panic. `report`: of the log.
+   * What to do about it, if that is not `next` in each case; false: nothing, the details say it. `panicked`: in a dump of a
+   * panic. `report`: of the log.
    */
-  readonly act?: true | ((figures: never, panicked: boolean, report?: CrashReport) => string | undefined);
+  readonly act?: false | ((figures: never, panicked: boolean, report?: CrashReport) => string | undefined);
   readonly traits?: readonly Trait[];
 }
 export type Declarations = Readonly<Record<string, Declaration>>;

@@ -75,6 +75,12 @@ export const MEMORY = {
     known:
       'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md). By counters of /proc: MemTotal less all counters; `bytes` is the lower bound, `mostBytes` the upper one. `balloon` is a balloon driver that is loaded: most of them have no counter.',
     next: 'On a running machine: skcheck (unread sockets), then kdump-mem leaks (what is allocated while it runs); after a boot with page_owner=on kdump-mem memory --by site lists the allocation sites. In a dump, kdump-mem memory --unattributed lists what refers to the pages, and what is in them.',
+    act: ({ mostBytes, balloon }: Partial<Of<'mostBytes'> & Of<'balloon', string>>) =>
+      balloon != null
+        ? undefined
+        : mostBytes == null
+          ? 'Find what refers to these pages, and what is in them: the next command lists it.'
+          : 'First run skcheck: no counter contains the memory of unread sockets. If it finds none, ask the hypervisor about a balloon; kdump-mem leaks shows what the kernel allocates and does not free.',
     deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {
@@ -134,6 +140,14 @@ export const MEMORY = {
     known:
       'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Loop devices have their files in /sys/block/loopN/loop/backing_file. Where Shmem of /proc/meminfo has no owner, tables of threads (/proc/PID/task/TID/fd) are read too, and `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
+    act: ({ kind, name, descriptors }: Partial<Of<'kind' | 'name', string> & Of<'descriptors'>>) => {
+      if (descriptors != null) return 'Find out why the process does not receive these descriptors.';
+      if (kind === 'segment')
+        return 'Find out whether a program still needs the segment. If none does, ipcrm frees it, and its contents are lost.';
+      return /^memfd:|\(deleted\)$/.test(String(name))
+        ? 'Find out why the process keeps it open. The memory is freed when all processes close it or exit, and its contents are lost.'
+        : 'Find out which program writes these files, and whether it still needs them. Their memory is freed when they are deleted, and no process has them open.';
+    },
     deeper: 'kdump-mem memory --live',
   },
   pipes: {

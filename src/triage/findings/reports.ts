@@ -13,6 +13,7 @@ const CORRUPTED =
   'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. On a test machine, slub_debug=FZPU or KASAN finds the code that wrote there. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).';
 const STILL_RUNS =
   'If the machine still runs, it may damage data: save its whole log, then move its load away and restart it. ';
+const REPORT_IT = 'It can wait: report it to the vendor of the kernel, with all its lines.';
 const isTest = (symbol: Figure | undefined): boolean => /^kunit_/.test(String(symbol));
 
 export const REPORTS = {
@@ -45,7 +46,6 @@ export const REPORTS = {
     known:
       'Lines of arch/x86/kernel/cpu/mce, mm/memory-failure.c, drivers/edac and drivers/pci/pcie/aer.c, and of firmware through APEI.',
     next: 'Read the hardware log (BMC, rasdaemon) and replace the part that it names. Do not rely on other findings of that machine.',
-    act: true,
     deeper: 'kdump-mem log --level err+',
   },
   'kernel-warning': {
@@ -57,7 +57,6 @@ export const REPORTS = {
       'The condition of a WARN_ON() was true: a state that should not occur. The kernel continued. It can be the first sign of a later failure.',
     known: 'The line that __warn (kernel/panic.c) prints, with file and line.',
     next: 'If this warning precedes your problem, read the source at that line and the stack trace after it in the log. Otherwise it can wait: report it to the vendor of the kernel or of the module.',
-    act: true,
     deeper: 'kdump-mem log --level warn+',
   },
   lockdep: {
@@ -69,8 +68,7 @@ export const REPORTS = {
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
-    next: 'It can wait: report it to the vendor of the kernel, with all its lines. Where it has chains, they show which lock was taken while another was held.',
-    act: true,
+    next: `${REPORT_IT} Where it has chains, they show which lock was taken while another was held.`,
     deeper: 'kdump-mem log --level warn+',
   },
   'atomic-sleep': {
@@ -80,7 +78,6 @@ export const REPORTS = {
     known:
       'Lines of kernel/sched/core.c, lib/smp_processor_id.c and kernel/workqueue.c. Some need CONFIG_DEBUG_ATOMIC_SLEEP or CONFIG_DEBUG_PREEMPT.',
     next: 'Report it to the vendor of the kernel or of the module: the fault is in its code, and the process only ran into it. Such code can hang the machine later. In the stack trace the function in the title called one that sleeps; find the lock that its caller holds.',
-    act: true,
     deeper: 'kdump-mem log --level warn+',
   },
   'spinlock-bug': {
@@ -112,13 +109,18 @@ export const REPORTS = {
     known:
       'Reports of mm/kmemleak.c (Documentation/dev-tools/kmemleak.rst). A few are false positives: pointers stored in another form.',
     next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures allocations that are not freed, by call site; `kdump-mem memory --unreachable` lists them in a dump.',
+    act: ({ cache }: Partial<Of<'cache', string>>) =>
+      cache != null
+        ? 'Report it to the vendor of the code that destroyed the cache. The leaked objects are freed by a restart alone.'
+        : 'Report it to the vendor of the code in its backtrace, which allocated the memory. One report is small: on that machine kdump-mem leaks shows whether it grows.',
     deeper: 'kdump-mem leaks',
   },
   'uninitialized-value': {
     words: named,
     means: 'KMSAN found that the kernel used uninitialized memory, or copied it to user space (infoleak).',
     known: 'Reports of mm/kmsan (Documentation/dev-tools/kmsan.rst).',
-    next: 'The report shows where the value was used, where it was copied, and where it was created.',
+    next: `The report shows where the value was used, where it was copied, and where it was created. ${REPORT_IT}`,
+    act: () => REPORT_IT,
     deeper: 'kdump-mem log --level err+',
   },
   'data-race': {
@@ -126,7 +128,8 @@ export const REPORTS = {
     means:
       'KCSAN found two concurrent accesses to one address, at least one of them a write, without a lock or a marked access (READ_ONCE, WRITE_ONCE).',
     known: 'Reports of kernel/kcsan (Documentation/dev-tools/kcsan.rst).',
-    next: 'Both stack traces are in the report. Not every race is harmful.',
+    next: `Both stack traces are in the report. Not every race is harmful. ${REPORT_IT}`,
+    act: () => REPORT_IT,
     deeper: 'kdump-mem log --level err+',
   },
   'undefined-behavior': {
@@ -134,7 +137,8 @@ export const REPORTS = {
     means:
       'UBSAN found an operation that is undefined in C: an array index out of bounds, a shift out of bounds, a signed overflow.',
     known: 'Reports of lib/ubsan.c (Documentation/dev-tools/ubsan.rst).',
-    next: 'The line names the file and line of the operation. An index out of bounds can have overwritten other data.',
+    next: `The line names the file and line of the operation. An index out of bounds can have overwritten other data. ${REPORT_IT}`,
+    act: () => REPORT_IT,
     deeper: 'kdump-mem log --level err+',
   },
   'network-memory': {

@@ -143,6 +143,7 @@ export const SHORTAGES = {
       'A network driver shut down its page pool, such as after a change of the MTU, an XDP program or a namespace, while pages of it were in use. Each pool repeats the message every minute until all its pages are back.',
     known: 'Lines of page_pool_release_retry (net/core/page_pool.c); the newest line of each pool counts.',
     next: 'A socket whose process does not read it holds such pages. With empty receive queues, report it to the driver.',
+    act: false,
     deeper: 'skcheck --stale',
   },
   'resource-exhausted': {
@@ -163,6 +164,10 @@ export const SHORTAGES = {
     known:
       'The log of the capture kernel: kexec-dmesg.log, its console or a pstore record. Its command line has elfcorehdr=, or programs of kdump report. `ramBytes` is all memory that it had, which crashkernel= reserves. More than `moreThanBytes` was needed: that plus the allocation that failed, and the distance of its zone to the min watermark (`shortBytes`). `aboutBytes` adds the RSS of the processes that were killed before (`kills`); the last one is still part of `ramBytes`.',
     next: 'Memory: raise crashkernel= above the bound, then test it with `echo c > /proc/sysrq-trigger`; each further program or driver needs more. Space, network, device: check the dump target with kdumpctl or kdump-config test.',
+    act: ({ reason }: Of<'reason', string>) =>
+      reason === 'memory'
+        ? 'Raise crashkernel= above that amount, reboot, and test it in a maintenance window: echo c > /proc/sysrq-trigger crashes the machine.'
+        : 'Check the dump target: kdumpctl test, or kdump-config test.',
     deeper: 'kdump-mem log',
   },
   'user-space-kill': {

@@ -116,7 +116,6 @@ export const SOCKETS = {
     known:
       'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
     next: 'Find out why the program closes connections that its peers do not read. skcheck prints the command that frees them now (ss -K, as root): it resets these connections, and their data is lost.',
-    act: true,
     deeper: 'skcheck',
   },
   'sockets-in-flight': {
@@ -276,7 +275,7 @@ function stalledWords(of: Stalled): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
     `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
-    `It has been queued for at least ${text(of.ageSeconds)} s.`,
+    `It has been queued for at least ${text(of.ageSeconds)} s${Number(of.ageSeconds ?? 10) < 10 ? ', which can be normal below 10 s' : ''}.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
   ];

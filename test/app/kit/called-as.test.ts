@@ -95,7 +95,8 @@ describe('the next command is printed as this command was called', () => {
         return near.length < absolute.length ? near : absolute;
       };
       expect(asCalled('Next: skcheck --stale')).toBe(`Next: ${printed('skcheck')} --stale`);
-      const said = 'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x\nOn that machine: kdump-mem triage';
+      const said =
+        'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x\nOn that machine: kdump-mem triage';
       expect(asCalled(said)).toBe(said);
     } finally {
       process.argv = argv;
