@@ -42,6 +42,9 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   return killWords(answer.origin) === '' ? 'kdump-mem watch' : 'kdump-mem triage';
 }
 
+/** A smaller share of page tables is left to their column. */
+const MUCH_IN_TABLES = 0.05;
+
 /** A smaller process explains no shortage. */
 const MUCH = 256 << 20;
 
@@ -77,13 +80,16 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
   const about = total.networkEstimated ? 'about ' : '';
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
-  const swapped = swapBytes ? `, ${formatSize(swapBytes)} of swap` : '';
   const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
-  const tables = `${known(total.pageTableBytes)} of page tables`;
+  const isMuch = (total.pageTableBytes ?? 0) >= MUCH_IN_TABLES * ((pssBytes ?? 0) + unreadRss);
+  const more = [
+    ...(swapBytes ? [`${formatSize(swapBytes)} of swap`] : []),
+    ...(isMuch ? [`${known(total.pageTableBytes)} of page tables`] : []),
+  ].join(' and ');
   const used =
     unread === 0
-      ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
-      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. Together they have ${tables}${swapped}.`;
+      ? `${useWords('', processes.length)} ${memory}${more && `, with ${more}`}.`
+      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}.${more && ` Together they have ${more}.`}`;
   const words = `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}`;
   return withAvailable(answer, words.trim(), from);
 }
@@ -106,7 +112,7 @@ function isAmple(machine: ProcsAnswer['machine']): boolean {
 const countWords = (processes: number): string => count(processes, 'process', 'processes');
 
 const useWords = (which: string, count: number): string =>
-  `${which}${countWords(count)} ${inflect(count, 'uses', 'use')}`;
+  `${which}${which !== '' && count === 1 ? 'process' : countWords(count)} ${inflect(count, 'uses', 'use')}`;
 
 /** A few zombies are normal. */
 const MANY_ZOMBIES = 10;

@@ -301,7 +301,7 @@ function verdict(of: Kill): string {
           : ''
       }${
         typeof of.victimSwapBytes === 'number' && of.victimSwapBytes > 0
-          ? ` and ${size(of.victimSwapBytes)} in swap`
+          ? ` and ${size(of.victimSwapBytes)} in swap${typeof of.victimRssBytes === 'number' ? `, ${size(of.victimRssBytes + of.victimSwapBytes)} in all` : ''}`
           : ''
       }.`;
   }

@@ -216,7 +216,14 @@ test('names the process whose sockets pin much, which no other figure shows', ()
 
 test('reports sums with unknown parts as lower bounds', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
-  expect(procsText(part, TEXT)).toMatch(/ the other 2 processes use 124 KiB of memory \(PSS\)\. Together they have /);
+  expect(procsText(part, TEXT)).toMatch(
+    / the other 2 processes use 124 KiB of memory \(PSS\)\. Together they have 12\.0 KiB of swap and 24\.0 KiB of page tables\./,
+  );
+  // Page tables that explain nothing are left to their column.
+  const large = chosen(answer([record(1, 81_920 * 100), ROWS[2]!]), {}, named);
+  expect(procsText(large, TEXT)).toMatch(
+    / the other process uses 7\.81 MiB of memory \(PSS\)\. Together they have 8\.00 KiB of swap\./,
+  );
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
   expect(procsText(part, TEXT)).toContain(
     'AT MOST: the most that the end of the whole group frees. ≥: at least, and ?:',
