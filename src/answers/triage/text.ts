@@ -7,7 +7,7 @@ import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
 import { SEVERITIES } from '../../records/triage-codes.js';
 import type { TriageAnswer } from '../../triage/answer.js';
-import { causeFacts } from '../../triage/answer.js';
+import { causeFacts, isUnjudged } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
@@ -418,13 +418,6 @@ function presentWords(answer: TriageAnswer): string {
       ? `This dump could not be judged: its log, its memory and its state could not be read (see the warnings).${answer.warnings.some(({ message }) => message.includes(NOT_KEPT)) ? ' It is a reduced copy (an extract): use the original; sockets and skb read this one.' : ''}`
       : 'No findings, but some data could not be read (see the warnings).';
 }
-
-/** Whether nothing that a triage of a dump rests on could be read. */
-const isUnjudged = ({ memory, lost, logBeside, machine, findings }: TriageAnswer): boolean =>
-  memory === undefined &&
-  (lost ?? logBeside) === undefined &&
-  machine?.panic.state === 'unknown' &&
-  findings.length === 0;
 
 /** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
 export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {

@@ -3,7 +3,7 @@ import { type Command, type CommandUnknownOpts, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
 import type { KernelTriage } from '../../triage/answer.js';
-import { type FailOn, type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
+import { type FailOn, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { type OptionsOf, parseInterval, parseNumber } from '../kit/arguments.js';
@@ -191,15 +191,16 @@ async function sourceOf(options: TriageOptions, words: readonly string[]): Promi
 }
 
 async function kernelTriage(options: TriageOptions, failing: FailOn | null): Promise<void> {
-  const [{ hasWholeLog, triage }, { earlyLines }, { triageWords }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { isUnjudged }, { earlyLines }, { triageWords }] = await Promise.all([
     import('../../triage/triage.js'),
+    import('../../triage/answer.js'),
     import('../../answers/triage/text.js'),
     import('./print.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
-  let findings: readonly Finding[] = [];
+  let shown: KernelTriage | undefined;
   const printed = answer(options, {
     doing: 'reading page frames',
     ask: async (kernel, progress, soFar) => {
@@ -211,7 +212,7 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
       const here = options.live ? await withHost(logged) : logged;
       const recorded = await recordedBy(here, options);
       const judged = rules ? rules(recorded, kernel) : recorded;
-      findings = judged.findings;
+      shown = judged;
       return page ? page.read(kernel, judged) : judged;
     },
     ...triageWords(options, sourceWords(options), page?.detail),
@@ -224,7 +225,8 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
-  if (failing && findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
+  if (shown && isUnjudged(shown)) process.exitCode = EXIT.unreadable;
+  if (failing && shown?.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 
 /** With what a recorder kept of the time before. */

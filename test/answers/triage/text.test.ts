@@ -144,6 +144,22 @@ test('a dump of which nothing could be read is no dump without findings, and lea
   expect(withLog).toMatch(/Next: kdump-mem log --vmcore v$/);
 });
 
+test('a panic without its reason leads nowhere: another finding is the first to look at', () => {
+  const figures = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, share: 0.3, payloadBytes: 1, skbs: 1 };
+  const panic = (reason: string | null): Finding => {
+    return { code: 'panic', severity: 'critical', figures: { reason }, evidence: [], next: 'stacks --cpu 1' };
+  };
+  const next = (reason: string | null, severity: Finding['severity']) => {
+    const queued: Finding = { code: 'queued-data-of-process', severity, figures, evidence: [], next: 'skb --pid 7' };
+    return text({ width: null }, { findings: [panic(reason), queued] })
+      .split('\n')
+      .at(-1);
+  };
+  expect(next(null, 'warning')).toBe('Next: kdump-mem skb --pid 7 --vmcore v');
+  expect(next(null, 'note')).toBe('Next: kdump-mem stacks --cpu 1 --vmcore v');
+  expect(next('Fatal exception', 'warning')).toBe('Next: kdump-mem stacks --cpu 1 --vmcore v');
+});
+
 test('memory is not called enough beside a problem', () => {
   const [enough, little] = [
     { 'free-buddy': 500, anonymous: 500 },
