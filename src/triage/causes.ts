@@ -256,7 +256,7 @@ const ENOUGH = 0.1;
 function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const { use, useBytes, availableBytes, totalBytes } = findings[effect]!.figures;
   const [available, total] = [Number(availableBytes), Number(totalBytes)];
-  const isUncounted = use === 'uncounted';
+  const isUncounted = use === 'uncounted' || use === 'missing-counters';
   // By counters alone there is only an upper bound.
   const amount = (finding: Finding) => bytesOf(finding) || Number(finding.figures.mostBytes ?? 0);
   const [largest] = [...findings.entries()]

@@ -153,9 +153,21 @@ function largestUse(host: HostReader, totalBytes: number) {
   uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
   uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
   const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
-  uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
+  const rest = isCut(host) ? 'missing-counters' : 'uncounted';
+  uses.push({ use: rest, bytes: totalBytes - host.meminfo('MemFree') - counted });
   const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
   return most;
+}
+
+/** Whether a text lacks lines of /proc/meminfo that the kernel has: huge pages, the balloon and others may be in them. */
+function isCut(host: HostReader): boolean {
+  try {
+    host.meminfo('Hugetlb');
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return error.code === 'unreadable';
+  }
+  return false;
 }
 
 /** Fields of /proc/meminfo that add up to used memory without overlap. Cached includes Shmem. */

@@ -192,6 +192,11 @@ test('reports memory in no counter as the largest use, and omits a small process
   });
   expect(findings).toMatchObject([{ severity: 'note', figures: { use: 'uncounted', pid: null }, next: 'memory' }]);
   expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
+  // Where a text is cut, huge pages can be in the lines that it lacks.
+  const cut = meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 });
+  const { findings: some } = triaged({ '/proc/meminfo': cut.replace(/^(?:Hugetlb|Vmalloc\w+):.*\n/gm, '') });
+  expect(some).toMatchObject([{ figures: { use: 'missing-counters' } }]);
+  expect(findingWords(some[0]!)).toContain('in lines of /proc/meminfo that are missing here, or in no counter');
 });
 
 test('names the process that was passed the descriptors of shared memory without an owner', () => {

@@ -64,7 +64,7 @@ export function uninitializedWords({ memory }: MemoryAnswer): string[] {
   return leaf === undefined || leaf.frames === 0
     ? []
     : [
-        `${formatSize(leaf.bytes)} of free memory (MemFree) was not used since boot. It can be allocated; the kernel has not initialized its struct pages yet.`,
+        `${formatSize(leaf.bytes)} of the free memory was never used since boot, which is normal: its struct pages are not initialized yet.`,
       ];
 }
 

@@ -291,9 +291,7 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
-    : [
-        `${share} is freed when ${process} ${how}.${!isMuch ? little : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
-      ];
+    : [`${share} is freed when ${process} ${how}.${isMuch ? killWords(own) : little}`];
   const state = ownerState(own);
   if (state !== '' && !owner.stopped) lines.push(`${state}.`);
   // Of all of them the first sentence says it.
@@ -325,15 +323,22 @@ function ownerState(sockets: readonly SkcheckSocket[]): string {
   return states.size === 1 ? words.charAt(0).toUpperCase() + words.slice(1) : '';
 }
 
+/** What a kill loses; of a stall that may be none, not before it is confirmed. */
+function killWords(own: readonly SkcheckSocket[]): string {
+  const resets = own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP');
+  const when = own.every(isShort) ? 'If it is still unread then, killing' : 'Killing';
+  return ` ${when} the process frees it too, but discards the unread data${resets ? ', and resets the TCP connections' : ''}.`;
+}
+
 const MAX_NAMED = 4;
 
-/** Returns `16 descriptors (fd 4, 6, 9, 12 and 12 more)`; empty for none. */
+/** Returns `16 descriptors (fd 4, 6, 9, 12, …)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MAX_NAMED).join(', ')}`;
   const count = `${formatCount(all.length)} descriptors`;
-  return all.length > MAX_NAMED ? `${count} (${named} and ${formatCount(all.length - MAX_NAMED)} more)` : named;
+  return all.length > MAX_NAMED ? `${count} (${named}, …)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
@@ -408,8 +413,8 @@ export function legendOf(
     words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
-  const [fd, ...fds] = sockets.find(({ via, fds: own }) => via !== 'accept-queue' && own.length > 1)?.fds ?? [];
-  if (shown.includes('FD') && fds.length > 0) words.push(`FD ${fd} +${fds.length}: fd ${fd} and ${fds.length} more.`);
+  const hasMany = sockets.some(({ via, fds }) => via !== 'accept-queue' && fds.length > 1);
+  if (shown.includes('FD') && hasMany) words.push('+N in FD: and N more descriptors.');
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }
@@ -441,10 +446,7 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  [
-    'BOUNDS',
-    'the least and the most that it can be, by the kernel’s limits (≥: at least, ≤: at most); PINNED is likely.',
-  ],
+  ['BOUNDS', 'PINNED is between these, by the kernel’s limits (≥: at least, ≤: at most).'],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

@@ -245,6 +245,9 @@ const MIN_HELD = 0.01;
 /** What a name is, where it does not say so itself. */
 const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', caller: 'kernel function ' };
 
+/** Shared memory has the name of its file, mount or segment. */
+const FILE = /^(?:\/|memfd:|tmpfs |SysV segment )/;
+
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
 export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
@@ -259,7 +262,9 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
         : kind === 'cgroup'
           ? cgroupWords(name)
           : kind === 'unmapped'
-            ? `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
+            ? FILE.test(name)
+              ? `${shown}${pid === null ? '' : ` (pid ${pid})`}`
+              : `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
             : kind === 'pipes'
               ? `pipes of ${(processes ?? 1) > 1 ? `${formatCount(processes ?? 0)} processes named ${shown}` : `pid ${pid} (${shown})`}, at most`
               : `${KIND_WORDS[kind] ?? ''}${ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) })}`;

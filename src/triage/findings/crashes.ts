@@ -31,7 +31,7 @@ const foreignModule = (report: CrashReport | undefined): string | undefined =>
   report?.stack.find(({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module))?.module ??
   undefined;
 const suspectWords = (module: string): string =>
-  `Suspect the module ${text(module)} first: it is in the stack trace, and not part of the kernel (out-of-tree).`;
+  `Suspect the kernel module “${text(module)}” first: it is in the stack trace, and not part of the kernel (out-of-tree).`;
 
 export const CRASHES = {
   panic: {
@@ -82,7 +82,9 @@ export const CRASHES = {
     next: STUCK,
     act: (_: Reported, _panicked: boolean, report?: CrashReport) => {
       const foreign = foreignModule(report);
-      return foreign === undefined ? STUCK : `${suspectWords(foreign)} ${STUCK}`;
+      return foreign === undefined
+        ? STUCK
+        : `${suspectWords(foreign)} Do not load it again before its vendor has seen this log.`;
     },
     deeper: 'kdump-mem stacks',
   },

@@ -44,6 +44,7 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
   'zfs-arc': 'the cache of ZFS (ARC)',
   balloon: 'the balloon of the hypervisor',
   uncounted: 'memory in no counter of /proc/meminfo',
+  'missing-counters': 'in lines of /proc/meminfo that are missing here, or in no counter',
 };
 
 /** Between the low and the min watermark. */
@@ -116,6 +117,13 @@ export const MEMORY = {
     known:
       'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status. Transparent huge pages: AnonHugePages, from 5 % of memory, where /proc/kcore is readable.',
     next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
+    act: ({ use }: Partial<Of<'use', string>>) => {
+      if (use === 'missing-counters')
+        return 'Get all lines of /proc/meminfo, and the outputs that are missing: huge pages, a balloon and others can be in them. Until then nothing shows a leak.';
+      return use === 'uncounted'
+        ? 'Run skcheck on that machine: no counter contains the memory of unread sockets. If it finds none, a balloon of the hypervisor or a driver can have it.'
+        : 'Check whether the largest use is normal. The kernel reclaims page cache when needed, but not anonymous memory or slab.';
+    },
     deeper: 'kdump-mem memory --live',
   },
   'shared-memory': {

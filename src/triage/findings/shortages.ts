@@ -106,7 +106,8 @@ export const SHORTAGES = {
       Of<'reason' | 'shortage' | 'outcome' | 'subject', string> &
         Of<'pid' | 'largestPid' | 'largestRssBytes' | 'tasksRssBytes' | 'againPid'>
     >) => {
-      if (reason === 'sysrq') return 'Find out who requested it. It does not show that memory was short.';
+      if (reason === 'sysrq')
+        return 'Find out who requested it: a person at the console, or a program that writes f to /proc/sysrq-trigger.';
       if (outcome === 'unknown')
         return 'Get the log after this line: counters, processes and the victim follow there, and are missing here.';
       if (reason === 'memcg') return subject === 'gone' && againPid == null ? GONE : IN_CGROUP;

@@ -163,7 +163,10 @@ export class CrashReader {
       if (!report) continue;
       this.#reported.add(report.pattern.code);
       yield reported(report, this.#reports++ > 0);
-      yield* report.after;
+      for (const found of report.after) {
+        this.#reported.add(found.finding.code);
+        yield found;
+      }
     }
   }
 }

@@ -104,7 +104,7 @@ test('small categories are one row, but for those that a sentence names', () => 
   expect(named).toMatch(/^ {2}vmalloc +16\.0 KiB/m);
   expect(named).toMatch(/^ {2}2 smaller categories \(-v\) +20\.0 KiB/m);
   expect(named).toContain('4.00 KiB in “vmalloc”');
-  expect(named).toContain('1.00 MiB of free memory (MemFree) was not used since boot.');
+  expect(named).toContain('1.00 MiB of the free memory was never used since boot, which is normal:');
 });
 
 test('many devices: ten are listed, detached pools among them, and the others are an amount', () => {

@@ -73,8 +73,8 @@ test('sockets that are alike are one row with sums, below rows that pin more; -v
     // Its bounds differ by more than four times: the upper one.
     expect.stringMatching(/ 6\.00 KiB {2}≤ 8\.58 MiB$/),
   ]);
-  expect(formatSkcheckText(report(equal), {})).toContain(' FD 3 +59: fd 3 and 59 more.');
-  expect(formatSkcheckText(report([small]), {})).not.toMatch(/FD \d+ \+/);
+  expect(formatSkcheckText(report(equal), {})).toContain(' +N in FD: and N more descriptors.');
+  expect(formatSkcheckText(report([small]), {})).not.toContain('in FD:');
   expect(rows(true)).toHaveLength(61);
   expect(rows(true).at(-1)).toMatch(/ 1 B?-8\.58 MiB$/);
 });

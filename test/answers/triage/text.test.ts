@@ -323,7 +323,7 @@ test('an answer from a log names the module of its report, and the command for t
     /\nTo do: Find what used more .*\nNext: .*\nOn that machine: kdump-mem procs --live$/,
   );
   const requested = 'kworker/0:1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0';
-  expect(textOf(`[ 1.000000] ${requested}\n`)).toContain('\nTo do: Find out who requested it.');
+  expect(textOf(`[ 1.000000] ${requested}\n`)).toContain('\nTo do: Find out who requested it: ');
 });
 
 test('the action depends on figures, and is left out where none is right', () => {
@@ -397,13 +397,13 @@ test('the action depends on figures, and is left out where none is right', () =>
     'The fault is in wacom, which is not part',
   );
   expect(oops({ outOfTree: ['wacom'] })).toContain(
-    'Suspect the module wacom first: it is in the stack trace, and not part of',
+    'Suspect the kernel module “wacom” first: it is in the stack trace, and not part of',
   );
   expect(oops({ outOfTree: ['wacom'], stack: [{ ...frame, guess: true }] })).not.toContain('Suspect');
   const lockup = { code: 'soft-lockup', severity: 'critical', figures: { cpu: 1 }, evidence: [] };
   const stuck = (outOfTree: string[]) =>
     text({ width: null }, { findings: [{ ...lockup, report: { ...report, outOfTree } } as unknown as Finding] });
-  expect(stuck(['wacom'])).toMatch(/\nTo do: Suspect the module wacom first: .* Read the stack traces of that task /);
+  expect(stuck(['wacom'])).toMatch(/\nTo do: Suspect the kernel module “wacom” first: .* Do not load it again before /);
   expect(stuck(['x'])).toMatch(/\nTo do: Read the stack traces of that task /);
   expect(toDo('unattributed-memory', { bytes: 9, share: 0.3 })).toMatch(/^To do: Find what refers to these pages/);
   expect(toDo('unattributed-memory', { bytes: 9, share: 0.3, mostBytes: 10 })).toMatch(/^To do: First run skcheck: /);
@@ -421,6 +421,12 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('memory-leak', { cache: 'c' })).toMatch(/ destroyed the cache\. /);
   expect(toDo('memory-leak', {})).toMatch(/ code in its backtrace, /);
   expect(toDo('data-race', {})).toBe('To do: It can wait: report it to the vendor of the kernel, with all its lines.');
+  const little = { availableBytes: 1, totalBytes: 100, share: 0.01, useBytes: 90, pid: null };
+  expect(toDo('low-available', { ...little, use: 'missing-counters' })).toMatch(
+    /^To do: Get all lines of .* a leak\.$/,
+  );
+  expect(toDo('low-available', { ...little, use: 'uncounted' })).toMatch(/^To do: Run skcheck on that machine: /);
+  expect(toDo('low-available', { ...little, use: 'anonymous' })).toMatch(/^To do: Check whether the largest use is /);
   // The details say it.
   expect(toDo('page-pool-stalled', { pools: 1, pages: 2, leastBytes: 9, seconds: 9 })).not.toContain('To do');
   // Without an action of its own a code has its next step.

@@ -104,6 +104,13 @@ test.each([
   expect(of(`${whole}\n${report}`)).toEqual(of(whole));
 });
 
+test.each(Object.keys(TOLD))(
+  '%s: a panic is counted once, also where its first line is within another report',
+  (name) => {
+    expect(found(named(name)).filter(({ code, figures }) => code === 'panic' && figures.times !== 1)).toEqual([]);
+  },
+);
+
 test.each(Object.keys(TOLD))('%s: a log that begins anywhere before the end of a report is never clean', (name) => {
   const lines = named(name).split('\n');
   const last = lines.findLastIndex((line) => /---\[ end |Kernel panic - not syncing/.test(line));
