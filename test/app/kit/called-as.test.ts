@@ -77,7 +77,7 @@ describe('the next command is printed as this command was called', () => {
       const text = lines.map(([key, value]) => `${key}: ${value * 1_000_000} kB\n`).join('');
       writeFileSync(path.join(cwd, name, 'proc/meminfo'), text);
     }
-    const { stdout } = await execa('./kdump-mem', ['diff', 'good', 'bad'], { cwd });
+    const { stdout } = await execa(path.join(cwd, 'kdump-mem'), ['diff', 'good', 'bad'], { cwd });
     expect(stdout.split('\n').slice(-2)).toEqual([
       'Next: ./kdump-mem triage --from bad',
       'On that machine: kdump-mem triage --live',

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../../src/contracts/triage.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
@@ -94,7 +95,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     const { made, answer } = await during(`${kind} ${amount} /dev/shm/hoard`, triaged);
     const isIncident = isOwn ?? (({ comm }: Figures) => comm === 'incident');
     const own = answer.findings.filter(({ code: of, figures }) => of === code && isIncident(figures));
-    expect(own, JSON.stringify(answer.findings)).toHaveLength(1);
+    expect(own, inspect(answer.findings, { depth: 4 })).toHaveLength(1);
     isNear(own[0]?.figures[figure], made);
     // In so small a guest, that much also reaches the limits of TCP and UDP.
     const others = answer.findings.filter(

@@ -46,9 +46,10 @@ for (const kernel of LAB_KERNELS)
         }
         for (const { complete, warnings } of answers) {
           expect(warnings.filter(({ message }) => OF_TASKS.test(message))).toEqual([]);
-          // An exit during the read is a normal change.
-          expect(warnings.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
-          expect(complete).toBe(true);
+          // An exit during the read is a normal change. The guest has no cgroups.
+          const others = warnings.filter(({ message }) => !message.startsWith('cgroups: /sys/fs/cgroup: no memory'));
+          expect(others.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
+          expect(complete).toBe(others.length === warnings.length);
         }
       },
     );
