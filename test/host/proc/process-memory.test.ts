@@ -230,7 +230,7 @@ describe('processes of /proc', () => {
     const blocks = procsBlocks(chosen(found, {}, String), { limit: 5, source: '--live' });
     const text = blockTexts(blocks, null).join('\n\n');
     expect(text).toContain(
-      'The PSS of 1 process (RSS 2.00 GiB) is not known; the other 1 process uses 60.0 KiB of memory (PSS)',
+      'The PSS of 1 process (RSS 2.00 GiB) is not known; the other process uses 60.0 KiB of memory (PSS)',
     );
     expect(text).toMatch(/^ *7 +≤ 2\.00 GiB +not read +44\.0 KiB +not read +2\.00 GiB/m);
     expect(text).toContain('(some of it may be shared: its PSS is not read, since that would block it)');
