@@ -293,6 +293,10 @@ export const MACHINE = {
     means: 'A process does not wait for its children that exited. Each zombie keeps its pid.',
     known: 'State and PPid of /proc/PID/status.',
     next: 'Restart or repair the parent. When the parent exits, the zombies are reaped.',
+    act: ({ pid }: Partial<OfProcess>) =>
+      pid === 1
+        ? 'Find out why pid 1 does not wait for its children: it must not be killed.'
+        : 'Report it to the owner of the parent. A zombie keeps a pid, but no memory that matters: restart the parent only if pids run out.',
     deeper: 'kdump-mem procs --live',
   },
   'hypervisor-overcommitted': {

@@ -429,8 +429,12 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('low-available', { ...little, use: 'anonymous' })).toMatch(/^To do: Check whether the largest use is /);
   // The details say it.
   expect(toDo('page-pool-stalled', { pools: 1, pages: 2, leastBytes: 9, seconds: 9 })).not.toContain('To do');
+  expect(toDo('zombies', { pid: 7, comm: 'a', zombies: 9 })).toMatch(/^To do: Report it .* only if pids run out\.$/);
+  expect(toDo('zombies', { pid: 1, comm: 'a', zombies: 9 })).toMatch(/ pid 1 .* must not be killed\.$/);
   // Without an action of its own a code has its next step.
-  expect(toDo('zombies', { pid: 7, comm: 'a', zombies: 9 })).toMatch(/^To do: Restart or repair the parent\./);
+  expect(toDo('kernel-stacks', { bytes: 9, share: 0.1, pid: 7, comm: 'a', threads: 9 })).toMatch(
+    /^To do: Check why the named process has so many threads\.$/,
+  );
   expect(toDo('panic', { reason: 'hung_task: blocked tasks' })).toMatch(/^To do: Find the hung tasks in the log/);
   expect(toDo('panic', { reason: 'sysrq triggered crash' })).toMatch(/^To do: Find out who requested the crash/);
   expect(toDo('panic', { reason: 'Fatal exception' })).not.toContain('To do');
