@@ -326,7 +326,7 @@ function ownerState(sockets: readonly SkcheckSocket[]): string {
 /** What a kill loses; of a stall that may be none, not before it is confirmed. */
 function killWords(own: readonly SkcheckSocket[]): string {
   const resets = own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP');
-  const when = own.every(isShort) ? 'If it is still unread then, killing' : 'Killing';
+  const when = own.every(isShort) ? 'If it stays unread for longer, killing' : 'Killing';
   return ` ${when} the process frees it too, but discards the unread data${resets ? ', and resets the TCP connections' : ''}.`;
 }
 

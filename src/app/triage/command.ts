@@ -191,9 +191,8 @@ async function sourceOf(options: TriageOptions, words: readonly string[]): Promi
 }
 
 async function kernelTriage(options: TriageOptions, failing: FailOn | null): Promise<void> {
-  const [{ hasWholeLog, triage }, { isUnjudged }, { earlyLines }, { triageWords }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { earlyLines }, { triageWords }] = await Promise.all([
     import('../../triage/triage.js'),
-    import('../../triage/answer.js'),
     import('../../answers/triage/text.js'),
     import('./print.js'),
   ]);
@@ -225,7 +224,6 @@ async function kernelTriage(options: TriageOptions, failing: FailOn | null): Pro
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
-  if (shown && isUnjudged(shown)) process.exitCode = EXIT.unreadable;
   if (failing && shown?.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 

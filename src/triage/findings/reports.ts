@@ -138,7 +138,8 @@ export const REPORTS = {
       'UBSAN found an operation that is undefined in C: an array index out of bounds, a shift out of bounds, a signed overflow.',
     known: 'Reports of lib/ubsan.c (Documentation/dev-tools/ubsan.rst).',
     next: `The line names the file and line of the operation. An index out of bounds can have overwritten other data. ${REPORT_IT}`,
-    act: () => REPORT_IT,
+    act: () =>
+      'Report it to the vendor of the kernel, with all its lines. An index out of bounds can have overwritten other data: if more faults follow, restart the machine.',
     deeper: 'kdump-mem log --level err+',
   },
   'network-memory': {

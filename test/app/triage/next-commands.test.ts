@@ -51,13 +51,6 @@ const CAPTURE_KERNEL = [
   'kdump[512]: saving vmcore failed: No space left on device',
 ];
 
-test('a dump that nothing could be judged by has status 3, one with findings 0', async () => {
-  const { stdout, status } = await kdumpMem('triage', '--vmcore', join(FIXTURES, 'dumps/6.1.vmcore'));
-  expect([status, stdout]).toEqual([3, expect.stringContaining('This dump could not be judged')]);
-  expect((await kdumpMem('triage', '--strict', '--vmcore', join(FIXTURES, 'dumps/6.1.vmcore'))).status).toBe(3);
-  expect((await kdumpMem('triage', '--vmcore', join(FIXTURES, 'incident.vmcore'))).status).toBe(0);
-});
-
 describe('the next command of a finding of a log prints the log from 10 s before its first line on', () => {
   const made = join(folder, 'made.log');
   writeFileSync(made, LINES.map((line, index) => `[${String(100 + index).padStart(5)}.000000] ${line}\n`).join(''));
