@@ -10,7 +10,7 @@ import { passedDescriptors, readDescriptors } from '../host/proc/process-files.j
 import { attempted, DELETED, mountsOf, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
-import { lackingVmalloc } from '../records/meminfo-lines.js';
+import { lackingLine, lackingVmalloc } from '../records/meminfo-lines.js';
 import { pinnedOrLocked } from '../records/processes.js';
 import type { HostCheckName } from '../records/triage-codes.js';
 import { type Finding, found, severityOf } from './finding.js';
@@ -159,15 +159,9 @@ function largestUse(host: HostReader, totalBytes: number) {
   return most;
 }
 
-/** Whether a text lacks lines of /proc/meminfo that the kernel has: huge pages, the balloon and others may be in them. */
-function isCut(host: HostReader): boolean {
-  try {
-    host.meminfo('Hugetlb');
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error;
-    return error.code === 'unreadable';
-  }
-  return false;
+/** Whether lines of /proc/meminfo may be cut off: huge pages, the balloon and others may be in them. */
+function isCut({ counts: { printed } }: HostReader): boolean {
+  return !printed.has('Hugetlb') && lackingLine('Hugetlb', printed).state !== 'uncounted';
 }
 
 /** Fields of /proc/meminfo that add up to used memory without overlap. Cached includes Shmem. */

@@ -196,6 +196,9 @@ test('reports memory in no counter as the largest use, and omits a small process
   const cut = meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 });
   const { findings: some } = triaged({ '/proc/meminfo': cut.replace(/^(?:Hugetlb|Vmalloc\w+):.*\n/gm, '') });
   expect(some).toMatchObject([{ figures: { use: 'missing-counters' } }]);
+  // It may end there.
+  const { findings: ended } = triaged({ '/proc/meminfo': cut.replace(/^Hugetlb:.*\n/m, 'CmaFree: 0 kB\n') });
+  expect(ended).toMatchObject([{ figures: { use: 'missing-counters' } }]);
   expect(findingWords(some[0]!)).toContain('in lines of /proc/meminfo that are missing here, or in no counter');
 });
 

@@ -81,10 +81,11 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const about = total.networkEstimated ? 'about ' : '';
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
   const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
-  const isMuch = (total.pageTableBytes ?? 0) >= MUCH_IN_TABLES * ((pssBytes ?? 0) + unreadRss);
+  const tables = total.pageTableBytes ?? 0;
+  const isMuch = tables > 0 && tables >= MUCH_IN_TABLES * ((pssBytes ?? 0) + unreadRss);
   const more = [
     ...(swapBytes ? [`${formatSize(swapBytes)} of swap`] : []),
-    ...(isMuch ? [`${known(total.pageTableBytes)} of page tables`] : []),
+    ...(isMuch ? [`${formatSize(tables)} of page tables`] : []),
   ].join(' and ');
   const used =
     unread === 0

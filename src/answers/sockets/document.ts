@@ -103,10 +103,11 @@ function headline(answer: CensusAnswer): string {
 /** Whether the process with the most has it in receive queues alone: an owner who does not read, or reads slowly. */
 function unreadWords({ sockets, processes: [top] }: CensusAnswer): string {
   const pid = Number(/^\d+/.exec(top?.key ?? '')?.[0]);
-  const own = sockets.filter(({ holders: [holder], total }) => holder?.pid === pid && total.pinnedBytes > 0);
+  const all = sockets.filter(({ holders: [holder] }) => holder?.pid === pid);
+  const own = all.filter(({ total }) => total.pinnedBytes > 0);
   const isUnread =
     own.length > 0 &&
-    own.every(({ total }) => total.complete) &&
+    all.every(({ total }) => total.complete) &&
     own.every(({ queues }) =>
       Object.entries(queues).every(([name, { pinnedBytes }]) => name === 'receive' || pinnedBytes === 0),
     );

@@ -82,9 +82,7 @@ export const CRASHES = {
     next: STUCK,
     act: (_: Reported, _panicked: boolean, report?: CrashReport) => {
       const foreign = foreignModule(report);
-      return foreign === undefined
-        ? STUCK
-        : `${suspectWords(foreign)} Do not load it again before its vendor has seen this log.`;
+      return foreign === undefined ? STUCK : `${suspectWords(foreign)} ${STUCK}`;
     },
     deeper: 'kdump-mem stacks',
   },

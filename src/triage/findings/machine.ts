@@ -147,8 +147,10 @@ export const MACHINE = {
     known:
       'SUnreclaim of /proc/meminfo, and /proc/slabinfo for the largest caches; in a dump the category slab-unreclaimable.',
     next: 'Check whether the largest cache grows, and record its call sites. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
-    act: () =>
-      'Check on the machine whether the largest cache still grows: run kdump-mem triage again in ten minutes. If it does, kdump-mem leaks --type slab shows the code that allocates.',
+    act: (_: Slab, panicked: boolean) =>
+      panicked
+        ? 'Find what refers to the objects of the largest cache: kdump-mem refs --cache NAME in this dump.'
+        : 'Check on the machine whether the largest cache still grows: run kdump-mem triage again in ten minutes, and compare. If it does, kdump-mem leaks --type slab shows the code that allocates.',
     deeper: 'kdump-mem leaks',
   },
   'reclaimable-slab': {

@@ -59,6 +59,9 @@ const belowWords = (of: Zone): string => {
     : `below its ${name} watermark (${size(watermark)})`;
 };
 
+const KEPT =
+  'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.';
+
 export const MEMORY = {
   'unattributed-memory': {
     words: (of: Amount & Partial<Of<'mostBytes' | 'mostOrder' | 'mostBlocks'> & Of<'balloon', string>>) =>
@@ -77,11 +80,9 @@ export const MEMORY = {
       'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md). By counters of /proc: MemTotal less all counters; `bytes` is the lower bound, `mostBytes` the upper one. `balloon` is a balloon driver that is loaded: most of them have no counter.',
     next: 'On a running machine: skcheck (unread sockets), then kdump-mem leaks (what is allocated while it runs); after a boot with page_owner=on kdump-mem memory --by site lists the allocation sites. In a dump, kdump-mem memory --unattributed lists what refers to the pages, and what is in them.',
     act: ({ mostBytes, balloon }: Partial<Of<'mostBytes'> & Of<'balloon', string>>) =>
-      balloon != null
+      balloon != null || mostBytes == null
         ? undefined
-        : mostBytes == null
-          ? 'Find what refers to these pages, and what is in them: the next command lists it.'
-          : 'First run skcheck: no counter contains the memory of unread sockets. If it finds none, ask the hypervisor about a balloon; kdump-mem leaks shows what the kernel allocates and does not free.',
+        : 'First run skcheck on the machine itself: no counter contains the memory of unread sockets. If it finds none, ask the hypervisor about a balloon; kdump-mem leaks shows what the kernel allocates and does not free.',
     deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {
@@ -121,8 +122,8 @@ export const MEMORY = {
       if (use === 'missing-counters')
         return 'Get all lines of /proc/meminfo, and the outputs that are missing: huge pages, a balloon and others can be in them. Until then nothing shows a leak.';
       return use === 'uncounted'
-        ? 'Run skcheck on that machine: no counter contains the memory of unread sockets. If it finds none, a balloon of the hypervisor or a driver can have it.'
-        : 'Check whether the largest use is normal. The kernel reclaims page cache when needed, but not anonymous memory or slab.';
+        ? 'Run skcheck on the machine itself: no counter contains the memory of unread sockets. If it finds none, a balloon of the hypervisor or a driver can have it.'
+        : 'Check whether the largest use is normal. The kernel reclaims page cache when needed, but not anonymous memory or unreclaimable slab.';
     },
     deeper: 'kdump-mem memory --live',
   },
@@ -147,14 +148,16 @@ export const MEMORY = {
       'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
     known:
       'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Loop devices have their files in /sys/block/loopN/loop/backing_file. Where Shmem of /proc/meminfo has no owner, tables of threads (/proc/PID/task/TID/fd) are read too, and `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
-    next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
-    act: ({ kind, name, descriptors }: Partial<Of<'kind' | 'name', string> & Of<'descriptors'>>) => {
+    next: KEPT,
+    act: ({ kind, name, descriptors }: Partial<Of<'kind' | 'name', string> & Of<'descriptors'>>, panicked: boolean) => {
+      // Nothing is left to free.
+      if (panicked) return undefined;
       if (descriptors != null) return 'Find out why the process does not receive these descriptors.';
       if (kind === 'segment')
         return 'Find out whether a program still needs the segment. If none does, ipcrm frees it, and its contents are lost.';
       return /^memfd:|\(deleted\)$/.test(String(name))
         ? 'Find out why the process keeps it open. The memory is freed when all processes close it or exit, and its contents are lost.'
-        : 'Find out which program writes these files, and whether it still needs them. Their memory is freed when they are deleted, and no process has them open.';
+        : KEPT;
     },
     deeper: 'kdump-mem memory --live',
   },

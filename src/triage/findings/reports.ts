@@ -13,6 +13,7 @@ const CORRUPTED =
   'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. On a test machine, slub_debug=FZPU or KASAN finds the code that wrote there. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).';
 const STILL_RUNS =
   'If the machine still runs, it may damage data: save its whole log, then move its load away and restart it. ';
+const DISK = 'Check the disk and its path (SMART, multipath, the storage log) before you check the file system.';
 const REPORT_IT = 'It can wait: report it to the vendor of the kernel, with all its lines.';
 const isTest = (symbol: Figure | undefined): boolean => /^kunit_/.test(String(symbol));
 
@@ -119,8 +120,8 @@ export const REPORTS = {
     words: named,
     means: 'KMSAN found that the kernel used uninitialized memory, or copied it to user space (infoleak).',
     known: 'Reports of mm/kmsan (Documentation/dev-tools/kmsan.rst).',
-    next: `The report shows where the value was used, where it was copied, and where it was created. ${REPORT_IT}`,
-    act: () => REPORT_IT,
+    next: `The report shows where the value was used, where it was copied, and where it was created.`,
+    act: () => 'Report it to the vendor of the kernel, with all its lines.',
     deeper: 'kdump-mem log --level err+',
   },
   'data-race': {
@@ -137,7 +138,7 @@ export const REPORTS = {
     means:
       'UBSAN found an operation that is undefined in C: an array index out of bounds, a shift out of bounds, a signed overflow.',
     known: 'Reports of lib/ubsan.c (Documentation/dev-tools/ubsan.rst).',
-    next: `The line names the file and line of the operation. An index out of bounds can have overwritten other data. ${REPORT_IT}`,
+    next: `The line names the file and line of the operation. An index out of bounds can have overwritten other data.`,
     act: () =>
       'Report it to the vendor of the kernel, with all its lines. An index out of bounds can have overwritten other data: if more faults follow, restart the machine.',
     deeper: 'kdump-mem log --level err+',
@@ -152,6 +153,22 @@ export const REPORTS = {
       'The network stack ran out of a resource: tcp_mem was exhausted, the connection (conntrack) or neighbour table was full, or the limit of open files was reached.',
     known: 'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
     next: 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.',
+    act: ({
+      protocol,
+      sockets,
+      table,
+      neighbours,
+      files,
+    }: Partial<Of<'protocol' | 'sockets' | 'table' | 'neighbours' | 'files', string>>) => {
+      if (table != null)
+        return 'Find which connections fill the table (conntrack -S, conntrack -L) before you raise its limit.';
+      if (neighbours != null)
+        return 'Compare the number of neighbours (ip neigh) with gc_thresh3, and find what adds them.';
+      if (files != null) return 'Find the process with the most open descriptors before you raise fs.file-max.';
+      return protocol == null && sockets == null
+        ? undefined
+        : 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.';
+    },
     deeper: 'kdump-mem sockets',
   },
   'file-system-error': {
@@ -162,7 +179,8 @@ export const REPORTS = {
     means: 'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
     known:
       'Lines of fs/ext4, fs/jbd2, fs/xfs, fs/btrfs, net/sunrpc, block/blk-core.c, fs/buffer.c, mm/page_io.c and drivers/nvme.',
-    next: 'Check the disk and its path (SMART, multipath, the storage log) before you check the file system.',
+    next: DISK,
+    act: ({ server }: FileSystem) => (server == null ? DISK : 'Check the server, and the network to it.'),
     deeper: 'kdump-mem log --level err+',
   },
 } satisfies Declarations;

@@ -155,6 +155,10 @@ export const SHORTAGES = {
     known:
       'Lines of kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, kernel/dma/swiotlb.c, mm/hugetlb.c, drivers/gpu/drm and the balloon drivers.',
     next: 'Find what holds the resource before you raise the limit: a leak fills any limit.',
+    act: ({ resource }: Partial<Of<'resource', string>>) =>
+      resource === 'pids'
+        ? 'Find which program starts so many tasks before you raise pids.max: a leak fills any limit.'
+        : undefined,
     deeper: 'kdump-mem log --level warn+',
   },
   'no-dump': {
@@ -164,11 +168,13 @@ export const SHORTAGES = {
       'The capture kernel of kdump ran, but did not report that it saved the dump. `reason` is why: `memory` (crashkernel= is too small), `space` (the disk is full), `network`, `device` (the disk or its file system did not appear), `timeout`, or `collector` (makedumpfile or the copy failed).',
     known:
       'The log of the capture kernel: kexec-dmesg.log, its console or a pstore record. Its command line has elfcorehdr=, or programs of kdump report. `ramBytes` is all memory that it had, which crashkernel= reserves. More than `moreThanBytes` was needed: that plus the allocation that failed, and the distance of its zone to the min watermark (`shortBytes`). `aboutBytes` adds the RSS of the processes that were killed before (`kills`); the last one is still part of `ramBytes`.',
-    next: 'Memory: raise crashkernel= above the bound, then test it with `echo c > /proc/sysrq-trigger`; each further program or driver needs more. Space, network, device: check the dump target with kdumpctl or kdump-config test.',
-    act: ({ reason }: Of<'reason', string>) =>
+    next: 'Memory: raise crashkernel= above the bound, then test it with `echo c > /proc/sysrq-trigger`; each further program or driver needs more. Space, network, device: check the dump target in /etc/kdump.conf or /etc/default/kdump-tools. Tests (echo c, kdumpctl test) crash the machine.',
+    act: ({ reason, moreThanBytes }: Of<'reason', string> & Partial<Of<'moreThanBytes'>>) =>
       reason === 'memory'
-        ? 'Raise crashkernel= above that amount, reboot, and test it in a maintenance window: echo c > /proc/sysrq-trigger crashes the machine.'
-        : 'Check the dump target: kdumpctl test, or kdump-config test.',
+        ? `Raise crashkernel=${moreThanBytes == null ? '' : ' above that amount'}, reboot, and test it in a maintenance window: echo c > /proc/sysrq-trigger crashes the machine.`
+        : reason === 'timeout' || reason === 'collector'
+          ? undefined
+          : 'Check the dump target in /etc/kdump.conf or /etc/default/kdump-tools: free space, mount, network. Test it in a maintenance window only: a test (kdumpctl test) crashes the machine.',
     deeper: 'kdump-mem log',
   },
   'user-space-kill': {
