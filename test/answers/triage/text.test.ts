@@ -420,7 +420,7 @@ test('the action depends on figures, and is left out where none is right', () =>
   );
   expect(toDo('shared-memory', { ...shared, kind: 'segment', name: 's' })).toMatch(/ ipcrm frees it, /);
   expect(toDo('shared-memory', { ...shared, kind: 'file', name: 'f', descriptors: 2 })).toMatch(/ receive these desc/);
-  expect(toDo('no-dump', { reason: 'memory' })).toMatch(/^To do: Raise crashkernel= .* crashes the machine\.$/);
+  expect(toDo('no-dump', { reason: 'memory' })).toMatch(/^To do: Raise crashkernel=, reboot, .* crashes the machine\.$/);
   expect(toDo('no-dump', { reason: 'network' })).toMatch(/^To do: Check the dump target .* crashes the machine\.$/);
   expect(toDo('no-dump', { reason: 'collector' })).not.toContain('To do');
   expect(toDo('network-memory', { table: 'table full' })).toMatch(/ conntrack -L/);
