@@ -408,7 +408,9 @@ test('the action depends on figures, and is left out where none is right', () =>
   );
   expect(stuck(['x'])).toMatch(/\nTo do: Read the stack traces of that task /);
   expect(toDo('unattributed-memory', { bytes: 9, share: 0.3 })).not.toContain('To do');
-  expect(toDo('unattributed-memory', { bytes: 9, share: 0.3, mostBytes: 10 })).toMatch(/^To do: First run skcheck on the machine itself: /);
+  expect(toDo('unattributed-memory', { bytes: 9, share: 0.3, mostBytes: 10 })).toMatch(
+    /^To do: First run skcheck on the machine itself: /,
+  );
   expect(toDo('unattributed-memory', { bytes: 9, mostBytes: 10, balloon: 'b' })).not.toContain('To do');
   const shared = { bytes: 9, share: 0.3, pid: 7, comm: 'a', mapped: 0 };
   for (const name of ['memfd:x', '/dev/shm/x (deleted)'])
@@ -420,7 +422,9 @@ test('the action depends on figures, and is left out where none is right', () =>
   );
   expect(toDo('shared-memory', { ...shared, kind: 'segment', name: 's' })).toMatch(/ ipcrm frees it, /);
   expect(toDo('shared-memory', { ...shared, kind: 'file', name: 'f', descriptors: 2 })).toMatch(/ receive these desc/);
-  expect(toDo('no-dump', { reason: 'memory' })).toMatch(/^To do: Raise crashkernel=, reboot, .* crashes the machine\.$/);
+  expect(toDo('no-dump', { reason: 'memory' })).toMatch(
+    /^To do: Raise crashkernel=, reboot, .* crashes the machine\.$/,
+  );
   expect(toDo('no-dump', { reason: 'network' })).toMatch(/^To do: Check the dump target .* crashes the machine\.$/);
   expect(toDo('no-dump', { reason: 'collector' })).not.toContain('To do');
   expect(toDo('network-memory', { table: 'table full' })).toMatch(/ conntrack -L/);
