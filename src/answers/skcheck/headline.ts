@@ -332,13 +332,13 @@ function killWords(own: readonly SkcheckSocket[]): string {
 
 const MAX_NAMED = 4;
 
-/** Returns `16 descriptors (fd 4, 6, 9, 12, …)`; empty for none. */
+/** Returns `16 descriptors (fd 4, 6, 9, 12 and others)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MAX_NAMED).join(', ')}`;
   const count = `${formatCount(all.length)} descriptors`;
-  return all.length > MAX_NAMED ? `${count} (${named}, …)` : named;
+  return all.length > MAX_NAMED ? `${count} (${named} and others)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
