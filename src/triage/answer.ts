@@ -101,14 +101,6 @@ export function releaseOf(logs: readonly LogTriage[]): string | undefined {
   return releases.size === 1 ? [...releases][0] : undefined;
 }
 
-/** Whether nothing that a triage of a dump rests on could be read. */
-export const isUnjudged = ({ memory, lost, logBeside, machine, findings, rules }: TriageAnswer): boolean =>
-  memory === undefined &&
-  (lost ?? logBeside) === undefined &&
-  machine?.panic.state === 'unknown' &&
-  findings.length === 0 &&
-  !rules?.silenced.length;
-
 /** Facts for causes: the uptime is the time of the findings about memory. */
 export function causeFacts({ host, machine, lost, memory, warnings, complete }: CauseSources): CauseFacts {
   // Causes rest on figures of the log and of memory: another unread check makes none of these doubtful.

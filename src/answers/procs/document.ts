@@ -42,9 +42,6 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   return killWords(answer.origin) === '' ? 'kdump-mem watch' : 'kdump-mem triage';
 }
 
-/** A smaller share of page tables is left to their column. */
-const MUCH_IN_TABLES = 0.05;
-
 /** A smaller process explains no shortage. */
 const MUCH = 256 << 20;
 
@@ -82,7 +79,8 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const sockets = networkPinnedBytes ? `, plus ${about}${formatSize(networkPinnedBytes)} in socket queues` : '';
   const memory = `${least}${known(pssBytes)} of memory (PSS)${sockets}`;
   const tables = total.pageTableBytes ?? 0;
-  const isMuch = tables > 0 && tables >= MUCH_IN_TABLES * ((pssBytes ?? 0) + unreadRss);
+  // A smaller share is left to its column.
+  const isMuch = tables > 0 && tables >= THRESHOLDS['page-tables'].warning * ((pssBytes ?? 0) + unreadRss);
   const more = [
     ...(swapBytes ? [`${formatSize(swapBytes)} of swap`] : []),
     ...(isMuch ? [`${formatSize(tables)} of page tables`] : []),

@@ -106,10 +106,10 @@ const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !is
 
 /** The most severe finding; an OOM kill of the last hour comes before notes, another critical event before a note. */
 function firstToLookAt(trees: readonly FindingTree[], [event]: readonly FindingTree[]): Finding | undefined {
-  const [first] = trees;
   // Without its reason, a panic leads nowhere.
   const known = trees.find(({ finding: { code, figures } }) => code !== 'panic' || figures.reason != null);
-  const [now, past] = [(known?.finding.severity === 'note' ? first : (known ?? first))?.finding, event?.finding];
+  const first = known && known.finding.severity !== 'note' ? known : trees[0];
+  const [now, past] = [first?.finding, event?.finding];
   if (!past || past.severity === 'note' || (now && now.severity !== 'note')) return now;
   const isRecentKill = past.code === 'oom-kill' && Number(past.figures.secondsAgo ?? Infinity) < 3600;
   return isRecentKill || (now && past.severity === 'critical') ? past : now;

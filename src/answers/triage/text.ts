@@ -7,7 +7,7 @@ import type { Pasted } from '../../records/pasted.js';
 import type { HostCheckName } from '../../records/triage-codes.js';
 import { SEVERITIES } from '../../records/triage-codes.js';
 import type { TriageAnswer } from '../../triage/answer.js';
-import { causeFacts, isUnjudged } from '../../triage/answer.js';
+import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
@@ -105,8 +105,8 @@ function actionWords(
     | false
     | ((figures: Figures, panicked: boolean, report: Finding['report']) => string | undefined)
     | undefined;
-  const words =
-    decide === undefined ? next : decide ? decide(figures, machine?.panic.state === 'panicked', report) : undefined;
+  const isPanicked = machine?.panic.state === 'panicked';
+  const words = decide === undefined ? next : decide === false ? undefined : decide(figures, isPanicked, report);
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
   if (largestUse === 'unusable') return undefined;
@@ -423,6 +423,13 @@ function presentWords(answer: TriageAnswer): string {
       ? `This dump could not be judged: its log, its memory and its state could not be read (see the warnings).${answer.warnings.some(({ message }) => message.includes(NOT_KEPT)) ? ' It is a reduced copy (an extract): use the original; sockets and skb read this one.' : ''}`
       : 'No findings, but some data could not be read (see the warnings).';
 }
+
+/** Whether nothing that a triage of a dump rests on could be read. */
+const isUnjudged = ({ memory, lost, logBeside, machine, findings }: TriageAnswer): boolean =>
+  memory === undefined &&
+  (lost ?? logBeside) === undefined &&
+  machine?.panic.state === 'unknown' &&
+  findings.length === 0;
 
 /** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
 export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {

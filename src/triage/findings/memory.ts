@@ -59,6 +59,11 @@ const belowWords = (of: Zone): string => {
     : `below its ${name} watermark (${size(watermark)})`;
 };
 
+/** What may have memory that is in no counter of /proc. */
+const UNCOUNTED =
+  'First run skcheck on the machine itself: no counter contains the memory of unread sockets. If it finds none, ask the hypervisor about a balloon; kdump-mem leaks shows what the kernel allocates and does not free.';
+const LARGEST =
+  'Check whether the largest use is normal. The kernel reclaims page cache when needed, but not anonymous memory, unreclaimable slab or uncounted memory.';
 const KEPT =
   'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.';
 
@@ -80,9 +85,7 @@ export const MEMORY = {
       'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md). By counters of /proc: MemTotal less all counters; `bytes` is the lower bound, `mostBytes` the upper one. `balloon` is a balloon driver that is loaded: most of them have no counter.',
     next: 'On a running machine: skcheck (unread sockets), then kdump-mem leaks (what is allocated while it runs); after a boot with page_owner=on kdump-mem memory --by site lists the allocation sites. In a dump, kdump-mem memory --unattributed lists what refers to the pages, and what is in them.',
     act: ({ mostBytes, balloon }: Partial<Of<'mostBytes'> & Of<'balloon', string>>) =>
-      balloon != null || mostBytes == null
-        ? undefined
-        : 'First run skcheck on the machine itself: no counter contains the memory of unread sockets. If it finds none, ask the hypervisor about a balloon; kdump-mem leaks shows what the kernel allocates and does not free.',
+      balloon != null || mostBytes == null ? undefined : UNCOUNTED,
     deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {
@@ -117,13 +120,11 @@ export const MEMORY = {
       'Less than 10 % of memory is available to applications, or less than 20 % while swap is nearly used up: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
     known:
       'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status. Transparent huge pages: AnonHugePages, from 5 % of memory, where /proc/kcore is readable.',
-    next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
+    next: LARGEST,
     act: ({ use }: Partial<Of<'use', string>>) => {
       if (use === 'missing-counters')
-        return 'Get all lines of /proc/meminfo, and the outputs that are missing: huge pages, a balloon and others can be in them. Until then nothing shows a leak.';
-      return use === 'uncounted'
-        ? 'Run skcheck on the machine itself: no counter contains the memory of unread sockets. If it finds none, a balloon of the hypervisor or a driver can have it.'
-        : 'Check whether the largest use is normal. The kernel reclaims page cache when needed, but not anonymous memory or unreclaimable slab.';
+        return 'Get all lines of /proc/meminfo, and the outputs that are missing: huge pages, a balloon and others can be in them. Until then a leak is not proven.';
+      return use === 'uncounted' ? UNCOUNTED : LARGEST;
     },
     deeper: 'kdump-mem memory --live',
   },

@@ -14,6 +14,7 @@ const CORRUPTED =
 const STILL_RUNS =
   'If the machine still runs, it may damage data: save its whole log, then move its load away and restart it. ';
 const DISK = 'Check the disk and its path (SMART, multipath, the storage log) before you check the file system.';
+const SOCKETS_FIRST = 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.';
 const REPORT_IT = 'It can wait: report it to the vendor of the kernel, with all its lines.';
 const isTest = (symbol: Figure | undefined): boolean => /^kunit_/.test(String(symbol));
 
@@ -112,7 +113,7 @@ export const REPORTS = {
     next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures allocations that are not freed, by call site; `kdump-mem memory --unreachable` lists them in a dump.',
     act: ({ cache }: Partial<Of<'cache', string>>) =>
       cache != null
-        ? 'Report it to the vendor of the code that destroyed the cache. The leaked objects are freed by a restart alone.'
+        ? 'Report it to the vendor of the code that destroyed the cache. Only a reboot frees the leaked objects.'
         : 'Report it to the vendor of the code in its backtrace, which allocated the memory. One report is small: on that machine kdump-mem leaks shows whether it grows.',
     deeper: 'kdump-mem leaks',
   },
@@ -120,7 +121,7 @@ export const REPORTS = {
     words: named,
     means: 'KMSAN found that the kernel used uninitialized memory, or copied it to user space (infoleak).',
     known: 'Reports of mm/kmsan (Documentation/dev-tools/kmsan.rst).',
-    next: `The report shows where the value was used, where it was copied, and where it was created.`,
+    next: 'The report shows where the value was used, where it was copied, and where it was created.',
     act: () => 'Report it to the vendor of the kernel, with all its lines.',
     deeper: 'kdump-mem log --level err+',
   },
@@ -138,7 +139,7 @@ export const REPORTS = {
     means:
       'UBSAN found an operation that is undefined in C: an array index out of bounds, a shift out of bounds, a signed overflow.',
     known: 'Reports of lib/ubsan.c (Documentation/dev-tools/ubsan.rst).',
-    next: `The line names the file and line of the operation. An index out of bounds can have overwritten other data.`,
+    next: 'The line names the file and line of the operation. An index out of bounds can have overwritten other data.',
     act: () =>
       'Report it to the vendor of the kernel, with all its lines. An index out of bounds can have overwritten other data: if more faults follow, restart the machine.',
     deeper: 'kdump-mem log --level err+',
@@ -152,7 +153,7 @@ export const REPORTS = {
     means:
       'The network stack ran out of a resource: tcp_mem was exhausted, the connection (conntrack) or neighbour table was full, or the limit of open files was reached.',
     known: 'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
-    next: 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.',
+    next: SOCKETS_FIRST,
     act: ({
       protocol,
       sockets,
@@ -165,9 +166,7 @@ export const REPORTS = {
       if (neighbours != null)
         return 'Compare the number of neighbours (ip neigh) with gc_thresh3, and find what adds them.';
       if (files != null) return 'Find the process with the most open descriptors before you raise fs.file-max.';
-      return protocol == null && sockets == null
-        ? undefined
-        : 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.';
+      return protocol == null && sockets == null ? undefined : SOCKETS_FIRST;
     },
     deeper: 'kdump-mem sockets',
   },

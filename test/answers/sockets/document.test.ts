@@ -22,4 +22,8 @@ test('reports unread data of an owner only if all queues of its sockets were rea
     entry.holders[0]?.pid === top ? { ...entry, total: { ...entry.total, complete: false } } : entry,
   );
   expect(headline({ ...whole, sockets })).not.toMatch(unread);
+  // Nor if a socket pins nothing only because its queues could not be read.
+  const [one] = receives.filter(({ holders: [holder] }) => holder?.pid === top);
+  const lost = { ...one!, total: { ...one!.total, pinnedBytes: 0, complete: false } };
+  expect(headline({ ...whole, sockets: [...receives, lost] })).not.toMatch(unread);
 });

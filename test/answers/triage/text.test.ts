@@ -446,9 +446,11 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('data-race', {})).toBe('To do: It can wait: report it to the vendor of the kernel, with all its lines.');
   const little = { availableBytes: 1, totalBytes: 100, share: 0.01, useBytes: 90, pid: null };
   expect(toDo('low-available', { ...little, use: 'missing-counters' })).toMatch(
-    /^To do: Get all lines of .* a leak\.$/,
+    /^To do: Get all lines of .* is not proven\.$/,
   );
-  expect(toDo('low-available', { ...little, use: 'uncounted' })).toMatch(/^To do: Run skcheck on the machine itself: /);
+  expect(toDo('low-available', { ...little, use: 'uncounted' })).toMatch(
+    /^To do: First run skcheck on the machine itself: /,
+  );
   expect(toDo('low-available', { ...little, use: 'anonymous' })).toMatch(/^To do: Check whether the largest use is /);
   // The details say it.
   expect(toDo('page-pool-stalled', { pools: 1, pages: 2, leastBytes: 9, seconds: 9 })).not.toContain('To do');
