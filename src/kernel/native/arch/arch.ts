@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../../../base/errors.js';
+import { bytesOf } from '../../bytes.js';
 import type { UserPages } from '../../kernel.js';
 import type { PageArray } from '../../page-map.js';
 import { highHalf, lowHalf } from '../../pointer.js';
@@ -127,24 +128,45 @@ export interface EntryFormat {
 const MAX_TABLES = 2 ** 22;
 
 /**
- * Walks the page tables of one process in address order.
+ * Walks the page tables of one process in address order. A running kernel may free a table amid the walk and use its
+ * memory for another one, or for data: there, a table counts if the entry that led to it still does after it was read.
  *
  * @param root physical address of the top table
- * @throws {KernelError} `damaged` if a table is reached twice, or there are too many
+ * @throws {KernelError} `damaged` if two entries lead to a table, or there are too many
  */
 export function walkUserTables(image: MemoryImage, format: EntryFormat, root: number, visitor: UserPages): void {
   const { pageShift, levels, topEntries } = format;
+  const { live } = image.facts;
   const perTable = 2 ** (pageShift - 3);
-  const visited = new Set<number>();
-  const walk = (table: number, levelsBelow: number, first: number): void => {
-    if (visited.has(table) || visited.size >= MAX_TABLES)
-      throw new KernelError('damaged', 'user page tables form a loop');
-    visited.add(table);
+  /** Address of the entry that led to each table. */
+  const entryOf = new Map<number, number | undefined>();
+  let walked = 0;
+  const read = (address: number, length: number): DataView => {
+    if (!live) return image.readPhysical(address, length);
+    const forget = image.noteReads();
+    try {
+      image.readPhysical(address, length);
+    } finally {
+      forget();
+    }
+    return new DataView(bytesOf(image.readPhysical(address, length)).slice().buffer);
+  };
+  const leadsTo = (table: number, entry: number | undefined, levelsBelow: number): boolean => {
+    if (entry === undefined) return true;
+    const view = read(entry, 8);
+    const [low, high] = [view.getUint32(0, true), view.getUint32(4, true)];
+    return format.kindOf(low, high, levelsBelow + 1) === ENTRY.table && format.addressOf(low, high) === table;
+  };
+  const walk = (table: number, levelsBelow: number, first: number, entry?: number): void => {
+    const isTwice = entryOf.has(table) && (!live || leadsTo(table, entryOf.get(table), levelsBelow));
+    if (isTwice || ++walked > MAX_TABLES) throw new KernelError('damaged', 'user page tables form a loop');
+    entryOf.set(table, entry);
     const count = levelsBelow === levels - 1 ? topEntries : perTable;
     const pages = perTable ** levelsBelow;
     let entries: DataView;
     try {
-      entries = image.readPhysical(table, count * 8);
+      entries = read(table, count * 8);
+      if (live && !leadsTo(table, entry, levelsBelow)) return;
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       visitor.missing(first, count * pages, error);
@@ -165,9 +187,9 @@ export function walkUserTables(image: MemoryImage, format: EntryFormat, root: nu
       } else if (kind === ENTRY.absent)
         visitor.absent(page, pages, format.swapTypeOf(low, high), format.swapOffsetOf(low, high));
       else if (kind === ENTRY.table) {
-        walk(format.addressOf(low, high), levelsBelow - 1, page);
+        walk(format.addressOf(low, high), levelsBelow - 1, page, table + index * 8);
         // The image's cache may have evicted the view's memory: read it again.
-        entries = image.readPhysical(table, count * 8);
+        if (!live) entries = image.readPhysical(table, count * 8);
       }
     }
   };

@@ -9,12 +9,20 @@ import { PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
 const ROOT = 0x10_0000;
 const MIB2 = 0x20_0000;
 const GIB = 0x4000_0000;
+/** Its lowest table but one is another one than that of the lowest GiB. */
+const LATER = BigInt(GIB) + 0x60_0000n;
+
+/** Changes the table of the lowest 2 MiB. */
+interface Move {
+  to(address: bigint | undefined): void;
+  copy(address: bigint): void;
+}
 
 /** Returns what a walk visits, in order. */
-function visited(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
+function visited(memory: SparseMemory, format: EntryFormat, root = ROOT, image = memory.image({}), table = () => {}) {
   const words: string[] = [];
-  walkUserTables(memory.image({}), format, root, {
-    table: () => true,
+  walkUserTables(image, format, root, {
+    table,
     page: (page, pages, frame) => words.push(`${page}+${pages} → ${frame}`),
     absent: (page, pages, type, offset) => words.push(`${page}+${pages} absent, ${type}:${offset}`),
     missing: (page, pages, error) => words.push(`${page}+${pages} lost, ${error.code}`),
@@ -76,6 +84,49 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     const { memory, format } = made();
     for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
     expect(() => visited(memory, format)).toThrow('user page tables form a loop');
+  });
+
+  test.each([
+    ['used again at a later address', (move: Move) => move.to(LATER), ['1+1 → 8', `${(LATER >> 12n) + 1n}+1 → 8`]],
+    ['freed, and has data', (move: Move) => move.to(undefined), []],
+    ['in two places', (move: Move) => move.copy(LATER), 'user page tables form a loop'],
+  ] as const)('a table that is %s while a running kernel is read', (_, change, found) => {
+    const { memory, writer, format } = made();
+    writer.map(0x1000n, 0x8000);
+    const table = Math.max(...memory.pages.keys()) * 4096;
+    writer.map(BigInt(GIB), 0x9000);
+    const image = memory.image({ format: 'kcore' });
+    const entryOf = (address: bigint) => writer.entryAt(address === LATER ? table + 4096 : table - 4096, address, 2);
+    const word = BigInt(table) | 0x67n;
+    const move: Move = {
+      to: (address) => {
+        memory.writeWord(entryOf(0n), 0n);
+        if (address !== undefined) memory.writeWord(entryOf(address), word);
+        else for (let index = 0; index < 512; index++) memory.writeWord(table + 8 * index, 0x4141_4141_4141_4141n);
+      },
+      copy: (address) => memory.writeWord(entryOf(address), word),
+    };
+    const at = found.length > 0 ? 'visit' : 'read';
+    let isDone = false;
+    const once = () => {
+      if (!isDone) change(move);
+      isDone = true;
+    };
+    let tables = 0;
+    const whenVisited = () => {
+      if (++tables === levels && at === 'visit') once();
+    };
+    const changing = {
+      ...image,
+      readPhysical: (address: number, length: number) => {
+        if (address === table && at === 'read') once();
+        return image.readPhysical(address, length);
+      },
+    };
+    const walk = () => visited(memory, format, ROOT, changing, whenVisited);
+    if (typeof found === 'string') expect(walk).toThrow(found);
+    else expect(walk().filter((page) => !page.endsWith('→ 9'))).toEqual(found);
+    expect(isDone).toBe(true);
   });
 
   test('report a missing table with all pages that it may map', () => {
