@@ -1,4 +1,4 @@
-import { ReadError } from '../../base/errors.js';
+import { readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -63,30 +63,24 @@ export class Arm64Unwinder {
   running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     const { pc, get } = registers;
-    const frames: StackFrame[] = [{ address: pc, interrupted: true, guess: false }];
-    const caller = this.#leafCaller(pc, this.#plain(get('x30')), get('x29'));
-    if (caller !== undefined) frames.push({ address: caller, interrupted: false, guess: true });
-    return this.#unwind(area, frames, get('x29'));
+    return this.#unwind(area, this.#interrupted(pc, get('x30'), get('x29')), get('x29'));
   }
 
   /**
-   * Returns the caller of a function without a frame record (yet), from the link register. It must differ
-   * from the function itself and from the return address in the first record.
+   * Returns the frame of an interrupted function, and that of its caller if it has no frame record (yet): the link
+   * register differs from the function itself and from the return address in the first record. It is a guess unless it
+   * is behind a call of that function.
    */
-  #leafCaller(pc: bigint, link: bigint, record: bigint): bigint | undefined {
-    const [own, its] = [this.#nameOf(pc), this.#nameOf(link - 1n)];
-    if (its === undefined || own === its) return undefined;
-    try {
-      const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
-      return this.#plain(words.getBigUint64(8, true)) === link ? undefined : link;
-    } catch (error) {
-      if (error instanceof ReadError) return link;
-      throw error;
-    }
-  }
-
-  #nameOf(address: bigint): string | undefined {
-    return this.#kernel.symbolAt?.(address)?.name;
+  #interrupted(pc: bigint, linked: bigint, record: bigint): StackFrame[] {
+    const frames: StackFrame[] = [{ address: pc, interrupted: true, guess: false }];
+    const link = this.#plain(linked);
+    const [own, its] = [pc, link - 1n].map((address) => this.#kernel.symbolAt?.(address)?.name);
+    if (its === undefined || own === its) return frames;
+    const words = readOrNot(() => readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES));
+    if (words && this.#plain(words.getBigUint64(8, true)) === link) return frames;
+    const isCall = branchTarget(this.#kernel, link) !== undefined && !this.#callsAnother(link, pc);
+    frames.push({ address: link, interrupted: false, guess: !isCall });
+    return frames;
   }
 
   #unwind(area: TaskArea, frames: StackFrame[], first: bigint): UnwoundStack {
@@ -111,8 +105,8 @@ export class Arm64Unwinder {
           if (!this.#hasMeta || this.#metaOf(record) === META.final) return this.#end(frames, area, regs);
           if (this.#metaOf(record) !== META.registers) return stop('record-unknown', record);
           const address = this.#wordAt(this.#regs.addressOf(regs, 'pc'));
-          frames.push({ address, interrupted: true, guess: false });
-          record = this.#wordAt(regs + BigInt(this.#regs.offset('regs') + 29 * 8));
+          record = this.#savedWord(regs, 29);
+          frames.push(...this.#interrupted(address, this.#savedWord(regs, 30), record));
           continue;
         }
         if (address >> 63n === 0n) return stop('returns-to-no-code', address);
@@ -126,7 +120,10 @@ export class Arm64Unwinder {
           return stop('returns-to-no-call');
         }
         // BPF programs are code without a symbol, and so is anything that is no code.
-        frames.push({ address, interrupted, guess: !this.#isCode(address) });
+        if (interrupted && this.#isCode(address)) {
+          const regs = this.#regs.containerOf(record, 'stackframe');
+          frames.push(...this.#interrupted(address, this.#savedWord(regs, 30), next));
+        } else frames.push({ address, interrupted, guess: !this.#isCode(address) });
         record = next;
       }
     } catch (error) {
@@ -164,6 +161,11 @@ export class Arm64Unwinder {
 
   #metaOf(record: bigint): number {
     return readPartOf(this.#kernel, 'the stack', record, record + 16n, 8).getUint32(0, true);
+  }
+
+  /** A register in pt_regs. */
+  #savedWord(regs: bigint, index: number): bigint {
+    return this.#wordAt(regs + BigInt(this.#regs.offset('regs') + index * 8));
   }
 
   #wordAt(address: bigint): bigint {

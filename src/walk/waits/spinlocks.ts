@@ -101,6 +101,15 @@ export function spinLocks(
     locks.push({ address, cpus });
   }
   const done = new Set(locks.flatMap(({ cpus }) => cpus));
+  for (const { address, cpus } of locks) {
+    if (address === null || ((words.get(address) ?? 0) & PENDING) === 0) continue;
+    // One CPU is next, and has the address. It may have others of words that look like a lock.
+    const having = [...spinning].filter(([cpu, all]) => !done.has(cpu) && all.includes(address));
+    const [cpu = -1] = having.length === 1 ? having[0]! : [];
+    if (cpu < 0) continue;
+    cpus.unshift(cpu);
+    done.add(cpu);
+  }
   const rest = [...spinning.keys()].filter((cpu) => !done.has(cpu));
   // It is next, and not queued: it has the pending bit. In a virtual machine without paravirtual locks none is queued.
   const alone = new Map(

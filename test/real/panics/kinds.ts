@@ -152,7 +152,7 @@ export const KINDS: readonly PanicKind[] = [
     cause: /NMI received for unknown reason/,
     reason: /^NMI: Not continuing/,
     findings: /^panic$/,
-    stack: ['panic', 'exc_nmi', 'panics_spin', ...MODULE],
+    stack: ['nmi_panic', 'exc_nmi', 'panics_spin', ...MODULE],
     interrupted: 'panics_spin',
   },
 ];

@@ -52,6 +52,22 @@ test.each<readonly [string, readonly number[], number, (one: Spinning) => void]>
   expect(found).toEqual({ odd: [], locks: [['lock', ...cpus]] });
 });
 
+test('a pending CPU with another word that looks like a lock is next of the lock that needs one', () => {
+  const one = new Spinning();
+  const other = one.make(8);
+  one.word(one.lock, tail(1) | 0x100);
+  one.word(other, 0x101);
+  one.queued(1);
+  // Its registers were saved by an interrupt, whose own word looks like a lock.
+  one.run(0, ['native_queued_spin_lock_slowpath'], { bx: other });
+  one.run(1, ['native_queued_spin_lock_slowpath'], { di: one.lock });
+  const odd: string[] = [];
+  const kernel = one.kernel();
+  const words = new Map([0, 1].map((cpu) => [cpu, [...registerWords(kernel, cpu), one.lock]]));
+  expect(spinLocks(kernel, words, (what) => odd.push(what))).toEqual([{ address: one.lock, cpus: [0, 1] }]);
+  expect(odd).toEqual([]);
+});
+
 test.each<readonly [string, RegExp, number, (one: Spinning) => void]>([
   [
     'next node',

@@ -19,7 +19,13 @@ interface Move {
 }
 
 /** Returns what a walk visits, in order. */
-function visited(memory: SparseMemory, format: EntryFormat, root = ROOT, image = memory.image({}), table = () => {}) {
+function visited(
+  memory: SparseMemory,
+  format: EntryFormat,
+  root = ROOT,
+  image = memory.image({}),
+  table = (): undefined => {},
+) {
   const words: string[] = [];
   walkUserTables(image, format, root, {
     table,
@@ -113,7 +119,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
       isDone = true;
     };
     let tables = 0;
-    const whenVisited = () => {
+    const whenVisited = (): undefined => {
       if (++tables === levels && at === 'visit') once();
     };
     const changing = {
