@@ -124,22 +124,28 @@ export interface EntryFormat {
   swapOffsetOf(low: number, high: number): number;
 }
 
+/** Levels below a table whose entries may map huge pages that processes share. */
+const HUGE_LEVEL = 1;
+
 /** Maximum number of tables of one process: 4 million map 8 TiB or more. */
 const MAX_TABLES = 2 ** 22;
 
 /**
  * Walks the page tables of one process in address order. A running kernel may free a table amid the walk and use its
  * memory for another one, or for data: there, a table counts if the entry that led to it still does after it was read.
+ * A table of huge pages may be there twice: a process that maps the same file of hugetlbfs twice shares it with itself
+ * (huge_pmd_share in mm/hugetlb.c).
  *
  * @param root physical address of the top table
- * @throws {KernelError} `damaged` if two entries lead to a table, or there are too many
+ * @throws {KernelError} `damaged` if two entries lead to any other table, or there are too many
  */
 export function walkUserTables(image: MemoryImage, format: EntryFormat, root: number, visitor: UserPages): void {
   const { pageShift, levels, topEntries } = format;
   const { live } = image.facts;
   const perTable = 2 ** (pageShift - 3);
-  /** Address of the entry that led to each table. */
-  const entryOf = new Map<number, number | undefined>();
+  const loop = () => new KernelError('damaged', 'user page tables form a loop');
+  /** The entry that led to each table, and the levels below it. */
+  const known = new Map<number, { readonly entry: number | undefined; readonly levelsBelow: number }>();
   let walked = 0;
   const read = (address: number, length: number): DataView => {
     if (!live) return image.readPhysical(address, length);
@@ -158,9 +164,11 @@ export function walkUserTables(image: MemoryImage, format: EntryFormat, root: nu
     return format.kindOf(low, high, levelsBelow + 1) === ENTRY.table && format.addressOf(low, high) === table;
   };
   const walk = (table: number, levelsBelow: number, first: number, entry?: number): void => {
-    const isTwice = entryOf.has(table) && (!live || leadsTo(table, entryOf.get(table), levelsBelow));
-    if (isTwice || ++walked > MAX_TABLES) throw new KernelError('damaged', 'user page tables form a loop');
-    entryOf.set(table, entry);
+    const before = known.get(table);
+    const isTwice = before !== undefined && (!live || leadsTo(table, before.entry, before.levelsBelow));
+    const mayBeTwice = levelsBelow === HUGE_LEVEL && before?.levelsBelow === HUGE_LEVEL;
+    if ((isTwice && !mayBeTwice) || ++walked > MAX_TABLES) throw loop();
+    known.set(table, { entry, levelsBelow });
     const count = levelsBelow === levels - 1 ? topEntries : perTable;
     const pages = perTable ** levelsBelow;
     let entries: DataView;
@@ -187,6 +195,7 @@ export function walkUserTables(image: MemoryImage, format: EntryFormat, root: nu
       } else if (kind === ENTRY.absent)
         visitor.absent(page, pages, format.swapTypeOf(low, high), format.swapOffsetOf(low, high));
       else if (kind === ENTRY.table) {
+        if (isTwice) throw loop();
         walk(format.addressOf(low, high), levelsBelow - 1, page, table + index * 8);
         // The image's cache may have evicted the view's memory: read it again.
         if (!live) entries = image.readPhysical(table, count * 8);

@@ -92,6 +92,18 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     expect(() => visited(memory, format)).toThrow('user page tables form a loop');
   });
 
+  test('visit a table of huge pages at each of its places, but a table of tables at one only', () => {
+    const { memory, writer, format } = made();
+    writer.map(BigInt(GIB), 0x8_0000_0000, MIB2);
+    const huge = Math.max(...memory.pages.keys()) * 4096;
+    writer.map(BigInt(3 * GIB), 0x9_0000_0000, MIB2);
+    memory.writeWord(writer.entryAt(huge - 4096, BigInt(3 * GIB), 3), BigInt(huge) | 0x67n);
+    const page = (address: number) => `${address / 4096}+512 → ${0x8_0000_0000 / 4096}`;
+    expect(visited(memory, format)).toEqual([page(GIB), page(3 * GIB)]);
+    writer.map(BigInt(GIB + MIB2), 0x8000);
+    expect(() => visited(memory, format)).toThrow('user page tables form a loop');
+  });
+
   test.each([
     ['used again at a later address', (move: Move) => move.to(LATER), ['1+1 → 8', `${(LATER >> 12n) + 1n}+1 → 8`]],
     ['freed, and has data', (move: Move) => move.to(undefined), []],
