@@ -124,8 +124,18 @@ export const procsSchema = z.strictObject({
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
   origin: originSchema,
-  /** MemTotal and MemAvailable of the machine; not of a dump. Null: not readable. */
-  machine: z.strictObject({ totalBytes: count.nullable(), availableBytes: count.nullable() }).optional(),
+  /**
+   * MemTotal and MemAvailable; null: not readable. In a dump all page frames, and of them free memory and the upper
+   * bound of what the kernel can reclaim; absent if its figures contradict each other.
+   */
+  machine: z
+    .strictObject({
+      totalBytes: count.nullable(),
+      availableBytes: count.nullable(),
+      freeBytes: count.optional(),
+      reclaimableBytes: count.optional(),
+    })
+    .optional(),
   /** Whether all processes with memory are listed: none was omitted (`--container`), and /proc hides none. */
   allListed: z.boolean(),
   /** Ordered by memory freed if killed, largest first, or by --sort. */

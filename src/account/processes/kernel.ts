@@ -1,14 +1,15 @@
 import { readOrNot, unsupportedLayout } from '../../base/errors.js';
-import type { ProcessFigures, PssByKind } from '../../contracts/procs.js';
+import type { ProcessFigures, ProcsAnswer, PssByKind } from '../../contracts/procs.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cgroupFields, placeOf } from '../../records/cgroups.js';
+import { KINDS, type PageKind } from '../../records/page-kinds.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
-import { scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
+import { type FrameScan, scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
-import { FreeLists, zones } from '../../walk/memory/zones.js';
-
+import { cpuListFrames, FreeLists, zones } from '../../walk/memory/zones.js';
 import {
   type AddressSpace,
   addressSpaces,
@@ -74,6 +75,8 @@ export function surveyProcesses(
   const places = readOrNot(() => zones(kernel)) ?? [];
   const counted = kernelCounts(kernel, undefined, scan.deferred);
   checkFrames(kernel, { scan, frames: frames.size, counts: counted, places }, warnings);
+  // Figures of free memory that contradict each other are no verdict.
+  const machine = warnings.complete ? readOrNot(() => freeMemory(kernel, scan)) : undefined;
   let missing = 0;
   const { lost: lostTasks } = reportedTasks(kernel, warnings);
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
@@ -124,6 +127,7 @@ export function surveyProcesses(
     hidden: false,
     processes,
     ...othersOf(kernel, spaces, missing),
+    ...(machine && { machine }),
     zombieParents: null,
     exited: 0,
     omitted: missing,
@@ -134,6 +138,22 @@ export function surveyProcesses(
   const killedTogether: KilledTogether = (groups) =>
     shares ? togetherBounds(kernel, answer.processes, groups, { spaces, counts }) : killedByShares(answer)(groups);
   return { answer, spaces, counts, whole: shares, killedTogether };
+}
+
+/** All memory, and what of it is free or can be reclaimed. @throws {KernelError}, {@link ReadError} */
+function freeMemory(kernel: Kernel, { kinds }: FrameScan): NonNullable<ProcsAnswer['machine']> {
+  const frames = new Float64Array(256);
+  for (const kind of kinds) frames[kind]!++;
+  const bytes = (of: readonly PageKind[], more = 0) =>
+    of.reduce((sum, kind) => sum + frames[KIND[kind]]!, more) * kernel.facts.pageSize;
+  let listed = 0;
+  for (const _ of cpuListFrames(kernel)) listed++;
+  return {
+    totalBytes: bytes(KINDS),
+    availableBytes: null,
+    freeBytes: bytes(['free', 'unaccepted', 'uninitialized'], listed),
+    reclaimableBytes: bytes(['file', 'slab-reclaimable']),
+  };
 }
 
 /** The address space that alone maps a frame. */

@@ -218,7 +218,7 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 const SOON = 3600;
 
 /** When memory ends at the same rate, with all that can be reclaimed; empty: not soon, or unknown. */
-function soonWords({ seconds, categories }: DiffAnswer): string {
+function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
   const usable = categories ? usableOf(categories) : [];
   const [before = null, after = null] = [0, -1].map((at) =>
@@ -227,7 +227,11 @@ function soonWords({ seconds, categories }: DiffAnswer): string {
   if (took < MIN_RATED || before === null || after === null || before - after < MIN_LOSS) return '';
   const left = (after * took) / (before - after);
   if (left >= SOON) return '';
-  return ` At that rate, memory is used up in about ${formatSeconds(left)}, with all that can be reclaimed; free swap is not counted.`;
+  // A program that starts grows once.
+  const grown = loss?.categories[0]?.who;
+  const isNew = grown?.status === 'new' && grown.who.kind === 'process';
+  const unless = isNew ? ` (unless ${whoWords(grown.who)} only started up)` : '';
+  return ` At that rate, memory is used up in about ${formatSeconds(left)}${unless}, with all that can be reclaimed; free swap is not counted.`;
 }
 
 /** Memory that is free, or that the kernel can free. */

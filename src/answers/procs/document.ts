@@ -38,7 +38,7 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
     return hostCommand(blocks ? 'procs --watch' : `procs --pid ${most.pid}`, source);
   }
   // Nothing is short now: the question is what grows.
-  if (source !== '--live' || !isAmple(machine)) return hostCommand('memory', source);
+  if (source !== '--live' || shortage(machine) !== 'not short') return hostCommand('memory', source);
   return killWords(answer.origin) === '' ? 'kdump-mem watch' : 'kdump-mem triage';
 }
 
@@ -93,19 +93,24 @@ export function procsHeadline(chosen: ChosenProcs): string {
   return withAvailable(answer, words.trim(), from);
 }
 
-/** The largest process is no problem where enough is available: that comes first. */
+/** Whether memory is short comes before the largest process, which need not be a problem. */
 function withAvailable({ machine }: ProcsAnswer, words: string, from: string): string {
-  const { totalBytes = null, availableBytes = null } = machine ?? {};
-  if (totalBytes === null || availableBytes === null) return `${words}${from}`;
-  const available = `${formatSize(availableBytes)} of ${formatSize(totalBytes)} is available (MemAvailable).`;
-  return isAmple(machine) ? `Memory is not short: ${available} ${words}${from}` : `${words} ${available}${from}`;
+  const { totalBytes = null, availableBytes = null, freeBytes } = machine ?? {};
+  const left = availableBytes ?? freeBytes;
+  if (totalBytes === null || left === undefined) return `${words}${from}`;
+  const amount = `${formatSize(left)} of ${formatSize(totalBytes)} is ${availableBytes === null ? 'free' : 'available (MemAvailable of MemTotal)'}.`;
+  const short = shortage(machine);
+  return short === null ? `${words} ${amount}${from}` : `Memory is ${short}: ${amount} ${words}${from}`;
 }
 
-/** Whether enough memory is available. More than there is contradicts itself. */
-function isAmple(machine: ProcsAnswer['machine']): boolean {
-  const { totalBytes, availableBytes } = machine ?? {};
-  if (totalBytes == null || availableBytes == null || availableBytes > totalBytes) return false;
-  return availableBytes >= THRESHOLDS['low-available'].note * totalBytes;
+/** Whether enough memory is available or, in a dump, free; null: unknown. More than there is contradicts itself. */
+function shortage(machine: ProcsAnswer['machine']): 'short' | 'not short' | null {
+  const { totalBytes, availableBytes, freeBytes, reclaimableBytes } = machine ?? {};
+  const left = availableBytes ?? freeBytes;
+  if (totalBytes == null || left == null || left > totalBytes) return null;
+  const little = THRESHOLDS['low-available'].note * totalBytes;
+  if (left >= little) return 'not short';
+  return left + (availableBytes === null ? (reclaimableBytes ?? little) : 0) < little ? 'short' : null;
 }
 
 const countWords = (processes: number): string => count(processes, 'process', 'processes');

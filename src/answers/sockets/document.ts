@@ -6,6 +6,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { CensusHolder, Group } from '../../contracts/sockets.js';
+import { share } from '../memory/words.js';
 import { amplificationText, atLeast, sharedText, socketText, stateText } from '../skb/document.js';
 import { type Block, nextBlock, tableBlock } from '../text/blocks.js';
 import { freedCell, freedLegend } from '../text/freed.js';
@@ -41,9 +42,10 @@ export function socketsBlocks(
   } else {
     const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
     const shown = entries.slice(0, limit);
-    const isReader = shown.some((entry) => busiestQueue(entry).startsWith('reader'));
+    const cells = shown.map((entry) => `${busiestQueue(entry)} ${directedText(entry)}`);
+    const signs = SIGNS.filter(([sign]) => cells.some((cell) => sign.test(cell))).map(([, words]) => words);
     blocks.push(tableBlock('Sockets', columns, shown, '', verbose ? detailsOf : undefined));
-    blocks.push(isReader ? `${MEANS} ${READER}` : MEANS);
+    blocks.push([MEANS, ...signs].join(' '));
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
@@ -75,9 +77,16 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
 const MEANS =
   'PINNED: memory that is in use until the data is read, or acknowledged by the peer (write, retransmit). RATIO: PINNED divided by PAYLOAD.';
 
-/** `reader_queue` of struct udp_sock. */
-const READER =
-  'Queue “reader”: datagrams that a read took from the receive queue of UDP, together with the one that it returned.';
+/** What a sign in the columns QUEUE and SOCKET means, where a row has it. */
+const SIGNS: readonly (readonly [RegExp, string])[] = [
+  // `reader_queue` of struct udp_sock.
+  [
+    /^reader/,
+    'Queue “reader”: datagrams that a read took from the receive queue of UDP, together with the one that it returned.',
+  ],
+  [/^\S+ \+\d/, '+1: one more queue of that socket holds data.'],
+  [/ \u2192 /, '→: most of it is data that this socket sends; ←: data that it received.'],
+];
 
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 
@@ -86,18 +95,26 @@ function headline(answer: CensusAnswer): string {
   if (sockets.length === 0 && !(total.complete && answer.complete))
     return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
-  const amount = `${atLeast(total)}${formatSize(total.pinnedBytes)} of memory for ${formatSize(total.payloadBytes)} of data`;
+  const amount = `${atLeast(total)}${formatSize(total.pinnedBytes)} of memory${shareWords(answer)} for ${formatSize(total.payloadBytes)} of data`;
   const count = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets`;
   const isSmall = total.complete && answer.complete && total.pinnedBytes < SMALL_BYTES;
   const pinned = isSmall ? `No socket pins much memory: ${count} pin ${amount}.` : `${count} pin ${amount}.`;
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
-  const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
-  const held = share === 100 ? 'almost all' : `${share} %`;
+  const percent = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
+  const held = percent === 100 ? 'almost all' : `${percent} %`;
   const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
   return isSmall
     ? pinned
     : `${pinned} ${ownerText(top.key)} holds ${part} of it${unreadWords(answer)}.${wasteWords(answer)}`;
+}
+
+/** The part of all memory, if it is one percent or more. */
+function shareWords({ totals, outsideQueues, kernel }: CensusAnswer): string {
+  const pages = outsideQueues.find(({ code }) => code === 'other-pages');
+  if (pages?.code !== 'other-pages' || !('figures' in pages)) return '';
+  const all = pages.figures.present * kernel.pageSize;
+  return totals.pinnedBytes >= all / 100 ? ` (${share(totals.pinnedBytes, all)})` : '';
 }
 
 /** Whether the process with the most has it in receive queues alone: an owner who does not read, or reads slowly. */

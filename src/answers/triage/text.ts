@@ -578,11 +578,14 @@ export function treeLines(
   return alike(trees).flatMap(({ tree, others }) => {
     const relation = relationWords(tree, above);
     const isEffect = tree.relation !== undefined && tree.relation !== 'part';
-    const lines = linesOf(tree.finding, { ...options, relation, isEffect });
+    const { finding } = tree;
+    const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader';
+    const shown = isShort ? { ...finding, figures: { ...finding.figures, alike: others.length } } : finding;
+    const lines = linesOf(shown, { ...options, relation, isEffect });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
       const words = othersWords(others.map(({ finding }) => finding));
-      lines.push(...indented(wrap(`${words} -v lists them.`, roomIn(options))));
+      lines.push(...indented(wrap(`${words} -v lists ${inflect(others.length, 'it', 'them')}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
     const isPart = ({ relation }: FindingTree) => relation === 'part';

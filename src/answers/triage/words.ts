@@ -39,9 +39,8 @@ export function othersWords(others: readonly Finding[]): string {
   if (others.every(({ code }) => code === 'hung-task'))
     return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
-  const more = others.length > fds.length ? ', …' : '';
-  const sockets = inflect(others.length, 'socket');
-  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}).`;
+  const more = others.length - fds.length;
+  return `${inflect(others.length, 'The other is', 'The others are')} fd ${fds.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
 }
 
 /** The sentence of a rule, with figures formatted by their names. */

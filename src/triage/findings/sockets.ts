@@ -17,7 +17,7 @@ type Queued = OfProcess & Pinned & Of<'payloadBytes'> & Partial<Of<'sockets' | '
 type Stalled = OfProcess &
   Of<'ageSeconds' | 'pinnedBytes' | 'unreadBytes' | 'windowBytes' | 'fd' | 'holders'> &
   Of<'doing' | 'symbol', string> &
-  Partial<Of<'leastBytes' | 'mostBytes' | 'threads' | 'others'> & Of<'sock' | 'local' | 'peer', string>>;
+  Partial<Of<'leastBytes' | 'mostBytes' | 'threads' | 'others' | 'alike'> & Of<'sock' | 'local' | 'peer', string>>;
 type Unread = OfProcess &
   Of<'sockets' | 'unaccepted' | 'unreadBytes' | 'pinnedBytes' | 'peersBytes' | 'ageSeconds'> &
   Partial<Of<'mostBytes' | 'peerPid'> & Of<'local', string>>;
@@ -273,8 +273,8 @@ const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
 
 function stalledWords(of: Stalled): Words {
   return [
-    `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
-    `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
+    `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}${of.alike ? ` and ${text(of.alike)} more ${inflect(of.alike, 'socket')}` : ''}.`,
+    `${of.alike ? `In fd ${text(of.fd)}, ` : ''}${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
     `It has been queued for at least ${text(of.ageSeconds)} s${Number(of.ageSeconds ?? 10) < 10 ? ', which can be normal below 10 s' : ''}.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',

@@ -51,6 +51,15 @@ test('when memory ends is said if that is soon, by what is free and what can be 
   // What slab gained can be reclaimed: it is not lost.
   expect(soon({ dentries: 542_000 })).toBeUndefined();
   expect(soon({ dentries: 300_000, anonymous: 542_100 })).toBe('memory is used up in about 60 min');
+  // A program that started in between grew once.
+  const first: MadeProcess = { pid: 1, start: 1, pss: MIB };
+  const started = headOf(
+    [memoryAnswerAt(2), procsAnswerAt(2, [first])],
+    [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
+  );
+  expect(started).toContain(
+    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). At that rate, memory is used up in about 15 min (unless pid 812 (java) only started up), with',
+  );
 });
 
 test('names a process by its growth in the category, and only if that is a large part', () => {

@@ -3,7 +3,7 @@ import { type ChosenProcs, chosen } from '../../../src/account/processes/groups.
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { procsBlocks } from '../../../src/answers/procs/document.js';
 import { blockTexts } from '../../../src/answers/text/blocks.js';
-import { procsSchema } from '../../../src/contracts/procs.js';
+import { type ProcsAnswer, procsSchema } from '../../../src/contracts/procs.js';
 import { placeOf } from '../../../src/records/cgroups.js';
 import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
@@ -153,25 +153,30 @@ test('the headline says OOM kills since boot', () => {
   expect(text).toMatch(/^Memory is not short: .* 3 OOM kills since boot: see triage\./);
 });
 
-test('the headline has what the machine has left, if /proc/meminfo has both figures', () => {
-  const of = (machine?: { totalBytes: number | null; availableBytes: number | null }) =>
+test('the headline has what the machine has left, and whether that is little', () => {
+  const of = (machine?: ProcsAnswer['machine']) =>
     procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);
-  expect(of({ totalBytes: 2 ** 34, availableBytes: 2 ** 33 })).toMatch(
-    /^Memory is not short: 8\.00 GiB of 16\.0 GiB is available \(MemAvailable\)\. /,
+  const all = 2 ** 34;
+  expect(of({ totalBytes: all, availableBytes: 2 ** 33 })).toMatch(
+    /^Memory is not short: 8\.00 GiB of 16\.0 GiB is available \(MemAvailable of MemTotal\)\. Largest/,
   );
-  expect(of({ totalBytes: 2 ** 34, availableBytes: 0 })).toMatch(
-    /^Largest.* 0 of 16\.0 GiB is available \(MemAvailable\)\./,
+  expect(of({ totalBytes: all, availableBytes: 0 })).toMatch(
+    /^Memory is short: 0 of 16\.0 GiB is available \(MemAvailable of MemTotal\)\. Largest/,
   );
   // They contradict each other.
-  expect(of({ totalBytes: 2 ** 34, availableBytes: 2 ** 35 })).toMatch(
-    /^Largest.* 32\.0 GiB of 16\.0 GiB is available/,
+  expect(of({ totalBytes: all, availableBytes: 2 ** 35 })).toMatch(/^Largest.* 32\.0 GiB of 16\.0 GiB is available/);
+  for (const machine of [undefined, { totalBytes: all, availableBytes: null }, { totalBytes: null, availableBytes: 1 }])
+    expect(of(machine)).not.toMatch(/ is (available|free)/);
+  // A dump has no MemAvailable: it may be short only if what can be reclaimed is little too.
+  const dump = { totalBytes: all, availableBytes: null };
+  expect(of({ ...dump, freeBytes: 2 ** 33, reclaimableBytes: 0 })).toMatch(
+    /^Memory is not short: 8\.00 GiB of 16\.0 GiB is free\. Largest/,
   );
-  for (const machine of [
-    undefined,
-    { totalBytes: 2 ** 34, availableBytes: null },
-    { totalBytes: null, availableBytes: 1 },
-  ])
-    expect(of(machine)).not.toContain('The machine has');
+  expect(of({ ...dump, freeBytes: 2 ** 28, reclaimableBytes: 2 ** 28 })).toMatch(
+    /^Memory is short: 256 MiB of 16\.0 GiB is free\. Largest/,
+  );
+  for (const more of [{ reclaimableBytes: 2 ** 33 }, {}])
+    expect(of({ ...dump, freeBytes: 2 ** 28, ...more })).toMatch(/^Largest.* 256 MiB of 16\.0 GiB is free\./);
 });
 
 test('an unreadable process makes the answer incomplete, and is not zero', () => {

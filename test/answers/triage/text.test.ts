@@ -253,13 +253,16 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   const many = [stalled(4, 7), stalled(5, 7), stalled(6, 8), stalled(7, 7), stalled(8, 7, 'running')];
   const short = text({ width: null }, { findings: many });
   expect(short.match(/stalled-reader/g)).toHaveLength(3);
-  expect(short).toContain('\n          It is not reading 2 more sockets (fd 5, 7). -v lists them.\n');
+  expect(short).toContain(
+    'is not reading fd 4 and 2 more sockets [stalled-reader]\n          In fd 4, 100 B is queued',
+  );
+  expect(short).toContain('\n          The others are fd 5, 7. -v lists them.\n');
   expect(text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g)).toHaveLength(5);
   // The last finding stands for others that are not listed.
   const cut = [...many.slice(0, 2), { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } }];
   const shortened = text({ width: null }, { findings: cut });
   expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
-  expect(shortened).toContain('It is not reading 1 more socket (fd 5). -v lists them.');
+  expect(shortened).toContain('The other is fd 5. -v lists it.');
 });
 
 test('without a log, reports the panic reason as unknown', () => {

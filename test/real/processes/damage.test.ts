@@ -3,6 +3,7 @@ import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import type { UserPages } from '../../../src/kernel/kernel.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
+import { FreeLists, zones } from '../../../src/walk/memory/zones.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
 import { type Damage, kernelWith } from '../../support/damaged-kernel.js';
@@ -37,6 +38,17 @@ test('a complete dump has all figures, and PSS counts each page once', () => {
     );
   const pss = processes.reduce((sum, process) => sum + (process.pssBytes ?? Number.NaN), 0);
   expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
+});
+
+test('free memory that contradicts itself is no verdict', () => {
+  expect(kernelProcesses(kernel).machine?.freeBytes).toBeGreaterThan(0);
+  const [block] = FreeLists.of(kernel)!.blocks;
+  const order = add(kernel.pages.pageOfFrame(block!.frame), 'page.private', 1n);
+  const { complete, machine } = answerWith(order);
+  expect({ complete, machine }).toEqual({ complete: false, machine: undefined });
+  // Per-CPU lists that are lost would be counted as none.
+  const [zone] = zones(kernel);
+  expect(answerWith(lose(zone!.address, 'zone.per_cpu_pageset')).machine).toBeUndefined();
 });
 
 test('a process without its mm_struct is not listed, and all shares are unknown', () => {
