@@ -230,8 +230,9 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
   const isNew = grown?.status === 'new' && grown.who.kind === 'process';
-  const unless = isNew ? ` (unless ${whoWords(grown.who)} only started up)` : '';
-  return ` At that rate, memory is used up in about ${formatSeconds(left)}${unless}, with all that can be reclaimed; free swap is not counted.`;
+  const check = isNew ? ` First check whether ${whoWords(grown.who)}, which is new, still grows.` : '';
+  const rate = formatSize(Math.round((60 * (before - after)) / took));
+  return ` Free and reclaimable memory falls by ${rate}/min: the remaining ${formatSize(after)} lasts about ${formatSeconds(left)}, without swap.${check}`;
 }
 
 /** Memory that is free, or that the kernel can free. */

@@ -245,13 +245,18 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
 
 /** Returns whether memory is short, what is unusual, or else the largest use, and OOM kills before. */
 export function headline(answer: MemoryAnswer, kills = killWords(answer.origin)): string {
-  const [free, unusual] = [freeWords(answer), unusualWords(answer)];
-  const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
+  const [words, unusual] = [freeWords(answer), unusualWords(answer)];
+  // Nothing of a dump is true now.
+  const free = answer.source === 'vmcore' ? words.replace(/^Memory is /, 'In this dump, memory is ') : words;
+  const but =
+    words.startsWith(NOT_SHORT) && unusual.length > 0
+      ? 'But unusual, so check it first: '
+      : 'Unusual, so check it first: ';
   // Where memory is short, what is unusual need not be what takes most.
   const [most] = heldLeaves(answer);
   const isSockets = most?.category === 'network-sockets' && socketsUnusual(answer).length > 0;
   const isUnusualMost = isSockets || (most !== undefined && isUnusual(answer, most));
-  const largest = unusual.length === 0 || (free.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
+  const largest = unusual.length === 0 || (words.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
   const large = [...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`]), largest];
   const parts = [free, ...large, kills];
   return parts.filter(Boolean).join(' ');

@@ -94,13 +94,15 @@ export function procsHeadline(chosen: ChosenProcs): string {
 }
 
 /** Whether memory is short comes before the largest process, which need not be a problem. */
-function withAvailable({ machine }: ProcsAnswer, words: string, from: string): string {
+function withAvailable({ machine, source }: ProcsAnswer, words: string, from: string): string {
   const { totalBytes = null, availableBytes = null, freeBytes } = machine ?? {};
   const left = availableBytes ?? freeBytes;
   if (totalBytes === null || left === undefined) return `${words}${from}`;
-  const amount = `${formatSize(left)} of ${formatSize(totalBytes)} is ${availableBytes === null ? 'free' : 'available (MemAvailable of MemTotal)'}.`;
+  const amount = `${formatSize(left)} of ${formatSize(totalBytes)} ${availableBytes === null ? 'is free' : '(MemTotal) is available: free, or the kernel can reclaim it'}.`;
   const short = shortage(machine);
-  return short === null ? `${words} ${amount}${from}` : `Memory is ${short}: ${amount} ${words}${from}`;
+  return short === null
+    ? `${words} ${amount}${from}`
+    : `${source === 'vmcore' ? 'In this dump, memory' : 'Memory'} is ${short}: ${amount} ${words}${from}`;
 }
 
 /** Whether enough memory is available or, in a dump, free; null: unknown. More than there is contradicts itself. */
@@ -188,7 +190,7 @@ function socketsOfOne(processes: readonly ProcessFigures[]): string {
   const { networkPinnedBytes: network = 0, pssBytes: pss = null, networkEstimate } = most ?? {};
   if (!most || (network ?? 0) < MUCH_IN_SOCKETS) return '';
   const about = networkEstimate ? 'about ' : '';
-  return `Unusual: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
+  return `Unusual, so check it first: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */
@@ -277,8 +279,8 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
   const sockets = pages
     ? ''
     : network === null
-      ? '; sockets are not included (--sockets estimates them)'
-      : '; SOCKETS are not included';
+      ? '; sockets (--sockets estimates them) and files in tmpfs that it only has open are not included'
+      : '; SOCKETS, and files in tmpfs that it only has open, are not included';
   return [`OWN MEMORY: the sum of ${parts}${sockets}.${kill}`];
 }
 
@@ -459,7 +461,10 @@ export function cgroupColumn<Row>(
   rows: readonly Row[],
   of: (row: Row) => Parameters<typeof whereOf>[0],
 ): Column<Row>[] {
-  if (rows.every((row) => whereOf(of(row)) === '')) return [];
+  const places = rows.map((row) => whereOf(of(row))).filter((place) => place !== '');
+  // The same place of all, but perhaps of init, tells none apart.
+  if (places.length === 0 || (rows.length > 2 && places.length >= rows.length - 1 && new Set(places).size === 1))
+    return [];
   return [{ heading: 'CGROUP', value: (row) => whereOf(of(row)), shrinks: { keeps: 'ends', least: 12 }, spare: 4 }];
 }
 

@@ -175,7 +175,7 @@ function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: Skch
       : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
   const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
   const own = pinnedWords(inflect(totals.stalled, 'itself', 'themselves'), pinned);
-  return `${verb} about ${formatSize(sum)}${share}: ${own}, and ${queues} about ${formatSize(localPeers.pinned.likely)}${owner}`;
+  return `${verb} about ${formatSize(sum)}${share}: ${own}, and ${queues}, ${inflect(localPeers.sockets, 'which only waits', 'which only wait')}, about ${formatSize(localPeers.pinned.likely)}${owner}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
@@ -286,12 +286,12 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
   const isMuch = owner.likelyPinnedBytes >= MUCH_BYTES;
   // Even the bound is small.
   const isLittle = totals.pinned.atMost !== null && !isDoubtful(totals.pinned) && isSmall({ totals, host });
-  const little = isLittle ? ' It is little: no reason to end the process.' : '';
+  const little = ' It is little: no reason to end the process.';
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
-    : [`${share} is freed when ${process} ${how}.${isMuch ? killWords(own) : little}`];
+    : [`${share} is freed when ${process} ${how}.${!isMuch && isLittle ? little : killWords(own)}`];
   const state = ownerState(own);
   if (state !== '' && !owner.stopped) lines.push(`${state}.`);
   // Of all of them the first sentence says it.

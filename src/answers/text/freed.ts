@@ -17,7 +17,7 @@ export function killingText(
 ): string | undefined {
   const { low, high, keptByPools } = freed;
   const what = ofSocket ? 'the memory of this socket' : 'socket memory';
-  const loss = live ? ' and lose its unread data' : '';
+  const loss = ` and ${live ? 'lose' : 'lost'} its unread data`;
   const killing = `Killing pid ${pid} would ${live ? 'free' : 'have freed'}`;
   if (high === null) {
     if (low > 0) return `${killing} at least ${formatSize(low)} of ${what}${loss}.`;

@@ -11,6 +11,7 @@ import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
+import { CRASHES } from '../../triage/findings/crashes.js';
 import { cgroupWords, type Declarations, type Figures } from '../../triage/findings/declared.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { pastedCommands } from '../../triage/pasted-outputs.js';
@@ -38,6 +39,8 @@ export interface TriageTextOptions {
   readonly relation?: string | undefined;
   /** The finding is below its cause, which has what both share. */
   readonly isEffect?: boolean | undefined;
+  /** When the kernel panicked, ns since boot. */
+  readonly panicked?: bigint | undefined;
   /** Colours of severities; undefined: none. */
   readonly paint?: ((style: 'red' | 'yellow' | 'dim', text: string) => string) | undefined;
 }
@@ -62,11 +65,12 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
       : ((deciding && nextOf(deciding, verbose)) ??
         (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
+  const panicked = timeOf(panicIn(findings));
   // Beside notes alone, how much memory is free is what a reader looks for.
   const isCalm = memory !== undefined && isWithoutProblem(findings);
   const breakdown = breakdownLines(answer, options);
   if (isCalm) lines.push(...breakdown);
-  lines.push(...treeLines(trees, options, linesOf));
+  lines.push(...treeLines(trees, { ...options, panicked }, linesOf));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesOf));
   if (missing !== undefined) {
     const isMinor = lacksOneProcess(answer);
@@ -78,7 +82,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
-  const toDo = deciding && actionWords(deciding, answer, largestUse);
+  const toDo = deciding && deciding.severity !== 'note' ? actionWords(deciding, answer, largestUse) : undefined;
   if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
@@ -95,23 +99,27 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 
 /** What to do about the finding that decides; undefined: nothing, or its rule says it. */
 function actionWords(
-  { code, severity, rule, figures, report }: Finding,
-  { machine }: TriageAnswer,
-  largestUse: LargestUse | undefined,
+  { code, rule, figures, report }: Finding,
+  { machine, findings }: Pick<TriageAnswer, 'machine' | 'findings'>,
+  largestUse?: LargestUse,
 ): string | undefined {
-  if (severity === 'note' || rule) return undefined;
+  if (rule) return undefined;
   const { act, next } = (FINDINGS as Declarations)[code] ?? {};
   const decide = act as
     | false
     | ((figures: Figures, panicked: boolean, report: Finding['report']) => string | undefined)
     | undefined;
-  const isPanicked = machine?.panic.state === 'panicked';
+  const isPanicked = machine?.panic.state === 'panicked' || panicIn(findings) !== undefined;
   const words = decide === undefined ? next : decide === false ? undefined : decide(figures, isPanicked, report);
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
   if (largestUse === 'unusable') return undefined;
   return largestUse === 'slab' ? 'Find the slab cache that grew: it is memory of the kernel, not of processes.' : words;
 }
+
+/** The panic that ended the last boot. */
+const panicIn = (findings: readonly Finding[]): Finding | undefined =>
+  findings.find(({ code, past, figures: { boot } }) => code === 'panic' && !past && Number(boot ?? 0) === 0);
 
 /** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */
 const nextOf = ({ code, past, next }: Finding, verbose = false): string | undefined =>
@@ -207,12 +215,18 @@ function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions
  *
  * @param last the command that ends the answer
  */
-function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof findingLines {
+function linesIn(answer: TriageAnswer, last: string | undefined): typeof findingLines {
+  const { host, logs, findings } = answer;
   if (host) {
     const named = new Set([last]);
+    // Beside a problem, what is no problem is to be left alone.
+    const isCalm = isWithoutProblem(findings);
     return (finding, options) => {
       const { next: _, ...rest } = finding;
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
+      const isDecided = typeof (FINDINGS as Declarations)[finding.code]?.act === 'function';
+      const act = isCalm && isDecided && !finding.past ? actionWords(finding, answer) : undefined;
+      if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${act}`, roomIn(options))));
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
       return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
@@ -227,10 +241,14 @@ function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof
   };
 }
 
-/** The groups of the memory breakdown. Beside a problem, a zone or a cgroup can be short of memory. */
+/** The groups of the memory breakdown. Beside a problem of memory, a zone or a cgroup can be short of it. */
 function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose = false): string {
   const short = shortWords(memory);
-  return `${short === 'Memory is not short' && !isWithoutProblem(findings) ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
+  const isOther = findings.every(
+    ({ severity, code, figures: { reason } }) =>
+      severity === 'note' || (code in CRASHES && !/memory/i.test(String(reason ?? ''))),
+  );
+  return `${short === 'Memory is not short' && !isOther ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
 }
 
 /** Why there is no memory breakdown; undefined: an OOM report of a log has holders. */
@@ -528,6 +546,13 @@ export function findingLines(
   return lines;
 }
 
+/** When the kernel reported it, ns since boot; undefined: unknown, or several times. */
+function timeOf(finding: Finding | undefined): bigint | undefined {
+  const [line] = finding?.evidence ?? [];
+  if (line?.kind !== 'log' || Number(finding?.figures.times ?? 1) > 1) return undefined;
+  return line.timestamp ?? undefined;
+}
+
 /** The time of a log line as it is printed; none: the log has no times. */
 function timeWords(evidence: Evidence | undefined): string[] {
   if (evidence?.kind !== 'log' || (evidence.timestamp === null && (evidence.printedTime ?? '') === '')) return [];
@@ -576,7 +601,7 @@ export function treeLines(
   above?: Finding,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const relation = relationWords(tree, above);
+    const relation = relationWords(tree, above) ?? afterWords(tree.finding, options.panicked);
     const isEffect = tree.relation !== undefined && tree.relation !== 'part';
     const { finding } = tree;
     const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader';
@@ -605,6 +630,14 @@ function relationWords(tree: FindingTree, above: Finding | undefined): string | 
   // A CPU that waits for another one is stuck in any process.
   const victim = tree.finding.code === 'soft-lockup' ? ', not by this process' : '';
   return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}]${victim}.` : causeWords(tree);
+}
+
+/** What the kernel reported after it panicked did not cause that. */
+function afterWords(finding: Finding, panicked: bigint | undefined): string | undefined {
+  const at = timeOf(finding);
+  return at !== undefined && panicked !== undefined && at > panicked
+    ? 'Reported after [panic]: not its cause.'
+    : undefined;
 }
 
 /** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */

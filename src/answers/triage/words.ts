@@ -25,10 +25,11 @@ function withoutCause(code: string, of: Figures): Figures {
 
 /**
  * Figures without an upper bound that is far above the lower one, without a lower one that is far below the estimate,
- * and without what a kill would have freed.
+ * without what a kill would have freed.
  */
 function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
-  const { leastBytes, mostBytes, pinnedBytes } = of;
+  const { leastBytes, mostBytes, pinnedBytes, peersBytes } = of;
+  if (peersBytes && Number(mostBytes) > WIDE * Number(pinnedBytes)) return { ...of, mostBytes: null };
   if (leastBytes == null) return of;
   const isWide = Number(mostBytes ?? pinnedBytes) > WIDE * Number(leastBytes);
   return isWide ? { ...of, leastBytes: null, mostBytes: null } : of;
@@ -40,7 +41,8 @@ export function othersWords(others: readonly Finding[]): string {
     return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length - fds.length;
-  return `${inflect(others.length, 'The other is', 'The others are')} fd ${fds.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
+  const verb = more > 0 ? 'The others include' : inflect(others.length, 'The other is', 'The others are');
+  return `${verb} fd ${fds.join(', ')}.`;
 }
 
 /** The sentence of a rule, with figures formatted by their names. */

@@ -15,7 +15,8 @@ type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error
 
 const REQUESTED = 'A user or a program requested this crash (SysRq-c): the kernel reported no fault.';
 
-const REQUESTED_ACTION = 'Find out who requested the crash, and why: it is no fault of the kernel.';
+const REQUESTED_ACTION =
+  'Find out who requested the crash, and why (perhaps the machine hung): the crash itself is no fault of the kernel.';
 
 /** Why the reason of a panic is unknown. */
 const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
@@ -39,9 +40,7 @@ export const CRASHES = {
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
       ...(/^hung_task: /.test(String(of.reason))
-        ? [
-            'khungtaskd only detects hung tasks. The lines before it name them: without a hung-task finding, the log lacks these lines.',
-          ]
+        ? ['khungtaskd only detects hung tasks, and the setting hung_task_panic requested the panic.']
         : []),
       ...(isRequestedCrash(String(of.reason)) ? [REQUESTED] : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
@@ -53,6 +52,8 @@ export const CRASHES = {
     next: 'Read the stack trace from the top: the first function that does not handle the fault is the place to investigate. Then read the log before the panic.',
     act: ({ reason }: Partial<Of<'reason', string>>) => {
       if (isRequestedCrash(String(reason))) return REQUESTED_ACTION;
+      if (/^(?:corrupted stack end|stack-protector: )/.test(String(reason)))
+        return 'A kernel stack was overwritten or too small: the process that was running need not be at fault. Search for the functions of its stack trace in the log. If it happens again, a kernel with CONFIG_VMAP_STACK or KASAN stops at the fault itself.';
       return /^hung_task: /.test(String(reason))
         ? 'Find the hung tasks in the log before it: what they wait for is the fault.'
         : undefined;
@@ -114,8 +115,10 @@ export const CRASHES = {
       'A task was in uninterruptible sleep (state D) for longer than hung_task_timeout_secs (120 s). It waits for a disk, an NFS server, or a lock that another task holds.',
     known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
     next: 'kdump-mem blocked names the lock and its owner. If the lock has no recorded owner, the one task with a different stack often holds it.',
-    act: () =>
-      'Find out what it waits for: a disk, a server, or the task that owns a lock. To kill it does not help: it cannot exit while it waits.',
+    act: (_: object, panicked: boolean) =>
+      panicked
+        ? 'Find out from its stack in the log what it waited for: a disk, a server, or the task that owned a lock.'
+        : 'Find out what it waits for: a disk, a server, or the task that owns a lock. To kill it does not help: it cannot exit while it waits.',
     deeper: 'kdump-mem blocked -v',
   },
 } satisfies Declarations;

@@ -137,7 +137,7 @@ export const MEMORY = {
         ? []
         : [`${text(of.loop)} has ${text(of.loopFile)} attached, at most ${size(of.loopBytes)}, until losetup -d.`]),
       ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
-      ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
+      ...(of.mapped === 0 ? ['ps and top do not show it: no process maps that much shared memory.'] : []),
       ...(of.attachTime == null
         ? []
         : [

@@ -220,9 +220,11 @@ const queueWords = (of: Unread): Words => [
 /** What the sockets pin, and the send queues of their local peers: not added, since another process may own the peers. */
 function unreadTogether({ sockets, pinnedBytes, mostBytes, peersBytes }: Unread): string {
   const it = inflect(sockets, 'It pins', 'They pin');
-  const own = `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
+  if (!peersBytes)
+    return `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
   const queues = inflect(sockets, 'the send queue of its local peer', 'the send queues of their local peers');
-  return peersBytes ? `${own}, and ${queues} about ${size(peersBytes)}` : own;
+  const most = mostBytes == null ? '' : `; without ${inflect(sockets, 'it', 'them')} at most ${size(mostBytes)}`;
+  return `${it} about ${size(Number(pinnedBytes) + Number(peersBytes))} together with ${queues}, ${inflect(sockets, 'which only waits', 'which only wait')}${most}`;
 }
 
 /** For protocols whose payload the kernel does not report, what it charges. */

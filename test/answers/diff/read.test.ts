@@ -225,7 +225,7 @@ test('an incomplete answer reports its first reason', () => {
     { code: 'unreadable', message: 'two' },
   ];
   const { flaws } = state({ ...answer, complete: false, warnings });
-  expect(flaws).toEqual([{ code: 'incomplete', words: 'one, and 1 more' }]);
+  expect(flaws).toEqual([{ code: 'incomplete', words: 'one (and 1 more warning)' }]);
 });
 
 test('a large process whose PSS one input lacks has not grown by its RSS, and the answer stays complete', () => {

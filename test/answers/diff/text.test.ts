@@ -30,7 +30,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(47, { sockets: 800_000 - 200_000 }), socketsAnswerAt(47, { 5: 599_000 * 4096 })],
     ),
   ).toBe(
-    'Free memory fell by 2.29 GiB (-52.0 MiB/min) to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). At that rate, memory is used up in about 15 min, with all that can be reclaimed; free swap is not counted.',
+    'Free memory fell by 2.29 GiB (-52.0 MiB/min) to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). Free and reclaimable memory falls by 52.0 MiB/min: the remaining 778 MiB lasts about 15 min, without swap.',
   );
   expect(
     headOf(
@@ -38,19 +38,21 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
     ),
   ).toBe(
-    'Free memory fell by 200 MiB (-200 MiB/min) to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). At that rate, memory is used up in about 15 min, with all that can be reclaimed; free swap is not counted.',
+    'Free memory fell by 200 MiB (-200 MiB/min) to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). Free and reclaimable memory falls by 200 MiB/min: the remaining 2.85 GiB lasts about 15 min, without swap.',
   );
 });
 
 test('when memory ends is said if that is soon, by what is free and what can be reclaimed', () => {
   const soon = (grown: Parameters<typeof memoryAnswerAt>[1], minute = 47) =>
-    /At that rate, (.*), with/.exec(headOf([memoryAnswerAt(2)], [memoryAnswerAt(minute, grown)]) ?? '')?.[1];
-  expect(soon({ anonymous: 900_000 }, 3)).toBe('memory is used up in about 8.4 s');
-  expect(soon({ anonymous: 542_100 })).toBe('memory is used up in about 60 min');
+    /the remaining .* (lasts .*), without swap/.exec(
+      headOf([memoryAnswerAt(2)], [memoryAnswerAt(minute, grown)]) ?? '',
+    )?.[1];
+  expect(soon({ anonymous: 900_000 }, 3)).toBe('lasts about 8.4 s');
+  expect(soon({ anonymous: 542_100 })).toBe('lasts about 60 min');
   expect(soon({ anonymous: 542_000 })).toBeUndefined();
   // What slab gained can be reclaimed: it is not lost.
   expect(soon({ dentries: 542_000 })).toBeUndefined();
-  expect(soon({ dentries: 300_000, anonymous: 542_100 })).toBe('memory is used up in about 60 min');
+  expect(soon({ dentries: 300_000, anonymous: 542_100 })).toBe('lasts about 60 min');
   // A program that started in between grew once.
   const first: MadeProcess = { pid: 1, start: 1, pss: MIB };
   const started = headOf(
@@ -58,7 +60,7 @@ test('when memory ends is said if that is soon, by what is free and what can be 
     [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
   );
   expect(started).toContain(
-    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). At that rate, memory is used up in about 15 min (unless pid 812 (java) only started up), with',
+    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). Free and reclaimable memory falls by 200 MiB/min: the remaining 2.85 GiB lasts about 15 min, without swap. First check whether pid 812 (java), which is new, still grows.',
   );
 });
 
@@ -79,7 +81,7 @@ test('names a process by its growth in the category, and only if that is a large
   // The text makes no statement about processes that are not listed.
   const [memory, procs] = look(3, 102_400);
   expect(headOf(look(2, 0), [memory, { ...(procs as object), allListed: false }])).toMatch(
-    /: shared memory and tmpfs \+400 MiB\. At that rate, /,
+    /: shared memory and tmpfs \+400 MiB\. Free and reclaimable /,
   );
 });
 
@@ -168,11 +170,11 @@ test('reports unattributed memory together with attributed memory', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
   const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unattributed: 256_100 });
   expect(headOf([before], [after])).toMatch(
-    / Largest increases: anonymous \+1000 MiB, unattributed \+1000 MiB\. At that rate, /,
+    / Largest increases: anonymous \+1000 MiB, unattributed \+1000 MiB\. Free and reclaimable /,
   );
   const more = memoryAnswerAt(47, { dentries: 44_000, anonymous: 406_000, unattributed: 306_100 });
   expect(headOf([before], [more])).toMatch(
-    / Largest increases: unattributed \+\S+ GiB, anonymous \+\d+ MiB\. At that rate, /,
+    / Largest increases: unattributed \+\S+ GiB, anonymous \+\d+ MiB\. Free and reclaimable /,
   );
 });
 

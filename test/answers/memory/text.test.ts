@@ -16,18 +16,18 @@ const options = { source: '--vmcore dump', width: null };
 test('the first line reports whether memory is short, and the largest category', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);
   expect(text.split('\n')[0]).toBe(
-    'Memory is not short: 1.00 MiB of 6.00 MiB is free (17 %). Largest use: vmalloc, 3.00 MiB (50 %).',
+    'In this dump, memory is not short: 1.00 MiB of 6.00 MiB is free (17 %). Largest use: vmalloc, 3.00 MiB (50 %).',
   );
 });
 
 test('where memory is short, what takes most stands beside what is unusual, once', () => {
   const first = (frames: Parameters<typeof answerOf>[0]) => memoryText(answerOf(frames), options).split('\n')[0];
   expect(first({ 'free-buddy': 10, anonymous: 60_000, unattributed: 20_000 })).toMatch(
-    /^Memory is short: .*\. Unusual: memory without a known owner.*\. Largest use: anonymous memory of processes, 234 MiB /,
+    /^In this dump, memory is short: .*\. Unusual, so check it first: memory without a known owner.*\. Largest use: anonymous memory of processes, 234 MiB /,
   );
   expect(first({ 'free-buddy': 10, anonymous: 20_000, unattributed: 60_000 })).not.toContain('Largest use');
   expect(first({ 'free-buddy': 60_000, anonymous: 60_000, unattributed: 20_000 })).toMatch(
-    /^Memory is not short: .*But unusual/,
+    /^In this dump, memory is not short: .*But unusual/,
   );
 });
 
@@ -38,9 +38,9 @@ test('OOM kills since boot are said beside memory that is not short now', () => 
     memoryText({ ...answer, origin: { ...origin, ...(oomKills !== undefined && { oomKills }) } }, options).split(
       '\n',
     )[0];
-  expect(first(2)).toMatch(/^Memory is not short: .* \(50 %\)\. 2 OOM kills since boot: see triage\.$/);
+  expect(first(2)).toMatch(/^In this dump, memory is not short: .* \(50 %\)\. 2 OOM kills since boot: see triage\.$/);
   expect(first(1)).toMatch(/ 1 OOM kill since boot: see triage\.$/);
-  for (const none of [0, undefined]) expect(first(none)).toMatch(/^Memory is not short: .* \(50 %\)\.$/);
+  for (const none of [0, undefined]) expect(first(none)).toMatch(/^In this dump, memory is not short: .* \(50 %\)\.$/);
 });
 
 test('a cache of 1 % of memory is described, with where its owner can be seen', () => {
@@ -186,10 +186,10 @@ test('unattributed memory that is mostly socket queues is said to be, once', () 
   };
   const unowned = 'memory without a known owner (unattributed), 512 MiB (50 %)';
   expect(of(2 ** 28)).toContain(
-    `nusual: ${unowned}, most of it probably socket queues, which hold about 256 MiB (25 %).`,
+    `nusual, so check it first: ${unowned}, most of it probably socket queues, which hold about 256 MiB (25 %).`,
   );
   expect(of(2 ** 28 - PAGE)).toContain(
-    `nusual: socket queues hold about 256 MiB (25 %), in “unattributed” and slab; ${unowned}.`,
+    `nusual, so check it first: socket queues hold about 256 MiB (25 %), in “unattributed” and slab; ${unowned}.`,
   );
 });
 

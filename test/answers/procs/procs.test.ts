@@ -158,13 +158,15 @@ test('the headline has what the machine has left, and whether that is little', (
     procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);
   const all = 2 ** 34;
   expect(of({ totalBytes: all, availableBytes: 2 ** 33 })).toMatch(
-    /^Memory is not short: 8\.00 GiB of 16\.0 GiB is available \(MemAvailable of MemTotal\)\. Largest/,
+    /^Memory is not short: 8\.00 GiB of 16\.0 GiB \(MemTotal\) is available: free, or the kernel can reclaim it\. Largest/,
   );
   expect(of({ totalBytes: all, availableBytes: 0 })).toMatch(
-    /^Memory is short: 0 of 16\.0 GiB is available \(MemAvailable of MemTotal\)\. Largest/,
+    /^Memory is short: 0 of 16\.0 GiB \(MemTotal\) is available: free, or the kernel can reclaim it\. Largest/,
   );
   // They contradict each other.
-  expect(of({ totalBytes: all, availableBytes: 2 ** 35 })).toMatch(/^Largest.* 32\.0 GiB of 16\.0 GiB is available/);
+  expect(of({ totalBytes: all, availableBytes: 2 ** 35 })).toMatch(
+    /^Largest.* 32\.0 GiB of 16\.0 GiB \(MemTotal\) is available/,
+  );
   for (const machine of [undefined, { totalBytes: all, availableBytes: null }, { totalBytes: null, availableBytes: 1 }])
     expect(of(machine)).not.toMatch(/ is (available|free)/);
   // A dump has no MemAvailable: it may be short only if what can be reclaimed is little too.
@@ -192,12 +194,14 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   const verbose = { ...TEXT, verbose: true };
   const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${included}; sockets are not included (--sockets estimates them).\n`,
+    `${included}; sockets (--sockets estimates them) and files in tmpfs that it only has open are not included.\n`,
   );
   expect(procsText(chosen(answer(), {}, named), TEXT)).not.toContain('kill');
   expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
-  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${included}; SOCKETS are not included.\n`);
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
+    `${included}; SOCKETS, and files in tmpfs that it only has open, are not included.\n`,
+  );
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);
   const captured = { host: 'db1', takenAt: null };
@@ -215,7 +219,7 @@ test('names the process whose sockets pin much, which no other figure shows', ()
       .at(-1),
   ).toBe('Next: skcheck --pid 9');
   expect(procsText(chosen(found, {}, named), TEXT)).toContain(
-    'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
+    'Unusual, so check it first: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
   );
 });
 

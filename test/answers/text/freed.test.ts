@@ -45,7 +45,7 @@ describe('kill impact', () => {
     const [of = '', ...more] = text?.split(/(?<=Killing pid 7|killing pid 7) would free/) ?? [];
     // A machine that no longer runs.
     const past =
-      more.length === 0 ? text : `${of} would have freed${more.join('')}`.replace(' and lose its unread data', '');
+      more.length === 0 ? text : `${of} would have freed${more.join('')}`.replace('and lose its', 'and lost its');
     expect(killingText(7, one, pinned, false)).toBe(past);
   });
 

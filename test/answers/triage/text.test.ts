@@ -265,6 +265,37 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   expect(shortened).toContain('The other is fd 5. -v lists it.');
 });
 
+test('what the kernel reported after it panicked did not cause that', () => {
+  const at = (code: Finding['code'], seconds: bigint, figures: Finding['figures'] = {}): Finding => {
+    const line = { kind: 'log', seq: 1, timestamp: seconds * 1_000_000_000n, text: 'x' } as const;
+    return { code, severity: 'critical', figures: { reason: 'x', ...figures }, evidence: [line], next: 'log' };
+  };
+  const of = (...findings: Finding[]) => text({ width: null }, { findings });
+  const after = 'Reported after [panic]: not its cause.';
+  expect(of(at('panic', 200n), at('soft-lockup', 201n)).split(after)).toHaveLength(2);
+  for (const others of [
+    [at('panic', 200n), at('soft-lockup', 199n)],
+    // The first of several may have been before.
+    [at('panic', 200n), at('soft-lockup', 201n, { times: 2 })],
+    [{ ...at('panic', 200n), past: true as const }, at('soft-lockup', 201n)],
+    [at('panic', 200n, { boot: -1 }), at('soft-lockup', 201n)],
+  ])
+    expect(of(...others)).not.toContain(after);
+});
+
+test('a note of a running machine says what to do, and that it is not urgent; beside a problem it does not', () => {
+  const figures = { kind: 'memfd', name: 'memfd:x', bytes: 9, share: 0.06, pid: 7, comm: 'a', mapped: 1 };
+  const note: Finding = { code: 'shared-memory', severity: 'note', figures, evidence: [], next: 'procs' };
+  const host = { isCaptured: false } as unknown as KernelTriage['host'];
+  const urgent = /\n {10}Not urgent: Find out why the process keeps it open\. The memory is freed when /;
+  expect(text({ width: null }, { findings: [note], host } as Partial<KernelTriage>)).toMatch(urgent);
+  const problem: Finding = { ...note, severity: 'warning' };
+  expect(text({ width: null }, { findings: [problem, note], host } as Partial<KernelTriage>)).not.toContain(
+    'Not urgent',
+  );
+  expect(text({ width: null }, { findings: [note] })).not.toContain('Not urgent');
+});
+
 test('without a log, reports the panic reason as unknown', () => {
   const of = (logMessages: number | null) => ({
     code: 'panic',
@@ -362,8 +393,18 @@ test('the action depends on figures, and is left out where none is right', () =>
     /^To do: Search .* for the function at RIP or pc in the log,/,
   );
   expect(toDo('oops', { symbol: 'sysrq_handle_crash' })).toBe(
-    'To do: Find out who requested the crash, and why: it is no fault of the kernel.',
+    'To do: Find out who requested the crash, and why (perhaps the machine hung): the crash itself is no fault of the kernel.',
   );
+  expect(toDo('hung-task', { pid: 7 })).toContain('To kill it does not help');
+  expect(toDo('hung-task', { pid: 7 }, { machine })).toMatch(
+    /^To do: Find out from its stack in the log what it waited/,
+  );
+  for (const reason of [
+    'corrupted stack end detected inside scheduler',
+    'stack-protector: Kernel stack is corrupted in: f',
+  ])
+    expect(toDo('panic', { reason })).toMatch(/^To do: A kernel stack was overwritten or too small: the process that /);
+  expect(toDo('panic', { reason: 'corrupted by x' })).not.toContain('To do');
   const blocked = { tasks: 2, pid: 7, comm: 'a', symbol: 'f', path: '/b' };
   expect(toDo('blocked-tasks', { ...blocked, cause: 'frozen' })).toMatch(/^To do: First check whether a backup /);
   expect(toDo('blocked-tasks', { ...blocked, cause: 'nfs' })).toMatch(/^To do: Check the server, /);

@@ -15,7 +15,7 @@ const last = (text: string) => text.trimEnd().split('\n').at(-1) ?? '';
 
 test('three commands lead from the machine to the socket, each naming the next', async () => {
   const memory = await kdumpMem('memory', '--vmcore', elf);
-  expect(memory.stdout).toMatch(/^Memory is not short: \d+ MiB of 511 MiB is free /);
+  expect(memory.stdout).toMatch(/^In this dump, memory is not short: \d+ MiB of 511 MiB is free /);
   expect(last(memory.stdout)).toMatch(/^Next: kdump-mem /);
   const sockets = await kdumpMem('sockets', '--by', 'process', '--vmcore', elf);
   expect(last(sockets.stdout)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore /);

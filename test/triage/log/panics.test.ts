@@ -121,7 +121,7 @@ test('says what only detects, and what a test of the kernel may do on purpose', 
   const words = (...lines: readonly string[]) =>
     found(lines.map((line) => `<0>[    1.000000] ${line}\n`).join('')).map((finding) => findingWords(finding));
   expect(words('Kernel panic - not syncing: hung_task: blocked tasks')).toEqual([
-    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks. The lines before it name them: without a hung-task finding, the log lacks these lines.',
+    'Kernel panic: hung_task: blocked tasks. khungtaskd only detects hung tasks, and the setting hung_task_panic requested the panic.',
   ]);
   const kasan = (caller: string) => [
     'BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x190/0x3b8',

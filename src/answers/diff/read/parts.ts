@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inflect } from '../../../base/size.js';
 import { originSchema } from '../../../contracts/common.js';
 import type { Flaw, HostState } from '../../../diff/state.js';
 import { leavesComplete } from '../../../walk/warnings.js';
@@ -44,7 +45,8 @@ export const warningsPart = listOf(z.object({ code: z.string().optional(), messa
 export function incompleteness(complete: boolean, warnings: z.infer<typeof warningsPart>, otherwise: string): Flaw[] {
   if (complete) return [];
   const first = warnings.find((warning) => !leavesComplete(warning)) ?? warnings[0];
-  const more = warnings.length > 1 ? `, and ${warnings.length - 1} more` : '';
+  const more =
+    warnings.length > 1 ? ` (and ${warnings.length - 1} more ${inflect(warnings.length - 1, 'warning')})` : '';
   return [{ code: 'incomplete', words: first ? `${first.message}${more}` : otherwise }];
 }
 
