@@ -15,6 +15,7 @@ import {
   nextWords,
   noteWords,
   PARTS,
+  peerHolders,
   signedSize,
   sizeOrUnknown,
   whoWords,
@@ -144,10 +145,11 @@ export function listBlock(
   const isOfKernel = name === 'caches' || name === 'callers';
   const isLarge = ({ changeBytes }: ItemDiff) => !isOfKernel || changeBytes === null || Math.abs(changeBytes) >= least;
   const shown = changed.filter(isLarge).slice(0, limit);
+  const peerOf = peerHolders(list.items.map(({ who }) => who));
   const columns: Column<ItemDiff>[] = [
     {
       heading: HEADINGS[name],
-      value: ({ who }) => whoWords(who),
+      value: ({ who }) => whoWords(who, peerOf(who)),
       shrinks: { keeps: name === 'processes' ? 'start' : 'ends', least: 20 },
     },
     ...courseColumns<ItemDiff>(shown, several, hasRates),

@@ -10,13 +10,32 @@ import { formatSeconds, perMinute } from '../growth/words.js';
 import { share } from '../memory/words.js';
 import { hostCommand } from '../text/blocks.js';
 
-/** Returns the name of an owner, escaped: `pid 4711 (nginx)`. */
-export function whoWords(who: Who): string {
+type SocketWho = Extract<Who, { kind: 'socket' }>;
+
+/** Ends of the sockets of one network namespace by which both ends of a connection are found. */
+const endsOf = ({ netns, local, peer }: SocketWho, reversed = false): string =>
+  JSON.stringify(reversed ? [netns, peer, local] : [netns, local, peer]);
+
+/** Returns the process at the other end of a connection whose both ends are listed: one of them only waits. */
+export function peerHolders(all: readonly Who[]): (who: Who) => SocketWho['holder'] {
+  const sockets = all.flatMap((who) =>
+    who.kind === 'socket' && who.netns !== null && who.local && who.peer ? [who] : [],
+  );
+  const byEnds = new Map(sockets.map((who) => [endsOf(who), who.holder]));
+  return (who) => (who.kind === 'socket' ? (byEnds.get(endsOf(who, true)) ?? null) : null);
+}
+
+/**
+ * Returns the name of an owner, escaped: `pid 4711 (nginx)`.
+ *
+ * @param peer of a socket: the process that has the other end open; null: unknown
+ */
+export function whoWords(who: Who, peer: SocketWho['holder'] = null): string {
   switch (who.kind) {
     case 'process':
       return `pid ${who.pid} (${escapeText(who.comm)})`;
     case 'socket':
-      return socketWords(who);
+      return `${socketWords(who)}${peer ? ` (pid ${peer.pid} ${escapeText(peer.comm ?? 'name unknown')})` : ''}`;
     case 'cache':
       return escapeText(who.name);
     case 'caller':
@@ -39,7 +58,7 @@ const DEVICES: Readonly<Record<DeviceKind, string>> = {
   pinned: 'pinned by',
 };
 
-function socketWords({ holder, protocol, family, local, peer, inode }: Extract<Who, { kind: 'socket' }>): string {
+function socketWords({ holder, protocol, family, local, peer, inode }: SocketWho): string {
   const owner = holder
     ? `pid ${holder.pid} (${escapeText(holder.comm ?? 'name unknown')}) fd ${holder.fd}`
     : `${inode == null ? 'a socket' : `inode ${inode}`} (no process has it open)`;

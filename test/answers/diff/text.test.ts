@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
 import { categoryBlock, diffJson, diffText, listBlock } from '../../../src/answers/diff/render.js';
-import { noteWords } from '../../../src/answers/diff/words.js';
+import { noteWords, peerHolders, whoWords } from '../../../src/answers/diff/words.js';
 import { type Block, blockTexts } from '../../../src/answers/text/blocks.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { diffSchema } from '../../../src/contracts/diff.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { diffCategories } from '../../../src/diff/lists.js';
+import type { Who } from '../../../src/diff/state.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
 const OPTIONS = { hasRates: true, hidesQueues: true, limit: 5, verbose: false, width: null };
@@ -299,4 +300,25 @@ test('does not list empty sockets, and does not report unread ones as empty', ()
   expect(text(listBlock('sockets', { ...diff, complete: false }, false, OPTIONS))).toContain(
     'No socket that could be read held memory',
   );
+});
+
+test('a socket names the process at its other end, where both ends are of one network namespace', () => {
+  const socket = (pid: number, local: string, peer: string, netns: number | null = 1): Who => ({
+    kind: 'socket',
+    inode: pid,
+    netns,
+    family: 'AF_INET',
+    protocol: 'TCP',
+    local,
+    peer,
+    holder: { pid, comm: 'a\x1b', fd: 3 },
+  });
+  const [sender, reader] = [socket(7, '127.0.0.1:5', '127.0.0.1:9'), socket(8, '127.0.0.1:9', '127.0.0.1:5')];
+  const words = (all: Who[]) => whoWords(sender, peerHolders(all)(sender));
+  expect(words([sender, reader])).toBe('pid 7 (a\\x1b) fd 3: TCP 127.0.0.1:5, peer 127.0.0.1:9 (pid 8 a\\x1b)');
+  for (const others of [[], [socket(8, '127.0.0.1:9', '127.0.0.1:5', 2)], [socket(8, '127.0.0.1:9', '127.0.0.1:6')]])
+    expect(words([sender, ...others])).toBe('pid 7 (a\\x1b) fd 3: TCP 127.0.0.1:5, peer 127.0.0.1:9');
+  // Unknown namespaces need not be the same one.
+  const unknown = socket(7, '127.0.0.1:5', '127.0.0.1:9', null);
+  expect(peerHolders([unknown, socket(8, '127.0.0.1:9', '127.0.0.1:5', null)])(unknown)).toBeNull();
 });
