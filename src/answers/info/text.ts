@@ -1,5 +1,6 @@
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
+import { grouped } from '../../base/util.js';
 import type { InfoAnswer, RunningTask, TypesVerified } from '../../contracts/info.js';
 import { isRequestedCrash } from '../../log/words.js';
 import { hostCommand } from '../text/blocks.js';
@@ -44,11 +45,15 @@ const PANIC_PREFIX = /^Kernel panic - (not syncing: )?/;
 
 type Line = readonly [label: string, value: string];
 
-/** Formats unknown facts grouped by reason, since one reason often applies to many. */
+/** Formats unknown facts grouped by reason, since one reason often applies to many; the first of several of one name. */
 function missingLines(missing: InfoAnswer['missing']): string[] {
-  const reasons = new Map<string, string[]>();
-  for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
-  return [...reasons].map(([why, whats]) => `  ${escapeText(whats.join(', '))}: ${escapeText(why)}`);
+  const names = [...grouped(missing, ({ what }) => what)].map(([what, [first, ...others]]) => ({
+    what: others.length === 0 ? what : `${what} (${others.length + 1}; the first)`,
+    why: first?.why ?? '',
+  }));
+  return [...grouped(names, ({ why }) => why)].map(
+    ([why, whats]) => `  ${escapeText(whats.map(({ what }) => what).join(', '))}: ${escapeText(why)}`,
+  );
 }
 
 function headline({ dump, noted, kernel }: InfoAnswer): string {
@@ -136,7 +141,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
       'RAM',
       ramBytes === null
         ? UNKNOWN
-        : `${formatSize(ramBytes)} (MemTotal: without the kernel image, struct pages and other memory reserved at boot)`,
+        : `${formatSize(ramBytes)} (MemTotal: without the crash kernel, the kernel image, struct pages and other memory reserved at boot)`,
     ],
     ['TASKS', processes ? tasksText(processes) : UNKNOWN],
     ['TAINT', taint ? taintText(taint) : UNKNOWN],

@@ -424,7 +424,8 @@ function presentWords(answer: TriageAnswer): string {
     // Most of the machine is unknown: nothing about it is good news.
     if (hidden !== undefined)
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
-    if (notes !== undefined && (complete || lacksOneProcess(answer))) return `${notes}.`;
+    if (notes !== undefined && complete) return `${notes}.`;
+    if (notes !== undefined && lacksOneProcess(answer)) return `${notes} in what could be read.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     const missed = new Set(answer.unread?.map(({ check }) => check)).size;

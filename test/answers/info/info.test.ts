@@ -189,6 +189,20 @@ describe('text', () => {
       ],
     ],
     [
+      'of many modules without types',
+      answer(
+        {},
+        {
+          missing: ['tun', 'x'].map((name) => ({
+            what: 'types of a module',
+            code: 'no-types' as const,
+            why: `${name}: filtered`,
+          })),
+        },
+      ),
+      [/^Unknown:\n {2}types of a module \(2; the first\): tun: filtered$/m],
+    ],
+    [
       'of a running kernel',
       answer({}, { dump: { ...DUMP, live: true } }),
       [/, running\n/, /^FILTERED +nothing \(running kernel\)$/m],

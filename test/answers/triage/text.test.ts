@@ -160,7 +160,7 @@ test('a panic without its reason leads nowhere: another finding is the first to 
   expect(next('Fatal exception', 'warning')).toBe('Next: kdump-mem stacks --cpu 1 --vmcore v');
 });
 
-test('memory is not called enough beside a problem', () => {
+test('memory is not called enough beside a problem of memory', () => {
   const [enough, little] = [
     { 'free-buddy': 500, anonymous: 500 },
     { 'free-buddy': 1, anonymous: 999 },
@@ -170,19 +170,28 @@ test('memory is not called enough beside a problem', () => {
     /^Memory[^:]*:/m.exec(text({ width: null }, { memory, findings }))?.[0];
   expect([first(enough, note), first(enough, [])]).toEqual(['Memory is not short:', 'Memory is not short:']);
   expect(first(enough, problem)).toBe('Memory:');
+  const panic = (reason: string | null): Finding[] => [
+    { code: 'panic', severity: 'critical', figures: { reason }, evidence: [], next: 'log' },
+  ];
+  for (const reason of ['sysrq triggered crash', null])
+    expect(first(enough, panic(reason))).toBe('Memory is not short:');
+  expect(first(enough, panic('System is deadlocked on memory'))).toBe('Memory:');
+  expect(first(enough, [...panic(null), ...problem])).toBe('Memory:');
   expect([first(little, note), first(little, problem)]).toEqual(['Memory is short:', 'Memory is short:']);
 });
 
 test('one process that could not be read is a dim line, two are not', () => {
-  const lines = (processes: number) => {
+  const lines = (processes: number, findings: readonly Finding[] = []) => {
     const unread = [{ check: 'processes', code: 'denied', why: 'permission denied', hides: 'zombies', processes }];
     const host = { host: 'web', takenAt: null, isCaptured: false, release: '', uptimeSeconds: 9 };
     const paint = (style: string, words: string) => `<${style}>${words}</>`;
-    const more = { kernel: undefined, machine: undefined, host, findings: [], complete: false, unread, checked: [] };
+    const more = { kernel: undefined, machine: undefined, host, findings, complete: false, unread, checked: [] };
     return text({ width: null, paint }, more).split('\n');
   };
   expect(lines(1)[0]).toMatch(/No problems found in what could be read\./);
   expect(lines(1)[2]).toBe('<dim>Not checked: zombies (permission denied).</>');
+  const note: Finding = { code: 'pipes', severity: 'note', figures: {}, evidence: [], next: 'memory' };
+  expect(lines(1, [note])[0]).toMatch(/No critical findings or warnings, 1 note in what could be read\.$/);
   expect(lines(2)[0]).toMatch(/Incomplete: 2 processes could not be read\. Run as root\./);
   expect(lines(2).join('\n')).not.toContain('<dim>');
 });
