@@ -68,6 +68,17 @@ test('a pending CPU with another word that looks like a lock is next of the lock
   expect(odd).toEqual([]);
 });
 
+test('a queued CPU whose registers an interrupt overwrote spins for the lock that has it as its last', () => {
+  const found = spun(
+    (one) => [one.word(one.lock, tail(1) | 0x100), one.queued(1)],
+    [
+      [0, lock],
+      [1, ({ qnodes }) => qnodes[0]],
+    ],
+  );
+  expect(found).toEqual({ odd: [], locks: [['lock', 0, 1]] });
+});
+
 test.each<readonly [string, RegExp, number, (one: Spinning) => void]>([
   [
     'next node',
