@@ -222,7 +222,9 @@ export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): strin
   // Mappings would be read from smaps, which blocks a large process.
   const live = isProcess ? 'procs --watch' : command;
   const there = source.startsWith('--from ') ? [`On that machine: ${hostCommand(live, '--live')}`] : [];
-  return [`Next: ${hostCommand(command, source)}`, ...there];
+  const next = `Next: ${hostCommand(command, source)}`;
+  // Only there is seen whether a program that started still grows.
+  return isProcess && loss.categories[0]?.who?.status === 'new' ? [...there, next] : [next, ...there];
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */
@@ -249,9 +251,9 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
   const isNew = grown?.status === 'new' && grown.who.kind === 'process';
-  const check = isNew ? ` First check whether ${whoWords(grown.who)}, which is new, still grows.` : '';
+  const check = isNew ? ` That may be its start only: first check whether ${whoWords(grown.who)} still grows.` : '';
   const rate = formatSize(Math.round((60 * (before - after)) / took));
-  return ` Free and reclaimable memory falls by ${rate}/min: the remaining ${formatSize(after)} lasts about ${formatSeconds(left)}, without swap.${check}`;
+  return ` Free and reclaimable memory fell by ${rate}/min: at that rate, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.${check}`;
 }
 
 /** Memory that is free, or that the kernel can free. */

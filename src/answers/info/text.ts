@@ -34,7 +34,9 @@ export function infoText(answer: InfoAnswer, columns: number | null, source: str
       .join('\n'),
   ];
   if (missing.length > 0) {
-    const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
+    const reasons = missingLines(missing).flatMap((line) =>
+      wrap(line, columns === null ? null : columns - 2).map((part) => `  ${part}`),
+    );
     parts.push(['Unknown:', ...reasons].join('\n'));
   }
   if (kernel?.panic.state === 'panicked') parts.push(`Next: ${hostCommand('triage', source)}`);
@@ -48,11 +50,11 @@ type Line = readonly [label: string, value: string];
 /** Formats unknown facts grouped by reason, since one reason often applies to many; the first of several of one name. */
 function missingLines(missing: InfoAnswer['missing']): string[] {
   const names = [...grouped(missing, ({ what }) => what)].map(([what, [first, ...others]]) => ({
-    what: others.length === 0 ? what : `${what} (${others.length + 1}; the first)`,
+    what: others.length === 0 ? what : `${others.length + 1} × ${what}, the first`,
     why: first?.why ?? '',
   }));
   return [...grouped(names, ({ why }) => why)].map(
-    ([why, whats]) => `  ${escapeText(whats.map(({ what }) => what).join(', '))}: ${escapeText(why)}`,
+    ([why, whats]) => `${escapeText(whats.map(({ what }) => what).join(', '))}: ${escapeText(why)}`,
   );
 }
 

@@ -59,9 +59,9 @@ function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
 }
 
 /** Explains free memory that the buddy allocator does not contain yet. */
-export function uninitializedWords({ memory }: MemoryAnswer): string[] {
+export function uninitializedWords({ memory }: MemoryAnswer, verbose: boolean): string[] {
   const leaf = leaves(memory).find(({ category }) => category === 'free-uninitialized');
-  return leaf === undefined || leaf.frames === 0
+  return leaf === undefined || leaf.frames < (verbose ? 1 : NOTABLE * memory.frames)
     ? []
     : [
         `${formatSize(leaf.bytes)} of the free memory was never used since boot, which is normal: its struct pages are not initialized yet.`,

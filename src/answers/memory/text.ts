@@ -45,7 +45,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...pipeWords(answer).map(paragraph),
     treeTable(answer, verbose, width),
     ...incompleteWords(answer, verbose).map(paragraph),
-    ...uninitializedWords(answer).map(paragraph),
+    ...uninitializedWords(answer, verbose).map(paragraph),
     ...(verbose || isNotable(answer) ? [...looseWords(answer), ...unflaggedWords(answer)].map(paragraph) : []),
     ...(verbose ? noteWords(answer).map(paragraph) : []),
     ...hugeWords(answer).map(paragraph),

@@ -49,7 +49,7 @@ export function processBlocks(answer: ProcessSockets, source: string): Block[] {
 /** Explains memory that the kernel does not charge to the sockets. */
 function chargedText(charged: number, { pinnedBytes }: Figures): string | undefined {
   if (charged * 2 >= pinnedBytes) return undefined;
-  return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets. ss -m shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) apply to it, not to PINNED. Lower limits are no fix: fewer packets are queued, and each still pins whole blocks.`;
+  return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets. ss -m shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) apply to it, not to PINNED: lower limits are no fix.`;
 }
 
 type ProcessSocket = ProcessSockets['sockets'][number];

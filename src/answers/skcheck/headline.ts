@@ -123,13 +123,13 @@ function headlineOf(report: SkcheckReport): string {
 }
 
 /** Names the process whose sockets pin most, or else the largest socket. @param name of the largest */
-function largestWords({ worstOwner }: SkcheckReport['totals'], largest: SkcheckSocket, name: string): string {
+function largestWords({ worstOwner, stalled }: SkcheckReport['totals'], largest: SkcheckSocket, name: string): string {
   if (!worstOwner || worstOwner.sockets < 2) return ` The largest is ${name}.`;
   const process = processWords(worstOwner.pid, worstOwner.comm);
   const count = formatCount(worstOwner.sockets);
   return worstOwner.pid === largest.pid
-    ? ` ${count} of them belong to ${process}.`
-    : ` ${count} of them, which pin the largest part, belong to ${process}.`;
+    ? ` ${count} of these ${stalled} belong to ${process}.`
+    : ` ${count} of these ${stalled}, which pin the largest part, belong to ${process}.`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {
@@ -165,8 +165,8 @@ function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: Skch
   const bound = isDoubtful(pinned) ? 'at most ' : '';
   // Of an amount without an upper bound a share could read as an all-clear.
   const isKnown = memoryBytes !== null && sum > 0 && (bound === '' || pinned.atMost !== null);
-  const share = isKnown ? `, ${bound}${percentWords((100 * most) / memoryBytes)} of memory` : '';
-  if (localPeers.sockets === 0) return `${pinnedWords(verb, pinned)}${share}`;
+  const share = isKnown ? ` (${bound}${percentWords((100 * most) / memoryBytes)} of memory)` : '';
+  if (localPeers.sockets === 0) return `${pinnedWords(verb, pinned)}${share.replace(/^ \((.*)\)$/, ', $1')}`;
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
   const queues =
@@ -292,8 +292,6 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [`${share} is freed when ${process} ${how}.${!isMuch && isLittle ? little : killWords(own)}`];
-  const state = ownerState(own);
-  if (state !== '' && !owner.stopped) lines.push(`${state}.`);
   // Of all of them the first sentence says it.
   if (owner.localPeers > 0 && !whole) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
@@ -301,6 +299,8 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
       `That is about ${sizes[0]} in its ${inflect(owner.sockets, 'socket')} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}.`,
     );
   }
+  const state = ownerState(own);
+  if (state !== '' && !owner.stopped) lines.push(`${state}.`);
   if (owner.shared > 0)
     lines.push(
       `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: killing pid ${pid} alone does not free that memory.`,

@@ -226,7 +226,9 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
       const isDecided = typeof (FINDINGS as Declarations)[finding.code]?.act === 'function';
       const act = isCalm && isDecided && !finding.past ? actionWords(finding, answer) : undefined;
-      if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${act}`, roomIn(options))));
+      // Its pid may be another process today.
+      const check = host.isCaptured && finding.figures.pid != null ? ' First check that it is still that process.' : '';
+      if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${act}${check}`, roomIn(options))));
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
       return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
@@ -267,7 +269,7 @@ const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', call
 const FILE = /^(?:\/|memfd:|tmpfs |SysV segment )/;
 
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
-export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
+export function holdersWords({ logs, host, holders, memory, findings }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
   const { unreadProcesses, hidden, byRss } = holders;
   const least = MIN_HELD * (memory?.memory.bytes ?? 0);
@@ -297,13 +299,17 @@ export function holdersWords({ logs, holders, memory }: TriageAnswer): string | 
     : byRss
       ? 'Largest processes by RSS, which counts shared pages, and each mapping of a page'
       : 'Largest holders';
+  const isCalm = host && !host.pasted && largest.length > 0 && isWithoutProblem(findings);
+  const growth = isCalm
+    ? ` One sample does not show whether they grow: ${host.isCaptured ? 'diff' : 'watch'} does.`
+    : '';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [
     [label, named],
     ['Not read', more],
   ] as const;
   const parts = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
-  return parts.length === 0 ? undefined : parts.join(' ');
+  return parts.length === 0 ? undefined : `${parts.join(' ')}${growth}`;
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */

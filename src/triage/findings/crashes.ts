@@ -25,7 +25,7 @@ const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
     : 'the log does not contain the reason';
 
 const STUCK =
-  'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.';
+  'Read the stack traces of that task and of the other CPUs: often one of them holds a lock that it needs. In a virtual machine check the steal time.';
 
 /** The first module in the stack trace that is not part of the kernel. */
 const foreignModule = (report: CrashReport | undefined): string | undefined =>

@@ -205,8 +205,8 @@ export const SOCKETS = {
     known:
       'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
-    act: () =>
-      'Ask the owner of the program why it does not read: skcheck --stale -v shows what it waits for. To end the process frees the memory, and loses the unread data.',
+    act: ({ comm, peersBytes }: Partial<Unread>) =>
+      `Ask the owner of ${comm == null ? 'the program' : text(comm)} why it does not read. To end it frees the memory, but loses the unread data${peersBytes ? ' and what the peers have not sent yet' : ''}, and resets the connections.`,
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;

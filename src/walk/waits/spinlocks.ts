@@ -97,7 +97,7 @@ export function spinLocks(
     }
     const isTail = (word: number) => word >>> TAIL === tail;
     // An interrupt may have overwritten the registers of those in the queue: the CPU that is next has the address too.
-    const others = [...spinning.keys()].filter((one) => !cpus.includes(one));
+    const others = [...spinning.keys()].filter((cpu) => !cpus.includes(cpu));
     const address = tail === 0 ? null : (lockOf(cpus, isTail) ?? lockOf(others, isTail));
     if (address === null && tail !== 0)
       odd(`no word in the registers and on the stack of CPU ${cpu} is a spinlock with its queue`);

@@ -24,7 +24,7 @@ test('compares each sample with the first and the preceding one', () => {
   if (!third || !seen[2]) throw new Error('three samples');
   const json = memoryJson({ ...third, sample: seen[2] });
   expect(memorySchema.parse(json)).toEqual(json);
-  const text = watchBlock(third, seen[2], null);
+  const text = watchBlock({ ...third, source: 'kcore' }, seen[2], null);
   expect(text).toMatch(/^sample 3, 1970-01-01T00:00:00Z\nMemory is not short: 300 KiB of 400 KiB is free \(75 %\)\. /);
   expect(text).toMatch(/^ {2}vmalloc +100 KiB +-20\.0 KiB +\+60\.0 KiB +25 %/m);
   expect(text.endsWith('\n')).toBe(true);

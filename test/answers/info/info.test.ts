@@ -200,7 +200,7 @@ describe('text', () => {
           })),
         },
       ),
-      [/^Unknown:\n {2}types of a module \(2; the first\): tun: filtered$/m],
+      [/^Unknown:\n {2}2 × types of a module, the first: tun: filtered$/m],
     ],
     [
       'of a running kernel',

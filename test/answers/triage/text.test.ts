@@ -274,7 +274,7 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   expect(shortened).toContain('The other is fd 5. -v lists it.');
 });
 
-test('what the kernel reported after it panicked did not cause that', () => {
+test('a report after the panic is said not to be its cause', () => {
   const at = (code: Finding['code'], seconds: bigint, figures: Finding['figures'] = {}): Finding => {
     const line = { kind: 'log', seq: 1, timestamp: seconds * 1_000_000_000n, text: 'x' } as const;
     return { code, severity: 'critical', figures: { reason: 'x', ...figures }, evidence: [line], next: 'log' };
