@@ -156,7 +156,7 @@ function mostHeldWords(processes: readonly ProcessFigures[]): string {
   const larger = largestBy(unknown, ({ rssBytes }) => rssBytes);
   if ((larger?.rssBytes ?? 0) <= (most.freedIfKilledBytes ?? 0))
     return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${inSockets(most)}${secondWords(processes, most)}.`;
-  const how = larger!.pssUnknown === 'large' ? ': its PSS is not read, since that would block it' : '';
+  const how = larger!.pssUnknown === 'large' ? ': PSS of large processes is not read, since reading blocks them' : '';
   return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
 }
 

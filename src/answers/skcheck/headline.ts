@@ -174,8 +174,10 @@ function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: Skch
       ? `the send queue of ${inflect(totals.stalled, 'its', 'their')} local peer${name}`
       : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
   const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
-  const own = pinnedWords(inflect(totals.stalled, 'itself', 'themselves'), pinned);
-  return `${verb} about ${formatSize(sum)}${share}: ${own}, and ${queues}, ${inflect(localPeers.sockets, 'which only waits', 'which only wait')}, about ${formatSize(localPeers.pinned.likely)}${owner}`;
+  const waits = inflect(localPeers.sockets, 'which only waits', 'which only wait');
+  const [all, theirs] = [sum, localPeers.pinned.likely].map(formatSize);
+  const part = all === theirs ? 'almost all' : `about ${theirs}`;
+  return `${verb} about ${all}${share}, ${part} of it in ${queues}, ${waits}${owner}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
@@ -195,7 +197,7 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const isItself = sockets.filter(isStale).every(({ pid }) => pid === first.pid);
   if (most.own.length === count)
     return isItself ? ', all of the same process, which does not read what it writes to itself' : `, all in ${process}`;
-  return `, of which about ${formatSize(most.likely)} in ${queues} of ${process}`;
+  return `; about ${formatSize(most.likely)} is in ${queues} of ${process}`;
 }
 
 /**

@@ -148,7 +148,7 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
     : 'a place to begin, no proven cause';
   return words === '' || lines.some((line) => line.includes(`[${words}]`))
     ? []
-    : [`First module in its stack: ${words} (${what})`];
+    : [`First module in its stack: “${words}” (${what})`];
 }
 
 /** What to run where a log is from: the command that shows what the log cannot. */

@@ -29,8 +29,8 @@ test('with several local peers, names the process that holds most of them', () =
     localPeers: { sockets: 4, unsentBytes: 36, stalledSenders: 0, pinned: pinnedBy(2 ** 20) },
   };
   const text = formatSkcheckText({ ...whole, totals });
-  expect(text).toContain(' local peers, which only wait, about ');
-  expect(text).toContain(', of which about 2.00 MiB in 2 sockets of pid 12 (curl');
+  expect(text).toContain(' of it in the send queues of their 4 local peers, which only wait; about ');
+  expect(text).toContain('; about 2.00 MiB is in 2 sockets of pid 12 (curl');
   expect(text).not.toContain('\u001b');
 });
 
@@ -87,11 +87,11 @@ test('the first line has the stalled sockets, their peers, the sum and its share
   const host = { ...whole.host, memoryBytes: 2 ** 31 };
   const text = formatSkcheckText({ ...whole, host, totals });
   expect(text.split('\n')[0]).toMatch(
-    /^3 of .*\. Together they pin about 1\.00 GiB \(50 % of memory\): themselves 4\.00 MiB, and the send queue of their local peer, which only waits, about 1\.00 GiB\. 2 of these 3 belong to pid 8 \(app\)\.$/,
+    /^3 of .*\. Together they pin about 1\.00 GiB \(50 % of memory\), almost all of it in the send queue of their local peer, which only waits\. 2 of these 3 belong to pid 8 \(app\)\.$/,
   );
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
   const small = { ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals };
-  expect(formatSkcheckText(small)).toMatch(/ \(1 % of memory\): .*\n\nNext: kdump-mem triage$/s);
+  expect(formatSkcheckText(small)).toMatch(/ \(1 % of memory\), .*\n\nNext: kdump-mem triage$/s);
   // All are of one process, and unread for a short time.
   const brief = { ...whole, host, sockets: sockets.slice(1), totals: { ...totals, stalled: 2 } };
   expect(formatSkcheckText(brief)).toMatch(/^2 sockets .* All have been unread .*\n\nNext: skcheck --interval 15$/s);

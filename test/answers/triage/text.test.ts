@@ -337,7 +337,7 @@ test('an answer from a log names the module of its report, and the command for t
   const stuck = textOf(
     '[ 1.000000] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [X:7]\n[ 1.000001] Call Trace:\n[ 1.000002]  wifi_poll+0x1/0x2 [wifi]\n',
   );
-  expect(stuck).toMatch(/^ +First module in its stack: wifi \(a place to begin, no proven cause\)\n\n/m);
+  expect(stuck).toMatch(/^ +First module in its stack: “wifi” \(a place to begin, no proven cause\)\n\n/m);
   const idle = textOf('[ 1.000000] swapper/3: page allocation failure: order:0, mode:0x20\n');
   expect(idle).toContain(', in an interrupt on an idle CPU (swapper)');
   expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);

@@ -65,7 +65,7 @@ test('the sentence names both shares, and killing the reader frees about their s
   });
   const text = formatSkcheckText(report).replace(/\s+/g, ' ');
   expect(text).toContain(
-    `the send queues of their ${CONNECTIONS} local peers, which only wait, about ${formatSize(localPeers.pinned.likely)}, all in pid `,
+    `about ${formatSize(localPeers.pinned.likely)} of it in the send queues of their ${CONNECTIONS} local peers, which only wait, all in pid `,
   );
   const before = tcpMemory();
   process.kill(reader, 'SIGKILL');
