@@ -52,6 +52,8 @@ export const CRASHES = {
     next: 'Read the stack trace from the top: the first function that does not handle the fault is the place to investigate. Then read the log before the panic.',
     act: ({ reason }: Partial<Of<'reason', string>>) => {
       if (isRequestedCrash(String(reason))) return REQUESTED_ACTION;
+      if (/^NMI: /.test(String(reason)))
+        return 'Find out where the NMI came from: a hardware error (the event log of the BMC), a watchdog, or a person who sent it to get a dump.';
       if (/^(?:corrupted stack end|stack-protector: )/.test(String(reason)))
         return 'A kernel stack was overwritten or too small: the process that was running need not be at fault. Search for the functions of its stack trace in the log. If it happens again, a kernel with CONFIG_VMAP_STACK or KASAN stops at the fault itself.';
       return /^hung_task: /.test(String(reason))

@@ -413,6 +413,7 @@ test('the action depends on figures, and is left out where none is right', () =>
     'stack-protector: Kernel stack is corrupted in: f',
   ])
     expect(toDo('panic', { reason })).toMatch(/^To do: A kernel stack was overwritten or too small: the process that /);
+  expect(toDo('panic', { reason: 'NMI: Not continuing' })).toMatch(/^To do: Find out where the NMI came from: /);
   expect(toDo('panic', { reason: 'corrupted by x' })).not.toContain('To do');
   const blocked = { tasks: 2, pid: 7, comm: 'a', symbol: 'f', path: '/b' };
   expect(toDo('blocked-tasks', { ...blocked, cause: 'frozen' })).toMatch(/^To do: First check whether a backup /);
