@@ -251,7 +251,9 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
   const isNew = grown?.status === 'new' && grown.who.kind === 'process';
-  const check = isNew ? ` That may be its start only: first check whether ${whoWords(grown.who)} still grows.` : '';
+  const check = isNew
+    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still does.`
+    : '';
   const rate = formatSize(Math.round((60 * (before - after)) / took));
   return ` Free and reclaimable memory fell by ${rate}/min: at that rate, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.${check}`;
 }

@@ -329,7 +329,10 @@ function ownerState(sockets: readonly SkcheckSocket[]): string {
 function killWords(own: readonly SkcheckSocket[]): string {
   const resets = own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP');
   const when = own.every(isShort) ? 'If it stays unread for longer, killing' : 'Killing';
-  return ` ${when} the process frees it too, but discards the unread data${resets ? ', and resets the TCP connections' : ''}.`;
+  const unsent = own.some(({ localPeer }) => (localPeer?.unsentBytes ?? 0) > 0)
+    ? ' and what the local peers could not send'
+    : '';
+  return ` ${when} the process frees it too, but loses the unread data${unsent}${resets ? ', and resets the TCP connections' : ''}.`;
 }
 
 const MAX_NAMED = 4;

@@ -197,7 +197,7 @@ export const SOCKETS = {
                 ]
               : []),
             `${size(of.unreadBytes)} of unread data is queued in ${inflect(of.sockets, 'it', 'them')}.`,
-            `The newest data${inflect(of.sockets, '', ' of each')} has been queued for at least ${text(of.ageSeconds)} s.`,
+            `The newest data${inflect(of.sockets, '', ' of each')} has been queued for at least ${text(of.ageSeconds)} s${shortWords(of)}.`,
           ],
     traits: ['unread'],
     means:
@@ -205,8 +205,11 @@ export const SOCKETS = {
     known:
       'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
-    act: ({ comm, peersBytes }: Partial<Unread>) =>
-      `Ask the owner of ${comm == null ? 'the program' : text(comm)} why it does not read. To end it frees the memory, but loses the unread data${peersBytes ? ' and what the peers have not sent yet' : ''}, and resets the connections.`,
+    act: ({ comm, peersBytes, ageSeconds }: Partial<Unread>) =>
+      // Until it lasts, it need not be a problem.
+      isShort({ ageSeconds })
+        ? undefined
+        : `Ask the owner of ${comm == null ? 'the program' : text(comm)} why it does not read. Ending the process frees the memory, but loses the unread data${peersBytes ? ' and what the peers could not send' : ''}, and resets the connections.`,
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;
@@ -273,11 +276,14 @@ const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
   elsewhere: (of) => `The process ${waitsWords(of)}.`,
 };
 
+const isShort = ({ ageSeconds }: Partial<Of<'ageSeconds'>>): boolean => Number(ageSeconds ?? 10) < 10;
+const shortWords = (of: Partial<Of<'ageSeconds'>>): string => (isShort(of) ? ', which can be normal below 10 s' : '');
+
 function stalledWords(of: Stalled): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}${of.alike ? ` and ${text(of.alike)} more ${inflect(of.alike, 'socket')}` : ''}.`,
     `${of.alike ? `In fd ${text(of.fd)}, ` : ''}${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
-    `It has been queued for at least ${text(of.ageSeconds)} s${Number(of.ageSeconds ?? 10) < 10 ? ', which can be normal below 10 s' : ''}.`,
+    `It has been queued for at least ${text(of.ageSeconds)} s${shortWords(of)}.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
   ];

@@ -298,6 +298,14 @@ test('a note of a running machine says what to do, and that it is not urgent; be
   const host = { isCaptured: false } as unknown as KernelTriage['host'];
   const urgent = /\n {10}Not urgent: Find out why the process keeps it open\. The memory is freed when /;
   expect(text({ width: null }, { findings: [note], host } as Partial<KernelTriage>)).toMatch(urgent);
+  // A queue of some seconds need not be one.
+  const unread = (ageSeconds: number) => {
+    const of = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, peersBytes: 9, unreadBytes: 9, ageSeconds };
+    const finding: Finding = { ...note, code: 'unread-sockets', figures: of };
+    return text({ width: null }, { findings: [finding], host } as Partial<KernelTriage>);
+  };
+  expect(unread(10)).toMatch(/for at least 10 s\.\n {10}Not urgent: Ask the owner of a why it does not read\./);
+  expect(unread(9)).toMatch(/for at least 9 s, which can be normal below 10 s\.\n(?! {10}Not urgent)/);
   const problem: Finding = { ...note, severity: 'warning' };
   expect(text({ width: null }, { findings: [problem, note], host } as Partial<KernelTriage>)).not.toContain(
     'Not urgent',
