@@ -1,4 +1,4 @@
-import { readOrNot, unsupportedLayout } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { ProcessFigures, ProcsAnswer, PssByKind } from '../../contracts/procs.js';
 import { kernelIdentity } from '../../kernel/identity.js';
 import type { Kernel } from '../../kernel/kernel.js';
@@ -76,7 +76,7 @@ export function surveyProcesses(
   const counted = kernelCounts(kernel, undefined, scan.deferred);
   checkFrames(kernel, { scan, frames: frames.size, counts: counted, places }, warnings);
   // Figures of free memory that contradict each other are no verdict.
-  const machine = warnings.complete ? readOrNot(() => freeMemory(kernel, scan)) : undefined;
+  const machine = warnings.complete ? freeMemory(kernel, scan) : undefined;
   let missing = 0;
   const { lost: lostTasks } = reportedTasks(kernel, warnings);
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
@@ -140,14 +140,20 @@ export function surveyProcesses(
   return { answer, spaces, counts, whole: shares, killedTogether };
 }
 
-/** All memory, and what of it is free or can be reclaimed. @throws {KernelError}, {@link ReadError} */
-function freeMemory(kernel: Kernel, { kinds }: FrameScan): NonNullable<ProcsAnswer['machine']> {
+/** All memory, and what of it is free or can be reclaimed; undefined: its per-CPU free lists cannot be followed. */
+function freeMemory(kernel: Kernel, { kinds }: FrameScan): ProcsAnswer['machine'] {
   const frames = new Float64Array(256);
   for (const kind of kinds) frames[kind]!++;
   const bytes = (of: readonly PageKind[], more = 0) =>
     of.reduce((sum, kind) => sum + frames[KIND[kind]]!, more) * kernel.facts.pageSize;
   let listed = 0;
-  for (const _ of cpuListFrames(kernel)) listed++;
+  try {
+    for (const _ of cpuListFrames(kernel)) listed++;
+  } catch (error) {
+    // A panic can stop a CPU amid a change of its list.
+    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+    return undefined;
+  }
   return {
     totalBytes: bytes(KINDS),
     availableBytes: null,

@@ -13,8 +13,8 @@ import { hostCommand } from '../text/blocks.js';
 type SocketWho = Extract<Who, { kind: 'socket' }>;
 
 /** Ends of the sockets of one network namespace by which both ends of a connection are found. */
-const endsOf = ({ netns, local, peer }: SocketWho, reversed = false): string =>
-  JSON.stringify(reversed ? [netns, peer, local] : [netns, local, peer]);
+const endsOf = ({ netns, protocol, local, peer }: SocketWho, reversed = false): string =>
+  JSON.stringify([netns, protocol.replace('MPTCP', 'TCP'), ...(reversed ? [peer, local] : [local, peer])]);
 
 /** Returns the process at the other end of a connection whose both ends are listed: one of them only waits. */
 export function peerHolders(all: readonly Who[]): (who: Who) => SocketWho['holder'] {
@@ -250,7 +250,7 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   if (left >= SOON) return '';
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
-  const isNew = grown?.status === 'new' && grown.who.kind === 'process';
+  const isNew = loss?.explanation === 'categories' && grown?.status === 'new' && grown.who.kind === 'process';
   const check = isNew
     ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still does.`
     : '';

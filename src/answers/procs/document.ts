@@ -98,7 +98,7 @@ function withAvailable({ machine, source }: ProcsAnswer, words: string, from: st
   const { totalBytes = null, availableBytes = null, freeBytes } = machine ?? {};
   const left = availableBytes ?? freeBytes;
   if (totalBytes === null || left === undefined) return `${words}${from}`;
-  const amount = `${formatSize(left)} of ${formatSize(totalBytes)} ${availableBytes === null ? 'is free' : '(MemTotal) is available: free, or the kernel can reclaim it'}.`;
+  const amount = `${formatSize(left)} of ${formatSize(totalBytes)} ${availableBytes === null ? 'is free' : '(MemTotal) is available (free or reclaimable)'}.`;
   const short = shortage(machine);
   return short === null
     ? `${words} ${amount}${from}`
@@ -279,8 +279,8 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
   const sockets = pages
     ? ''
     : network === null
-      ? '; sockets (--sockets estimates them) and files in tmpfs that it only has open are not included'
-      : '; SOCKETS, and files in tmpfs that it only has open, are not included';
+      ? '; sockets (--sockets estimates them) and files in tmpfs that the process only has open are not included'
+      : '; SOCKETS, and files in tmpfs that the process only has open, are not included';
   return [`OWN MEMORY: the sum of ${parts}${sockets}.${kill}`];
 }
 
@@ -461,10 +461,7 @@ export function cgroupColumn<Row>(
   rows: readonly Row[],
   of: (row: Row) => Parameters<typeof whereOf>[0],
 ): Column<Row>[] {
-  const places = rows.map((row) => whereOf(of(row))).filter((place) => place !== '');
-  // The same place of all, but perhaps of init, tells none apart.
-  if (places.length === 0 || (rows.length > 2 && places.length >= rows.length - 1 && new Set(places).size === 1))
-    return [];
+  if (rows.every((row) => whereOf(of(row)) === '')) return [];
   return [{ heading: 'CGROUP', value: (row) => whereOf(of(row)), shrinks: { keeps: 'ends', least: 12 }, spare: 4 }];
 }
 

@@ -128,8 +128,8 @@ function largestWords({ worstOwner, stalled }: SkcheckReport['totals'], largest:
   const process = processWords(worstOwner.pid, worstOwner.comm);
   const count = formatCount(worstOwner.sockets);
   return worstOwner.pid === largest.pid
-    ? ` ${count} of these ${stalled} belong to ${process}.`
-    : ` ${count} of these ${stalled}, which pin the largest part, belong to ${process}.`;
+    ? ` ${count} of these ${formatCount(stalled)} belong to ${process}.`
+    : ` ${count} of these ${formatCount(stalled)}, which pin the largest part, belong to ${process}.`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {
@@ -177,7 +177,13 @@ function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: Skch
   const waits = inflect(localPeers.sockets, 'which only waits', 'which only wait');
   const [all, theirs] = [sum, localPeers.pinned.likely].map(formatSize);
   const part = all === theirs ? 'almost all' : `about ${theirs}`;
-  return `${verb} about ${all}${share}, ${part} of it in ${queues}, ${waits}${owner}`;
+  const isItself = owner.includes(' of the same process,');
+  // What the readers hold may be far more.
+  const isOpen = isDoubtful(pinned) || pinned.atMost === null;
+  const own = isOpen
+    ? `; ${pinnedWords(inflect(totals.stalled, 'it alone pins', 'the readers alone pin'), pinned)}`
+    : '';
+  return `${verb} about ${all}${share}, ${part} of it in ${queues}${isItself ? '' : `, ${waits}`}${owner}${own}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */

@@ -10,8 +10,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
-import { FINDINGS } from '../../triage/findings/all.js';
-import { CRASHES } from '../../triage/findings/crashes.js';
+import { FINDINGS, hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations, type Figures } from '../../triage/findings/declared.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { pastedCommands } from '../../triage/pasted-outputs.js';
@@ -39,8 +38,8 @@ export interface TriageTextOptions {
   readonly relation?: string | undefined;
   /** The finding is below its cause, which has what both share. */
   readonly isEffect?: boolean | undefined;
-  /** When the kernel panicked, ns since boot. */
-  readonly panicked?: bigint | undefined;
+  /** All findings: a panic of the same boot may be among them. */
+  readonly all?: readonly Finding[] | undefined;
   /** Colours of severities; undefined: none. */
   readonly paint?: ((style: 'red' | 'yellow' | 'dim', text: string) => string) | undefined;
 }
@@ -65,12 +64,11 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
       : ((deciding && nextOf(deciding, verbose)) ??
         (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
-  const panicked = timeOf(panicIn(findings));
   // Beside notes alone, how much memory is free is what a reader looks for.
   const isCalm = memory !== undefined && isWithoutProblem(findings);
   const breakdown = breakdownLines(answer, options);
   if (isCalm) lines.push(...breakdown);
-  lines.push(...treeLines(trees, { ...options, panicked }, linesOf));
+  lines.push(...treeLines(trees, { ...options, all: findings }, linesOf));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesOf));
   if (missing !== undefined) {
     const isMinor = lacksOneProcess(answer);
@@ -99,17 +97,18 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 
 /** What to do about the finding that decides; undefined: nothing, or its rule says it. */
 function actionWords(
-  { code, rule, figures, report }: Finding,
-  { machine, findings }: Pick<TriageAnswer, 'machine' | 'findings'>,
+  finding: Finding,
+  { machine, logs, findings }: Pick<TriageAnswer, 'machine' | 'logs' | 'findings'>,
   largestUse?: LargestUse,
 ): string | undefined {
+  const { code, rule, figures, report } = finding;
   if (rule) return undefined;
   const { act, next } = (FINDINGS as Declarations)[code] ?? {};
   const decide = act as
     | false
     | ((figures: Figures, panicked: boolean, report: Finding['report']) => string | undefined)
     | undefined;
-  const isPanicked = machine?.panic.state === 'panicked' || panicIn(findings) !== undefined;
+  const isPanicked = machine?.panic.state === 'panicked' || (logs && panicOf(finding, findings) !== undefined) === true;
   const words = decide === undefined ? next : decide === false ? undefined : decide(figures, isPanicked, report);
   if (words === undefined || code !== 'oom-kill') return words;
   // The free memory is the problem, and the first lines say what helps.
@@ -117,9 +116,15 @@ function actionWords(
   return largestUse === 'slab' ? 'Find the slab cache that grew: it is memory of the kernel, not of processes.' : words;
 }
 
-/** The panic that ended the last boot. */
-const panicIn = (findings: readonly Finding[]): Finding | undefined =>
-  findings.find(({ code, past, figures: { boot } }) => code === 'panic' && !past && Number(boot ?? 0) === 0);
+/** The panic of the same log and boot: only there is one clock. */
+const panicOf = (finding: Finding, findings: readonly Finding[]): Finding | undefined =>
+  findings.find(
+    ({ code, past, figures }) =>
+      code === 'panic' &&
+      past === finding.past &&
+      (figures.boot ?? null) === (finding.figures.boot ?? null) &&
+      (figures.log ?? null) === (finding.figures.log ?? null),
+  );
 
 /** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */
 const nextOf = ({ code, past, next }: Finding, verbose = false): string | undefined =>
@@ -219,13 +224,14 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
   const { host, logs, findings } = answer;
   if (host) {
     const named = new Set([last]);
-    // Beside a problem, what is no problem is to be left alone.
-    const isCalm = isWithoutProblem(findings);
+    // Where something is short, or blocks tasks, a note may be urgent.
+    const isCalm = isWithoutProblem(findings) && answer.memory && shortWords(answer.memory) === 'Memory is not short';
     return (finding, options) => {
       const { next: _, ...rest } = finding;
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
       const isDecided = typeof (FINDINGS as Declarations)[finding.code]?.act === 'function';
-      const act = isCalm && isDecided && !finding.past ? actionWords(finding, answer) : undefined;
+      const isHeld = hasTrait(finding, 'excessive') || hasTrait(finding, 'unread');
+      const act = isCalm && isHeld && isDecided && !finding.past ? actionWords(finding, answer) : undefined;
       // Its pid may be another process today.
       const check = host.isCaptured && finding.figures.pid != null ? ' First check that it is still that process.' : '';
       if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${act}${check}`, roomIn(options))));
@@ -246,9 +252,10 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
 /** The groups of the memory breakdown. Beside a problem of memory, a zone or a cgroup can be short of it. */
 function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose = false): string {
   const short = shortWords(memory);
+  // A stall may be one of reclaim.
   const isOther = findings.every(
     ({ severity, code, figures: { reason } }) =>
-      severity === 'note' || (code in CRASHES && !/memory/i.test(String(reason ?? ''))),
+      severity === 'note' || code === 'oops' || (code === 'panic' && reason != null && !/memory/i.test(String(reason))),
   );
   return `${short === 'Memory is not short' && !isOther ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
 }
@@ -299,7 +306,7 @@ export function holdersWords({ logs, host, holders, memory, findings }: TriageAn
     : byRss
       ? 'Largest processes by RSS, which counts shared pages, and each mapping of a page'
       : 'Largest holders';
-  const isCalm = host && !host.pasted && largest.length > 0 && isWithoutProblem(findings);
+  const isCalm = host && !host.pasted && memory && !hidden && largest.length > 0 && isWithoutProblem(findings);
   const growth = isCalm
     ? ` One sample does not show whether they grow: ${host.isCaptured ? 'diff' : 'watch'} does.`
     : '';
@@ -309,7 +316,8 @@ export function holdersWords({ logs, host, holders, memory, findings }: TriageAn
     ['Not read', more],
   ] as const;
   const parts = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
-  return parts.length === 0 ? undefined : `${parts.join(' ')}${growth}`;
+  const [first, ...rest] = parts;
+  return first && [`${first}${growth}`, ...rest].join(' ');
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -608,15 +616,18 @@ export function treeLines(
   above?: Finding,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const relation = relationWords(tree, above) ?? afterWords(tree.finding, options.panicked);
+    const relation = relationWords(tree, above) ?? afterWords(tree.finding, options.all);
     const isEffect = tree.relation !== undefined && tree.relation !== 'part';
     const { finding } = tree;
-    const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader';
+    const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader' && !finding.rule;
     const shown = isShort ? { ...finding, figures: { ...finding.figures, alike: others.length } } : finding;
     const lines = linesOf(shown, { ...options, relation, isEffect });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
-      const words = othersWords(others.map(({ finding }) => finding));
+      const words = othersWords(
+        others.map(({ finding }) => finding),
+        isShort,
+      );
       lines.push(...indented(wrap(`${words} -v lists ${inflect(others.length, 'it', 'them')}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
@@ -639,12 +650,10 @@ function relationWords(tree: FindingTree, above: Finding | undefined): string | 
   return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}]${victim}.` : causeWords(tree);
 }
 
-/** What the kernel reported after it panicked did not cause that. */
-function afterWords(finding: Finding, panicked: bigint | undefined): string | undefined {
-  const at = timeOf(finding);
-  return at !== undefined && panicked !== undefined && at > panicked
-    ? 'Reported after [panic]: not its cause.'
-    : undefined;
+/** What the kernel reported after it panicked need not have caused that. */
+function afterWords(finding: Finding, all: readonly Finding[] = []): string | undefined {
+  const [at, panicked] = [timeOf(finding), timeOf(panicOf(finding, all))];
+  return at !== undefined && panicked !== undefined && at > panicked ? 'Reported after [panic].' : undefined;
 }
 
 /** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */

@@ -24,8 +24,7 @@ function withoutCause(code: string, of: Figures): Figures {
 }
 
 /**
- * Figures without an upper bound that is far above the lower one, without a lower one that is far below the estimate,
- * without what a kill would have freed.
+ * Figures without bounds that are far from the estimate or from each other, and without what a kill would have freed.
  */
 function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
   const { leastBytes, mostBytes, pinnedBytes, peersBytes } = of;
@@ -35,12 +34,18 @@ function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
   return isWide ? { ...of, leastBytes: null, mostBytes: null } : of;
 }
 
-/** Further unread sockets of one process, without a sum: they may share pinned memory. */
-export function othersWords(others: readonly Finding[]): string {
+/**
+ * Further unread sockets of one process, without a sum: they may share pinned memory.
+ *
+ * @param isCounted whether the headline has their number
+ */
+export function othersWords(others: readonly Finding[], isCounted: boolean): string {
   if (others.every(({ code }) => code === 'hung-task'))
     return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length - fds.length;
+  if (!isCounted)
+    return `It is not reading ${others.length} more ${inflect(others.length, 'socket')} (fd ${fds.join(', ')}${more > 0 ? ' and others' : ''}).`;
   const verb = more > 0 ? 'The others include' : inflect(others.length, 'The other is', 'The others are');
   return `${verb} fd ${fds.join(', ')}.`;
 }

@@ -55,7 +55,7 @@ export const CRASHES = {
       if (/^NMI: /.test(String(reason)))
         return 'Find out where the NMI came from: a hardware error (the event log of the BMC), a watchdog, or a person who sent it to get a dump.';
       if (/^(?:corrupted stack end|stack-protector: )/.test(String(reason)))
-        return 'A kernel stack was overwritten or too small: the process that was running need not be at fault. Search for the functions of its stack trace in the log. If it happens again, a kernel with CONFIG_VMAP_STACK or KASAN stops at the fault itself.';
+        return 'A kernel stack was overwritten or too small: the process that was running need not be at fault. Search for the functions of its stack trace in the log. If it happens again, use a kernel with KASAN, which reports the bad write itself; CONFIG_VMAP_STACK catches an overflow.';
       return /^hung_task: /.test(String(reason))
         ? 'Find the hung tasks in the log before it: what they wait for is the fault.'
         : undefined;
@@ -120,7 +120,7 @@ export const CRASHES = {
     act: (_: object, panicked: boolean) =>
       panicked
         ? 'Find out from its stack in the log what it waited for: a disk, a server, or the task that owned a lock.'
-        : 'Find out what it waits for: a disk, a server, or the task that owns a lock. To kill it does not help: it cannot exit while it waits.',
+        : 'Find out what it waits for: a disk, a server, or the task that owns a lock. Killing it does not help: it cannot exit while it waits.',
     deeper: 'kdump-mem blocked -v',
   },
 } satisfies Declarations;

@@ -1,6 +1,7 @@
 import { inflect } from '../../base/size.js';
 import {
   type Declarations,
+  type Figure,
   type Of,
   type OfProcess,
   percent,
@@ -220,13 +221,16 @@ const queueWords = (of: Unread): Words => [
   'One sample does not show how long it has been queued: sample the same socket again.',
 ];
 
-/** What the sockets pin, and the send queues of their local peers: not added, since another process may own the peers. */
+/** What the sockets pin, and the send queues of their local peers, which another process may own. */
 function unreadTogether({ sockets, pinnedBytes, mostBytes, peersBytes }: Unread): string {
   const it = inflect(sockets, 'It pins', 'They pin');
   if (!peersBytes)
     return `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
   const queues = inflect(sockets, 'the send queue of its local peer', 'the send queues of their local peers');
-  const most = mostBytes == null ? '' : `; without ${inflect(sockets, 'it', 'them')} at most ${size(mostBytes)}`;
+  const most =
+    mostBytes == null
+      ? ''
+      : `; the ${inflect(sockets, 'socket alone pins', 'sockets alone pin')} at most ${size(mostBytes)}`;
   return `${it} about ${size(Number(pinnedBytes) + Number(peersBytes))} together with ${queues}, ${inflect(sockets, 'which only waits', 'which only wait')}${most}`;
 }
 
@@ -276,7 +280,8 @@ const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
   elsewhere: (of) => `The process ${waitsWords(of)}.`,
 };
 
-const isShort = ({ ageSeconds }: Partial<Of<'ageSeconds'>>): boolean => Number(ageSeconds ?? 10) < 10;
+const isShort = ({ ageSeconds }: { readonly ageSeconds?: Figure | undefined }): boolean =>
+  Number(ageSeconds ?? 10) < 10;
 const shortWords = (of: Partial<Of<'ageSeconds'>>): string => (isShort(of) ? ', which can be normal below 10 s' : '');
 
 function stalledWords(of: Stalled): Words {

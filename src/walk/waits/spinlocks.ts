@@ -110,6 +110,9 @@ export function spinLocks(
     const having = [...spinning].filter(([cpu, all]) => !done.has(cpu) && all.includes(address));
     const [cpu = -1] = having.length === 1 ? having[0]! : [];
     if (cpu < 0) continue;
+    const other = lockOf([cpu], (word) => (word & PENDING) !== 0);
+    if (other !== null && other !== address && registerWords(kernel, cpu).includes(address))
+      odd(`CPU ${cpu} may spin for ${hex(address)} or ${hex(other)}`);
     cpus.unshift(cpu);
     done.add(cpu);
   }

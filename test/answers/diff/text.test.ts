@@ -316,7 +316,13 @@ test('a socket names the process at its other end, where both ends are of one ne
   const [sender, reader] = [socket(7, '127.0.0.1:5', '127.0.0.1:9'), socket(8, '127.0.0.1:9', '127.0.0.1:5')];
   const words = (all: Who[]) => whoWords(sender, peerHolders(all)(sender));
   expect(words([sender, reader])).toBe('pid 7 (a\\x1b) fd 3: TCP 127.0.0.1:5, peer 127.0.0.1:9 (pid 8 a\\x1b)');
-  for (const others of [[], [socket(8, '127.0.0.1:9', '127.0.0.1:5', 2)], [socket(8, '127.0.0.1:9', '127.0.0.1:6')]])
+  const udp: Who = { ...reader, protocol: 'UDP' } as Who;
+  for (const others of [
+    [],
+    [udp],
+    [socket(8, '127.0.0.1:9', '127.0.0.1:5', 2)],
+    [socket(8, '127.0.0.1:9', '127.0.0.1:6')],
+  ])
     expect(words([sender, ...others])).toBe('pid 7 (a\\x1b) fd 3: TCP 127.0.0.1:5, peer 127.0.0.1:9');
   // Unknown namespaces need not be the same one.
   const unknown = socket(7, '127.0.0.1:5', '127.0.0.1:9', null);

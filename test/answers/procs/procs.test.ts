@@ -158,10 +158,10 @@ test('the headline has what the machine has left, and whether that is little', (
     procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);
   const all = 2 ** 34;
   expect(of({ totalBytes: all, availableBytes: 2 ** 33 })).toMatch(
-    /^Memory is not short: 8\.00 GiB of 16\.0 GiB \(MemTotal\) is available: free, or the kernel can reclaim it\. Largest/,
+    /^Memory is not short: 8\.00 GiB of 16\.0 GiB \(MemTotal\) is available \(free or reclaimable\)\. Largest/,
   );
   expect(of({ totalBytes: all, availableBytes: 0 })).toMatch(
-    /^Memory is short: 0 of 16\.0 GiB \(MemTotal\) is available: free, or the kernel can reclaim it\. Largest/,
+    /^Memory is short: 0 of 16\.0 GiB \(MemTotal\) is available \(free or reclaimable\)\. Largest/,
   );
   // They contradict each other.
   expect(of({ totalBytes: all, availableBytes: 2 ** 35 })).toMatch(
@@ -194,13 +194,13 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   const verbose = { ...TEXT, verbose: true };
   const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${included}; sockets (--sockets estimates them) and files in tmpfs that it only has open are not included.\n`,
+    `${included}; sockets (--sockets estimates them) and files in tmpfs that the process only has open are not included.\n`,
   );
   expect(procsText(chosen(answer(), {}, named), TEXT)).not.toContain('kill');
   expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${included}; SOCKETS, and files in tmpfs that it only has open, are not included.\n`,
+    `${included}; SOCKETS, and files in tmpfs that the process only has open, are not included.\n`,
   );
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);

@@ -173,9 +173,8 @@ test('memory is not called enough beside a problem of memory', () => {
   const panic = (reason: string | null): Finding[] => [
     { code: 'panic', severity: 'critical', figures: { reason }, evidence: [], next: 'log' },
   ];
-  for (const reason of ['sysrq triggered crash', null])
-    expect(first(enough, panic(reason))).toBe('Memory is not short:');
-  expect(first(enough, panic('System is deadlocked on memory'))).toBe('Memory:');
+  expect(first(enough, panic('sysrq triggered crash'))).toBe('Memory is not short:');
+  for (const reason of ['System is deadlocked on memory', null]) expect(first(enough, panic(reason))).toBe('Memory:');
   expect(first(enough, [...panic(null), ...problem])).toBe('Memory:');
   expect([first(little, note), first(little, problem)]).toEqual(['Memory is short:', 'Memory is short:']);
 });
@@ -274,20 +273,23 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   expect(shortened).toContain('The other is fd 5. -v lists it.');
 });
 
-test('a report after the panic is said not to be its cause', () => {
+test('a report after the panic is said to be', () => {
   const at = (code: Finding['code'], seconds: bigint, figures: Finding['figures'] = {}): Finding => {
     const line = { kind: 'log', seq: 1, timestamp: seconds * 1_000_000_000n, text: 'x' } as const;
     return { code, severity: 'critical', figures: { reason: 'x', ...figures }, evidence: [line], next: 'log' };
   };
   const of = (...findings: Finding[]) => text({ width: null }, { findings });
-  const after = 'Reported after [panic]: not its cause.';
+  const after = 'Reported after [panic].';
   expect(of(at('panic', 200n), at('soft-lockup', 201n)).split(after)).toHaveLength(2);
   for (const others of [
     [at('panic', 200n), at('soft-lockup', 199n)],
     // The first of several may have been before.
     [at('panic', 200n), at('soft-lockup', 201n, { times: 2 })],
     [{ ...at('panic', 200n), past: true as const }, at('soft-lockup', 201n)],
+    // Other boots and logs have other clocks.
     [at('panic', 200n, { boot: -1 }), at('soft-lockup', 201n)],
+    [at('panic', 200n, { boot: 0 }), at('soft-lockup', 5000n, { boot: -1 })],
+    [at('panic', 200n, { log: 'a' }), at('soft-lockup', 201n, { log: 'b' })],
   ])
     expect(of(...others)).not.toContain(after);
 });
@@ -296,21 +298,29 @@ test('a note of a running machine says what to do, and that it is not urgent; be
   const figures = { kind: 'memfd', name: 'memfd:x', bytes: 9, share: 0.06, pid: 7, comm: 'a', mapped: 1 };
   const note: Finding = { code: 'shared-memory', severity: 'note', figures, evidence: [], next: 'procs' };
   const host = { isCaptured: false } as unknown as KernelTriage['host'];
+  const memory = answerOf({ 'free-buddy': 500, anonymous: 500 });
   const urgent = /\n {10}Not urgent: Find out why the process keeps it open\. The memory is freed when /;
-  expect(text({ width: null }, { findings: [note], host } as Partial<KernelTriage>)).toMatch(urgent);
+  expect(text({ width: null }, { findings: [note], host, memory } as Partial<KernelTriage>)).toMatch(urgent);
   // A queue of some seconds need not be one.
   const unread = (ageSeconds: number) => {
     const of = { pid: 7, comm: 'a', sockets: 2, pinnedBytes: 9, peersBytes: 9, unreadBytes: 9, ageSeconds };
     const finding: Finding = { ...note, code: 'unread-sockets', figures: of };
-    return text({ width: null }, { findings: [finding], host } as Partial<KernelTriage>);
+    return text({ width: null }, { findings: [finding], host, memory } as Partial<KernelTriage>);
   };
   expect(unread(10)).toMatch(/for at least 10 s\.\n {10}Not urgent: Ask the owner of a why it does not read\./);
   expect(unread(9)).toMatch(/for at least 9 s, which can be normal below 10 s\.\n(?! {10}Not urgent)/);
   const problem: Finding = { ...note, severity: 'warning' };
-  expect(text({ width: null }, { findings: [problem, note], host } as Partial<KernelTriage>)).not.toContain(
+  expect(text({ width: null }, { findings: [problem, note], host, memory } as Partial<KernelTriage>)).not.toContain(
     'Not urgent',
   );
-  expect(text({ width: null }, { findings: [note] })).not.toContain('Not urgent');
+  expect(text({ width: null }, { findings: [note], memory })).not.toContain('Not urgent');
+  // Where memory is short, or what it would say is no memory that is held, a note may be urgent.
+  const short = answerOf({ 'free-buddy': 1, anonymous: 999 });
+  expect(text({ width: null }, { findings: [note], host, memory: short } as Partial<KernelTriage>)).not.toContain(
+    'urgent',
+  );
+  const blocked: Finding = { ...note, code: 'blocked-tasks', figures: { tasks: 3, cause: 'frozen', path: '/b' } };
+  expect(text({ width: null }, { findings: [blocked], host, memory } as Partial<KernelTriage>)).not.toContain('urgent');
 });
 
 test('without a log, reports the panic reason as unknown', () => {
@@ -412,7 +422,7 @@ test('the action depends on figures, and is left out where none is right', () =>
   expect(toDo('oops', { symbol: 'sysrq_handle_crash' })).toBe(
     'To do: Find out who requested the crash, and why (perhaps the machine hung): the crash itself is no fault of the kernel.',
   );
-  expect(toDo('hung-task', { pid: 7 })).toContain('To kill it does not help');
+  expect(toDo('hung-task', { pid: 7 })).toContain('Killing it does not help');
   expect(toDo('hung-task', { pid: 7 }, { machine })).toMatch(
     /^To do: Find out from its stack in the log what it waited/,
   );

@@ -233,7 +233,7 @@ describe('processes of /proc', () => {
       'The PSS of 1 process (RSS 2.00 GiB) is not known; the other process uses 60.0 KiB of memory (PSS)',
     );
     expect(text).toMatch(/^ *7 +≤ 2\.00 GiB +not read +44\.0 KiB +not read +2\.00 GiB/m);
-    expect(text).toContain('(some of it may be shared: its PSS is not read, since that would block it)');
+    expect(text).toContain('(some of it may be shared: PSS of large processes is not read, since reading blocks them)');
   });
 
   test('have the sum of all mappings in smaps if smaps_rollup does not exist', async () => {

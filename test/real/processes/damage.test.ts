@@ -49,6 +49,11 @@ test('free memory that contradicts itself is no verdict', () => {
   // Per-CPU lists that are lost would be counted as none.
   const [zone] = zones(kernel);
   expect(answerWith(lose(zone!.address, 'zone.per_cpu_pageset')).machine).toBeUndefined();
+  // Where a CPU stopped amid a change of its list, the rest of the answer stands.
+  const pcp = perCpuAddress(kernel, read(zone!.address, 'zone.per_cpu_pageset'), 0);
+  const amid = answerWith(add(pcp, 'per_cpu_pages.count', -1n));
+  expect({ complete: amid.complete, machine: amid.machine }).toEqual({ complete: true, machine: undefined });
+  expect(amid.processes).toHaveLength(spaces.length);
 });
 
 test('a process without its mm_struct is not listed, and all shares are unknown', () => {

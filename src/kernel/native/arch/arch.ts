@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../../base/errors.js';
 import { bytesOf } from '../../bytes.js';
 import type { UserPages } from '../../kernel.js';
 import type { PageArray } from '../../page-map.js';
@@ -165,7 +165,8 @@ export function walkUserTables(image: MemoryImage, format: EntryFormat, root: nu
   };
   const walk = (table: number, levelsBelow: number, first: number, entry?: number): void => {
     const before = known.get(table);
-    const isTwice = before !== undefined && (!live || leadsTo(table, before.entry, before.levelsBelow));
+    const isTwice =
+      before !== undefined && (!live || readOrNot(() => leadsTo(table, before.entry, before.levelsBelow)) === true);
     const mayBeTwice = levelsBelow === HUGE_LEVEL && before?.levelsBelow === HUGE_LEVEL;
     if ((isTwice && !mayBeTwice) || ++walked > MAX_TABLES) throw loop();
     known.set(table, { entry, levelsBelow });
