@@ -166,7 +166,7 @@ export const SUITES = [
     covers: 'programs that use memory in one category, in guests of four kernels; pinned memory',
     time: '12 min',
     files: ['test/real/memory/on-demand/**/*.test.ts'],
-    lab: ALL_KERNELS,
+    lab: [...ALL_KERNELS, ['tools-arm64']],
   },
   {
     name: 'panics',

@@ -20,8 +20,8 @@ export interface Taken {
    * memory, which is in the row too, is another amount in each run.
    */
   readonly rowPids?: readonly number[];
-  /** A decoy, and its row. */
-  readonly decoy?: { readonly row: string; readonly bytes: number };
+  /** A decoy, its row, and its process, if the row of an answer may list it as an owner, as `rowPids`. */
+  readonly decoy?: { readonly row: string; readonly bytes: number; readonly pid?: number | undefined };
   /** The entry of `named`, and all processes that it has. */
   readonly owner?: Pick<Named, 'kind' | 'name'> & { readonly pids?: readonly number[] };
 }
@@ -30,6 +30,15 @@ export const rowBytes = ({ memory }: MemoryJson, isOf: (category: string) => boo
   memory.children
     .flatMap(({ children }) => children)
     .reduce((sum, { category, bytes }) => sum + (isOf(category) ? bytes : 0), 0);
+
+/** What processes have of some rows; undefined: the rows do not list them. */
+function ownedBytes({ memory }: MemoryJson, isIn: (category: string) => boolean, pids: readonly number[]) {
+  const owners = memory.children
+    .flatMap(({ children }) => children)
+    .flatMap((row) => (isIn(row.category) ? row.owners : []))
+    .filter(({ pid }) => pid !== undefined && pids.includes(pid));
+  return owners.length === 0 ? undefined : owners.reduce((sum, { bytes }) => sum + bytes, 0);
+}
 
 /**
  * Checks row, amount and owner of known memory; and, without kernel memory, that other rows than unattributed memory have
@@ -50,16 +59,13 @@ export function expectNamed({ scene, before, after, bytes, row, rowPids = [], de
   if (row !== undefined) {
     const isIn = (category: string) => (typeof row === 'string' ? row === category : row.includes(category));
     const inside = decoy && isIn(decoy.row) ? decoy.bytes : 0;
-    const owners = after.memory.children
-      .flatMap(({ children }) => children)
-      .flatMap((one) => (isIn(one.category) ? one.owners : []))
-      .filter(({ pid }) => pid !== undefined && rowPids.includes(pid));
-    const inRow = owners.length === 0 ? grown(isIn) : owners.reduce((sum, one) => sum + one.bytes, 0);
+    const inRow = ownedBytes(after, isIn, rowPids) ?? grown(isIn);
     figures.push(isNear(String(row), inRow - inside, lost));
   }
   if (decoy && decoy.row !== row) {
     // Its row may have more: anonymous memory of other programs, too.
-    const inRow = grown((category) => category === decoy.row);
+    const isIn = (category: string) => category === decoy.row;
+    const inRow = ownedBytes(after, isIn, decoy.pid === undefined ? [] : [decoy.pid]) ?? grown(isIn);
     expect.soft(inRow, `${scene}: decoy`).toBeGreaterThanOrEqual((1 - MAX_DIFFERENCE) * decoy.bytes);
   }
   if (owner) {

@@ -72,7 +72,15 @@ describe.each(SOURCES)('sockets that ss does not show: %s', (_, hide, sources) =
       async () => {
         pids.push(await start('vsock', PACKETS), await start('plain', bytes / 4096));
       },
-      { decoy: { row: 'anonymous', bytes } },
+      {
+        decoy: {
+          row: 'anonymous',
+          bytes,
+          get pid() {
+            return pids[1];
+          },
+        },
+      },
     );
     const { findings: all, unread } = await findings();
     await end(...pids);
