@@ -59,6 +59,7 @@ const MIN_RING_BYTES = 2 ** 20;
 const MIN_UNKNOWN_BYTES = 64 * 2 ** 20;
 
 type Owner = SkcheckReport['owners'][number];
+type Totals = SkcheckReport['totals'];
 
 /** Says what orphans are, why they stay, and how to free them. */
 function orphansWords({ sockets, pinned, largest }: Owner, { orphanRetries, maxOrphans }: SkcheckReport['bounds']) {
@@ -119,17 +120,15 @@ function headlineOf(report: SkcheckReport): string {
     return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked).${brief} Together they ${pinned('pin')}.`;
   const likely = stale.filter((socket) => socket.stalled.certainty === 'likely').length;
   const unsure = probably === '' && likely > 0 ? ` (${formatCount(likely)} of them probably)` : '';
-  return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
+  const by = largest && worstOwner && worstOwner.sockets > 1 ? ownerWords(worstOwner, largest) : '';
+  const example = by === '' && name !== undefined ? ` The largest is ${name}.` : '';
+  return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}${by}. Together they ${pinned('pin')}.${example}`;
 }
 
-/** Names the process whose sockets pin most, or else the largest socket. @param name of the largest */
-function largestWords({ worstOwner, stalled }: SkcheckReport['totals'], largest: SkcheckSocket, name: string): string {
-  if (!worstOwner || worstOwner.sockets < 2) return ` The largest is ${name}.`;
-  const process = processWords(worstOwner.pid, worstOwner.comm);
-  const count = formatCount(worstOwner.sockets);
-  return worstOwner.pid === largest.pid
-    ? ` ${count} of these ${formatCount(stalled)} belong to ${process}.`
-    : ` ${count} of these ${formatCount(stalled)}, which pin the largest part, belong to ${process}.`;
+/** Names the process whose sockets pin most together. @param largest the largest socket */
+function ownerWords({ pid, comm, sockets }: NonNullable<Totals['worstOwner']>, largest: SkcheckSocket): string {
+  const most = pid === largest.pid ? '' : ', which pin the largest part,';
+  return `, ${formatCount(sockets)} of them${most} by ${processWords(pid, comm)}`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {

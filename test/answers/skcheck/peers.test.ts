@@ -87,9 +87,12 @@ test('the first line has the stalled sockets, their peers, the sum and its share
   const host = { ...whole.host, memoryBytes: 2 ** 31 };
   const text = formatSkcheckText({ ...whole, host, totals });
   expect(text.split('\n')[0]).toMatch(
-    /^3 of .*\. Together they pin about 1\.00 GiB \(50 % of memory\), almost all of it in the send queue of their local peer, which only waits\. 2 of these 3 belong to pid 8 \(app\)\.$/,
+    /^3 of 50 sockets are not being read, 2 of them by pid 8 \(app\)\. Together they pin about 1\.00 GiB \(50 % of memory\), almost all of it in the send queue of their local peer, which only waits\.$/,
   );
   expect(text).toMatch(/\n\nNext: skcheck -v --pid 8$/);
+  // The largest socket is of another process.
+  const beside = formatSkcheckText({ ...whole, host, totals, sockets: [reader(7, 2 ** 22, 0), ...sockets.slice(1)] });
+  expect(beside).toMatch(/ not being read, 2 of them, which pin the largest part, by pid 8 \(app\)\. Together /);
   const small = { ...whole, host: { ...host, memoryBytes: 2 ** 37 }, totals };
   expect(formatSkcheckText(small)).toMatch(/ \(1 % of memory\), .*\n\nNext: kdump-mem triage$/s);
   // All are of one process, and unread for a short time.
