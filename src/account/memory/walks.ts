@@ -76,7 +76,9 @@ export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: 
     walk('kernel-stacks', function* () {
       for (const { frame } of areas.frames('a stack', (area) => areas.isStack(area))) yield frame;
       const bytes = Number(stackSize(kernel));
-      for (const stack of areas.directStacks()) yield* mappedFrames(kernel, { address: stack, bytes });
+      // The stack of the first task is of the image, whose end some kernels have no symbol for: no counter has it.
+      for (const stack of areas.directStacks())
+        if (kernel.pages.pageOf(stack) !== undefined) yield* mappedFrames(kernel, { address: stack, bytes });
       areas.checkStacks();
     }),
     mapped('modules', (caller) => categoryOfCaller(caller) === 'modules'),
