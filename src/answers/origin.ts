@@ -3,6 +3,7 @@ import { count, formatCount, formatSize, inflect } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
 import type { Captured, Origin } from '../contracts/common.js';
 import { CGROUP_FIGURES, type Pasted, type PastedPart } from '../records/pasted.js';
+import type { Shortage } from '../triage/thresholds.js';
 
 /** Returns `captured on HOST at TIME`, with a time such as 2026-01-02 03:04:05 UTC. */
 export function captureWords({ host, takenAt }: Captured): string {
@@ -15,6 +16,11 @@ export function captureWords({ host, takenAt }: Captured): string {
 export function killWords(origin: Origin | null): string {
   const kills = origin?.oomKills ?? 0;
   return kills === 0 ? '' : `${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot: see triage.`;
+}
+
+/** Says whether memory is short; of a dump, nothing is true now. */
+export function shortageWords(shortage: Exclude<Shortage, null>, isDump: boolean): string {
+  return `${isDump ? 'In this dump, memory' : 'Memory'} is ${shortage}`;
 }
 
 /** Most outputs that are named. */

@@ -1,5 +1,5 @@
 import type { CauseRelation, Confidence } from '../records/triage-codes.js';
-import { type Finding, lastTime } from './finding.js';
+import { type Finding, isSameBoot, lastTime } from './finding.js';
 import { type FindingCode, hasTrait } from './findings/all.js';
 import type { Figures } from './findings/declared.js';
 import { isHalted } from './hypervisor.js';
@@ -118,12 +118,10 @@ function causeOfPanic(findings: readonly Finding[], effect: number): CauseLink |
   const reason = String(figures.reason ?? '');
   const [, code] = PANIC_REASONS.find(([message]) => message.test(reason)) ?? [];
   if (code === undefined) return undefined;
-  const sameBoot = ({ figures: of }: Finding) =>
-    (of.boot ?? null) === (figures.boot ?? null) && (of.log ?? null) === (figures.log ?? null);
   const candidates = [...findings.entries()].filter(
     ([, finding]) =>
       finding.code === code &&
-      sameBoot(finding) &&
+      isSameBoot(finding, findings[effect]!) &&
       // If the OOM killer killed a victim, the kernel continued.
       (code !== 'oom-kill' || ['panic', 'no-killable-process'].includes(String(finding.figures.outcome))),
   );

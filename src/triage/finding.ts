@@ -112,6 +112,10 @@ function isCut({ code, report, figures, oom }: Finding): boolean {
   return report !== undefined && report.corrupted !== null;
 }
 
+/** Whether two findings are of one boot in one log: only then do their times have one clock. */
+export const isSameBoot = ({ figures: a }: Finding, { figures: b }: Finding): boolean =>
+  (a.boot ?? null) === (b.boot ?? null) && (a.log ?? null) === (b.log ?? null);
+
 /** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
 export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
   const timeOf = (evidence: Evidence) =>

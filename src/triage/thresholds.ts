@@ -85,6 +85,23 @@ type ShareCode = {
     : never;
 }[keyof typeof THRESHOLDS];
 
+/** Whether memory is short; null: unknown, or only the amounts show. */
+export type Shortage = 'short' | 'not short' | null;
+
+/**
+ * Certainly not short if enough is left, whatever the rest is; certainly short if little is left with all that the
+ * kernel can reclaim.
+ *
+ * @param leftBytes free or available; more than `totalBytes` contradicts itself
+ * @param mostBytes with all that can be reclaimed; null: unknown
+ */
+export function shortageOf(totalBytes: number, leftBytes: number, mostBytes: number | null): Shortage {
+  const little = THRESHOLDS['low-available'].note * totalBytes;
+  if (leftBytes > totalBytes) return null;
+  if (leftBytes >= little) return 'not short';
+  return mostBytes !== null && mostBytes < little ? 'short' : null;
+}
+
 /** Whether an amount has the share and the size of a finding. */
 export function isLargePart(code: ShareCode, bytes: number, share: number): boolean {
   const { note, warning = Infinity, leastBytes = 0 }: Threshold = THRESHOLDS[code];

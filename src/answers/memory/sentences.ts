@@ -5,8 +5,8 @@ import { type Category, leaves, type Owner } from '../../account/memory/tree.js'
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { isLargePart, THRESHOLDS } from '../../triage/thresholds.js';
-import { killWords } from '../origin.js';
+import { isLargePart, type Shortage, shortageOf } from '../../triage/thresholds.js';
+import { killWords, shortageWords } from '../origin.js';
 import { isFromProc, ownerWords, share, sourceText } from './words.js';
 
 /**
@@ -245,53 +245,61 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
 
 /** Returns whether memory is short, what is unusual, or else the largest use, and OOM kills before. */
 export function headline(answer: MemoryAnswer, kills = killWords(answer.origin)): string {
-  const [words, unusual] = [freeWords(answer), unusualWords(answer)];
-  // Nothing of a dump is true now.
-  const free = answer.source === 'vmcore' ? words.replace(/^Memory is /, 'In this dump, memory is ') : words;
+  const [{ shortage }, unusual] = [freeMemory(answer), unusualWords(answer)];
   const but =
-    words.startsWith(NOT_SHORT) && unusual.length > 0
+    shortage === 'not short' && unusual.length > 0
       ? 'But unusual, so check it first: '
       : 'Unusual, so check it first: ';
   // Where memory is short, what is unusual need not be what takes most.
   const [most] = heldLeaves(answer);
   const isSockets = most?.category === 'network-sockets' && socketsUnusual(answer).length > 0;
   const isUnusualMost = isSockets || (most !== undefined && isUnusual(answer, most));
-  const largest = unusual.length === 0 || (words.startsWith(SHORT) && !isUnusualMost) ? largestWords(answer) : '';
+  const largest = unusual.length === 0 || (shortage === 'short' && !isUnusualMost) ? largestWords(answer) : '';
   const large = [...(unusual.length === 0 ? [] : [`${but}${unusual.join('; ')}.`]), largest];
-  const parts = [free, ...large, kills];
+  const parts = [freeWords(answer), ...large, kills];
   return parts.filter(Boolean).join(' ');
 }
 
-/**
- * Whether memory is short: certainly not if much is free, and certainly if little is, with all that could be reclaimed.
- * Between both, the figures decide.
- */
-function freeWords(answer: MemoryAnswer): string {
+/** Free memory, what can be reclaimed of the rest, and whether memory is short. */
+function freeMemory(answer: MemoryAnswer) {
   const { memory, freeConflict } = answer;
   const all = leaves(memory);
   const free = group(answer, 'free');
-  const missing = all.find(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
-  if (freeConflict) {
-    const words = conflictWords(answer);
-    return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
-  }
-  const bytes = free?.bytes ?? 0;
-  const isKnown = free?.complete === true || isFromProc(answer);
+  const size = { bytes: free?.bytes ?? 0, complete: free?.complete !== false };
+  const isMissing = all.some(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
+  const isKnown = memory.complete && !isMissing && (free?.complete === true || isFromProc(answer));
   const reclaimable = all
     .filter(({ category }) => category === 'page-cache' || category === 'slab-reclaimable')
-    .reduce((sum, category) => sum + category.bytes, 0);
-  const { note } = THRESHOLDS['low-available'];
-  const amount = `${sizeWords(answer, { bytes, complete: free?.complete !== false })} of ${formatSize(memory.bytes)} is free (${share(bytes, memory.bytes)})`;
-  // Free memory is enough, whatever the rest is.
-  const enough = bytes >= note * memory.bytes ? [`${NOT_SHORT}: ${amount}.`] : [];
-  if (missing)
-    return [...enough, `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`].join(' ');
-  if (enough.length > 0) return enough.join(' ');
-  const more = `${formatSize(reclaimable)} of page cache and slab`;
-  if (isKnown && memory.complete && bytes + reclaimable < note * memory.bytes)
-    return `${SHORT}: ${amount}, and at most ${more} can be reclaimed.`;
-  return `${amount.charAt(0).toUpperCase()}${amount.slice(1)}; up to ${more} can be reclaimed.`;
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  const shortage = freeConflict
+    ? null
+    : shortageOf(memory.bytes, size.bytes, isKnown ? size.bytes + reclaimable : null);
+  return { size, reclaimable, shortage };
 }
+
+/** Whether memory is short; null: unknown, or only the amounts show. */
+export const memoryShortage = (answer: MemoryAnswer): Shortage => freeMemory(answer).shortage;
+
+/** Whether memory is short, with the amounts that show it. */
+function freeWords(answer: MemoryAnswer): string {
+  const { memory, source } = answer;
+  const conflict = conflictWords(answer);
+  if (conflict !== '') return `${conflict.charAt(0).toUpperCase()}${conflict.slice(1)}.`;
+  const { size, reclaimable, shortage } = freeMemory(answer);
+  const missing = leaves(memory).find(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
+  const amount = `${sizeWords(answer, size)} of ${formatSize(memory.bytes)} is free (${share(size.bytes, memory.bytes)})`;
+  const short = shortage === null ? '' : `${shortageWords(shortage, source === 'vmcore')}: ${amount}`;
+  if (missing) {
+    const unknown = `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`;
+    return short === '' ? unknown : `${short}. ${unknown}`;
+  }
+  const more = `${formatSize(reclaimable)} of page cache and slab`;
+  if (shortage === 'short') return `${short}, and at most ${more} can be reclaimed.`;
+  return short === ''
+    ? `${amount.charAt(0).toUpperCase()}${amount.slice(1)}; up to ${more} can be reclaimed.`
+    : `${short}.`;
+}
+
 /** Returns the size of a category, as a bound if it is incomplete. */
 export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Size, isLeast = !isFromProc(answer)): string {
   // Without kernel memory a category may also be too large, since frames of others are counted in it.
@@ -337,16 +345,6 @@ const UNUSUAL = {
   'page-tables': 'page-tables',
   percpu: 'per-cpu-memory',
 } as const;
-
-const SHORT = 'Memory is short';
-const NOT_SHORT = 'Memory is not short';
-
-/** Whether memory is short, before its amounts; null: only the amounts tell. */
-export function shortWords(answer: MemoryAnswer): typeof SHORT | typeof NOT_SHORT | null {
-  const words = freeWords(answer);
-  if (words.startsWith(NOT_SHORT)) return NOT_SHORT;
-  return words.startsWith(SHORT) ? SHORT : null;
-}
 
 /** Reports what is larger than on a healthy machine. */
 function unusualWords(answer: MemoryAnswer): string[] {

@@ -4,8 +4,8 @@ import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
 import type { ProcessSize } from '../../records/processes.js';
 import { LARGE_BYTES } from '../../records/pss.js';
-import { THRESHOLDS } from '../../triage/thresholds.js';
-import { captureWords, killWords } from '../origin.js';
+import { type Shortage, shortageOf, THRESHOLDS } from '../../triage/thresholds.js';
+import { captureWords, killWords, shortageWords } from '../origin.js';
 import { type Block, hostCommand, nextBlock, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
 
@@ -102,17 +102,16 @@ function withAvailable({ machine, source }: ProcsAnswer, words: string, from: st
   const short = shortage(machine);
   return short === null
     ? `${words} ${amount}${from}`
-    : `${source === 'vmcore' ? 'In this dump, memory' : 'Memory'} is ${short}: ${amount} ${words}${from}`;
+    : `${shortageWords(short, source === 'vmcore')}: ${amount} ${words}${from}`;
 }
 
-/** Whether enough memory is available or, in a dump, free; null: unknown. More than there is contradicts itself. */
-function shortage(machine: ProcsAnswer['machine']): 'short' | 'not short' | null {
+/** Whether enough memory is available or, in a dump, free; null: unknown. */
+function shortage(machine: ProcsAnswer['machine']): Shortage {
   const { totalBytes, availableBytes, freeBytes, reclaimableBytes } = machine ?? {};
   const left = availableBytes ?? freeBytes;
-  if (totalBytes == null || left == null || left > totalBytes) return null;
-  const little = THRESHOLDS['low-available'].note * totalBytes;
-  if (left >= little) return 'not short';
-  return left + (availableBytes === null ? (reclaimableBytes ?? little) : 0) < little ? 'short' : null;
+  if (totalBytes == null || left == null) return null;
+  const reclaimable = availableBytes == null ? (reclaimableBytes ?? null) : 0;
+  return shortageOf(totalBytes, left, reclaimable === null ? null : left + reclaimable);
 }
 
 const countWords = (processes: number): string => count(processes, 'process', 'processes');

@@ -172,21 +172,22 @@ function sumWords(verb: string, { totals, sockets, host: { memoryBytes } }: Skch
     localPeers.sockets === 1
       ? `the send queue of ${inflect(totals.stalled, 'its', 'their')} local peer${name}`
       : `the send queues of their ${formatCount(localPeers.sockets)} local peers`;
-  const owner = localPeers.sockets === 1 ? '' : mostOfPeers(sockets, localPeers.sockets);
-  const waits = inflect(localPeers.sockets, 'which only waits', 'which only wait');
+  const { words: owner, isItself } =
+    localPeers.sockets === 1 ? { words: '', isItself: false } : mostOfPeers(sockets, localPeers.sockets);
+  // A process that does not read what it writes to itself is the reader too.
+  const waits = isItself ? '' : `, ${inflect(localPeers.sockets, 'which only waits', 'which only wait')}`;
   const [all, theirs] = [sum, localPeers.pinned.likely].map(formatSize);
   const part = all === theirs ? 'almost all' : `about ${theirs}`;
-  const isItself = owner.includes(' of the same process,');
   // What the readers hold may be far more.
   const isOpen = isDoubtful(pinned) || pinned.atMost === null;
   const own = isOpen
     ? `; ${pinnedWords(inflect(totals.stalled, 'it alone pins', 'the readers alone pin'), pinned)}`
     : '';
-  return `${verb} about ${all}${share}, ${part} of it in ${queues}${isItself ? '' : `, ${waits}`}${owner}${own}`;
+  return `${verb} about ${all}${share}, ${part} of it in ${queues}${waits}${owner}${own}`;
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
-function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
+function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): { words: string; isItself: boolean } {
   const byInode = new Map(
     sockets.flatMap(({ localPeer }) => (localPeer?.pid == null ? [] : [[localPeer.inode, localPeer]])),
   );
@@ -196,13 +197,18 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   }));
   const [most] = owners.toSorted((a, b) => b.likely - a.likely);
   const first = most?.own[0];
-  if (!most || first?.pid == null) return '';
+  if (!most || first?.pid == null) return { words: '', isItself: false };
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
   const process = processWords(first.pid, first.comm);
-  const isItself = sockets.filter(isStale).every(({ pid }) => pid === first.pid);
-  if (most.own.length === count)
-    return isItself ? ', all of the same process, which does not read what it writes to itself' : `, all in ${process}`;
-  return `; about ${formatSize(most.likely)} is in ${queues} of ${process}`;
+  if (most.own.length === count) {
+    const isItself = sockets.filter(isStale).every(({ pid }) => pid === first.pid);
+    const words = isItself
+      ? ', all of the same process, which does not read what it writes to itself'
+      : `, all in ${process}`;
+    return { words, isItself };
+  }
+  const words = `; about ${formatSize(most.likely)} is in ${queues} of ${process}`;
+  return { words, isItself: false };
 }
 
 /**

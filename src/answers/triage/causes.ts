@@ -4,7 +4,7 @@ import type { TriageJson } from '../../contracts/triage.js';
 import { isRequestedCrash } from '../../log/words.js';
 import { type CauseRelation, SEVERITIES } from '../../records/triage-codes.js';
 import { type CauseFacts, type CauseLink, type Conclusion, causesOf, NOTABLE } from '../../triage/causes.js';
-import type { Finding } from '../../triage/finding.js';
+import { type Finding, isSameBoot } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, size } from '../../triage/findings/declared.js';
 import { USE_WORDS } from '../../triage/findings/memory.js';
@@ -98,8 +98,7 @@ const isMuch = ({ bytes, managedBytes }: Conclusion['figures']): boolean =>
 
 /** A panic that nobody requested ended its boot: what the same log has of that boot besides stands below it. */
 function panicFirst(a: Finding, b: Finding): number {
-  const isSameBoot = a.figures.log === b.figures.log && a.figures.boot === b.figures.boot;
-  return isSameBoot ? Number(isFault(b)) - Number(isFault(a)) : 0;
+  return isSameBoot(a, b) ? Number(isFault(b)) - Number(isFault(a)) : 0;
 }
 
 const isFault = ({ code, figures }: Finding): boolean => code === 'panic' && !isRequestedCrash(String(figures.reason));

@@ -9,7 +9,7 @@ import { SEVERITIES } from '../../records/triage-codes.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
-import type { Evidence, Finding } from '../../triage/finding.js';
+import { type Evidence, type Finding, isSameBoot } from '../../triage/finding.js';
 import { FINDINGS, hasTrait } from '../../triage/findings/all.js';
 import { cgroupWords, type Declarations, type Figures } from '../../triage/findings/declared.js';
 import type { Unread } from '../../triage/host-reader.js';
@@ -17,9 +17,9 @@ import { pastedCommands } from '../../triage/pasted-outputs.js';
 import { dumpTime } from '../../walk/machine/clock.js';
 import { CORRUPTION } from '../explain/generated.js';
 import { logTime, textLogWords } from '../log/render.js';
-import { groupsWords, isMuchUnattributed, shortWords } from '../memory/sentences.js';
+import { groupsWords, isMuchUnattributed, memoryShortage } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
-import { captureWords, pastedWords } from '../origin.js';
+import { captureWords, pastedWords, shortageWords } from '../origin.js';
 import { framesText } from '../task-stacks/document.js';
 import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
@@ -118,13 +118,7 @@ function actionWords(
 
 /** The panic of the same log and boot: only there is one clock. */
 const panicOf = (finding: Finding, findings: readonly Finding[]): Finding | undefined =>
-  findings.find(
-    ({ code, past, figures }) =>
-      code === 'panic' &&
-      past === finding.past &&
-      (figures.boot ?? null) === (finding.figures.boot ?? null) &&
-      (figures.log ?? null) === (finding.figures.log ?? null),
-  );
+  findings.find((other) => other.code === 'panic' && other.past === finding.past && isSameBoot(other, finding));
 
 /** The command of a finding. Today's processes do not show who used the memory of a past kill: its report does. */
 const nextOf = ({ code, past, next }: Finding, verbose = false): string | undefined =>
@@ -186,7 +180,7 @@ function lastCommand({
   const isLive = kernel?.live ?? host?.isCaptured === false;
   // It would print what could not be read.
   if (!memory && !host && !isLive) return (lost ?? logBeside) === undefined ? undefined : 'log';
-  const isWell = memory && isWithoutProblem(findings) && shortWords(memory) !== 'Memory is short';
+  const isWell = memory && isWithoutProblem(findings) && memoryShortage(memory) !== 'short';
   if (isLive && isWell && !isMuchUnattributed(memory)) return 'watch';
   if (memory || !host?.isCaptured) return 'memory';
   if (host.pasted) return pastedCommands(host.pasted)[0];
@@ -225,7 +219,7 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
   if (host) {
     const named = new Set([last]);
     // Where something is short, or blocks tasks, a note may be urgent.
-    const isCalm = isWithoutProblem(findings) && answer.memory && shortWords(answer.memory) === 'Memory is not short';
+    const isCalm = isWithoutProblem(findings) && answer.memory && memoryShortage(answer.memory) === 'not short';
     return (finding, options) => {
       const { next: _, ...rest } = finding;
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
@@ -251,13 +245,14 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
 
 /** The groups of the memory breakdown. Beside a problem of memory, a zone or a cgroup can be short of it. */
 function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose = false): string {
-  const short = shortWords(memory);
+  const shortage = memoryShortage(memory);
   // A stall may be one of reclaim.
   const isOther = findings.every(
     ({ severity, code, figures: { reason } }) =>
       severity === 'note' || code === 'oops' || (code === 'panic' && reason != null && !/memory/i.test(String(reason))),
   );
-  return `${short === 'Memory is not short' && !isOther ? 'Memory' : (short ?? 'Memory')}: ${groupsWords(memory, verbose)}`;
+  const words = shortage === null || (shortage === 'not short' && !isOther) ? 'Memory' : shortageWords(shortage, false);
+  return `${words}: ${groupsWords(memory, verbose)}`;
 }
 
 /** Why there is no memory breakdown; undefined: an OOM report of a log has holders. */

@@ -69,13 +69,15 @@ export function spinLocks(
     if (word) words.set(address, word);
   }
   const inRegisters = (cpus: readonly number[]) => new Set(cpus.flatMap((cpu) => registerWords(kernel, cpu)));
+  const fits = (address: bigint, is: (word: number) => boolean): boolean => {
+    const word = words.get(address) ?? 0;
+    return LOCKED.has(word & 0xff) && (word & PENDING) <= 0x100 && is(word);
+  };
+  const isPending = (word: number) => (word & PENDING) !== 0;
   /** The one address with such a word; registers come before a stack, which has much else. */
   const lockOf = (cpus: readonly number[], is: (word: number) => boolean): bigint | null => {
     for (const all of [inRegisters(cpus), new Set(cpus.flatMap((cpu) => spinning.get(cpu) ?? []))]) {
-      const fit = [...all].filter((address) => {
-        const word = words.get(address) ?? 0;
-        return LOCKED.has(word & 0xff) && (word & PENDING) <= 0x100 && is(word);
-      });
+      const fit = [...all].filter((address) => fits(address, is));
       if (fit.length === 1) return fit[0] ?? null;
     }
     return null;
@@ -105,25 +107,20 @@ export function spinLocks(
   }
   const done = new Set(locks.flatMap(({ cpus }) => cpus));
   for (const { address, cpus } of locks) {
-    if (address === null || ((words.get(address) ?? 0) & PENDING) === 0) continue;
+    if (address === null || !isPending(words.get(address) ?? 0)) continue;
     // One CPU is next, and has the address. It may have others of words that look like a lock.
     const having = [...spinning].filter(([cpu, all]) => !done.has(cpu) && all.includes(address));
     const [cpu = -1] = having.length === 1 ? having[0]! : [];
     if (cpu < 0) continue;
-    const other = lockOf([cpu], (word) => (word & PENDING) !== 0);
-    if (other !== null && other !== address && registerWords(kernel, cpu).includes(address))
-      odd(`CPU ${cpu} may spin for ${hex(address)} or ${hex(other)}`);
+    const own = inRegisters([cpu]);
+    const other = [...own].find((each) => each !== address && fits(each, isPending));
+    if (other !== undefined && own.has(address)) odd(`CPU ${cpu} may spin for ${hex(address)} or ${hex(other)}`);
     cpus.unshift(cpu);
     done.add(cpu);
   }
   const rest = [...spinning.keys()].filter((cpu) => !done.has(cpu));
   // It is next, and not queued: it has the pending bit. In a virtual machine without paravirtual locks none is queued.
-  const alone = new Map(
-    rest.map((cpu) => {
-      const isPending = (word: number) => (word & PENDING) !== 0;
-      return [cpu, lockOf([cpu], isPending) ?? lockOf([cpu], (word) => word === 1)];
-    }),
-  );
+  const alone = new Map(rest.map((cpu) => [cpu, lockOf([cpu], isPending) ?? lockOf([cpu], (word) => word === 1)]));
   for (const cpu of rest) {
     // In an interrupt, the registers are on the stack, with much else.
     const isOn = (address: bigint | null) => address !== null && spinning.get(cpu)?.includes(address) === true;

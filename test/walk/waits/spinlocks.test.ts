@@ -68,6 +68,20 @@ test('a pending CPU with another word that looks like a lock is next of the lock
   expect(odd).toEqual([]);
 });
 
+test('reports a pending CPU with two locks in its registers', () => {
+  const one = new Spinning();
+  const other = one.make(8);
+  one.word(one.lock, tail(1) | 0x100);
+  one.word(other, 0x101);
+  one.queued(1);
+  one.run(0, ['native_queued_spin_lock_slowpath'], { bx: other, di: one.lock });
+  one.run(1, ['native_queued_spin_lock_slowpath'], { di: one.lock });
+  const odd: string[] = [];
+  const kernel = one.kernel();
+  spinLocks(kernel, new Map([0, 1].map((cpu) => [cpu, registerWords(kernel, cpu)])), (what) => odd.push(what));
+  expect(odd).toEqual([expect.stringMatching(/^CPU 0 may spin for 0x\w+ or 0x\w+$/)]);
+});
+
 test('a queued CPU whose registers an interrupt overwrote spins for the lock that has it as its last', () => {
   const found = spun(
     (one) => [one.word(one.lock, tail(1) | 0x100), one.queued(1)],
