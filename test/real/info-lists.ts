@@ -78,17 +78,23 @@ export function listsOf(kernel: Kernel) {
 const sorted = (pids: readonly number[]) => pids.toSorted((a, b) => a - b);
 
 /**
- * A dump can catch a CPU during a wakeup: the task is enqueued before `on_rq` is set
- * (activate_task, kernel/sched/core.c), and the list is then correctly incomplete. Returns the
- * other warnings.
+ * A dump can catch a CPU while it enqueues one task, which woke up (`on_rq` 0) or is moved from another CPU
+ * (TASK_ON_RQ_MIGRATING, 2): it is in the queue before `nr_running` counts it (enqueue_task_fair, kernel/sched/fair.c), and
+ * `on_rq` is set last (activate_task, kernel/sched/core.c). The list is then correctly incomplete. Returns the other
+ * warnings.
  */
 export function exceptWakeups<W extends { readonly message: string }>(warnings: readonly W[]): readonly W[] {
   const perCpu = new Set<string>();
-  return warnings.filter(({ message }) => {
-    const cpu = /^on_rq of pid \d+ is 0 on CPU (\d+), but it is on the run queue/.exec(message)?.[1];
+  const others = warnings.filter(({ message }) => {
+    const cpu = /^on_rq of pid \d+ is [02] on CPU (\d+), but it is on the run queue/.exec(message)?.[1];
     if (cpu === undefined || perCpu.has(cpu)) return true;
     perCpu.add(cpu);
     return false;
+  });
+  return others.filter(({ message }) => {
+    const [, cpu = '', counted, found] =
+      /^CPU (\d+): nr_running is (\d+), but (\d+) tasks are on its run queue$/.exec(message) ?? [];
+    return !perCpu.has(cpu) || Number(found) !== Number(counted) + 1;
   });
 }
 
