@@ -52,6 +52,22 @@ export const DRGN_LOST = 'drgn lost its way';
 const EXCEPTION = /^el1[ht]_64_(sync|irq|fiq|error)$/;
 export const UNSEEN_EXCEPTION = 'drgn sees no exception';
 
+/** An interrupted leaf has no frame record on arm64: drgn continues with the caller of its caller. */
+export const LEAF_CALLER = 'drgn skips the caller of an interrupted leaf';
+
+/** Whether frames are those of drgn, except that each interrupted one may have its caller. */
+function areSameButCallers(
+  ours: readonly { readonly address: string; readonly interrupted: boolean }[],
+  drgns: readonly { readonly address: string | null }[],
+): boolean {
+  let at = 0;
+  for (const [index, { address }] of ours.entries()) {
+    if (address === drgns[at]?.address) at++;
+    else if (!ours[index - 1]?.interrupted) return false;
+  }
+  return at === drgns.length;
+}
+
 const SCRIPT = new URL('stacks.py', import.meta.url);
 
 /** Stacks of one dump that differ from drgn's, by reason; `none` has no known reason. */
@@ -91,6 +107,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
     if (list(ours) !== list(drgns)) {
       const kept = beforeLost(drgns);
       if (kept && list(ours).startsWith(list(kept))) differs(DRGN_LOST, what);
+      else if (kernel.facts.arch === 'arm64' && areSameButCallers(ours, drgns)) differs(LEAF_CALLER, what);
       else if (ours.some(({ guess }) => guess)) differs('guess', what);
       else if (cpu !== undefined && ours.length > drgns.length && list(ours).startsWith(list(drgns)))
         differs('drgn stops before', what);
