@@ -141,9 +141,12 @@ export function listBlock(
   { limit, hasRates, hidesQueues, least = 0 }: Pick<DiffTextOptions, 'limit'> & ListFacts,
 ): Block {
   const changed = list.items.filter(({ changeBytes }) => changeBytes !== 0);
-  // Of the kernel's caches and callers many change a little.
-  const isOfKernel = name === 'caches' || name === 'callers';
-  const isLarge = ({ changeBytes }: ItemDiff) => !isOfKernel || changeBytes === null || Math.abs(changeBytes) >= least;
+  // Of sockets, and of the kernel's caches and callers, many change a little.
+  const isSmall = ({ changeBytes }: ItemDiff) => changeBytes !== null && Math.abs(changeBytes) < least;
+  const inSmall = changed.filter(isSmall).reduce((sum, { changeBytes }) => sum + Math.abs(changeBytes ?? 0), 0);
+  // Many small sockets may be the loss; caches and callers are parts of categories.
+  const isMany = name === 'caches' || name === 'callers' || (name === 'sockets' && inSmall < least);
+  const isLarge = (item: ItemDiff) => !isMany || !isSmall(item);
   const shown = changed.filter(isLarge).slice(0, limit);
   const peerOf = peerHolders(list.items.map(({ who }) => who));
   const columns: Column<ItemDiff>[] = [
@@ -183,7 +186,7 @@ function sumWords(
   const by = measures.filter((measure) => measure !== '').join(' or ');
   const sums = name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
   const isPart = hidesQueues && items.some((item) => item.measure === 'estimated');
-  const part = isPart ? ', part of “unattributed” and slab' : '';
+  const part = isPart ? ', part of “unattributed” and unreclaimable slab' : '';
   const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
   const hidden = changed - limit;
   const more =

@@ -12,18 +12,21 @@ import { hostCommand } from '../text/blocks.js';
 
 type SocketWho = Extract<Who, { kind: 'socket' }>;
 
-/** Ends of the sockets of one network namespace by which both ends of a connection are found. */
+/** Ends of a connection in its network namespace, which no other one has: those of unnamed unix sockets are all alike. */
 const endsOf = ({ netns, protocol, local, peer }: SocketWho, reversed = false): string =>
   JSON.stringify([netns, protocol.replace('MPTCP', 'TCP'), ...(reversed ? [peer, local] : [local, peer])]);
 
 /** Returns the process at the other end of a connection whose both ends are listed: one of them only waits. */
 export function peerHolders(all: readonly Who[]): (who: Who) => SocketWho['holder'] {
-  const sockets = all.flatMap((who) =>
-    who.kind === 'socket' && who.netns !== null && who.local && who.peer ? [who] : [],
-  );
+  const sockets = all.flatMap((who) => (who.kind === 'socket' && isConnected(who) ? [who] : []));
   const byEnds = new Map(sockets.map((who) => [endsOf(who), who.holder]));
-  return (who) => (who.kind === 'socket' ? (byEnds.get(endsOf(who, true)) ?? null) : null);
+  return (who) => (who.kind === 'socket' && isConnected(who) ? (byEnds.get(endsOf(who, true)) ?? null) : null);
 }
+
+const isConnected = ({ netns, protocol, local, peer }: SocketWho): boolean =>
+  netns !== null &&
+  /^(?:(?:MP)?TCP|UDP|SCTP|DCCP)$/.test(protocol) &&
+  [local, peer].every((end) => /:\d+$/.test(end ?? ''));
 
 /**
  * Returns the name of an owner, escaped: `pid 4711 (nginx)`.
@@ -221,10 +224,12 @@ export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): strin
   const command = isProcess ? `procs --pid ${who.pid}` : 'triage';
   // Mappings would be read from smaps, which blocks a large process.
   const live = isProcess ? 'procs --watch' : command;
-  const there = source.startsWith('--from ') ? [`On that machine: ${hostCommand(live, '--live')}`] : [];
-  const next = `Next: ${hostCommand(command, source)}`;
+  const there = source.startsWith('--from ') ? [hostCommand(live, '--live')] : [];
+  const next = hostCommand(command, source);
   // Only there is seen whether a program that started still grows.
-  return isProcess && loss.categories[0]?.who?.status === 'new' ? [...there, next] : [next, ...there];
+  return isProcess && loss.categories[0]?.who?.status === 'new' && there.length > 0
+    ? [...there.map((line) => `First, on that machine: ${line}`), `Next: ${next}`]
+    : [`Next: ${next}`, ...there.map((line) => `On that machine: ${line}`)];
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */
@@ -251,11 +256,12 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
   const isNew = loss?.explanation === 'categories' && grown?.status === 'new' && grown.who.kind === 'process';
-  const check = isNew
-    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still does.`
-    : '';
   const rate = formatSize(Math.round((60 * (before - after)) / took));
-  return ` Free and reclaimable memory fell by ${rate}/min: at that rate, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.${check}`;
+  const check = isNew
+    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.`
+    : '';
+  const then = isNew ? '; if that goes on' : ': at that rate';
+  return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.`;
 }
 
 /** Memory that is free, or that the kernel can free. */

@@ -10,7 +10,7 @@ const PROGRAMS: readonly string[] = ['kdump-mem', 'skcheck'];
  * elsewhere.
  */
 const COMMAND =
-  /(?<!On that machine: )(?<=^(?: {2}Next {5}| *More:|(?:.*[.)] )?[A-Z][^:]*:) )(?:kdump-mem|skcheck)(?= [a-z-]|$)/gm;
+  /(?<![Oo]n that machine: )(?<=^(?: {2}Next {5}| *More:|(?:.*[.)] )?[A-Z][^:]*:) )(?:kdump-mem|skcheck)(?= [a-z-]|$)/gm;
 
 /**
  * Rewrites the commands in printed text so that they run as printed: `./kdump-mem` if this process was

@@ -61,8 +61,21 @@ test('when memory ends is said if that is soon, by what is free and what can be 
     [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
   );
   expect(started).toContain(
-    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). Free and reclaimable memory fell by 200 MiB/min: at that rate, the remaining 2.85 GiB would last about 15 min from then, without swap. A new process may grow only at its start: first check whether pid 812 (java) still does.',
+    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. Free and reclaimable memory fell by 200 MiB/min; if that goes on, the remaining 2.85 GiB would last about 15 min from then, without swap.',
   );
+});
+
+test('of a process that started, the machine shows first whether it still grows', () => {
+  const first: MadeProcess = { pid: 1, start: 1, pss: MIB };
+  const answer = compared(
+    [memoryAnswerAt(2), procsAnswerAt(2, [first])],
+    [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
+  );
+  expect(
+    diffText(answer, { ...OPTIONS, source: '--from b' })
+      .split('\n')
+      .slice(-2),
+  ).toEqual(['First, on that machine: kdump-mem procs --watch --live', 'Next: kdump-mem procs --pid 812 --from b']);
 });
 
 test('names a process by its growth in the category, and only if that is a large part', () => {
@@ -302,6 +315,29 @@ test('does not list empty sockets, and does not report unread ones as empty', ()
   );
 });
 
+test('sockets that changed a little are counted, not listed', () => {
+  const who: Who = {
+    kind: 'socket',
+    inode: 5,
+    netns: 1,
+    family: 'AF_INET',
+    protocol: 'TCP',
+    local: '127.0.0.1:5',
+    peer: '127.0.0.1:9',
+    holder: null,
+  };
+  const words = (changeBytes: number, count = 1) => {
+    const item = { who, changeBytes, measure: 'pinned', status: 'both', bytes: [0, changeBytes] } as never;
+    const sums = { grewBytes: changeBytes, shrankBytes: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
+    const items = Array.from({ length: count }, () => item);
+    return text(listBlock('sockets', { items, complete: true, ...sums }, false, { ...OPTIONS, least: 1000 }));
+  };
+  expect(words(999)).toMatch(/^1 socket .*increases \+999 B, .* 1 changed a little \(-v lists /);
+  expect(words(1000)).toContain('127.0.0.1:5');
+  // Many small ones can be the loss.
+  expect(words(600, 2)).toContain('127.0.0.1:5');
+});
+
 test('a socket names the process at its other end, where both ends are of one network namespace', () => {
   const socket = (pid: number, local: string, peer: string, netns: number | null = 1): Who => ({
     kind: 'socket',
@@ -324,6 +360,14 @@ test('a socket names the process at its other end, where both ends are of one ne
     [socket(8, '127.0.0.1:9', '127.0.0.1:6')],
   ])
     expect(words([sender, ...others])).toBe('pid 7 (a\\x1b) fd 3: TCP 127.0.0.1:5, peer 127.0.0.1:9');
+  // Unnamed unix sockets are no ends of each other, nor are sockets without a connection.
+  const unnamed = (pid: number, end: string, protocol: string) => ({ ...socket(pid, end, end), protocol }) as Who;
+  for (const [end, protocol] of [
+    ['*', 'UNIX'],
+    ['*:*', 'TCP'],
+    ['0.0.0.0:*', 'UDP'],
+  ] as const)
+    expect(peerHolders([unnamed(7, end, protocol), unnamed(8, end, protocol)])(unnamed(7, end, protocol))).toBeNull();
   // Unknown namespaces need not be the same one.
   const unknown = socket(7, '127.0.0.1:5', '127.0.0.1:9', null);
   expect(peerHolders([unknown, socket(8, '127.0.0.1:9', '127.0.0.1:5', null)])(unknown)).toBeNull();

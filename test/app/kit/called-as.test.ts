@@ -96,7 +96,7 @@ describe('the next command is printed as this command was called', () => {
       };
       expect(asCalled('Next: skcheck --stale')).toBe(`Next: ${printed('skcheck')} --stale`);
       const said =
-        'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x\nOn that machine: kdump-mem triage';
+        'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x\nOn that machine: kdump-mem triage\nFirst, on that machine: kdump-mem procs';
       expect(asCalled(said)).toBe(said);
     } finally {
       process.argv = argv;
