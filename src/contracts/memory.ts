@@ -25,6 +25,7 @@ const owner = z.strictObject({
   /** Number of processes of one name that have these files, and that name; absent: one process, or none. */
   processes: count.optional(),
   comm: z.string().optional(),
+  /** Of anonymous memory by /proc an upper bound: RssAnon, which counts pages that a fork shares for each process. */
   bytes: count,
 });
 

@@ -7,7 +7,7 @@ import { formatCount, formatSize, inflect } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { isLargePart, type Shortage, shortageOf } from '../../triage/thresholds.js';
 import { killWords, shortageWords } from '../origin.js';
-import { isFromProc, ownerWords, share, sourceText } from './words.js';
+import { isFromProc, isUpperBound, ownerWords, share, sourceText } from './words.js';
 
 /**
  * Lists incomplete categories by reason.
@@ -124,8 +124,15 @@ export function pipeWords({ pipes }: Pick<MemoryAnswer, 'pipes'>): string[] {
 /** A smaller part of memory explains nothing. */
 const LITTLE = 0.01;
 
-/** Reports the estimated memory of socket queues, which no row shows, unless it is little. */
-export function socketWords({ socketEstimate, captured, memory }: MemoryAnswer, verbose: boolean): string[] {
+/**
+ * Reports the estimated memory of socket queues, which no row shows, unless it is little.
+ *
+ * @param options `source`: the option that names a capture
+ */
+export function socketWords(
+  { socketEstimate, captured, memory }: MemoryAnswer,
+  { verbose = false, source }: { readonly verbose?: boolean | undefined; readonly source: string },
+): string[] {
   if (!socketEstimate) return [];
   const { sockets, leastBytes, likelyBytes, mostBytes, unread } = socketEstimate;
   const lost = unread.map(({ why }) => why);
@@ -140,16 +147,16 @@ export function socketWords({ socketEstimate, captured, memory }: MemoryAnswer, 
       ? `at least ${formatSize(leastBytes)}`
       : `between ${formatSize(leastBytes)} and ${formatSize(mostBytes)}`;
   const noun = inflect(sockets, 'socket');
-  const list = captured ? 'skcheck --from' : 'skcheck';
+  const list = captured ? `skcheck ${source}` : 'skcheck';
   return [
-    `Part of “unattributed” and slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
+    `Part of “unattributed” and unreclaimable slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
   ];
 }
 
 /**
  * Returns the next command if no kernel memory is read: the one for the largest category, or for sockets if
  * they hold much, or much memory is unattributed, since neither page flags nor counters identify them; otherwise the
- * processes, or all findings of a capture, which need not contain processes.
+ * processes, or all findings of a capture that is short of memory or has no processes.
  */
 export function nextOfProc(answer: MemoryAnswer, from: string): string {
   const { memory, captured, freeConflict, source } = answer;
@@ -166,7 +173,9 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
   if (largest?.next) return `${largest.next} ${from}`;
   const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
-  return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured ? 'triage' : 'procs'} ${from}`;
+  // Where nothing is short, triage may have led here.
+  const isCalm = answer.lacksProcesses === false && memoryShortage(answer) === 'not short';
+  return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured && !isCalm ? 'triage' : 'procs'} ${from}`;
 }
 
 /** Returns the command that details the largest category, without the options that name the dump. */
@@ -176,6 +185,8 @@ export function nextCommand(answer: MemoryAnswer): string {
     .toSorted((a, b) => b.frames - a.frames);
   const queues = deeper.find(({ category }) => category === 'network-sockets');
   const isNotable = queues && queues.bytes >= NOTABLE * answer.memory.bytes;
+  const [owner] = queues?.owners ?? [];
+  if (isNotable && owner?.pid !== undefined && owner.bytes === queues.bytes) return `kdump-mem skb --pid ${owner.pid}`;
   if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined)) return BY_PROCESS;
   return deeper[0]?.next ?? BY_PROCESS;
 }
@@ -201,9 +212,15 @@ function kernelWords(parts: readonly Category[], answer: MemoryAnswer): string {
       (part) => !QUIET.has(part.category) && !isOpen(part) && leastOf(part) >= Math.max(1, NOTABLE * memory.bytes),
     )
     .toSorted((a, b) => leastOf(b) - leastOf(a));
-  if (!most) return '';
+  if (!most) return crashKernelWords(parts, answer);
   const size = leastOf(most) < most.bytes ? `at least ${formatSize(leastOf(most))}` : sizeWords(answer, most);
   return ` (${size} of it ${most.category === 'network-sockets' ? 'socket queues' : categoryWords(most)})`;
+}
+
+/** What `crashkernel=` reserved, where it is much of a small machine. */
+function crashKernelWords(parts: readonly Category[], { memory }: MemoryAnswer): string {
+  const bytes = parts.find(({ category }) => category === 'crash-kernel')?.bytes ?? 0;
+  return bytes >= NOTABLE * memory.bytes && bytes > 0 ? ` (${formatSize(bytes)} of it for the crash kernel)` : '';
 }
 
 /** Returns total memory and its groups, free memory first. A group without counters is part of the unknown memory. */
@@ -234,7 +251,7 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
     ),
     // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
     ...(isReservedKnown
-      ? part(`kernel${ofIt}`, [...of('kernel'), ...reserved])
+      ? part(`kernel and reserved at boot${ofIt}`, [...of('kernel'), ...reserved])
       : part(`kernel${ofIt}, without memory reserved at boot`, of('kernel'))),
     ...(unread > 0
       ? [`${formatSize(unread)} unknown${lacksCounters(answer) ? ' (its counters are missing)' : ''}`]
@@ -308,9 +325,11 @@ export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Size, isLea
 }
 
 /** Returns the owner of most memory in one category; undefined: none is known. */
-export function largestOwner({ memory }: MemoryAnswer): Owner | undefined {
-  const owners = leaves(memory).flatMap((leaf) => leaf.owners.slice(0, 1));
-  return owners.toSorted((a, b) => b.bytes - a.bytes)[0];
+export function largestOwner({ memory }: MemoryAnswer): { category: Category; owner: Owner } | undefined {
+  const owners = leaves(memory).flatMap((category) =>
+    category.owners.slice(0, 1).map((owner) => ({ category, owner })),
+  );
+  return owners.toSorted((a, b) => b.owner.bytes - a.owner.bytes)[0];
 }
 
 /** Describes the contradiction that makes free and unattributed memory unknown; empty if there is none. */
@@ -380,7 +399,7 @@ function unusualCategory(answer: MemoryAnswer, category: Category): string {
     category.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(category);
   const least = leastBytes < category.bytes ? 'at least ' : '';
   const amount = `${least}${formatSize(leastBytes)} (${share(leastBytes, answer.memory.bytes)})`;
-  const owner = queuesInside(answer, category) ?? slabOfQueues(answer, category) ?? ownerPart(category);
+  const owner = queuesInside(answer, category) ?? slabOfQueues(answer, category) ?? ownerPart(answer, category);
   return `${name}, ${amount}${owner || unknown}`;
 }
 
@@ -394,9 +413,11 @@ function queuesInside({ socketEstimate, memory }: MemoryAnswer, category: Catego
 }
 
 /** The owner of most of a category; empty: unknown. */
-function ownerPart({ bytes, owners: [owner] }: Category): string {
+function ownerPart(answer: MemoryAnswer, category: Category): string {
+  const [owner] = category.owners;
   if (owner === undefined) return '';
-  const part = owner.bytes === bytes ? 'all' : formatSize(owner.bytes);
+  const bound = isUpperBound(answer, category) ? 'up to ' : '';
+  const part = owner.bytes === category.bytes && bound === '' ? 'all' : `${bound}${formatSize(owner.bytes)}`;
   return `, ${part} of it in ${ownerWords(owner)}`;
 }
 
@@ -413,11 +434,13 @@ function socketsUnusual(answer: MemoryAnswer): string[] {
       return [
         `${all}, ${formatSize(pinnedBytes)} of it in fd ${holder.fd} of pid ${holder.pid} (${escapeText(holder.comm)})`,
       ];
-    return [`${all}${ownerPart(queues)}`];
+    return [`${all}${ownerPart(answer, queues)}`];
   }
   const estimated = answer.socketEstimate?.likelyBytes ?? answer.socketEstimate?.leastBytes ?? 0;
   return estimated >= NOTABLE * whole
-    ? [`socket queues hold about ${formatSize(estimated)} (${share(estimated, whole)}), in “unattributed” and slab`]
+    ? [
+        `socket queues hold about ${formatSize(estimated)} (${share(estimated, whole)}), in “unattributed” and unreclaimable slab`,
+      ]
     : [];
 }
 
@@ -444,7 +467,7 @@ function largestWords(answer: MemoryAnswer): string {
     : leastBytes === 0
       ? `up to ${formatSize(mostBytes)}`
       : `at least ${formatSize(leastBytes)}`;
-  const most = slabOfQueues(answer, largest) ?? ownerPart(largest);
+  const most = slabOfQueues(answer, largest) ?? ownerPart(answer, largest);
   const name = LARGEST[largest.category as keyof typeof LARGEST] ?? categoryWords(largest);
   const [fixed] = leaves(answer.memory)
     .filter(({ category, bytes }) => FIXED.has(category) && bytes > largest.bytes)

@@ -50,7 +50,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose ? noteWords(answer).map(paragraph) : []),
     ...hugeWords(answer).map(paragraph),
     ...elsewhereWords(answer).map(paragraph),
-    ...socketWords(answer, verbose).map(paragraph),
+    ...socketWords(answer, options).map(paragraph),
     ...namedWords(answer, verbose).map(paragraph),
     ...(verbose && empty.length > 0 ? [paragraph(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
     ...(verbose && answer.driftBytes > 0

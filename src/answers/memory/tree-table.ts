@@ -1,10 +1,10 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { categoryWords } from '../../account/memory/category-names.js';
-import type { Category, Owner } from '../../account/memory/tree.js';
+import type { Category } from '../../account/memory/tree.js';
 import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { namedCategories } from './sentences.js';
-import { isFromProc, ownerWords, share } from './words.js';
+import { isFromProc, ownerAmount, share } from './words.js';
 
 /** Formats the tree of all categories that contain memory; without -v, small ones of a group are one row. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
@@ -107,7 +107,10 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       value: ({ category, sums }) =>
         sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
           ? '(procs lists the processes)'
-          : ownersCell(category.owners),
+          : // Sources disagree on where these are.
+            answer.source === 'counters' && category.category === 'reserved'
+            ? '(also kernel image, struct pages)'
+            : ownersCell(answer, category),
       shrinks: { keeps: 'items', least: 12 },
     },
   ];
@@ -119,9 +122,8 @@ function counterCell(bytes: number, counted: number): string {
 
 const SHOWN_OWNERS = 3;
 
-function ownersCell(owners: readonly Owner[]): string {
-  const words = owners.slice(0, SHOWN_OWNERS).map((owner) => {
-    return `${ownerWords(owner)} ${formatSize(owner.bytes)}`;
-  });
+function ownersCell(answer: MemoryAnswer, category: Category): string {
+  const { owners } = category;
+  const words = owners.slice(0, SHOWN_OWNERS).map((owner) => ownerAmount(answer, category, owner));
   return [...words, ...(owners.length > SHOWN_OWNERS ? ['…'] : [])].join(', ');
 }

@@ -1,7 +1,7 @@
 import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
-import type { Owner } from '../../account/memory/tree.js';
+import type { Category, Owner } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { captureWords } from '../origin.js';
 
 export function ownerWords({ kind, name, pid, files = 1, processes = 1, comm = '' }: Owner): string {
@@ -37,6 +37,16 @@ export function sourceText({ source, captured, unavailable }: MemoryAnswer): str
   if (captured) return ` Source: ${SOURCE_WORDS[source]}, ${captureWords(captured)}.`;
   const parts = [SOURCE_WORDS[source], ...unavailable.map(({ why }) => escapeText(why))];
   return ` Source: ${parts.join('; ')}.`;
+}
+
+/** Returns `pid 7 (a) 5.00 MiB`, or `≤ 5.00 MiB`. */
+export function ownerAmount(answer: MemoryAnswer, category: Category, owner: Owner): string {
+  return `${ownerWords(owner)} ${isUpperBound(answer, category) ? '≤ ' : ''}${formatSize(owner.bytes)}`;
+}
+
+/** Whether owners of a category have at most what is printed: RssAnon counts pages that a fork shares for each process. */
+export function isUpperBound(answer: MemoryAnswer, { category }: Category): boolean {
+  return category === 'anonymous' && isFromProc(answer);
 }
 
 /** Whether the answer is from /proc, which lacks the data that most other commands require. */

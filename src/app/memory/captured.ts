@@ -2,7 +2,7 @@ import { type MemoryAnswer, makeAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { detailsOf } from '../../account/memory/details.js';
 import { type Category, leaves, makeCategory, type Owner } from '../../account/memory/tree.js';
-import { HostError } from '../../base/errors.js';
+import { HostError, hostOrNull } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
 import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { readCapture } from '../../capture/read/files.js';
@@ -10,11 +10,11 @@ import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts, readPageSize } from '../../host/proc/memory.js';
-import { listedPids, optionalText } from '../../host/proc/process.js';
+import { optionalText } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
-import { pipesByProgram } from '../../triage/host-processes.js';
+import { commIn, pipesByProgram, readProcesses } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 import { capturedAt } from '../kit/captured-source.js';
@@ -79,12 +79,18 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   // Only a snapshot has whole files for certain.
   const counts = attempted(path, () => readHostCounts(host, host.kind === 'capture' ? 'snapshot' : 'text'));
   const counted = countedMemory(counts, readHostDetails(host));
-  const owned = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
+  const owned = withUsers({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
   const answer = withNamed(owned, host);
   const at = host.timeOf('/proc/meminfo')?.toISOString() ?? null;
   const captured = { host: of.host, takenAt: at };
-  const lacksProcesses = host.psText === undefined && listedPids(host).length === 0;
+  const lacksProcesses = host.psText === undefined && !hasProcessMemory(host, counts.pageSize);
   return { ...answer, captured, lacksProcesses, origin: hostOrigin(host, at) };
+}
+
+/** Whether a capture has memory of a process: `procs` reads it. */
+function hasProcessMemory(host: HostSource, pageSize: number): boolean {
+  const read = hostOrNull(() => readProcesses(new HostReader(host, pageSize)));
+  return read?.all.some(({ rssAnonBytes, sharedBytes }) => rssAnonBytes + sharedBytes > 0) === true;
 }
 
 /** Maximum number of owners, largest first. */
@@ -95,27 +101,44 @@ const PROGRAM_SHARE = 0.05;
 const NOTABLE_SHARE = 0.01;
 const NOTABLE_BYTES = 64 * 2 ** 20;
 
+/** Smaller parts of the anonymous memory are left to procs. */
+const LARGE_PART = 0.05;
+
+/**
+ * Processes with most anonymous memory by RssAnon, which counts pages that a fork shares for each process; none if a
+ * process is missing, which may be the largest one. A process that grew since the counters were read has at most all.
+ */
+function anonymousOwners({ bytes: all }: Category, reader: HostReader): Owner[] {
+  const { all: processes, missing } = readProcesses(reader);
+  if (missing.length > 0) return [];
+  const comm = commIn(reader);
+  return processes
+    .filter(({ rssAnonBytes: bytes }) => bytes > 0 && bytes >= LARGE_PART * all)
+    .toSorted((a, b) => b.rssAnonBytes - a.rssAnonBytes)
+    .slice(0, MAX_OWNERS)
+    .map(({ pid, name, rssAnonBytes }) => ({
+      kind: 'process',
+      pid,
+      name: name ?? comm(pid) ?? '?',
+      bytes: Math.min(rssAnonBytes, all),
+    }));
+}
+
 /**
  * Programs whose pipes can hold most of the memory in no counter: that of pipes is in none. Undefined: little is in no
  * counter, or pipes are unknown.
  */
-function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, host: HostSource) {
+function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, reader: HostReader) {
   const { leastBytes = unattributed?.bytes ?? 0 } = unattributed?.range ?? {};
   if (leastBytes < THRESHOLDS.pipes.note * answer.memory.bytes) return undefined;
-  try {
-    const reader = new HostReader(host, answer.host?.pageSize ?? 4096);
-    return pipesByProgram(reader, 0).map((program) => ({ processes: 1, ...program }));
-  } catch (error) {
-    if (error instanceof HostError) return undefined;
-    throw error;
-  }
+  return hostOrNull(() => pipesByProgram(reader, 0).map((program) => ({ processes: 1, ...program }))) ?? undefined;
 }
 
 /**
- * Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. If some are
- * unreadable and much shared memory has no known owner, the answer is incomplete.
+ * Adds what processes have of anonymous memory, and the files in tmpfs. Page flags and counters do not name them;
+ * descriptors and mounts do. If some are unreadable and much shared memory has no known owner, the answer is incomplete.
  */
-export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings?: SharedMappings): MemoryAnswer {
+export function withUsers(answer: MemoryAnswer, host: HostSource, mappings?: SharedMappings): MemoryAnswer {
   const missing: string[] = [];
   const files = sharedFiles(host, (why) => missing.push(why), mappings);
   const owners = sharedOwners(host, files, PROGRAM_SHARE * answer.memory.bytes)
@@ -134,12 +157,14 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
       };
     });
   const unattributed = leaves(answer.memory).find(({ category }) => category === 'unattributed');
-  const pipes = pipesOf(unattributed, answer, host)?.slice(0, MAX_OWNERS);
+  const reader = new HostReader(host, answer.host?.pageSize ?? 4096);
+  const pipes = pipesOf(unattributed, answer, reader)?.slice(0, MAX_OWNERS);
   // CAP_SYS_RESOURCE allows larger pipes: only uncounted memory is a bound.
   const mostBytes = unattributed?.range?.mostBytes ?? unattributed?.bytes ?? 0;
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
+    ...(category.category === 'anonymous' ? { owners: hostOrNull(() => anonymousOwners(category, reader)) ?? [] } : {}),
     ...(category.category === 'pipes' && pipes?.length ? { range: { leastBytes: 0, mostBytes } } : {}),
     children: category.children.map(named),
   });

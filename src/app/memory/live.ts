@@ -13,7 +13,7 @@ import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
-import { withSharedFiles } from './captured.js';
+import { withUsers } from './captured.js';
 import { withLiveNamed } from './named.js';
 
 /** Called with the completed part of a scan, 0 to 1. */
@@ -44,10 +44,7 @@ export async function liveMemory(
       const named =
         source === 'kcore'
           ? await withLiveNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
-          : await withLiveNamed(
-              withSharedFiles(answer, host, options.mappings ?? (await SharedMappings.read(host))),
-              host,
-            );
+          : await withLiveNamed(withUsers(answer, host, options.mappings ?? (await SharedMappings.read(host))), host);
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

@@ -80,10 +80,32 @@ test('the sum of triage names the largest part of the kernel, if it is much and 
   const words = (pages: Parameters<typeof answerOf>[0]) =>
     groupsWords(answerOf({ 'free-buddy': 1000, ...pages }), false);
   expect(words({ 'network-sockets': 100, vmalloc: 60, image: 300 })).toContain(
-    '1.80 MiB kernel (400 KiB of it socket queues).',
+    '1.80 MiB kernel and reserved at boot (400 KiB of it socket queues).',
   );
-  expect(words({ vmalloc: 40, image: 300 })).toMatch(/ 1\.33 MiB kernel\.$/);
-  expect(words({ vmalloc: 100 })).toContain('400 KiB kernel (400 KiB of it vmalloc).');
+  expect(words({ vmalloc: 40, image: 300 })).toMatch(/ 1\.33 MiB kernel and reserved at boot\.$/);
+  expect(words({ vmalloc: 100 })).toContain('400 KiB kernel and reserved at boot (400 KiB of it vmalloc).');
+  // Nothing is unusual of a small machine with a crash kernel.
+  expect(words({ 'crash-kernel': 100 })).toContain('reserved at boot (400 KiB of it for the crash kernel).');
+  expect(words({ 'crash-kernel': 40 })).toMatch(/ reserved at boot\.$/);
+});
+
+test('the process that has all of the socket queues is the next command', () => {
+  const queues = (bytes: number) => {
+    const owners = [{ kind: 'process' as const, name: 'a', pid: 7, bytes }];
+    const answer = answerOf({ 'free-buddy': 100, 'network-sockets': 100 }, { owners, next: 'x' }, 'network-sockets');
+    return memoryText(answer, options).split('\n').at(-1);
+  };
+  expect(queues(100 * PAGE)).toBe(`Next: kdump-mem skb --pid 7 ${options.source}`);
+  expect(queues(99 * PAGE)).toBe(`Next: kdump-mem sockets --by process ${options.source}`);
+});
+
+test('counters have the kernel image and struct pages in the row of what boot reserved', () => {
+  const answer = answerOf({ 'free-buddy': 100, 'reserved-other': 100 });
+  const row = /^reserved at boot .*$/m;
+  expect(row.exec(memoryText({ ...answer, source: 'counters' }, options))?.[0]).toMatch(
+    /400 KiB +50 % +\(also kernel image, struct pages\)$/,
+  );
+  expect(row.exec(memoryText({ ...answer, source: 'pageflags' }, options))?.[0]).not.toContain('image');
 });
 
 test('empty categories have no row', () => {
@@ -164,7 +186,7 @@ test('an estimate of socket queues has bounds, and reports unreadable sockets', 
       { ...options, source: '--live' },
     );
   expect(text({})).toContain(
-    'Part of “unattributed” and slab: queues of 17 sockets, about 2.00 MiB, between 1.00 MiB and 4.00 MiB (skcheck lists unread ones).',
+    'Part of “unattributed” and unreclaimable slab: queues of 17 sockets, about 2.00 MiB, between 1.00 MiB and 4.00 MiB (skcheck lists unread ones).',
   );
   // More than 5 % of memory.
   expect(text({})).toContain('Next: skcheck --stale');
@@ -193,7 +215,7 @@ test('unattributed memory that is mostly socket queues is said to be, once', () 
     `nusual, so check it first: ${unowned}, most of it probably socket queues, which hold about 256 MiB (25 %).`,
   );
   expect(of(2 ** 28 - PAGE)).toContain(
-    `nusual, so check it first: socket queues hold about 256 MiB (25 %), in “unattributed” and slab; ${unowned}.`,
+    `nusual, so check it first: socket queues hold about 256 MiB (25 %), in “unattributed” and unreclaimable slab; ${unowned}.`,
   );
 });
 

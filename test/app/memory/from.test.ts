@@ -95,6 +95,38 @@ describe('memory --from', () => {
     expect(categories.get('free-cpu-lists')).toBe(10 * 16_384);
   });
 
+  test('names processes with much anonymous memory, as an upper bound', async () => {
+    const status = (pid: number, anon: number) => ({
+      [`proc/${pid}/status`]: `Name:\tworker ${pid}\nState:\tS (sleeping)\nPPid:\t1\nFDSize:\t64\nVmRSS:\t${anon + 8} kB\nRssAnon:\t${anon} kB\nRssFile:\t8 kB\nRssShmem:\t0 kB\nThreads:\t1\n`,
+    });
+    // A twentieth of it is little. A process that grew since the counters were read has at most all.
+    const init = { 'proc/1/status': 'Name:\tinit\nState:\tS (sleeping)\nFDSize:\t64\n' };
+    const grown = { ...init, ...status(7, 60_000), ...status(10, 100_001) };
+    const processes = { ...init, ...status(7, 60_000), ...status(8, 5000), ...status(9, 4999) };
+    const path = captured('anonymous', processes);
+    const [rows] = (await answerOf(path)).memory.children.flatMap(({ children }) =>
+      children.filter(({ category }) => category === 'anonymous'),
+    );
+    expect(rows?.owners).toEqual([
+      { kind: 'process', pid: 7, name: 'worker 7', bytes: 60_000 * 1024 },
+      { kind: 'process', pid: 8, name: 'worker 8', bytes: 5000 * 1024 },
+    ]);
+    const { stdout } = await kdumpMem('memory', '--from', path);
+    expect(stdout).toMatch(/^ +anonymous .* pid 7 \(worker 7\) ≤ 58\.6 MiB, pid 8 \(worker 8\) ≤ 4\.88 MiB$/m);
+    const most = await kdumpMem('memory', '--from', captured('most', { ...processes, 'proc/meminfo': GROWN }));
+    expect(most.stdout).toContain('anonymous memory of processes, 293 MiB (29 %), up to 58.6 MiB of it in pid 7 (');
+    const more = await kdumpMem('memory', '--from', captured('more', grown));
+    expect(more.stdout).toContain('pid 10 (worker 10) ≤ 97.7 MiB, pid 7 (worker 7) ≤ 58.6 MiB');
+    // A process that is missing may be the largest.
+    const { 'proc/1/status': _, ...hidden } = processes;
+    for (const [name, files] of Object.entries({ small: { ...init, ...status(9, 4999) }, hidden })) {
+      const { stdout } = await kdumpMem('memory', '--from', captured(name, files));
+      expect(stdout).toMatch(/^ +anonymous .*\(procs lists the processes\)$/m);
+    }
+    const html = await kdumpMem('memory', '--html', '-', '--from', path);
+    expect(html.stdout).toContain('pid 7 (worker 7) ≤ 58.6 MiB');
+  });
+
   test('reports its host and time, and a next command that the capture can answer', async () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);

@@ -7,7 +7,7 @@ import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/document.js';
 import { holdersText } from '../../sockets/document.js';
-import { ownerWords, share } from '../words.js';
+import { isUpperBound, ownerWords, share } from '../words.js';
 
 /** Returns all memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {
@@ -53,7 +53,9 @@ class Areas {
     const vmalloc = callers
       .filter((caller) => caller.category === category.category)
       .map(({ caller, bytes }): Owner => ({ kind: 'caller', name: caller, bytes }));
-    const owners = vmalloc.length > 0 ? vmalloc : category.owners;
+    // Upper bounds may overlap.
+    const own = isUpperBound(this.#answer, category) ? [] : category.owners;
+    const owners = vmalloc.length > 0 ? vmalloc : own;
     return owners.map((owner) => {
       const words = owner.name === '' ? '(unknown module)' : ownerWords(owner);
       const part = this.#part(category, [words], owner.bytes, colour);

@@ -32,7 +32,7 @@ import {
   unflaggedWords,
 } from '../sentences.js';
 import { type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { isFromProc, ownerWords, share, sourceText } from '../words.js';
+import { isFromProc, isUpperBound, ownerAmount, ownerWords, share, sourceText } from '../words.js';
 import { anchorOf, memoryArea } from './areas.js';
 
 /** Returns the memory breakdown as one HTML file. */
@@ -47,7 +47,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer, true), ...namedWords(answer, true)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer, { verbose: true, source }), ...namedWords(answer, true)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''
@@ -73,14 +73,15 @@ ${details(answer)}`;
 
 /** Returns the size of all memory, of what is free and unattributed, and of the largest owner. */
 export function largeFigures(answer: MemoryAnswer): Html {
-  const [all, owner] = [leaves(answer.memory), largestOwner(answer)];
+  const [all, largest] = [leaves(answer.memory), largestOwner(answer)];
+  const bound = largest && isUpperBound(answer, largest.category) ? '≤ ' : '';
   const unattributed = all.find(({ category }) => category === 'unattributed');
   const free = answer.memory.children.find(({ category }) => category === 'free');
   const figures = [
     ['total', formatSize(answer.memory.bytes)],
     ...(free && !isUncounted(answer, free) ? [['free', sizeWords(answer, free)]] : []),
     ...(unattributed ? [['unattributed', sizeWords(answer, unattributed)]] : []),
-    ...(owner ? [[`largest owner: ${ownerWords(owner)}`, formatSize(owner.bytes)]] : []),
+    ...(largest ? [[`largest owner: ${ownerWords(largest.owner)}`, `${bound}${formatSize(largest.owner.bytes)}`]] : []),
   ];
   const items = figures.map(
     ([name = '', size = '']) => html`<div><dt>${sentence(name)}</dt><dd>${sentence(size)}</dd></div>\n`,
@@ -186,7 +187,7 @@ export function categoriesTable(answer: MemoryAnswer): Html {
   return htmlTable<TreeRow>({
     id: 'categories',
     caption: 'Memory by category. The rows of a group sum to the group, and the groups to the total, to the byte.',
-    columns: [...known.slice(0, SIZES), OWNERS, ...known.slice(SIZES), DIFFERENCE, EXACT],
+    columns: [...known.slice(0, SIZES), ownersColumn(answer), ...known.slice(SIZES), DIFFERENCE, EXACT],
     rows: [{ category: answer.memory, depth: 0 }, ...treeRows(answer)],
     facts: ({ category, depth }) => ({
       id: anchorOf(category),
@@ -216,9 +217,11 @@ function signed(bytes: number): string {
 
 const SHOWN = 3;
 
-const OWNERS: HtmlColumn<TreeRow> = {
+const ownersColumn = (answer: MemoryAnswer): HtmlColumn<TreeRow> => ({
   heading: 'Largest owners',
   markup: ({ category }) => {
+    const names = (owners: readonly Owner[]) =>
+      sentence(owners.map((owner) => ownerAmount(answer, category, owner)).join(', '));
     const [first, others] = [category.owners.slice(0, SHOWN), category.owners.slice(SHOWN)];
     const incomplete = category.children.length === 0 && category.why !== null;
     const why = incomplete ? html`<strong>Incomplete:</strong> ${category.why} ` : '';
@@ -228,9 +231,4 @@ const OWNERS: HtmlColumn<TreeRow> = {
         : '';
     return html`${why}${names(first)}${more}`;
   },
-};
-
-function names(owners: readonly Owner[]): Html {
-  const words = owners.map((owner) => `${ownerWords(owner)} ${formatSize(owner.bytes)}`);
-  return sentence(words.join(', '));
-}
+});
