@@ -130,6 +130,8 @@ export interface HostFacts {
   readonly netns: number | null;
   /** MemTotal, bytes; null: unknown. */
   readonly totalMemory: number | null;
+  /** MemAvailable, bytes; null: unknown. */
+  readonly availableMemory: number | null;
   /** Bytes: see `readUnplacedMemory`. */
   readonly unplacedMemory: number;
   /** Whether it was counted page by page (`takeCensus`): otherwise it varies with free memory. */
@@ -159,6 +161,7 @@ export function readHostFacts(source: HostSource, namespaces: readonly Namespace
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
     totalMemory: memory?.total ?? null,
+    availableMemory: memory?.available ?? null,
     unplacedMemory: memory?.unplaced ?? MAX_MEMORY,
     unplacedIsCounted: false,
     maxSkbFrags: readMaxSkbFrags(source),

@@ -91,7 +91,9 @@ describe('memory that may contain packets', () => {
     const unplaced = (24684084 - 23919072 - 136164 - 382328 - 15080 - 169280 - 1448 - 2056) * 1024;
     expect(readUnplacedMemory(fake).unplaced).toBeCloseTo(unplaced + (24684084 * 1024) / 200, -3);
     fake.files.set('/proc/meminfo', 'MemTotal: 1024 kB\n');
-    expect(readUnplacedMemory(fake)).toEqual({ total: 2 ** 20, unplaced: 2 ** 20 });
+    expect(readUnplacedMemory(fake)).toEqual({ total: 2 ** 20, available: null, unplaced: 2 ** 20 });
+    fake.files.set('/proc/meminfo', 'MemTotal: 1024 kB\nMemAvailable: 512 kB\n');
+    expect(readUnplacedMemory(fake).available).toBe(2 ** 19);
   });
 
   test('is unknown without MemTotal', () => {

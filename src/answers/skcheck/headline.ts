@@ -1,7 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect, percentWords } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { STALE_CODES } from '../../skcheck/verdict.js';
+import { STALE_CODES, type VerdictCode } from '../../skcheck/verdict.js';
 import { comesBack } from './owners.js';
 import type { SkcheckReason } from './reasons.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
@@ -304,7 +304,10 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
-    : [`${share} is freed when ${process} ${how}.${!isMuch && isLittle ? little : killWords(own)}`];
+    : [
+        ...(own.every(isShort) ? [] : notShortWords(host, process)),
+        `${share} is freed when ${process} ${how}.${!isMuch && isLittle ? little : killWords(own)}`,
+      ];
   // Of all of them the first sentence says it.
   if (owner.localPeers > 0 && !whole) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
@@ -319,6 +322,20 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
       `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: killing pid ${pid} alone does not free that memory.`,
     );
   return lines;
+}
+
+/** With so much of memory available, nothing is urgent, whatever swap is. */
+const MUCH_LEFT = 0.25;
+
+/** Where memory is not short, a kill is not the first thing to do. */
+function notShortWords({ memoryBytes, memoryAvailableBytes, source }: SkcheckReport['host'], process: string) {
+  if (memoryBytes === null || memoryAvailableBytes === null) return [];
+  if (memoryAvailableBytes < MUCH_LEFT * memoryBytes || memoryAvailableBytes > memoryBytes) return [];
+  const had = source === 'capture' ? 'had' : 'has';
+  const amount = `${formatSize(memoryAvailableBytes)} of ${formatSize(memoryBytes)} (MemTotal)`;
+  return [
+    `The machine ${had} ${amount} available: unless the cgroup of ${process} is short of memory, first ask its owner why it does not read.`,
+  ];
 }
 
 /** What the process does, where all its sockets say the same; empty: unknown. */
@@ -424,6 +441,8 @@ export function legendOf(
   const shown = heading.split(/ +/);
   const hasSenders = sockets.some(({ stalled }) => stalled.verdict === 'stalled-sender');
   const words = meanings(legend(hasSenders), heading);
+  for (const [code, meaning] of Object.entries(VERDICT_WORDS))
+    if (sockets.some(({ stalled }) => stalled.verdict === code)) words.push(`${code}: ${meaning}.`);
   if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
     words.push('A verdict with ? is likely, not proven.');
@@ -434,6 +453,16 @@ export function legendOf(
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }
+
+/** What verdicts mean that their names do not say. */
+const VERDICT_WORDS: Partial<Record<VerdictCode, string>> = {
+  'deadlocked-pair': 'both ends are on this machine, and neither reads',
+  'stalled-sender': 'the peer acknowledges nothing',
+  'never-accepting': 'the listener accepts none of its connections',
+  'backlog-full': 'the accept queue of the listener is full',
+  'udp-dropping': 'the kernel drops datagrams, because the queue of the socket is full',
+  'slow-reader': 'the process reads, but not fast enough',
+};
 
 /** Maximum duration of a stall that also occurs in busy programs. */
 const SHORT_MS = 10_000;

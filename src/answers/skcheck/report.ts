@@ -75,6 +75,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       bootId: options.boot?.bootId ?? null,
       uptimeSeconds: options.boot?.uptimeSeconds ?? null,
       memoryBytes: host.totalMemory,
+      memoryAvailableBytes: host.availableMemory,
       samples: observation.samples.length,
       namespaces: namespaces.length,
       source: options.captured ? 'capture' : observation.reader,

@@ -219,6 +219,8 @@ export const skcheckSchema = z.strictObject({
     uptimeSeconds: z.number().nonnegative().nullable(),
     /** MemTotal of /proc/meminfo; null: unknown. */
     memoryBytes: count.nullable(),
+    /** MemAvailable; null: unknown. */
+    memoryAvailableBytes: count.nullable(),
     samples: z.number().int().min(1),
     /** Number of checked network namespaces. */
     namespaces: count,

@@ -19,16 +19,25 @@ const DRIFT_BYTES = 16 * 1024 * 1024;
  *
  * `unplaced` is an upper bound, widened by the error of counters. Throws `unreadable` without MemTotal.
  */
-export function readUnplacedMemory(source: HostSource): { readonly total: number; readonly unplaced: number } {
+export function readUnplacedMemory(source: HostSource): UnplacedMemory {
   const text = source.readText('/proc/meminfo');
-  const field = (name: string) => {
+  const known = (name: string) => {
     const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(text)?.[1];
-    return kib === undefined ? 0 : Number(kib) * 1024;
+    return kib === undefined ? null : Number(kib) * 1024;
   };
+  const field = (name: string) => known(name) ?? 0;
   const total = field('MemTotal');
   if (total === 0) throw new HostError('unreadable', '/proc/meminfo has no MemTotal');
   const placed = PLACED.reduce((sum, name) => sum + field(name), 0);
-  return { total, unplaced: Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200)) };
+  const unplaced = Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200));
+  return { total, available: known('MemAvailable'), unplaced };
+}
+
+interface UnplacedMemory {
+  readonly total: number;
+  /** MemAvailable; null: this kernel (before 3.14) or text does not have it. */
+  readonly available: number | null;
+  readonly unplaced: number;
 }
 
 const PLACED = ['MemFree', 'Active', 'Inactive', 'Unevictable', 'Slab', 'PageTables', 'KernelStack'] as const;

@@ -274,6 +274,17 @@ describe('text', () => {
     expect(long).toMatch(/cgroup \/user\.slice\/x{200}\/session-3\.scope/);
   });
 
+  test('says what the verdicts of its rows mean', async () => {
+    const object = await report();
+    const [first] = object.sockets;
+    const words = (verdict: SkcheckReport['sockets'][number]['stalled']['verdict']) => {
+      const sockets = [{ ...first!, stalled: { ...first!.stalled, verdict } }];
+      return formatSkcheckText({ ...object, sockets });
+    };
+    expect(words('udp-dropping')).toContain(' udp-dropping: the kernel drops datagrams, because the queue of ');
+    expect(words('stalled-reader')).not.toMatch(/(udp-dropping|deadlocked-pair|stalled-reader): /);
+  });
+
   test('reports how much memory is freed if a process exits', async () => {
     const object = await report();
     expect(object.totals.worstOwner).toMatchObject({ pid: 20, sockets: 1, shared: 1, stopped: false });
@@ -288,6 +299,18 @@ describe('text', () => {
     expect(formatSkcheckText(object)).toMatch(/^Its main thread is (sleeping|running)/m);
     const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
     expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
+    // Where memory is not short, a kill is not the first thing to do.
+    const available = (memoryAvailableBytes: number | null, source: 'ss' | 'capture' = 'ss') => {
+      const host = { ...alone.host, memoryBytes: 2 ** 34, memoryAvailableBytes, source };
+      return /^The machine ha.* of memory, /m.exec(formatSkcheckText({ ...alone, host }))?.[0];
+    };
+    expect(available(2 ** 33)).toMatch(
+      /^The machine has 8\.00 GiB of 16\.0 GiB \(MemTotal\) available: unless the cgroup of pid 20 \(.*\) is short of memory, $/,
+    );
+    expect(available(2 ** 33, 'capture')).toMatch(/^The machine had /);
+    // Little, unknown, and more than there is. A quarter is much, also beside a full swap.
+    for (const unknown of [null, 2 ** 32 - 1, 2 ** 35]) expect(available(unknown)).toBeUndefined();
+    expect(available(2 ** 32)).toBeDefined();
     // Only where the bound is a small share, and no guess.
     const little = (high: number, atMost: number | null) => {
       const pinned = { ...alone.totals.pinned, high, atMost };
@@ -324,6 +347,7 @@ describe('text', () => {
         bootId: null,
         uptimeSeconds: null,
         memoryBytes: null,
+        memoryAvailableBytes: null,
         samples: 2,
         watchedMs: 2000,
         namespaces: 1,

@@ -70,6 +70,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       bootId: null,
       uptimeSeconds: null,
       memoryBytes: null,
+      memoryAvailableBytes: null,
       samples: 2,
       namespaces: 1,
       source: 'ss',
