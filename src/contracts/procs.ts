@@ -138,7 +138,7 @@ export const procsSchema = z.strictObject({
     .optional(),
   /** Whether all processes with memory are listed: none was omitted (`--container`), and /proc hides none. */
   allListed: z.boolean(),
-  /** Ordered by memory freed if killed, largest first, or by --sort. */
+  /** Ordered by memory freed if killed (with sockets, also if they are an estimate), largest first, or by --sort. */
   processes: z.array(process),
   total: group.omit({ key: true, freedIfKilledMostBytes: true, cgroup: true }),
   groups: z.array(group).optional(),

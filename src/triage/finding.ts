@@ -236,6 +236,18 @@ export function triageDetail(kernel: Kernel): TriageDetail {
   };
 }
 
+/**
+ * Figures of a finding that stands for others, which a limit omits: their number, and the process that has all of them;
+ * none: no other was omitted.
+ *
+ * @param pids of the omitted ones; null: unknown
+ */
+export function othersFigures(pids: readonly (number | null)[]): { others?: number; othersPid?: number | null } {
+  const [pid = null] = pids;
+  if (pids.length === 0) return {};
+  return { others: pids.length, othersPid: pids.every((other) => other === pid) ? pid : null };
+}
+
 /** Severity of memory that one owner holds; undefined: not a finding. */
 export function severityOf(bytes: number, whole: number): Severity | undefined {
   const { leastBytes, warning, critical } = THRESHOLDS['queued-data'];

@@ -259,11 +259,13 @@ function cgroupHolders(host: HostReader): Holder[] {
   const held = new Map<string, number>();
   for (const { cgroup, folder, bytes } of largest) {
     const stat = optionalText(host.source, `${folder}/memory.stat`);
-    const cache = [...stat.matchAll(/^(?:total_)?(?:in)?active_file (\d{1,15})$/gm)].map(([, figure]) =>
-      Number(figure),
-    );
+    const figures = (line: RegExp) => [...stat.matchAll(line)].map(([, figure]) => Number(figure));
+    const cache = figures(/^(?:total_)?(?:in)?active_file (\d{1,15})$/gm);
+    // Inodes and buffers of the files; version 1 does not list it.
+    const slab = figures(/^slab_reclaimable (\d{1,15})$/gm);
     // Without these lines, page cache cannot be told from other memory. Version 1 has those of the cgroup alone first.
-    if (cache.length >= 2) held.set(cgroup, Math.max(0, bytes - cache.slice(-2).reduce((a, b) => a + b, 0)));
+    const freeable = [...cache.slice(-2), ...slab].reduce((a, b) => a + b, 0);
+    if (cache.length >= 2) held.set(cgroup, Math.max(0, bytes - freeable));
   }
   return [...held].flatMap(([name, bytes]): Holder[] => {
     const inner = host.cgroups.filter(({ cgroup }) => cgroup.slice(0, cgroup.lastIndexOf('/')) === name);

@@ -19,7 +19,7 @@ import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js
 import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
 import { ranked } from './answer.js';
-import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
+import { bySeverity, type Finding, found, othersFigures, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './kernel-findings.js';
@@ -143,6 +143,8 @@ function withPanic(
     cpu: panic.cpu ?? null,
     pid: panic.task?.pid ?? null,
     comm: panic.task?.comm ?? null,
+    // A key of a console or a keyboard has other functions.
+    ...(stack?.frames.some(({ symbol }) => symbol === 'write_sysrq_trigger') ? { trigger: '/proc/sysrq-trigger' } : {}),
   };
   const evidence = [...(logged?.evidence ?? []), ...(stack ? [stack] : [])];
   return [found('panic', 'critical', figures, nextOf(panic, String(figures.reason ?? '')), { evidence }), ...others];
@@ -197,12 +199,10 @@ export function stalledReaders(
     )
     // The last one represents the others, which must not be more severe.
     .toSorted((a, b) => Number(b.waiting.closed) - Number(a.waiting.closed));
-  const others = stalled.length - MOST;
+  const others = othersFigures(stalled.slice(MOST).map(({ entry: { holders } }) => holders[0]?.pid ?? null));
   return stalled
     .slice(0, MOST)
-    .map(({ entry, waiting }, index) =>
-      findingOf(kernel, entry, waiting, others > 0 && index === MOST - 1 ? others : 0, warnings),
-    );
+    .map(({ entry, waiting }, index) => findingOf(kernel, entry, waiting, index === MOST - 1 ? others : {}, warnings));
 }
 
 interface Waiting {
@@ -264,7 +264,7 @@ function findingOf(
   kernel: Kernel,
   { socket, holders, total, unreadBytes }: CensusEntry,
   { ageSeconds, windowBytes, closed }: TcpWaiting,
-  others: number,
+  others: ReturnType<typeof othersFigures>,
   warnings: Warnings,
 ): Finding {
   const [holder] = holders;
@@ -284,7 +284,7 @@ function findingOf(
     sock: hex(socket.sock),
     local: socket.local,
     peer: socket.peer,
-    ...(others > 0 ? { others } : {}),
+    ...others,
   };
   const evidence = reader ? [reader.stack] : [];
   return found('stalled-reader', closed ? 'warning' : 'note', figures, `stacks --pid ${holder?.pid}`, { evidence });

@@ -82,7 +82,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
   });
   const { sentences, trees, deciding } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. That is 96 % of the 120 MiB that the OOM report does not count. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report does not count 120 MiB: this is 96 % of it. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
   );
   expect(deciding?.next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
@@ -164,7 +164,7 @@ test('attributes unattributed memory to sockets if kernel memory is not availabl
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
   expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). That is 96 % of the 120 MiB that the kernel does not count.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). The kernel does not count 120 MiB: this is 96 % of it.',
   );
   // With kernel memory, the memory that sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);

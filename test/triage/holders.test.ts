@@ -212,16 +212,22 @@ test('memory that no process maps has its owner', () => {
   ]);
 });
 
-test('a cgroup counts without page cache and inner cgroups, and yields to its only process', () => {
-  const files = { ...stat('/a', 100), ...stat('/a/b', 50), ...stat('/c', 0), ...process(9, 'one', 290, 0, '/c') };
+test('a cgroup counts without page cache, reclaimable slab and inner cgroups, and yields to its only process', () => {
+  const [path = '', cache] = Object.entries(stat('/a/b', 50))[0] ?? [];
+  const files = {
+    ...stat('/a', 100),
+    [path]: `${cache}slab_reclaimable ${30 * MIB}\n`,
+    ...stat('/c', 0),
+    ...process(9, 'one', 290, 0, '/c'),
+  };
   const sizes: [string, number][] = [
     ['/a', 1000],
     ['/a/b', 650],
     ['/c', 300],
   ];
   expect(holders(files, [], sizes)).toEqual([
-    ['cgroup', '/a/b', null, null, 600],
-    ['cgroup', '/a', null, null, 300],
+    ['cgroup', '/a/b', null, null, 570],
+    ['cgroup', '/a', null, null, 330],
     ['process', 'one', 9, null, 290],
   ]);
   // Memory of an inner cgroup that is unknown is not counted as that of the outer one.
@@ -258,6 +264,19 @@ const answer = (more: Partial<HostTriage> = {}): HostTriage => ({
   warnings: [],
   complete: true,
   ...more,
+});
+
+test('a deleted file is said to be, with the process that keeps it', () => {
+  const words = (name: string, pid: number | null) => {
+    const largest = [{ kind: 'unmapped' as const, name, pid, processes: null, bytes: 2 ** 20 }];
+    const found = { largest, unreadProcesses: 0 };
+    return /^Largest holders: (.*)/m.exec(
+      triageText(answer({ holders: found }), { width: null, source: '--live' }),
+    )?.[1];
+  };
+  expect(words('/dev/shm/a (deleted)', 7)).toBe('/dev/shm/a (deleted, but open or mapped in pid 7) 1.00 MiB.');
+  expect(words('/dev/shm/a (deleted)', null)).toBe('/dev/shm/a (deleted) 1.00 MiB.');
+  expect(words('/dev/shm/a', 7)).toBe('/dev/shm/a (pid 7) 1.00 MiB.');
 });
 
 test('an answer without findings has memory, holders and a next command, and fits a small terminal', () => {

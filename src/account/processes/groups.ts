@@ -353,16 +353,19 @@ const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
 
 /**
  * Returns the sort key of a process. An unknown part of RSS counts as all of RSS, so that no limit hides the
- * largest process.
+ * largest process. Estimated sockets are not in what a kill frees, but count too.
  */
 function sortKey(process: ProcessFigures, sort: ProcessSort): number {
-  return process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rssBytes : null) ?? -1;
+  const { networkEstimate, networkPinnedBytes } = process;
+  const sockets = sort === 'freedIfKilledBytes' && networkEstimate ? (networkPinnedBytes ?? 0) : 0;
+  return (process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rssBytes : null) ?? -1) + sockets;
 }
 
 /**
  * Returns the sort key of a group: its figure, or the sum of its processes' sort keys if a figure is unknown.
  */
 function groupKey({ group, members }: Members, size: ProcessSize): number {
-  if (members.every((process) => process[size] !== null)) return group[size] ?? -1;
+  const sockets = size === 'freedIfKilledBytes' && group.networkEstimated ? (group.networkPinnedBytes ?? 0) : 0;
+  if (members.every((process) => process[size] !== null)) return (group[size] ?? -1) + sockets;
   return members.reduce((sum, process) => sum + Math.max(sortKey(process, size), 0), 0);
 }

@@ -66,9 +66,9 @@ export function blockedBlocks(
   }
   if (locks.length === 0) {
     const words = complete
-      ? `No task is blocked in the kernel: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked (--all checks them)'}. A thread that waits for events (poll, recv, pause) is not blocked, even if it does not read its sockets (triage checks that).`
+      ? `No task is blocked in the kernel: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked (--all checks them)'}. A thread that waits for events (poll, recv, pause) is not blocked, nor is a CPU that loops: stacks --cpu N prints what it was running.`
       : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
-    return !complete || all || source === undefined ? [words] : [words, nextBlock(`kdump-mem triage ${source}`)];
+    return !complete || all || source === undefined ? [words] : [words, nextBlock(`kdump-mem blocked --all ${source}`)];
   }
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;

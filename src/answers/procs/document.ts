@@ -19,7 +19,10 @@ export interface ProcsChoice {
 
 /** The answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
 export function procsBlocks(chosen: ChosenProcs, choice: ProcsChoice & { readonly source: string }): Block[] {
-  return [procsHeadline(chosen), ...procsParts(chosen, choice), nextBlock(nextCommand(chosen, choice.source))];
+  const next = nextCommand(chosen, choice.source);
+  // A capture does not grow.
+  const where = chosen.answer.captured && next === WATCH ? 'On that machine' : 'Next';
+  return [procsHeadline(chosen), ...procsParts(chosen, choice), nextBlock(next, where)];
 }
 
 /** What a process with most of the memory has; if there is none, where memory is otherwise. */
@@ -38,9 +41,13 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
     return hostCommand(blocks ? 'procs --watch' : `procs --pid ${most.pid}`, source);
   }
   // Nothing is short now: the question is what grows.
-  if (source !== '--live' || shortage(machine) !== 'not short') return hostCommand('memory', source);
-  return killWords(answer.origin) === '' ? 'kdump-mem watch' : 'kdump-mem triage';
+  const isHost = source === '--live' || captured !== null;
+  if (!isHost || shortage(machine) !== 'not short') return hostCommand('memory', source);
+  if (killWords(answer.origin) === '') return WATCH;
+  return captured ? hostCommand('triage', source) : 'kdump-mem triage';
 }
+
+const WATCH = 'kdump-mem watch';
 
 /** A smaller process explains no shortage. */
 const MUCH = 256 << 20;
@@ -278,8 +285,8 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
   const sockets = pages
     ? ''
     : network === null
-      ? '; sockets (--sockets estimates them) and files in tmpfs that the process only has open are not included'
-      : '; SOCKETS, and files in tmpfs that the process only has open, are not included';
+      ? '. Not included: sockets (--sockets estimates them), and files in tmpfs that the process only has open'
+      : '. Not included: SOCKETS, and files in tmpfs that the process only has open';
   return [`OWN MEMORY: the sum of ${parts}${sockets}.${kill}`];
 }
 

@@ -43,7 +43,10 @@ export function tableBlock<Row>(
 }
 
 /** The next command, which is not wrapped. */
-export const nextBlock = (command: string): LinesBlock => ({ heading: '', lines: [`Next: ${command}`] });
+export const nextBlock = (command: string, where = 'Next'): LinesBlock => ({
+  heading: '',
+  lines: [`${where}: ${command}`],
+});
 
 /** skcheck is a command of its own; it and watch read this machine without an option. */
 export function hostCommand(next: string, source: string): string {

@@ -229,8 +229,8 @@ export function conclusionSentences(
   const pinning = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the kernel does not count.`
-      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report does not count.`;
+      ? `The kernel does not count ${size(shortfallBytes)}: this is ${percent(bytes, shortfallBytes)} of it.`
+      : `The OOM report does not count ${size(shortfallBytes)}: this is ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

@@ -25,7 +25,7 @@ import { hostCommand } from '../text/blocks.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree, type LargestUse } from './causes.js';
 import { oomLines } from './oom.js';
-import { adviceWords, ageWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
+import { adviceWords, ageWords, findingSentences, numberOf, othersWords, rulesLines, titleWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: no terminal. */
@@ -225,10 +225,15 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
       const isDecided = typeof (FINDINGS as Declarations)[finding.code]?.act === 'function';
       const isHeld = hasTrait(finding, 'excessive') || hasTrait(finding, 'unread');
-      const act = isCalm && isHeld && isDecided && !finding.past ? actionWords(finding, answer) : undefined;
+      const readers = findings.filter(
+        (other) => isReaderOf(other, finding) && actionWords(other, answer) !== undefined,
+      );
+      const isSaid = isMostOf(readers, finding);
+      const act = isCalm && isHeld && isDecided && !finding.past && !isSaid ? actionWords(finding, answer) : undefined;
       // Its pid may be another process today.
-      const check = host.isCaptured && finding.figures.pid != null ? ' First check that it is still that process.' : '';
-      if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${act}${check}`, roomIn(options))));
+      const check =
+        host.isCaptured && finding.figures.pid != null ? 'First check that its pid is still that process. ' : '';
+      if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${check}${act}`, roomIn(options))));
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
       return [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
@@ -241,6 +246,20 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
     const lines = findingLines(finding, options, true);
     return [...lines, ...indented([...note, ...(options.isEffect ? [] : moduleLines(finding, lines))])];
   };
+}
+
+/** Whether one finding says why the queues of another one are full: what to do stands there. */
+const isReaderOf = (reader: Finding, queue: Finding): boolean =>
+  hasTrait(reader, 'unread') &&
+  hasTrait(queue, 'excessive') &&
+  reader.figures.pid != null &&
+  reader.figures.pid === queue.figures.pid;
+
+/** Whether findings are most of another one: of its memory, or of its sockets. */
+function isMostOf(readers: readonly Finding[], { figures: { pinnedBytes, sockets } }: Finding): boolean {
+  const bytes = readers.reduce((sum, { figures }) => sum + Number(figures.pinnedBytes ?? 0), 0);
+  const isMuch = 2 * bytes >= Number(pinnedBytes) || (sockets != null && 2 * numberOf(readers) >= Number(sockets));
+  return readers.length > 0 && isMuch;
 }
 
 /** The groups of the memory breakdown. Beside a problem of memory, a zone or a cgroup can be short of it. */
@@ -270,6 +289,16 @@ const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', call
 /** Shared memory has the name of its file, mount or segment. */
 const FILE = /^(?:\/|memfd:|tmpfs |SysV segment )/;
 
+/** A deleted file is freed when its last process closes it. */
+function fileHolder(name: string, pid: number | null): string {
+  if (pid === null) return name;
+  return name.endsWith(DELETED)
+    ? `${name.slice(0, -DELETED.length)} (deleted, but open or mapped in pid ${pid})`
+    : `${name} (pid ${pid})`;
+}
+
+const DELETED = ' (deleted)';
+
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
 export function holdersWords({ logs, host, holders, memory, findings }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
@@ -285,7 +314,7 @@ export function holdersWords({ logs, host, holders, memory, findings }: TriageAn
           ? cgroupWords(name)
           : kind === 'unmapped'
             ? FILE.test(name)
-              ? `${shown}${pid === null ? '' : ` (pid ${pid})`}`
+              ? fileHolder(shown, pid)
               : `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
             : kind === 'pipes'
               ? `pipes of ${(processes ?? 1) > 1 ? `${formatCount(processes ?? 0)} processes named ${shown}` : `pid ${pid} (${shown})`}, at most`
@@ -303,7 +332,7 @@ export function holdersWords({ logs, host, holders, memory, findings }: TriageAn
       : 'Largest holders';
   const isCalm = host && !host.pasted && memory && !hidden && largest.length > 0 && isWithoutProblem(findings);
   const growth = isCalm
-    ? ` One sample does not show whether they grow: ${host.isCaptured ? 'diff' : 'watch'} does.`
+    ? ` One sample does not show whether they grow: ${host.isCaptured ? 'kdump-mem diff compares two snapshots' : 'if memory is being lost, run kdump-mem watch'}.`
     : '';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [
@@ -615,7 +644,8 @@ export function treeLines(
     const isEffect = tree.relation !== undefined && tree.relation !== 'part';
     const { finding } = tree;
     const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader' && !finding.rule;
-    const shown = isShort ? { ...finding, figures: { ...finding.figures, alike: others.length } } : finding;
+    const more = numberOf(others.map(({ finding }) => finding));
+    const shown = isShort ? { ...finding, figures: { ...finding.figures, alike: more } } : finding;
     const lines = linesOf(shown, { ...options, relation, isEffect });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
@@ -623,7 +653,9 @@ export function treeLines(
         others.map(({ finding }) => finding),
         isShort,
       );
-      lines.push(...indented(wrap(`${words} -v lists ${inflect(others.length, 'it', 'them')}.`, roomIn(options))));
+      const omitted = numberOf(others.map(({ finding }) => finding)) - others.length;
+      const listed = omitted > 0 ? `${others.length} of them` : inflect(others.length, 'it', 'them');
+      lines.push(...indented(wrap(`${words} -v lists ${listed}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
     const isPart = ({ relation }: FindingTree) => relation === 'part';
@@ -689,8 +721,8 @@ const entries = (findings: readonly Finding[]): number => new Set(findings.map(k
 
 function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures, past } = finding;
-  // A finding that represents others is not merged.
-  if (typeof figures.others === 'number') return finding;
+  // A finding that represents those of other processes is not merged.
+  if (typeof figures.others === 'number' && (figures.pid == null || figures.othersPid !== figures.pid)) return finding;
   const isOld = past || (typeof figures.secondsAgo === 'number' && figures.secondsAgo >= 3600);
   if (code === 'hung-task' && isOld) return JSON.stringify([code, severity, past, figures.log]);
   if (code !== 'stalled-reader' || figures.pid === null) return finding;

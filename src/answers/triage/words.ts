@@ -34,6 +34,10 @@ function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
   return isWide ? { ...of, leastBytes: null, mostBytes: null } : of;
 }
 
+/** Number of findings with those that a limit omitted. */
+export const numberOf = (findings: readonly Finding[]): number =>
+  findings.reduce((sum, { figures }) => sum + 1 + Number(figures.others ?? 0), 0);
+
 /**
  * Further unread sockets of one process, without a sum: they may share pinned memory.
  *
@@ -42,11 +46,14 @@ function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
 export function othersWords(others: readonly Finding[], isCounted: boolean): string {
   if (others.every(({ code }) => code === 'hung-task'))
     return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
-  const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
-  const more = others.length - fds.length;
+  const fds = others
+    .map(({ figures }) => Number(figures.fd))
+    .toSorted((a, b) => a - b)
+    .slice(0, 3);
+  const more = numberOf(others) - fds.length;
   if (!isCounted)
-    return `It is not reading ${others.length} more ${inflect(others.length, 'socket')} (fd ${fds.join(', ')}${more > 0 ? ' and others' : ''}).`;
-  const verb = more > 0 ? 'The others include' : inflect(others.length, 'The other is', 'The others are');
+    return `It is not reading ${numberOf(others)} more ${inflect(numberOf(others), 'socket')} (fd ${fds.join(', ')}${more > 0 ? ' and others' : ''}).`;
+  const verb = more > 0 ? 'The others include' : inflect(fds.length, 'The other is', 'The others are');
   return `${verb} fd ${fds.join(', ')}.`;
 }
 
@@ -139,6 +146,8 @@ const LOADS_MODULES =
 /** The name by which bug trackers know it, where the headline does not contain it. */
 export function titleWords(finding: Parameters<typeof findingSentences>[0]): string | undefined {
   if (finding.title === undefined) return undefined;
+  // Only the stack tells failed allocations from each other.
+  if (finding.code === 'allocation-failure') return undefined;
   // Trackers file reports without a function, or with a placeholder, under a name that identifies no problem.
   if (/\bcorrupted$|\bNUM\b/.test(finding.title) || LOADS_MODULES.test(finding.title)) return undefined;
   // Of a stall they name the victim; of a crash that was requested, no fault.

@@ -11,7 +11,7 @@ import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
 import { sumPinned } from '../../skcheck/pinned.js';
 import { socketMemory } from '../../skcheck/socket-memory.js';
-import { type Finding, found, severityOf } from '../../triage/finding.js';
+import { type Finding, found, othersFigures, severityOf } from '../../triage/finding.js';
 import { DENIED_SOCKETS_HIDE, SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import { commIn } from '../../triage/host-processes.js';
@@ -187,7 +187,7 @@ function stalledReaders(unread: readonly SocketFinding[], observation: Observati
   const isLarge = ({ pinned, acceptQueue }: SocketFinding) =>
     pinned.likely >= THRESHOLDS['stalled-reader'].note && !acceptQueue;
   const large = stalled.filter(isLarge);
-  const others = large.length - MAX_FINDINGS;
+  const others = large.slice(MAX_FINDINGS);
   const single = large.slice(0, MAX_FINDINGS).map((finding, index): Finding => {
     const [holder] = finding.holders;
     const [process] = finding.processes;
@@ -205,7 +205,7 @@ function stalledReaders(unread: readonly SocketFinding[], observation: Observati
       holders: finding.holders.length,
       doing: process?.waitsIn ? 'elsewhere' : null,
       symbol: process?.waitsIn ?? null,
-      ...(others > 0 && index === MAX_FINDINGS - 1 ? { others } : {}),
+      ...(index === MAX_FINDINGS - 1 ? othersFigures(others.map(({ holders: [first] }) => first?.pid ?? null)) : {}),
     };
     return found('stalled-reader', 'note', figures, nextOf(finding));
   });

@@ -25,7 +25,7 @@ const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
     : 'the log does not contain the reason';
 
 const STUCK =
-  'Read the stack traces of that task and of the other CPUs: often one of them holds a lock that it needs. In a virtual machine check the steal time.';
+  'Read the stack traces of that task and of the other CPUs: another CPU may hold the lock that it waits for. In a virtual machine check the steal time.';
 
 /** The first module in the stack trace that is not part of the kernel. */
 const foreignModule = (report: CrashReport | undefined): string | undefined =>
@@ -36,17 +36,23 @@ const suspectWords = (module: string): string =>
 
 export const CRASHES = {
   panic: {
-    words: (of: Reported & Partial<Of<'reason' | 'cause', string> & Of<'logMessages'>>) => [
+    words: (of: Reported & Partial<Of<'reason' | 'cause' | 'trigger', string> & Of<'logMessages'>>) => [
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
       ...(/^hung_task: /.test(String(of.reason))
         ? ['khungtaskd only detects hung tasks, and the setting hung_task_panic requested the panic.']
         : []),
-      ...(isRequestedCrash(String(of.reason)) ? [REQUESTED] : []),
+      ...(isRequestedCrash(String(of.reason))
+        ? [
+            of.trigger == null
+              ? REQUESTED
+              : `${of.pid == null ? 'A process' : 'That process'} requested this crash by a write to ${text(of.trigger)}: the kernel reported no fault.`,
+          ]
+        : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
     ],
     means:
-      'The kernel stopped itself with panic(), because it could not continue or because a setting requests it (panic_on_oops, softlockup_panic, hung_task_panic, vm.panic_on_oom). `reason` is the message of the panic. `cause` is the event before it in the log, and usually the one to investigate.',
+      'The kernel stopped itself with panic(), because it could not continue or because a setting requests it (panic_on_oops, softlockup_panic, hung_task_panic, vm.panic_on_oom). `reason` is the message of the panic. `cause` is the event before it in the log, and usually the one to investigate. `trigger` is the file whose writer requested the crash, by the stack of the panic.',
     known:
       'The line "Kernel panic - not syncing" (kernel/panic.c), and kernel variables: panic_cpu, crashing_cpu and the task running there.',
     next: 'Read the stack trace from the top: the first function that does not handle the fault is the place to investigate. Then read the log before the panic.',

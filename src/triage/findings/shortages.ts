@@ -102,8 +102,9 @@ export const SHORTAGES = {
       largestRssBytes,
       tasksRssBytes,
       againPid,
+      comm,
     }: Partial<
-      Of<'reason' | 'shortage' | 'outcome' | 'subject', string> &
+      Of<'reason' | 'shortage' | 'outcome' | 'subject' | 'comm', string> &
         Of<'pid' | 'largestPid' | 'largestRssBytes' | 'tasksRssBytes' | 'againPid'>
     >) => {
       if (reason === 'sysrq')
@@ -115,7 +116,10 @@ export const SHORTAGES = {
       // It had most of what all processes had.
       const isMost =
         pid != null && pid === largestPid && Number(largestRssBytes) > Number(tasksRssBytes ?? Infinity) / 2;
-      return isMost ? `${COMPARE} Begin with the victim: it was the largest process by far.` : WHAT_GREW;
+      const name = comm == null ? 'its name' : `the name ${text(comm)}`;
+      return isMost
+        ? `${COMPARE} Begin with the victim, which had most of the memory of all processes, and with others of ${name}.`
+        : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',
   },

@@ -18,7 +18,10 @@ type Queued = OfProcess & Pinned & Of<'payloadBytes'> & Partial<Of<'sockets' | '
 type Stalled = OfProcess &
   Of<'ageSeconds' | 'pinnedBytes' | 'unreadBytes' | 'windowBytes' | 'fd' | 'holders'> &
   Of<'doing' | 'symbol', string> &
-  Partial<Of<'leastBytes' | 'mostBytes' | 'threads' | 'others' | 'alike'> & Of<'sock' | 'local' | 'peer', string>>;
+  Partial<
+    Of<'leastBytes' | 'mostBytes' | 'threads' | 'others' | 'othersPid' | 'alike'> &
+      Of<'sock' | 'local' | 'peer', string>
+  >;
 type Unread = OfProcess &
   Of<'sockets' | 'unaccepted' | 'unreadBytes' | 'pinnedBytes' | 'peersBytes' | 'ageSeconds'> &
   Partial<Of<'mostBytes' | 'peerPid'> & Of<'local', string>>;
@@ -35,9 +38,12 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     ? ''
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
-const askOf = (who: string): string =>
-  `Ask the owner of ${who} why it does not read: the finding says what its thread does.`;
-const LATER = 'If only memory matters, and it is not short, that can wait.';
+const askOf = (who: string): string => `Ask the owner of ${who} why it does not read.`;
+/** Others that have the socket open keep it. */
+const restart = (holders: Figure | undefined): string =>
+  Number(holders ?? 1) > 1
+    ? `If memory is short, ending all ${text(holders)} processes that have the socket open frees it, but loses the unread data.`
+    : 'If memory is short, restarting it frees the memory, but loses the unread data.';
 const POLLING = 'It may have failed to add this socket to its poll set.';
 const RESUME = 'Find out who stopped it. kill -CONT PID resumes it, unless that was on purpose.';
 
@@ -178,11 +184,13 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: `${askOf('the program')} ${LATER} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
-    act: ({ doing, comm }: Stalled, panicked: boolean) => {
+    next: `${askOf('the program')} ${restart(1)} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
+    act: ({ doing, pid, comm, holders }: Stalled, panicked: boolean) => {
       if (doing === 'stopped') return panicked ? undefined : RESUME;
-      const ask = askOf(comm == null ? 'the program' : text(comm));
-      return doing == null ? undefined : `${ask}${doing === 'polling' ? ` ${POLLING}` : ''} ${LATER}`;
+      const ask = askOf(pid == null ? 'the program' : `pid ${text(pid)}${comm == null ? '' : ` (${text(comm)})`}`);
+      return doing == null
+        ? undefined
+        : `${ask}${doing === 'polling' ? ` ${POLLING}` : ''}${panicked ? '' : ` ${restart(holders)}`}`;
     },
     deeper: 'kdump-mem stacks --pid N',
   },
@@ -206,11 +214,11 @@ export const SOCKETS = {
     known:
       'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
-    act: ({ comm, peersBytes, ageSeconds }: Partial<Unread>) =>
+    act: ({ pid, comm, peersBytes, ageSeconds }: Partial<Unread>) =>
       // Until it lasts, it need not be a problem.
       isShort({ ageSeconds })
         ? undefined
-        : `Ask the owner of ${comm == null ? 'the program' : text(comm)} why it does not read. Ending the process frees the memory, but loses the unread data${peersBytes ? ' and what the peers could not send' : ''}, and resets the connections.`,
+        : `${askOf(pid == null ? 'the program' : `pid ${text(pid)}${comm == null ? '' : ` (${text(comm)})`}`)} Ending the process frees the memory, but loses the unread data${peersBytes ? ' and what the peers could not send' : ''}, and resets the connections.`,
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;
@@ -263,6 +271,7 @@ const WAITS: readonly (readonly [symbol: RegExp, words: string])[] = [
   [/^futex_/, 'waits for a futex, a lock of the program'],
   [/^(?:do_wait|kernel_wait4)/, 'waits for a child process'],
   [/^pipe_(?:read|write|wait)|^anon_pipe_/, 'waits for a pipe'],
+  [/^inet_csk_(?:accept|wait_for_connect)/, 'waits for new connections'],
 ];
 
 function waitsWords({ symbol }: Stalled): string {
@@ -286,7 +295,7 @@ const shortWords = (of: Partial<Of<'ageSeconds'>>): string => (isShort(of) ? ', 
 
 function stalledWords(of: Stalled): Words {
   return [
-    `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}${of.alike ? ` and ${text(of.alike)} more ${inflect(of.alike, 'socket')}` : ''}.`,
+    `Stalled reader: ${process(of)} is not reading ${of.alike ? `${Number(of.alike) + 1} sockets, fd ${text(of.fd)} among them` : `fd ${text(of.fd)}`}.`,
     `${of.alike ? `In fd ${text(of.fd)}, ` : ''}${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
     `It has been queued for at least ${text(of.ageSeconds)} s${shortWords(of)}.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),

@@ -113,7 +113,7 @@ export function spinLocks(
     const [cpu = -1] = having.length === 1 ? having[0]! : [];
     if (cpu < 0) continue;
     const own = inRegisters([cpu]);
-    const other = [...own].find((each) => each !== address && fits(each, isPending));
+    const other = [...own].find((word) => word !== address && fits(word, isPending));
     if (other !== undefined && own.has(address)) odd(`CPU ${cpu} may spin for ${hex(address)} or ${hex(other)}`);
     cpus.unshift(cpu);
     done.add(cpu);

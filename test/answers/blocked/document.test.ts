@@ -61,10 +61,10 @@ const text = (found: BlockedAnswer) => blockTexts(blockedBlocks(found, { limit: 
 
 test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
-    'No task is blocked in the kernel: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Locks of programs (futexes) were not checked (--all checks them). A thread that waits for events (poll, recv, pause) is not blocked, even if it does not read its sockets (triage checks that).',
+    'No task is blocked in the kernel: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Locks of programs (futexes) were not checked (--all checks them). A thread that waits for events (poll, recv, pause) is not blocked, nor is a CPU that loops: stacks --cpu N prints what it was running.',
   );
   const next = blockTexts(blockedBlocks(answer([]), { limit: 2, source: '--vmcore d' }), null).at(-1);
-  expect(next).toBe('Next: kdump-mem triage --vmcore d');
+  expect(next).toBe('Next: kdump-mem blocked --all --vmcore d');
   expect(blockedBlocks(answer([]), { limit: 2, all: true, source: '--vmcore d' })).toHaveLength(1);
   expect(text(answer([], { complete: false }))).toBe(
     'Unknown whether any of the 100 threads is blocked: stacks could not be read (see the warnings).',

@@ -144,6 +144,11 @@ test('the next command shows the process that has most, or what processes do not
     warnings: [],
   });
   expect(next(captured)).toBe('Next: kdump-mem memory --live');
+  // Where memory is not short, what grows is the question, which a capture does not show.
+  const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
+  expect(next({ ...captured, machine })).toBe('On that machine: kdump-mem watch');
+  const origin = { at: null, host: 'db1', bootId: null, uptimeSeconds: 5, oomKills: 3 };
+  expect(next({ ...captured, machine, origin })).toBe('Next: kdump-mem triage --live');
 });
 
 test('the headline says OOM kills since boot', () => {
@@ -194,13 +199,13 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   const verbose = { ...TEXT, verbose: true };
   const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${included}; sockets (--sockets estimates them) and files in tmpfs that the process only has open are not included.\n`,
+    `${included}. Not included: sockets (--sockets estimates them), and files in tmpfs that the process only has open.\n`,
   );
   expect(procsText(chosen(answer(), {}, named), TEXT)).not.toContain('kill');
   expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${included}; SOCKETS, and files in tmpfs that the process only has open, are not included.\n`,
+    `${included}. Not included: SOCKETS, and files in tmpfs that the process only has open.\n`,
   );
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);
@@ -284,8 +289,18 @@ test('memory pinned by sockets is an estimate from ss, and unknown without it', 
     networkEstimate: { leastBytes: 1024, likelyBytes: 2048, mostBytes: null },
     complete: true,
   });
-  // An estimate does not promise that the memory is freed.
+  // An estimate does not promise that the memory is freed. But no limit hides its process.
   expect(of(9)?.freedIfKilledBytes).toBe(81_920 + 4096 + 8192);
+  const networkEstimate = { leastBytes: 0, likelyBytes: 2 ** 30, mostBytes: null };
+  const processes = found.processes.map((process) =>
+    process.pid === 1 ? { ...process, networkEstimate, networkPinnedBytes: 2 ** 30 } : process,
+  );
+  const order = (sort?: 'ussBytes') =>
+    chosen({ ...found, processes }, sort ? { sort } : {}, String).answer.processes.map(({ pid }) => pid);
+  expect([order(), order('ussBytes')]).toEqual([
+    [1, 9],
+    [9, 1],
+  ]);
   expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
   expect(json).toMatchObject({ complete: false, omitted: 0 });
   expect(json.total.networkEstimated).toBe(true);

@@ -262,7 +262,7 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   const short = text({ width: null }, { findings: many });
   expect(short.match(/stalled-reader/g)).toHaveLength(3);
   expect(short).toContain(
-    'is not reading fd 4 and 2 more sockets [stalled-reader]\n          In fd 4, 100 B is queued',
+    'is not reading 3 sockets, fd 4 among them [stalled-reader]\n          In fd 4, 100 B is queued',
   );
   expect(short).toContain('\n          The others are fd 5, 7. -v lists them.\n');
   expect(text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g)).toHaveLength(5);
@@ -271,6 +271,50 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   const shortened = text({ width: null }, { findings: cut });
   expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
   expect(shortened).toContain('The other is fd 5. -v lists it.');
+  // All of those are of the same process.
+  const own = { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30, othersPid: 7 } };
+  const merged = text({ width: null }, { findings: [...many.slice(0, 2), own] });
+  expect(merged).toContain('is not reading 33 sockets, fd 4 among them [stalled-reader]');
+  expect(merged).toContain('\n          The others include fd 5, 9. -v lists 2 of them.\n');
+  const ofOther = { ...own, figures: { ...own.figures, othersPid: 8 } };
+  expect(text({ width: null }, { findings: [...many.slice(0, 2), ofOther] })).toContain('2 sockets, fd 4 among them [');
+});
+
+test('a queue does not repeat what the finding of its reader says to do', () => {
+  const of = { pid: 7, comm: 'a', pinnedBytes: 9, share: 0.02, payloadBytes: 1, sockets: 2, ageSeconds: 20, fd: 3 };
+  const note = (code: Finding['code'], figures: Finding['figures']): Finding => ({
+    code,
+    severity: 'note',
+    figures: { ...of, ...figures },
+    evidence: [],
+    next: 'skcheck',
+  });
+  const urgent = (reader: Finding['figures'], sockets = 2) => {
+    const host = { isCaptured: false } as unknown as KernelTriage['host'];
+    const memory = answerOf({ 'free-buddy': 500, anonymous: 500 });
+    const findings = [
+      note('queued-data-of-process', { sockets }),
+      note('stalled-reader', { doing: 'polling', ...reader }),
+    ];
+    return text({ width: null }, { findings, host, memory } as Partial<KernelTriage>).match(/Not urgent: \w+/g);
+  };
+  expect(urgent({})).toEqual(['Not urgent: Ask']);
+  expect(urgent({ pid: 8 })).toEqual(['Not urgent: If', 'Not urgent: Ask']);
+  // Nothing is said there.
+  expect(urgent({ doing: null })).toEqual(['Not urgent: If']);
+  // Another queue has most of the memory.
+  expect(urgent({ pinnedBytes: 4 })).toEqual(['Not urgent: Ask']);
+  expect(urgent({ pinnedBytes: 4 }, 3)).toEqual(['Not urgent: If', 'Not urgent: Ask']);
+});
+
+test('a crash that a process requested names it', () => {
+  const of = (figures: Finding['figures']) =>
+    text({ width: null }, { findings: [{ code: 'panic', severity: 'critical', figures, evidence: [], next: 'log' }] });
+  const requested = { reason: 'sysrq triggered crash', cpu: 1, pid: 190, comm: 'sh' };
+  expect(of({ ...requested, trigger: '/proc/sysrq-trigger' })).toContain(
+    'CPU 1 was running pid 190 (sh). That process requested this crash by a write to /proc/sysrq-trigger: the kernel ',
+  );
+  expect(of(requested)).toContain('A user or a program requested this crash (SysRq-c)');
 });
 
 test('a report after the panic is said to be', () => {
@@ -307,7 +351,9 @@ test('a note of a running machine says what to do, and that it is not urgent; be
     const finding: Finding = { ...note, code: 'unread-sockets', figures: of };
     return text({ width: null }, { findings: [finding], host, memory } as Partial<KernelTriage>);
   };
-  expect(unread(10)).toMatch(/for at least 10 s\.\n {10}Not urgent: Ask the owner of a why it does not read\./);
+  expect(unread(10)).toMatch(
+    /for at least 10 s\.\n {10}Not urgent: Ask the owner of pid 7 \(a\) why it does not read\./,
+  );
   expect(unread(9)).toMatch(/for at least 9 s, which can be normal below 10 s\.\n(?! {10}Not urgent)/);
   const problem: Finding = { ...note, severity: 'warning' };
   expect(text({ width: null }, { findings: [problem, note], host, memory } as Partial<KernelTriage>)).not.toContain(
@@ -398,12 +444,16 @@ test('the action depends on figures, and is left out where none is right', () =>
   );
   expect(toDo('stalled-reader', { pid: 7, doing: 'stopped' }, { machine })).not.toContain('To do');
   expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere' })).toMatch(
-    /^To do: Ask the owner .* its thread does\. If only memory matters/,
+    /^To do: Ask the owner .* why it does not read\. If memory is short, restarting it frees/,
   );
   expect(toDo('stalled-reader', { pid: 7, doing: 'polling' })).toMatch(
-    /^To do: Ask the owner .* its poll set\. If only memory matters/,
+    /^To do: Ask the owner .* its poll set\. If memory is short, restarting it frees/,
   );
   expect(toDo('stalled-reader', { pid: 7, doing: null })).not.toContain('To do');
+  // What several processes have open, one of them does not free.
+  expect(toDo('stalled-reader', { pid: 7, doing: 'elsewhere', holders: 3 })).toMatch(
+    / ending all 3 processes that have the socket open frees it, but loses the unread data\.$/,
+  );
   expect(toDo('allocation-failure', { order: 0, shortage: 'watermark' })).toMatch(/^To do: Below order 4 [^.]*\.$/);
   expect(toDo('allocation-failure', { order: 9, shortage: null })).toMatch(/^To do: From order 4 on [^.]*\.$/);
   for (const figures of [{ order: 0 }, { order: null }, { order: 3, shortage: 'fragmentation' }])
@@ -552,7 +602,9 @@ test('the action depends on figures, and is left out where none is right', () =>
     largestRssBytes: 60,
     tasksRssBytes: 100,
   };
-  expect(toDo('oom-kill', largest)).toContain('Begin with the victim: it was the largest process by far.');
+  expect(toDo('oom-kill', largest)).toContain(
+    'Begin with the victim, which had most of the memory of all processes, and with others of its name.',
+  );
   for (const changes of [{ largestPid: 8 }, { tasksRssBytes: 120 }, { tasksRssBytes: null }])
     expect(toDo('oom-kill', { ...largest, ...changes })).toContain('The victim need not be the cause');
   const kill = { scope: 'machine', reason: 'global', outcome: 'killed', managedBytes: 1e9, anonBytes: 1e7 };
