@@ -12,6 +12,7 @@ import {
   headline,
   MIN_RATED,
   measureWords,
+  mostGrown,
   nextWords,
   noteWords,
   PARTS,
@@ -209,9 +210,7 @@ function sumWords(
 function grownWords(name: ListName, items: readonly ItemDiff[], limit: number): string {
   if (name !== 'processes') return '';
   const changed = items.filter(({ changeBytes }) => changeBytes !== 0);
-  const grown = changed
-    .filter(({ status, changeBytes }) => status === 'both' && (changeBytes ?? 0) > 0)
-    .toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0))[0];
+  const grown = mostGrown(items);
   return grown === undefined || changed.indexOf(grown) < limit
     ? ''
     : ` Largest growth of a process that is in both: ${whoWords(grown.who)}, ${signedSize(grown.changeBytes)}.`;

@@ -3,6 +3,7 @@ import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CategoryDiff } from '../../contracts/diff.js';
 import type { DiffAnswer } from '../../diff/compare.js';
+import type { ItemDiff } from '../../diff/lists.js';
 import { GOOD_PART, type GrownCategory, type Loss, MIN_LOSS } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
 import type { DeviceKind } from '../../records/named-memory.js';
@@ -244,7 +245,8 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 const SOON = 3600;
 
 /** When memory ends at the same rate, with all that can be reclaimed; empty: not soon, or unknown. */
-function soonWords({ seconds, categories, loss }: DiffAnswer): string {
+function soonWords(answer: DiffAnswer): string {
+  const { seconds, categories, loss } = answer;
   const took = seconds?.at(-1) ?? 0;
   const usable = categories ? usableOf(categories) : [];
   const [before = null, after = null] = [0, -1].map((at) =>
@@ -258,10 +260,26 @@ function soonWords({ seconds, categories, loss }: DiffAnswer): string {
   const isNew = loss?.explanation === 'categories' && grown?.status === 'new' && grown.who.kind === 'process';
   const rate = formatSize(Math.round((60 * (before - after)) / took));
   const check = isNew
-    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.`
+    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${othersGrew(answer)}`
     : '';
   const then = isNew ? '; if that goes on' : ': at that rate';
   return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.`;
+}
+
+/** The process that is in both inputs and grew most; undefined: none grew. */
+export function mostGrown(items: readonly ItemDiff[]): ItemDiff | undefined {
+  return items
+    .filter(({ status, changeBytes }) => status === 'both' && (changeBytes ?? 0) > 0)
+    .toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0))[0];
+}
+
+/** How much others grew than the process that started; empty: unknown. */
+function othersGrew({ lists: { processes } }: DiffAnswer): string {
+  if (!processes?.complete || processes.unknown > 0) return '';
+  const most = mostGrown(processes.items);
+  return most === undefined
+    ? ' No process that is in both inputs grew.'
+    : ` No process that is in both inputs grew by more than ${formatSize(most.changeBytes ?? 0)}.`;
 }
 
 /** Memory that is free, or that the kernel can free. */

@@ -61,7 +61,7 @@ test('when memory ends is said if that is soon, by what is free and what can be 
     [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
   );
   expect(started).toContain(
-    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. Free and reclaimable memory fell by 200 MiB/min; if that goes on, the remaining 2.85 GiB would last about 15 min from then, without swap.',
+    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. No process that is in both inputs grew. Free and reclaimable memory fell by 200 MiB/min; if that goes on, the remaining 2.85 GiB would last about 15 min from then, without swap.',
   );
 });
 
