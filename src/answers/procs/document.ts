@@ -156,22 +156,33 @@ function mostWords({ answer, sort }: ChosenProcs): string {
  * unknown.
  */
 function mostHeldWords(processes: readonly ProcessFigures[]): string {
-  const most = largestBy(processes, ({ freedIfKilledBytes }) => freedIfKilledBytes);
+  const most = largestBy(processes, ownBytes);
   if (most === undefined) return '';
   const unknown = processes.filter(({ freedIfKilledBytes }) => freedIfKilledBytes === null);
   const larger = largestBy(unknown, ({ rssBytes }) => rssBytes);
-  if ((larger?.rssBytes ?? 0) <= (most.freedIfKilledBytes ?? 0))
-    return `Largest process: ${processName(most)}, ${known(most.freedIfKilledBytes)}${inSockets(most)}${secondWords(processes, most)}.`;
+  if ((larger?.rssBytes ?? 0) <= (ownBytes(most) ?? 0))
+    return `Largest process: ${processName(most)}, ${ownAmount(most)}${inSockets(most)}${secondWords(processes, most)}.`;
   const how = larger!.pssUnknown === 'large' ? ': PSS of large processes is not read, since reading blocks them' : '';
   return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rssBytes)} (some of it may be shared${how}).`;
 }
 
 /** How much of its memory is in socket queues, if that is most of it: SOCKETS also counts queues that others share. */
-function inSockets({ freedIfKilledBytes, ...of }: ProcessFigures): string {
-  const own = freedIfKilledBytes ?? 0;
-  const queues = own - besideSockets(of);
+function inSockets(process: ProcessFigures): string {
+  const own = ownBytes(process) ?? 0;
+  const queues = own - besideSockets(process);
   return queues * 2 > own ? `, ${formatSize(queues)} of it in socket queues` : '';
 }
+
+/** Estimated memory in socket queues, which what a kill frees does not include; 0: unknown, or no estimate. */
+const estimated = ({ networkEstimate, networkPinnedBytes }: ProcessFigures): number =>
+  networkEstimate ? (networkPinnedBytes ?? 0) : 0;
+
+/** The memory of a process alone, sockets included; null: unknown. */
+const ownBytes = (process: ProcessFigures): number | null =>
+  process.freedIfKilledBytes === null ? null : process.freedIfKilledBytes + estimated(process);
+
+const ownAmount = (process: ProcessFigures): string =>
+  `${estimated(process) > 0 ? '~' : ''}${known(ownBytes(process))}`;
 
 /** What a kill frees besides socket queues. */
 const besideSockets = (of: Pick<ProcessFigures, 'ussBytes' | 'pageTableBytes' | 'swapBytes'>): number =>
@@ -180,10 +191,10 @@ const besideSockets = (of: Pick<ProcessFigures, 'ussBytes' | 'pageTableBytes' | 
 /** The process that holds second most, if it is at least a third of the first. */
 function secondWords(processes: readonly ProcessFigures[], most: ProcessFigures): string {
   const others = processes.filter((process) => process !== most);
-  const second = largestBy(others, ({ freedIfKilledBytes }) => freedIfKilledBytes);
-  const freed = second?.freedIfKilledBytes ?? 0;
-  return second && freed > 0 && freed * 3 >= (most.freedIfKilledBytes ?? 0)
-    ? `; then ${processName(second)}, ${known(freed)}`
+  const second = largestBy(others, ownBytes);
+  const own = (second && ownBytes(second)) ?? 0;
+  return second && own > 0 && own * 3 >= (ownBytes(most) ?? 0)
+    ? `; then ${processName(second)}, ${ownAmount(second)}`
     : '';
 }
 
@@ -282,11 +293,14 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
       `OWN MEMORY: ${parts}, and the queues of sockets that no other process has open${more}. SOCKETS: queues of its own and of shared sockets, so it need not be a part of OWN MEMORY.${kill}`,
     ];
   }
+  const files = 'files in tmpfs that the process only has open';
+  if (network !== null && !groups)
+    return [`OWN MEMORY: the sum of ${parts}, and SOCKETS (~: estimated). Not included: ${files}.${kill}`];
   const sockets = pages
     ? ''
     : network === null
-      ? '. Not included: sockets (--sockets estimates them), and files in tmpfs that the process only has open'
-      : '. Not included: SOCKETS, and files in tmpfs that the process only has open';
+      ? `. Not included: sockets (--sockets estimates them), and ${files}`
+      : `. Not included: SOCKETS, and ${files}`;
   return [`OWN MEMORY: the sum of ${parts}${sockets}.${kill}`];
 }
 
@@ -310,15 +324,19 @@ function sizeColumn<Row extends ProcessSizes>(heading: string, size: ProcessSize
 function columnsOf({ answer, sort }: ChosenProcs, verbose: boolean): Column<ProcessFigures>[] {
   const { processes } = answer;
   const any = (size: ProcessSize) => processes.some((process) => (process[size] ?? 0) > 0);
+  const withSockets = processes.some(({ networkEstimate }) => networkEstimate);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    { ...sizeColumn<ProcessFigures>('OWN MEMORY', 'freedIfKilledBytes'), value: ownWords },
+    {
+      ...sizeColumn<ProcessFigures>('OWN MEMORY', 'freedIfKilledBytes'),
+      value: (process) => ownWords(process, withSockets),
+    },
     readColumn('USS', 'ussBytes', 1),
     sizeColumn('TABLES', 'pageTableBytes', 4),
     readColumn('PSS', 'pssBytes', 3),
     sizeColumn('RSS', 'rssBytes', 2),
     ...(any('swapBytes') ? [sizeColumn<ProcessFigures>('SWAP', 'swapBytes', 1)] : []),
-    ...(any('networkPinnedBytes') || processes.some(({ networkEstimate }) => networkEstimate) ? [socketsColumn] : []),
+    ...(any('networkPinnedBytes') || withSockets ? [socketsColumn] : []),
     ...(any('hugetlbBytes') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlbBytes', 1)] : []),
     ...(processes.some(({ zeroHugeBytes }) => zeroHugeBytes !== undefined) ? [zeroHugeColumn] : []),
     ...DETAILS.filter(([size]) => verbose || size === sort).map(([, column]) => column),
@@ -327,11 +345,14 @@ function columnsOf({ answer, sort }: ChosenProcs, verbose: boolean): Column<Proc
   ];
 }
 
-/** The memory of a process alone, or its upper bound. */
-function ownWords({ freedIfKilledBytes, rssBytes, swapBytes, pageTableBytes }: ProcessFigures): string {
-  if (freedIfKilledBytes !== null || rssBytes === null || swapBytes === null || pageTableBytes === null)
-    return known(freedIfKilledBytes);
-  return `≤ ${formatSize(rssBytes + swapBytes + pageTableBytes)}`;
+/** The memory of a process alone, or a bound of it. @param withSockets whether those of others are known */
+function ownWords(process: ProcessFigures, withSockets: boolean): string {
+  const { freedIfKilledBytes, rssBytes, swapBytes, pageTableBytes } = process;
+  const lacksSockets = withSockets && process.networkPinnedBytes === null;
+  if (freedIfKilledBytes !== null) return `${lacksSockets ? '≥ ' : ''}${ownAmount(process)}`;
+  if (rssBytes === null || swapBytes === null || pageTableBytes === null || lacksSockets) return known(null);
+  const about = estimated(process) > 0 ? '~' : '';
+  return `≤ ${about}${formatSize(rssBytes + swapBytes + pageTableBytes + estimated(process))}`;
 }
 
 /** A size that is not read of large processes. */

@@ -205,7 +205,7 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${included}. Not included: SOCKETS, and files in tmpfs that the process only has open.\n`,
+    `${included}, and SOCKETS (~: estimated). Not included: files in tmpfs that the process only has open.\n`,
   );
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);
@@ -301,6 +301,11 @@ test('memory pinned by sockets is an estimate from ss, and unknown without it', 
     [1, 9],
     [9, 1],
   ]);
+  const text = procsText(chosen({ ...found, processes }, {}, String), TEXT);
+  expect(text).toContain('Largest process: pid 1 (worker), ~1.00 GiB, 1.00 GiB of it in socket queues.');
+  expect(text).toMatch(/^ *1 +~1\.00 GiB /m);
+  // The sockets of a process that could not be read are no zero.
+  expect(procsText(chosen(found, {}, String), TEXT)).toMatch(/^ *1 +≥ 52\.0 KiB /m);
   expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
   expect(json).toMatchObject({ complete: false, omitted: 0 });
   expect(json.total.networkEstimated).toBe(true);
