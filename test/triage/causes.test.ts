@@ -80,9 +80,10 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
     cause: 2,
     figures: { bytes: 115 * MIB, shortfallBytes: 120 * MIB, share: 115 / 120, unreadSockets: 1 },
   });
-  const { sentences, trees, deciding } = concluded(findings, FACTS);
+  const { sentences, trees, deciding, second } = concluded(findings, FACTS);
+  expect(second).toBe('pid 231 (nightly-batch)');
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report does not count 120 MiB: this is 96 % of it. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report does not count 120 MiB: this cause accounts for 96 % of it. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
   );
   expect(deciding?.next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
@@ -164,7 +165,7 @@ test('attributes unattributed memory to sockets if kernel memory is not availabl
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
   expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). The kernel does not count 120 MiB: this is 96 % of it.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). The kernel does not count 120 MiB: this cause accounts for 96 % of it.',
   );
   // With kernel memory, the memory that sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);

@@ -109,10 +109,13 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   ];
 }
 
-/** Reports the program whose pipes can hold most, which no row shows. */
-export function pipeWords({ pipes }: Pick<MemoryAnswer, 'pipes'>): string[] {
+/** A smaller part of memory explains nothing. */
+const LITTLE = 0.01;
+
+/** Reports the program whose pipes can hold most, which no row shows, unless it is little. */
+export function pipeWords({ pipes, memory }: MemoryAnswer, verbose = true): string[] {
   const [largest] = pipes ?? [];
-  if (!largest) return [];
+  if (!largest || (!verbose && largest.mostBytes < LITTLE * memory.bytes)) return [];
   const { pid, comm, pipes: all, mostBytes, processes } = largest;
   const name = escapeText(comm ?? 'name unknown');
   const who = processes > 1 ? `${formatCount(processes)} processes named ${name} have` : `pid ${pid} (${name}) has`;
@@ -120,9 +123,6 @@ export function pipeWords({ pipes }: Pick<MemoryAnswer, 'pipes'>): string[] {
     `Pipes: ${who} ${formatCount(all)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
   ];
 }
-
-/** A smaller part of memory explains nothing. */
-const LITTLE = 0.01;
 
 /**
  * Reports the estimated memory of socket queues, which no row shows, unless it is little.

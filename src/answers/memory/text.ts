@@ -42,7 +42,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     paragraph(headline(answer)),
-    ...pipeWords(answer).map(paragraph),
+    ...pipeWords(answer, verbose).map(paragraph),
     treeTable(answer, verbose, width),
     ...incompleteWords(answer, verbose).map(paragraph),
     ...uninitializedWords(answer, verbose).map(paragraph),

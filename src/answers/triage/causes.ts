@@ -43,6 +43,8 @@ export function concluded(
   readonly deciding: Finding | undefined;
   /** What used most when memory ran out, if no finding explains it; undefined: unknown, or explained. */
   readonly largestUse: LargestUse | undefined;
+  /** A process that is larger than the cause, and may be a second one. */
+  readonly second: string | undefined;
 } {
   const { links, conclusion } = causesOf(findings, facts);
   const above = new Map<number, number>();
@@ -78,7 +80,16 @@ export function concluded(
     earlier,
     deciding: conclusion?.cause == null ? firstToLookAt(trees, earlier) : findings[conclusion.cause],
     largestUse: conclusion && largestUse(conclusion),
+    second: conclusion?.cause == null ? undefined : secondCause(conclusion),
   };
+}
+
+function secondCause({ figures }: Pick<Conclusion, 'figures'>): string | undefined {
+  const { bytes, shortfallBytes, largestPid, largestComm, largestRssBytes } = figures;
+  // Only beside a cause that a shortfall has.
+  return shortfallBytes == null || largestPid == null || Number(largestRssBytes) < Number(bytes)
+    ? undefined
+    : `pid ${largestPid} (${escapeText(String(largestComm))})`;
 }
 
 /** `unusable`: free memory that the request could not use. */
@@ -229,10 +240,10 @@ export function conclusionSentences(
   const pinning = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `The kernel does not count ${size(shortfallBytes)}: this is ${percent(bytes, shortfallBytes)} of it.`
-      : `The OOM report does not count ${size(shortfallBytes)}: this is ${percent(bytes, shortfallBytes)} of it.`;
+      ? `The kernel does not count ${size(shortfallBytes)}: this cause accounts for ${percent(bytes, shortfallBytes)} of it.`
+      : `The OOM report does not count ${size(shortfallBytes)}: this cause accounts for ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
-    largestPid == null || Number(largestRssBytes) < Number(bytes)
+    secondCause({ figures }) === undefined
       ? []
       : [
           `${process} is larger, RSS ${size(largestRssBytes)}: if that is more than it normally uses, it is a second cause.`,

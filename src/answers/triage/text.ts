@@ -53,7 +53,7 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { host, logs, findings, memory, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
-  const { sentences, trees, earlier, deciding, largestUse } = concluded(findings, causeFacts(answer));
+  const { sentences, trees, earlier, deciding, largestUse, second } = concluded(findings, causeFacts(answer));
   const missing = host?.pasted && !verbose ? pastedText(host.pasted) : unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options), ''];
   const add = (text: string) => lines.push(...wrap(text, width), '');
@@ -81,7 +81,8 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   const toDo = deciding && deciding.severity !== 'note' ? actionWords(deciding, answer, largestUse) : undefined;
-  if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}`, width));
+  const also = second === undefined ? '' : ` Also compare ${second} with what it normally uses.`;
+  if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}${also}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   const there = thereLines(trees[0]?.finding, largestUse);
@@ -267,8 +268,11 @@ function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose
   const shortage = memoryShortage(memory);
   // A stall may be one of reclaim.
   const isOther = findings.every(
-    ({ severity, code, figures: { reason } }) =>
-      severity === 'note' || code === 'oops' || (code === 'panic' && reason != null && !/memory/i.test(String(reason))),
+    ({ severity, past, code, figures: { reason } }) =>
+      severity === 'note' ||
+      past ||
+      code === 'oops' ||
+      (code === 'panic' && reason != null && !/memory/i.test(String(reason))),
   );
   const words = shortage === null || (shortage === 'not short' && !isOther) ? 'Memory' : shortageWords(shortage, false);
   return `${words}: ${groupsWords(memory, verbose)}`;

@@ -99,6 +99,15 @@ test('the process that has all of the socket queues is the next command', () => 
   expect(queues(99 * PAGE)).toBe(`Next: kdump-mem sockets --by process ${options.source}`);
 });
 
+test('pipes that can hold little are left to -v', () => {
+  const pipes = (mostBytes: number) => [{ pid: 7, comm: 'a', pipes: 3, mostBytes, processes: 1 }];
+  const text = (mostBytes: number, verbose = false) =>
+    memoryText({ ...answerOf({ 'free-buddy': 1000 }), pipes: pipes(mostBytes) }, { ...options, verbose });
+  expect(text(10 * PAGE)).toContain('Pipes: pid 7 (a) has 3 open, which can hold up to 40.0 KiB');
+  expect(text(10 * PAGE - 1)).not.toContain('Pipes: ');
+  expect(text(10 * PAGE - 1, true)).toContain('Pipes: ');
+});
+
 test('counters have the kernel image and struct pages in the row of what boot reserved', () => {
   const answer = answerOf({ 'free-buddy': 100, 'reserved-other': 100 });
   const row = /^reserved at boot .*$/m;

@@ -177,6 +177,13 @@ test('memory is not called enough beside a problem of memory', () => {
   for (const reason of ['System is deadlocked on memory', null]) expect(first(enough, panic(reason))).toBe('Memory:');
   expect(first(enough, [...panic(null), ...problem])).toBe('Memory:');
   expect([first(little, note), first(little, problem)]).toEqual(['Memory is short:', 'Memory is short:']);
+  // What is over does not make it short now.
+  expect(
+    first(
+      enough,
+      problem.map((finding) => ({ ...finding, past: true as const })),
+    ),
+  ).toBe('Memory is not short:');
 });
 
 test('one process that could not be read is a dim line, two are not', () => {
