@@ -220,7 +220,9 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
   if (host) {
     const named = new Set([last]);
     // Where something is short, or blocks tasks, a note may be urgent.
-    const isCalm = isWithoutProblem(findings) && answer.memory && memoryShortage(answer.memory) === 'not short';
+    // A cgroup that was at its limit does not make the machine’s memory short.
+    const present = findings.filter(({ past, figures }) => !past || figures.scope !== 'cgroup');
+    const isCalm = isWithoutProblem(present) && answer.memory && memoryShortage(answer.memory) === 'not short';
     return (finding, options) => {
       const { next: _, ...rest } = finding;
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];

@@ -367,6 +367,13 @@ test('a note of a running machine says what to do, and that it is not urgent; be
     'Not urgent',
   );
   expect(text({ width: null }, { findings: [note], memory })).not.toContain('Not urgent');
+  // Beside a kill that is over, in a cgroup; one of the machine may have freed what is not short now.
+  const over = (scope: string) => {
+    const kill: Finding = { ...problem, code: 'oom-kill', past: true, figures: { scope, outcome: 'killed', pid: 9 } };
+    return text({ width: null }, { findings: [kill, note], host, memory } as Partial<KernelTriage>);
+  };
+  expect(over('cgroup')).toMatch(urgent);
+  expect(over('machine')).not.toContain('Not urgent');
   // Where memory is short, or what it would say is no memory that is held, a note may be urgent.
   const short = answerOf({ 'free-buddy': 1, anonymous: 999 });
   expect(text({ width: null }, { findings: [note], host, memory: short } as Partial<KernelTriage>)).not.toContain(
