@@ -178,7 +178,9 @@ test('from a sosreport: its one sample of ss, with owners', () => {
 
 /** Fields of one host that differ between two scans. */
 function varying({ report }: ReturnType<typeof skcheckJson>) {
-  const { takenAt, watchedMs, namespaces, uptimeSeconds } = report.host;
+  const { takenAt, watchedMs, namespaces, uptimeSeconds, memoryBytes, memoryAvailableBytes } = report.host;
   expect(watchedMs).toBeGreaterThan(900);
-  return { takenAt, watchedMs, namespaces, uptimeSeconds };
+  expect(memoryAvailableBytes).toBeGreaterThan(0);
+  expect(memoryAvailableBytes).toBeLessThan(memoryBytes ?? 0);
+  return { takenAt, watchedMs, namespaces, uptimeSeconds, memoryAvailableBytes };
 }
