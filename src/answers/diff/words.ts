@@ -202,7 +202,10 @@ export function headline(answer: DiffAnswer): string {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
     return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss, answer)}`;
   }
-  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? `${reasonWords(loss)}${soonWords(answer)}` : largestIncrease(loss, answer)}`;
+  const soon = lost > 0 ? soonWords(answer) : '';
+  // Of two rates, that of free and reclaimable memory counts.
+  const rate = soon === '' ? rateWords(answer) : '';
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rate}${leftWords(answer)} ${when}.${lost > 0 ? `${reasonWords(loss)}${soon}` : largestIncrease(loss, answer)}`;
 }
 
 /** Free memory of the last input: ` to 8.66 GiB (36 % of memory)`. */
@@ -263,7 +266,13 @@ function soonWords(answer: DiffAnswer): string {
     ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${othersGrew(answer)}`
     : '';
   const then = isNew ? '; if that goes on' : ': at that rate';
-  return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then, without swap.`;
+  return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then${untilWords(answer, left)}, without swap.`;
+}
+
+/** When memory ends, by the clock of the last input. @param left seconds */
+function untilWords({ states }: DiffAnswer, left: number): string {
+  const at = Date.parse(states.at(-1)?.origin.at ?? '');
+  return Number.isNaN(at) ? '' : ` (until ${new Date(at + 1000 * left).toISOString().slice(11, 16)} UTC)`;
 }
 
 /** The process that is in both inputs and grew most; undefined: none grew. */

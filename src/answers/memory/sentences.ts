@@ -172,10 +172,14 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string {
   const largest = all.find((category) => isUnusual(answer, category)) ?? all[0];
   if (largest?.next) return `${largest.next} ${from}`;
   const isFromProcesses = !answer.lacksProcesses && ['anonymous', 'shared'].includes(largest?.category ?? '');
-  if (isFromProcesses) return `kdump-mem procs ${from}`;
+  // Their queues are in no row of procs without it.
+  const sockets = hasSockets && (likelyBytes ?? leastBytes) >= LITTLE * memory.bytes ? ' --sockets' : '';
+  if (isFromProcesses) return `kdump-mem procs${sockets} ${from}`;
   // Where nothing is short, triage may have led here.
   const isCalm = answer.lacksProcesses === false && memoryShortage(answer) === 'not short';
-  return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured && !isCalm ? 'triage' : 'procs'} ${from}`;
+  return (
+    (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured && !isCalm ? 'triage' : `procs${sockets}`} ${from}`
+  );
 }
 
 /** Returns the command that details the largest category, without the options that name the dump. */

@@ -5,6 +5,7 @@ import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAn
 import type { ProcessSize } from '../../records/processes.js';
 import { LARGE_BYTES } from '../../records/pss.js';
 import { type Shortage, shortageOf, THRESHOLDS } from '../../triage/thresholds.js';
+import { share } from '../memory/words.js';
 import { captureWords, killWords, shortageWords } from '../origin.js';
 import { type Block, hostCommand, nextBlock, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
@@ -96,7 +97,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${more && `, with ${more}`}.`
       : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}.${more && ` Together they have ${more}.`}`;
-  const words = `${visibleWords(chosen)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}`;
+  const words = `${visibleWords(chosen)}${socketsOfOne(answer)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}`;
   return withAvailable(answer, words.trim(), from);
 }
 
@@ -202,12 +203,16 @@ function secondWords(processes: readonly ProcessFigures[], most: ProcessFigures)
 const MUCH_IN_SOCKETS = THRESHOLDS['queued-data'].leastBytes;
 
 /** Names the process with much memory in socket queues, which neither RSS nor PSS shows. */
-function socketsOfOne(processes: readonly ProcessFigures[]): string {
+function socketsOfOne({ processes, machine }: ProcsAnswer): string {
   const most = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
-  const { networkPinnedBytes: network = 0, pssBytes: pss = null, networkEstimate } = most ?? {};
-  if (!most || (network ?? 0) < MUCH_IN_SOCKETS) return '';
+  const { networkPinnedBytes, pssBytes: pss = null, networkEstimate } = most ?? {};
+  const network = networkPinnedBytes ?? 0;
+  if (!most || network < MUCH_IN_SOCKETS) return '';
   const about = networkEstimate ? 'about ' : '';
-  return `Unusual, so check it first: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
+  const total = machine?.totalBytes ?? 0;
+  const isLittle = shortage(machine) === 'not short' && network < THRESHOLDS['queued-data'].warning * total;
+  const part = isLittle ? ` (${share(network, total)} of memory)` : '';
+  return `Unusual${isLittle ? ', but not urgent' : ', so check it first'}: sockets of ${processName(most)} pin ${about}${known(network)}${part}; PSS (${known(pss)}) does not include that. `;
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */

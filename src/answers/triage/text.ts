@@ -81,8 +81,13 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   const toDo = deciding && deciding.severity !== 'note' ? actionWords(deciding, answer, largestUse) : undefined;
+  const isOfCgroup = deciding?.past === true && deciding.figures.scope === 'cgroup' && deciding.figures.subject == null;
+  const first =
+    host?.isCaptured && isOfCgroup
+      ? 'First check whether the cgroup still exists, which this file does not show. '
+      : '';
   const also = second === undefined ? '' : ` Also compare ${second} with what it normally uses.`;
-  if (toDo !== undefined) lines.push(...wrap(`To do: ${toDo}${also}`, width));
+  if (toDo !== undefined) lines.push(...wrap(`To do: ${first}${toDo}${also}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   const there = thereLines(trees[0]?.finding, largestUse);

@@ -45,15 +45,15 @@ Examples:
 
 OWN MEMORY   memory of this process alone: USS, swap, page tables, and from a
              dump memory that only its sockets hold. A kill frees at least that
-             (except of pid 1). With --by: of the group; AT MOST is the upper
-             bound of what killing the group frees
+             (except of pid 1, and of what is estimated). With --by: of the
+             group; AT MOST is the upper bound of what killing the group frees
 USS          pages that no other process maps. Those of files stay in the page
              cache after a kill
 PSS          each page divided by the number of processes that map it, so that
              PSS of all processes adds up
 RSS          all pages that the process maps; shared pages count for each
 SOCKETS      network memory that the sockets pin: counted in a dump; with
-             --live --sockets an estimate (~), not part of OWN MEMORY
+             --live --sockets an estimate (~), which is part of OWN MEMORY
 ≥, at least  some of the figures could not be read
 ≤            upper bound: RSS, swap and page tables
 ZERO HUGE    with --huge: base pages of zeros in transparent huge pages that

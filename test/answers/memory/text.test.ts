@@ -199,6 +199,20 @@ test('an estimate of socket queues has bounds, and reports unreadable sockets', 
   );
   // More than 5 % of memory.
   expect(text({})).toContain('Next: skcheck --stale');
+  // Beside the processes, from 1 % on.
+  const next = (bytes: number) => {
+    const socketEstimate = { ...estimate, leastBytes: bytes, likelyBytes: bytes };
+    const answer: MemoryAnswer = {
+      ...answerOf({ 'free-buddy': 2560, anonymous: 512 }),
+      source: 'counters',
+      socketEstimate,
+    };
+    return memoryText(answer, { ...options, source: '--live' })
+      .split('\n')
+      .at(-1);
+  };
+  expect(next(31 * PAGE)).toBe('Next: kdump-mem procs --sockets --live');
+  expect(next(30 * PAGE)).toBe('Next: kdump-mem procs --live');
   expect(text({ mostBytes: null })).toContain('queues of 17 sockets, about 2.00 MiB, at least 1.00 MiB');
   // Less than 1 % of memory explains nothing, if all sockets were read.
   const little = { leastBytes: PAGE, likelyBytes: PAGE, mostBytes: 2 * PAGE };

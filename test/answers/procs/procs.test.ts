@@ -226,6 +226,14 @@ test('names the process whose sockets pin much, which no other figure shows', ()
   expect(procsText(chosen(found, {}, named), TEXT)).toContain(
     'Unusual, so check it first: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
   );
+  // Little of a machine whose memory is not short.
+  const words = (totalBytes: number, availableBytes: number) =>
+    /Unusual[^:]*: /.exec(
+      procsText(chosen({ ...found, machine: { totalBytes, availableBytes } }, {}, named), TEXT),
+    )?.[0];
+  expect(words(2 ** 32, 2 ** 31)).toBe('Unusual, but not urgent: ');
+  expect(words(2 ** 30, 2 ** 29)).toBe('Unusual, so check it first: ');
+  expect(words(2 ** 32, 2 ** 20)).toBe('Unusual, so check it first: ');
 });
 
 test('reports sums with unknown parts as lower bounds', () => {

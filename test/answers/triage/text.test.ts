@@ -314,6 +314,27 @@ test('a queue does not repeat what the finding of its reader says to do', () => 
   expect(urgent({ pinnedBytes: 4 }, 3)).toEqual(['Not urgent: If', 'Not urgent: Ask']);
 });
 
+test('of a capture, whether the cgroup of an OOM kill still exists comes first', () => {
+  const toDo = (isCaptured: boolean, more: Finding['figures'] = {}) => {
+    const figures = {
+      scope: 'cgroup',
+      reason: 'memcg',
+      outcome: 'killed',
+      pid: 9,
+      comm: 'a',
+      secondsAgo: 300,
+      ...more,
+    };
+    const kill: Finding = { code: 'oom-kill', severity: 'warning', past: true, figures, evidence: [], next: 'procs' };
+    const host = { isCaptured, takenAt: null, host: 'a', release: '6.1.0' } as unknown as KernelTriage['host'];
+    return /^To do: (.*)/m.exec(text({ width: null }, { findings: [kill], host } as Partial<KernelTriage>))?.[1];
+  };
+  const first = 'First check whether the cgroup still exists, which this file does not show. ';
+  expect(toDo(true)).toMatch(new RegExp(`^${first}Find what grew`));
+  expect(toDo(false)).toMatch(/^Find what grew/);
+  expect(toDo(true, { subject: 'gone' })).toMatch(/^That cgroup is gone/);
+});
+
 test('a crash that a process requested names it', () => {
   const of = (figures: Finding['figures']) =>
     text({ width: null }, { findings: [{ code: 'panic', severity: 'critical', figures, evidence: [], next: 'log' }] });
