@@ -351,13 +351,19 @@ const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
   'pinnedBytes',
 ]);
 
+/** Estimated memory in socket queues, which what a kill frees does not include; 0: unknown, or no estimate. */
+export const estimatedSockets = ({
+  networkEstimate,
+  networkPinnedBytes,
+}: Pick<ProcessFigures, 'networkEstimate' | 'networkPinnedBytes'>): number =>
+  networkEstimate ? (networkPinnedBytes ?? 0) : 0;
+
 /**
  * Returns the sort key of a process. An unknown part of RSS counts as all of RSS, so that no limit hides the
  * largest process. Estimated sockets are not in what a kill frees, but count too.
  */
 function sortKey(process: ProcessFigures, sort: ProcessSort): number {
-  const { networkEstimate, networkPinnedBytes } = process;
-  const sockets = sort === 'freedIfKilledBytes' && networkEstimate ? (networkPinnedBytes ?? 0) : 0;
+  const sockets = sort === 'freedIfKilledBytes' ? estimatedSockets(process) : 0;
   return (process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rssBytes : null) ?? -1) + sockets;
 }
 

@@ -284,7 +284,9 @@ export function mostGrown(items: readonly ItemDiff[]): ItemDiff | undefined {
 
 /** How much others grew than the process that started; empty: unknown. */
 function othersGrew({ lists: { processes } }: DiffAnswer): string {
-  if (!processes?.complete || processes.unknown > 0) return '';
+  // A process that was empty may have been there.
+  const isOpen = processes?.items.some(({ status, changeBytes }) => status === 'was-empty' && (changeBytes ?? 0) > 0);
+  if (!processes?.complete || processes.unknown > 0 || isOpen) return '';
   const most = mostGrown(processes.items);
   return most === undefined
     ? ' No process that is in both inputs grew.'

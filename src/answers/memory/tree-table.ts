@@ -104,13 +104,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
     ...(verbose ? counted : []),
     {
       heading: 'LARGEST OWNERS',
-      value: ({ category, sums }) =>
-        sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
-          ? '(procs lists the processes)'
-          : // Sources disagree on where these are.
-            answer.source === 'counters' && category.category === 'reserved'
-            ? '(also kernel image, struct pages)'
-            : ownersCell(answer, category),
+      value: ({ category, sums }) => (sums === undefined ? ownersCell(answer, category) : ''),
       shrinks: { keeps: 'items', least: 12 },
     },
   ];
@@ -124,6 +118,10 @@ const SHOWN_OWNERS = 3;
 
 function ownersCell(answer: MemoryAnswer, category: Category): string {
   const { owners } = category;
+  if (category.category === 'anonymous' && owners.length === 0 && isFromProc(answer))
+    return '(procs lists the processes)';
+  // Sources disagree on where these are.
+  if (answer.source === 'counters' && category.category === 'reserved') return '(also kernel image, struct pages)';
   const words = owners.slice(0, SHOWN_OWNERS).map((owner) => ownerAmount(answer, category, owner));
   return [...words, ...(owners.length > SHOWN_OWNERS ? ['…'] : [])].join(', ');
 }

@@ -1,4 +1,9 @@
-import { type ChosenProcs, largestProgram, type ProcessSort } from '../../account/processes/groups.js';
+import {
+  type ChosenProcs,
+  estimatedSockets,
+  largestProgram,
+  type ProcessSort,
+} from '../../account/processes/groups.js';
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect } from '../../base/size.js';
 import type { CgroupFigures, ProcessFigures, ProcessGroup, ProcessSizes, ProcsAnswer } from '../../contracts/procs.js';
@@ -174,16 +179,12 @@ function inSockets(process: ProcessFigures): string {
   return queues * 2 > own ? `, ${formatSize(queues)} of it in socket queues` : '';
 }
 
-/** Estimated memory in socket queues, which what a kill frees does not include; 0: unknown, or no estimate. */
-const estimated = ({ networkEstimate, networkPinnedBytes }: ProcessFigures): number =>
-  networkEstimate ? (networkPinnedBytes ?? 0) : 0;
-
 /** The memory of a process alone, sockets included; null: unknown. */
 const ownBytes = (process: ProcessFigures): number | null =>
-  process.freedIfKilledBytes === null ? null : process.freedIfKilledBytes + estimated(process);
+  process.freedIfKilledBytes === null ? null : process.freedIfKilledBytes + estimatedSockets(process);
 
 const ownAmount = (process: ProcessFigures): string =>
-  `${estimated(process) > 0 ? '~' : ''}${known(ownBytes(process))}`;
+  `${estimatedSockets(process) > 0 ? '~' : ''}${known(ownBytes(process))}`;
 
 /** What a kill frees besides socket queues. */
 const besideSockets = (of: Pick<ProcessFigures, 'ussBytes' | 'pageTableBytes' | 'swapBytes'>): number =>
@@ -356,8 +357,8 @@ function ownWords(process: ProcessFigures, withSockets: boolean): string {
   const lacksSockets = withSockets && process.networkPinnedBytes === null;
   if (freedIfKilledBytes !== null) return `${lacksSockets ? '≥ ' : ''}${ownAmount(process)}`;
   if (rssBytes === null || swapBytes === null || pageTableBytes === null || lacksSockets) return known(null);
-  const about = estimated(process) > 0 ? '~' : '';
-  return `≤ ${about}${formatSize(rssBytes + swapBytes + pageTableBytes + estimated(process))}`;
+  const about = estimatedSockets(process) > 0 ? '~' : '';
+  return `≤ ${about}${formatSize(rssBytes + swapBytes + pageTableBytes + estimatedSockets(process))}`;
 }
 
 /** A size that is not read of large processes. */

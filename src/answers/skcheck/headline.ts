@@ -1,7 +1,8 @@
 import { escapeText } from '../../base/escape.js';
 import { count, formatCount, formatSize, inflect, percentWords } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { STALE_CODES, type VerdictCode } from '../../skcheck/verdict.js';
+import { STALE_CODES } from '../../skcheck/verdict.js';
+import { VERDICT } from '../explain/generated.js';
 import { comesBack } from './owners.js';
 import type { SkcheckReason } from './reasons.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
@@ -441,8 +442,9 @@ export function legendOf(
   const shown = heading.split(/ +/);
   const hasSenders = sockets.some(({ stalled }) => stalled.verdict === 'stalled-sender');
   const words = meanings(legend(hasSenders), heading);
-  for (const [code, meaning] of Object.entries(VERDICT_WORDS))
-    if (sockets.some(({ stalled }) => stalled.verdict === code)) words.push(`${code}: ${meaning}.`);
+  // Its name says what a stalled reader is.
+  const codes = new Set(sockets.map(({ stalled }) => stalled.verdict).filter((code) => code !== 'stalled-reader'));
+  for (const code of codes) words.push(`${code}: ${VERDICT[code].means}`);
   if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
     words.push('A verdict with ? is likely, not proven.');
@@ -453,16 +455,6 @@ export function legendOf(
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }
-
-/** What verdicts mean that their names do not say. */
-const VERDICT_WORDS: Partial<Record<VerdictCode, string>> = {
-  'deadlocked-pair': 'both ends are on this machine, and neither reads',
-  'stalled-sender': 'the peer acknowledges nothing',
-  'never-accepting': 'the listener accepts none of its connections',
-  'backlog-full': 'the accept queue of the listener is full',
-  'udp-dropping': 'the kernel drops datagrams, because the queue of the socket is full',
-  'slow-reader': 'the process reads, but not fast enough',
-};
 
 /** Maximum duration of a stall that also occurs in busy programs. */
 const SHORT_MS = 10_000;

@@ -38,6 +38,8 @@ export interface TriageTextOptions {
   readonly relation?: string | undefined;
   /** The finding is below its cause, which has what both share. */
   readonly isEffect?: boolean | undefined;
+  /** Findings below it that are a part of it, such as the reader of its queue: what to do stands there. */
+  readonly parts?: readonly Finding[] | undefined;
   /** All findings: a panic of the same boot may be among them. */
   readonly all?: readonly Finding[] | undefined;
   /** Colours of severities; undefined: none. */
@@ -233,10 +235,7 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
       const [lines, next] = [findingLines(rest, options), nextOf(finding, options.verbose)];
       const isDecided = typeof (FINDINGS as Declarations)[finding.code]?.act === 'function';
       const isHeld = hasTrait(finding, 'excessive') || hasTrait(finding, 'unread');
-      const readers = findings.filter(
-        (other) => isReaderOf(other, finding) && actionWords(other, answer) !== undefined,
-      );
-      const isSaid = isMostOf(readers, finding);
+      const isSaid = options.parts?.some((part) => actionWords(part, answer) !== undefined) === true;
       const act = isCalm && isHeld && isDecided && !finding.past && !isSaid ? actionWords(finding, answer) : undefined;
       // Its pid may be another process today.
       const check =
@@ -254,20 +253,6 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
     const lines = findingLines(finding, options, true);
     return [...lines, ...indented([...note, ...(options.isEffect ? [] : moduleLines(finding, lines))])];
   };
-}
-
-/** Whether one finding says why the queues of another one are full: what to do stands there. */
-const isReaderOf = (reader: Finding, queue: Finding): boolean =>
-  hasTrait(reader, 'unread') &&
-  hasTrait(queue, 'excessive') &&
-  reader.figures.pid != null &&
-  reader.figures.pid === queue.figures.pid;
-
-/** Whether findings are most of another one: of its memory, or of its sockets. */
-function isMostOf(readers: readonly Finding[], { figures: { pinnedBytes, sockets } }: Finding): boolean {
-  const bytes = readers.reduce((sum, { figures }) => sum + Number(figures.pinnedBytes ?? 0), 0);
-  const isMuch = 2 * bytes >= Number(pinnedBytes) || (sockets != null && 2 * numberOf(readers) >= Number(sockets));
-  return readers.length > 0 && isMuch;
 }
 
 /** The groups of the memory breakdown. Beside a problem of memory, a zone or a cgroup can be short of it. */
@@ -657,7 +642,9 @@ export function treeLines(
     const isShort = !options.verbose && others.length > 0 && finding.code === 'stalled-reader' && !finding.rule;
     const more = numberOf(others.map(({ finding }) => finding));
     const shown = isShort ? { ...finding, figures: { ...finding.figures, alike: more } } : finding;
-    const lines = linesOf(shown, { ...options, relation, isEffect });
+    const isPart = ({ relation }: FindingTree) => relation === 'part';
+    const parts = tree.below.filter(isPart);
+    const lines = linesOf(shown, { ...options, relation, isEffect, parts: parts.map(({ finding }) => finding) });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
       const words = othersWords(
@@ -669,10 +656,9 @@ export function treeLines(
       lines.push(...indented(wrap(`${words} -v lists ${listed}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
-    const isPart = ({ relation }: FindingTree) => relation === 'part';
     const effects = tree.below.filter((below) => !isPart(below));
     const below = treeLines(effects, { ...options, width: narrower }, linesOf, tree.finding);
-    const beside = treeLines(tree.below.filter(isPart), options, linesOf, tree.finding);
+    const beside = treeLines(parts, options, linesOf, tree.finding);
     return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`)), ...beside];
   });
 }

@@ -6,7 +6,6 @@ import { HostError, hostOrNull } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
 import type { CapturedFiles } from '../../capture/read/captured-files.js';
 import { readCapture } from '../../capture/read/files.js';
-import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts, readPageSize } from '../../host/proc/memory.js';
@@ -79,17 +78,18 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   // Only a snapshot has whole files for certain.
   const counts = attempted(path, () => readHostCounts(host, host.kind === 'capture' ? 'snapshot' : 'text'));
   const counted = countedMemory(counts, readHostDetails(host));
-  const owned = withUsers({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
+  const reader = new HostReader(host, counts.pageSize);
+  const owned = withUsers({ ...counted, warnings: [...warnings, ...counted.warnings] }, reader);
   const answer = withNamed(owned, host);
   const at = host.timeOf('/proc/meminfo')?.toISOString() ?? null;
   const captured = { host: of.host, takenAt: at };
-  const lacksProcesses = host.psText === undefined && !hasProcessMemory(host, counts.pageSize);
+  const lacksProcesses = host.psText === undefined && !hasProcessMemory(reader);
   return { ...answer, captured, lacksProcesses, origin: hostOrigin(host, at) };
 }
 
 /** Whether a capture has memory of a process: `procs` reads it. */
-function hasProcessMemory(host: HostSource, pageSize: number): boolean {
-  const read = hostOrNull(() => readProcesses(new HostReader(host, pageSize)));
+function hasProcessMemory(reader: HostReader): boolean {
+  const read = hostOrNull(() => readProcesses(reader));
   return read?.all.some(({ rssAnonBytes, sharedBytes }) => rssAnonBytes + sharedBytes > 0) === true;
 }
 
@@ -138,7 +138,8 @@ function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, reade
  * Adds what processes have of anonymous memory, and the files in tmpfs. Page flags and counters do not name them;
  * descriptors and mounts do. If some are unreadable and much shared memory has no known owner, the answer is incomplete.
  */
-export function withUsers(answer: MemoryAnswer, host: HostSource, mappings?: SharedMappings): MemoryAnswer {
+export function withUsers(answer: MemoryAnswer, reader: HostReader, mappings?: SharedMappings): MemoryAnswer {
+  const host = reader.source;
   const missing: string[] = [];
   const files = sharedFiles(host, (why) => missing.push(why), mappings);
   const owners = sharedOwners(host, files, PROGRAM_SHARE * answer.memory.bytes)
@@ -157,7 +158,6 @@ export function withUsers(answer: MemoryAnswer, host: HostSource, mappings?: Sha
       };
     });
   const unattributed = leaves(answer.memory).find(({ category }) => category === 'unattributed');
-  const reader = new HostReader(host, answer.host?.pageSize ?? 4096);
   const pipes = pipesOf(unattributed, answer, reader)?.slice(0, MAX_OWNERS);
   // CAP_SYS_RESOURCE allows larger pipes: only uncounted memory is a bound.
   const mostBytes = unattributed?.range?.mostBytes ?? unattributed?.bytes ?? 0;

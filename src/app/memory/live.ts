@@ -11,6 +11,7 @@ import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts } from '../../host/proc/memory.js';
 import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { HostReader } from '../../triage/host-reader.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
 import { withUsers } from './captured.js';
@@ -44,7 +45,14 @@ export async function liveMemory(
       const named =
         source === 'kcore'
           ? await withLiveNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
-          : await withLiveNamed(withUsers(answer, host, options.mappings ?? (await SharedMappings.read(host))), host);
+          : await withLiveNamed(
+              withUsers(
+                answer,
+                new HostReader(host, answer.host?.pageSize ?? 4096),
+                options.mappings ?? (await SharedMappings.read(host)),
+              ),
+              host,
+            );
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

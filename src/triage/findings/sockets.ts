@@ -38,7 +38,8 @@ const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
     ? ''
     : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
 
-const askOf = (who: string): string => `Ask the owner of ${who} why it does not read.`;
+const askOf = (of: Partial<OfProcess>): string =>
+  `Ask the owner of ${of.pid == null ? 'the program' : of.comm == null ? `pid ${text(of.pid)}` : process(of)} why it does not read.`;
 /** Others that have the socket open keep it. */
 const restart = (holders: Figure | undefined): string =>
   Number(holders ?? 1) > 1
@@ -184,13 +185,12 @@ export const SOCKETS = {
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
-    next: `${askOf('the program')} ${restart(1)} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
-    act: ({ doing, pid, comm, holders }: Stalled, panicked: boolean) => {
+    next: `${askOf({})} ${restart(1)} If it waits for events: ${POLLING} If it is stopped (state T): ${RESUME}`,
+    act: ({ doing, holders, ...of }: Stalled, panicked: boolean) => {
       if (doing === 'stopped') return panicked ? undefined : RESUME;
-      const ask = askOf(pid == null ? 'the program' : `pid ${text(pid)}${comm == null ? '' : ` (${text(comm)})`}`);
       return doing == null
         ? undefined
-        : `${ask}${doing === 'polling' ? ` ${POLLING}` : ''}${panicked ? '' : ` ${restart(holders)}`}`;
+        : `${askOf(of)}${doing === 'polling' ? ` ${POLLING}` : ''}${panicked ? '' : ` ${restart(holders)}`}`;
     },
     deeper: 'kdump-mem stacks --pid N',
   },
@@ -214,11 +214,11 @@ export const SOCKETS = {
     known:
       'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
-    act: ({ pid, comm, peersBytes, ageSeconds }: Partial<Unread>) =>
+    act: ({ peersBytes, ageSeconds, ...of }: Partial<Unread>) =>
       // Until it lasts, it need not be a problem.
       isShort({ ageSeconds })
         ? undefined
-        : `${askOf(pid == null ? 'the program' : `pid ${text(pid)}${comm == null ? '' : ` (${text(comm)})`}`)} Ending the process frees the memory, but loses the unread data${peersBytes ? ' and what the peers could not send' : ''}, and resets the connections.`,
+        : `${askOf(of)} Ending the process frees the memory, but loses the unread data${peersBytes ? ' and what the peers could not send' : ''}, and resets the connections.`,
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;

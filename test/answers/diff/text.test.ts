@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
 import { categoryBlock, diffJson, diffText, listBlock } from '../../../src/answers/diff/render.js';
-import { noteWords, peerHolders, whoWords } from '../../../src/answers/diff/words.js';
+import { headline, noteWords, peerHolders, whoWords } from '../../../src/answers/diff/words.js';
 import { type Block, blockTexts } from '../../../src/answers/text/blocks.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { diffSchema } from '../../../src/contracts/diff.js';
@@ -63,6 +63,22 @@ test('when memory ends is said if that is soon, by what is free and what can be 
   expect(started).toContain(
     '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. No process that is in both inputs grew. Free and reclaimable memory fell by 200 MiB/min; if that goes on, the remaining 2.85 GiB would last about 15 min from then (until 10:17 UTC), without swap.',
   );
+});
+
+test('how much others grew is not said where a process may have been there without memory', () => {
+  const first: MadeProcess = { pid: 1, start: 1, pss: MIB };
+  const answer = compared(
+    [memoryAnswerAt(2), procsAnswerAt(2, [first])],
+    [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
+  );
+  const { processes } = answer.lists;
+  const empty = { ...processes!.items[0]!, status: 'was-empty' as const, changeBytes: MIB };
+  const open = {
+    ...answer,
+    lists: { ...answer.lists, processes: { ...processes!, items: [...processes!.items, empty] } },
+  };
+  const said = 'No process that is in both inputs grew';
+  expect([headline(answer), headline(open)].map((words) => words.includes(said))).toEqual([true, false]);
 });
 
 test('of a process that started, the machine shows first whether it still grows', () => {

@@ -281,7 +281,7 @@ describe('text', () => {
       const sockets = [{ ...first!, stalled: { ...first!.stalled, verdict } }];
       return formatSkcheckText({ ...object, sockets });
     };
-    expect(words('udp-dropping')).toContain(' udp-dropping: the kernel drops datagrams, because the queue of ');
+    expect(words('udp-dropping')).toContain(' udp-dropping: The kernel drops datagrams because the queue of ');
     expect(words('stalled-reader')).not.toMatch(/(udp-dropping|deadlocked-pair|stalled-reader): /);
   });
 

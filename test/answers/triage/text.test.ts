@@ -301,7 +301,7 @@ test('a queue does not repeat what the finding of its reader says to do', () => 
     const memory = answerOf({ 'free-buddy': 500, anonymous: 500 });
     const findings = [
       note('queued-data-of-process', { sockets }),
-      note('stalled-reader', { doing: 'polling', ...reader }),
+      note('stalled-reader', { doing: 'polling', sockets: null, ...reader }),
     ];
     return text({ width: null }, { findings, host, memory } as Partial<KernelTriage>).match(/Not urgent: \w+/g);
   };
