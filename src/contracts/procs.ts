@@ -134,6 +134,11 @@ export const procsSchema = z.strictObject({
       availableBytes: count.nullable(),
       freeBytes: count.optional(),
       reclaimableBytes: count.optional(),
+      /**
+       * Without --sockets: what the kernel charges to TCP and UDP sockets of the machine, also to those of processes that
+       * are not listed. Sockets can pin more. Absent: not available.
+       */
+      chargedSocketBytes: count.optional(),
     })
     .optional(),
   /** Whether all processes with memory are listed: none was omitted (`--container`), and /proc hides none. */

@@ -224,22 +224,22 @@ describe('without a finding, the largest counter of the report is the cause:', (
   };
   test('anonymous memory of one process', () => {
     expect(sentences(oom({ unattributedBytes: 0 }))).toBe(
-      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of memory); largest process: pid 231 (nightly-batch), RSS 260 MiB. The log does not show what grew: compare with normal use.',
+      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of 500 MiB); largest process: pid 231 (nightly-batch), RSS 260 MiB. The log does not show what grew: compare with normal use.',
     );
   });
   test('anonymous memory of many', () => {
     expect(sentences(oom({ unattributedBytes: 0, largestRssBytes: 20 * MIB }))).toBe(
-      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of memory). The log does not show what grew: compare with normal use.',
+      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of 500 MiB). The log does not show what grew: compare with normal use.',
     );
   });
   test('slab', () => {
     expect(sentences(oom({ slabUnreclaimableBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
-      'Largest use when memory ran out: unreclaimable slab, 400 MiB (80 % of memory). The log does not show what grew: compare with normal use.',
+      'Largest use when memory ran out: unreclaimable slab, 400 MiB (80 % of 500 MiB). The log does not show what grew: compare with normal use.',
     );
   });
   test('memory in no counter, without an owner', () => {
     expect(sentences(oom({ unattributedBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
-      'Cause not found: when memory ran out, 400 MiB (80 % of memory) was in no kernel counter (socket buffers and pages of drivers are in none), and no finding explains it.',
+      'Cause not found: when memory ran out, 400 MiB (80 % of 500 MiB) was in no kernel counter (socket buffers and pages of drivers are in none), and no finding explains it.',
     );
   });
   test('a report that lacks its counters', () => {
@@ -416,7 +416,7 @@ describe('low available memory', () => {
   });
   test('is attributed to the largest process, or left open, without such memory', () => {
     expect(concluded([little()], FACTS).sentences).toEqual([
-      'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of memory). If it normally needs that much, the machine is too small.',
+      'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of 500 MiB). If it normally needs that much, the machine is too small.',
     ]);
     expect(concluded([little({ anonBytes: 20 * MIB })], FACTS).sentences).toEqual([
       'Cause not found: 300 MiB (60 % of memory) is anonymous memory, and no finding explains it.',

@@ -107,7 +107,7 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     );
     // Its report shows more than what is only a note.
     expect(lines.slice(-2)).toEqual([
-      expect.stringMatching(/^To do: That cgroup is gone\. Find out what ran in it/),
+      expect.stringMatching(/^To do about the earlier \[oom-kill\]: That cgroup is gone\. Find out what ran in it/),
       'Next: kdump-mem triage -v --live',
     ]);
     expect(text).toContain('\n          More: kdump-mem memory --nodes --live\n');

@@ -114,7 +114,8 @@ export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
 
 /** The measure used if a list's preferred one is not available, and why. */
 const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
-  processes: 'by RSS, which counts shared memory in each process: an input lacks PSS',
+  processes:
+    'by RSS, which counts shared memory in each process: an input lacks PSS (kdump-mem snapshot --pss all also reads that of large processes)',
   sockets: 'by estimates or unread payload: an input lacks their pages',
   caches: 'by another measure',
   callers: 'by another measure',
@@ -247,7 +248,13 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 /** A time in which somebody can still act: from here on, when memory ends is no warning. Seconds. */
 const SOON = 3600;
 
-/** When memory ends at the same rate, with all that can be reclaimed; empty: not soon, or unknown. */
+/** Part of the lost memory below which other processes explain none of it. */
+const SMALL_GROWTH = 0.1;
+
+/**
+ * When memory ends at the same rate, with all that can be reclaimed; where only a new process grew, what is left. Empty: not
+ * soon, or unknown.
+ */
 function soonWords(answer: DiffAnswer): string {
   const { seconds, categories, loss } = answer;
   const took = seconds?.at(-1) ?? 0;
@@ -261,12 +268,17 @@ function soonWords(answer: DiffAnswer): string {
   // A program that starts grows once.
   const grown = loss?.categories[0]?.who;
   const isNew = loss?.explanation === 'categories' && grown?.status === 'new' && grown.who.kind === 'process';
-  const rate = formatSize(Math.round((60 * (before - after)) / took));
+  const others = isNew ? othersGrew(answer) : undefined;
   const check = isNew
-    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${othersGrew(answer)}`
+    ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${others?.words ?? ''}`
     : '';
+  // A start has no rate, if it explains the loss.
+  const small = (before - after) * SMALL_GROWTH;
+  if (others && others.bytes < small && (grown?.changeBytes ?? 0) > before - after - small)
+    return `${check} ${formatSize(after)} of memory was still free or reclaimable.`;
+  const rate = formatSize(Math.round((60 * (before - after)) / took));
   const then = isNew ? '; if that goes on' : ': at that rate';
-  return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then${untilWords(answer, left)}, without swap.`;
+  return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then${untilWords(answer, left)}, not counting swap.`;
 }
 
 /** When memory ends, by the clock of the last input. @param left seconds */
@@ -282,15 +294,14 @@ export function mostGrown(items: readonly ItemDiff[]): ItemDiff | undefined {
     .toSorted((a, b) => (b.changeBytes ?? 0) - (a.changeBytes ?? 0))[0];
 }
 
-/** How much others grew than the process that started; empty: unknown. */
-function othersGrew({ lists: { processes } }: DiffAnswer): string {
+/** How much others grew than the process that started; undefined: unknown. */
+function othersGrew({ lists: { processes } }: DiffAnswer): { words: string; bytes: number } | undefined {
   // A process that was empty may have been there.
   const isOpen = processes?.items.some(({ status, changeBytes }) => status === 'was-empty' && (changeBytes ?? 0) > 0);
-  if (!processes?.complete || processes.unknown > 0 || isOpen) return '';
-  const most = mostGrown(processes.items);
-  return most === undefined
-    ? ' No process that is in both inputs grew.'
-    : ` No process that is in both inputs grew by more than ${formatSize(most.changeBytes ?? 0)}.`;
+  if (!processes?.complete || processes.unknown > 0 || isOpen) return undefined;
+  const bytes = mostGrown(processes.items)?.changeBytes ?? 0;
+  const than = bytes === 0 ? '' : ` by more than ${formatSize(bytes)}`;
+  return { words: ` No process that is in both inputs grew${than}.`, bytes };
 }
 
 /** Memory that is free, or that the kernel can free. */

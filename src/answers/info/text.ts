@@ -86,7 +86,7 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
     [dump.files.length > 1 ? 'FILES' : 'FILE', dump.live ? files : `${files} (${formatSize(bytes)})`],
     [
       'FORMAT',
-      `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy by kdump-mem extract; most pages were left out)')}${packed}${plain}`,
+      `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy, by kdump-mem extract: an answer reports what it lacks)')}${packed}${plain}`,
     ],
     ['FILTERED', filterText(dump)],
     ['CONTENT', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.storedBytes)} of memory pages (uncompressed)`],

@@ -37,6 +37,7 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   const queues = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
   if (queues && (queues.networkPinnedBytes ?? 0) >= MUCH_IN_SOCKETS)
     return hostCommand(`${kernel ? 'skb' : 'skcheck'} --pid ${queues.pid}`, source);
+  if (chargedWords(answer) !== '') return hostCommand('procs --sockets', source);
   const most = largestBy(processes, ({ freedIfKilledBytes, rssBytes }) => freedIfKilledBytes ?? rssBytes);
   const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
   const all = total.pssBytes === null ? (total.rssBytes ?? 0) : total.pssBytes + total.withoutPss.rssBytes;
@@ -84,7 +85,11 @@ export function procsHeadline(chosen: ChosenProcs): string {
   const kills = killWords(answer.origin);
   const from = `${kills && ` ${kills}`}${captured ? ` As ${captureWords(captured)}.` : ''}`;
   if (pssBytes === null && rssBytes !== null)
-    return withAvailable(answer, `${residentWords(processes, rssBytes)}${mostWords(chosen)}`, from);
+    return withAvailable(
+      answer,
+      `${residentWords(processes, rssBytes)}${mostWords(chosen)}${chargedWords(answer)}`,
+      from,
+    );
   const { processes: unread, rssBytes: unreadRss } = total.withoutPss;
   const isPartial = processes.some((process) => process.pssBytes !== null && !process.complete);
   const least = (total.complete || (unread > 0 && !isPartial)) && !hidden ? '' : 'at least ';
@@ -102,7 +107,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
     unread === 0
       ? `${useWords('', processes.length)} ${memory}${more && `, with ${more}`}.`
       : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}.${more && ` Together they have ${more}.`}`;
-  const words = `${visibleWords(chosen)}${socketsOfOne(answer)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}`;
+  const words = `${visibleWords(chosen)}${socketsOfOne(answer)}${mostHeldWords(processes)} ${used}${mostWords(chosen)}${zombieWords(answer)}${chargedWords(answer)}`;
   return withAvailable(answer, words.trim(), from);
 }
 
@@ -214,6 +219,17 @@ function socketsOfOne({ processes, machine }: ProcsAnswer): string {
   const isLittle = shortage(machine) === 'not short' && network < THRESHOLDS['queued-data'].warning * total;
   const part = isLittle ? ` (${share(network, total)} of memory)` : '';
   return `Unusual${isLittle ? ', but not urgent' : ', so check it first'}: sockets of ${processName(most)} pin ${about}${known(network)}${part}; PSS (${known(pss)}) does not include that. `;
+}
+
+/** Less in the sockets of all processes is usual. */
+const MUCH_CHARGED = 0.01;
+
+/** Says without --sockets that sockets have much memory, which no row contains. */
+function chargedWords({ machine, total }: ProcsAnswer): string {
+  const { chargedSocketBytes: charged = 0, totalBytes = null } = machine ?? {};
+  if (total.networkPinnedBytes !== null || totalBytes === null) return '';
+  if (charged < MUCH_IN_SOCKETS || charged < MUCH_CHARGED * totalBytes) return '';
+  return ` TCP and UDP sockets of the machine are charged with ${formatSize(charged)}, which no row includes: --sockets shows whose.`;
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */

@@ -67,7 +67,7 @@ function processTable({ sockets, total: sum }: ProcessSockets): Block {
   const columns: Column<ProcessSocket>[] = [
     { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
     { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 36 } },
-    { heading: 'STATE', value: ({ socket }) => stateText(socket), spare: 2 },
+    { heading: 'STATE', value: ({ socket }) => stateText(socket), spare: 7 },
     ...figureColumns<ProcessSocket>(({ total }) => total),
     { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
     ...incompleteColumn(sockets, ({ total }) => total),

@@ -335,7 +335,7 @@ function notShortWords({ memoryBytes, memoryAvailableBytes, source }: SkcheckRep
   const had = source === 'capture' ? 'had' : 'has';
   const amount = `${formatSize(memoryAvailableBytes)} of ${formatSize(memoryBytes)} (MemTotal)`;
   return [
-    `The machine ${had} ${amount} available: unless the cgroup of ${process} is short of memory, first ask its owner why it does not read.`,
+    `Not urgent: the machine ${had} ${amount} available. Ask the owner of ${process} why it does not read, before you kill it. Only the limit of its cgroup can make it urgent (kdump-mem triage checks it).`,
   ];
 }
 
@@ -483,7 +483,7 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  ['BOUNDS', 'PINNED is between these, by the kernel’s limits (≥: at least, ≤: at most).'],
+  ['BOUNDS', 'PINNED is certainly between these (≥: at least): limits, no estimates.'],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

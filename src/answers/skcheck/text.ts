@@ -108,7 +108,8 @@ export function skcheckPage(
  * cut.
  */
 function tableOf(sockets: readonly Row[], width: number | null, verbose: boolean) {
-  const columns = verbose ? COLUMNS : narrowColumns(sockets);
+  const hasBounds = sockets.some((row) => boundsWords(row) !== '');
+  const columns = verbose || hasBounds ? COLUMNS : COLUMNS.filter(({ heading }) => heading !== BOUNDS);
   const table = tableLines(columns, sockets, null);
   const isNamed = width === null || [table.heading, ...table.rows].every((line) => columnsOf(line) <= width);
   if (isNamed) return { table, isNamed };
@@ -140,17 +141,16 @@ const COLUMNS: readonly Column<Row>[] = [
   { heading: BOUNDS, value: boundsWords, spare: 4 },
 ];
 
-/** Without wide bounds, and without a column for none. */
-function narrowColumns(sockets: readonly Row[]): Column<Row>[] {
-  const hasBounds = sockets.some((row) => narrowBounds.value(row) !== '');
-  return [...COLUMNS.filter(({ heading }) => heading !== BOUNDS), ...(hasBounds ? [narrowBounds] : [])];
-}
-
-/** The addresses; the arrow of a sender points to its peer. */
+/** The addresses, and the process at the other end; the arrow of a sender points to its peer. */
 function directedWords(socket: Row): string {
   const words = socketWords(socket);
   const directed = socket.stalled.verdict === 'stalled-sender' ? words.replace(' ← ', ' → ') : words;
-  return socket.count === undefined ? directed : `${directed} × ${formatCount(socket.count)}`;
+  const [end] = known(socket.otherEnd ? [socket.otherEnd] : []);
+  const named =
+    end === undefined || socket.stalled.verdict === 'deadlocked-pair'
+      ? ''
+      : `, other end: ${end.pid === socket.pid ? 'the same process' : processWords(end.pid, end.comm)}`;
+  return `${directed}${socket.count === undefined ? '' : ` × ${formatCount(socket.count)}`}${named}`;
 }
 
 /** A socket, or several of one process that differ only in a port and little in their bytes: then the figures are sums. */
@@ -173,11 +173,12 @@ type Ends = Pick<SkcheckSocket, 'local' | 'peer'>;
 
 /** Equal for sockets with the same owner, verdict and one common end, whose bytes differ by less than a factor of two. */
 function groupKey(socket: SkcheckSocket, { local, peer }: Ends): string {
-  const { pid, via, protocol, type, stalled, unreadBytes, unsentBytes, pinned, counted, also, netns } = socket;
+  const { pid, via, protocol, type, stalled, unreadBytes, unsentBytes, pinned, counted, also, netns, otherEnd } =
+    socket;
   const size = Math.round(Math.log2(Math.max(1, unreadBytes + unsentBytes)));
   const verdicts = [stalled.verdict, stalled.certainty, also.map(({ verdict }) => verdict)];
   const bytes = [size, pinned.atMost === null, counted?.complete];
-  return JSON.stringify([pid, via, protocol, type, netns, local, peer, verdicts, bytes]);
+  return JSON.stringify([pid, via, protocol, type, netns, local, peer, otherEnd?.pid, verdicts, bytes]);
 }
 
 /** The ends of a TCP socket: of the one that fewer sockets have, only the address. */
@@ -322,18 +323,6 @@ function boundsWords({ pinned, counted }: SkcheckSocket): string {
   return pinned.high === 0 ? '' : formatRange(pinned.low, pinned.atMost);
 }
 
-/** Of bounds that are further apart, only -v shows both. */
-const WIDE = 4;
-const narrowBounds: Column<Row> = {
-  heading: BOUNDS,
-  value: (row) => {
-    const { low, likely, atMost } = row.pinned;
-    const isWide = !row.counted?.complete && atMost !== null && Math.max(atMost, likely) > WIDE * low;
-    return isWide ? `≤ ${formatSize(atMost)}` : boundsWords(row);
-  },
-  spare: 4,
-};
-
 /**
  * Returns `0.84-2.9 MiB` with the unit once if both ends share it; `≥ 0.84 MiB`: the upper bound is unknown.
  */
@@ -362,12 +351,9 @@ function reasonOf(socket: SkcheckSocket): string {
     socket.holders.slice(1),
   );
   const waiting = holdersWords('waiting clients:', known(socket.waiting));
-  // Unix sockets seldom have a name that identifies the process; the reason of a socket pair already contains
-  // it.
-  const other = holdersWords(
-    'other end:',
-    known(verdict === 'deadlocked-pair' || !socket.otherEnd ? [] : [socket.otherEnd]),
-  );
+  // Addresses seldom identify the process; the reasons of a pair and of a local peer contain it.
+  const isNamed = verdict === 'deadlocked-pair' || socket.localPeer !== null || !socket.otherEnd;
+  const other = holdersWords('other end:', known(isNamed ? [] : [socket.otherEnd!]));
   const place = placeWords(socket);
   const besides = socket.also.map((verdict) => `; also ${verdict.verdict}: ${verdict.because}`).join('');
   return `${word}${because}${waiting}${besides}${also}${other}${place}`;

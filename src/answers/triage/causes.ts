@@ -156,7 +156,8 @@ export function conclusionSentences(
   const { largestPid, largestComm, largestRssBytes } = figures;
   const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
   const { cgroup, useBytes, freeBytes } = figures;
-  const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'memory' : 'its limit'}`;
+  const total = managedBytes == null ? 'memory' : size(managedBytes);
+  const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? total : 'its limit'}`;
   const when = cgroup == null ? 'when memory ran out' : `when ${cgroupWords(cgroup)} reached its limit`;
   if (confidence === 'unknown' && useBytes != null)
     return [

@@ -89,7 +89,9 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
       ? 'First check whether the cgroup still exists, which this file does not show. '
       : '';
   const also = second === undefined ? '' : ` Also compare ${second} with what it normally uses.`;
-  if (toDo !== undefined) lines.push(...wrap(`To do: ${first}${toDo}${also}`, width));
+  // Beside what is true now, a past event is named.
+  const about = deciding?.past === true && trees.length > 0 ? ` about the earlier [${deciding.code}]` : '';
+  if (toDo !== undefined) lines.push(...wrap(`To do${about}: ${first}${toDo}${also}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   const there = thereLines(trees[0]?.finding, largestUse);
@@ -652,8 +654,10 @@ export function treeLines(
         isShort,
       );
       const omitted = numberOf(others.map(({ finding }) => finding)) - others.length;
+      const next = omitted > 0 && finding.next?.startsWith('skcheck ') ? finding.next : undefined;
       const listed = omitted > 0 ? `${others.length} of them` : inflect(others.length, 'it', 'them');
-      lines.push(...indented(wrap(`${words} -v lists ${listed}.`, roomIn(options))));
+      const where = next === undefined ? `-v lists ${listed}` : `${hostCommand(next, options.source)} lists all`;
+      lines.push(...indented(wrap(`${words} ${where}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
     const effects = tree.below.filter((below) => !isPart(below));

@@ -81,17 +81,21 @@ function fail(picked: ChosenProcs, { failOn }: ProcsOptions): void {
  */
 async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundProcesses> {
   const { source, captured, warnings, psText } = host;
-  const [{ hostOrigin }, { hostProcesses }, { kilobytesOf }, { optionalText }] = await Promise.all([
-    import('../../host/proc/machine-sample.js'),
-    import('../../account/processes/host.js'),
-    import('../../host/proc/memory.js'),
-    import('../../host/proc/process.js'),
-  ]);
+  const [{ hostOrigin }, { hostProcesses }, { kilobytesOf, knownPageSize }, { chargedSocketPages }] = await Promise.all(
+    [
+      import('../../host/proc/machine-sample.js'),
+      import('../../account/processes/host.js'),
+      import('../../host/proc/memory.js'),
+      import('../../host/proc/net-tables.js'),
+    ],
+  );
   const origin = hostOrigin(source, captured ? captured.takenAt : new Date().toISOString());
   const meminfo = `\n${optionalText(source, '/proc/meminfo')}`;
+  const [charged, pageSize] = options.sockets ? [null] : [chargedSocketPages(source), knownPageSize(source)];
   const machine = {
     totalBytes: kilobytesOf(meminfo, 'MemTotal'),
     availableBytes: kilobytesOf(meminfo, 'MemAvailable'),
+    ...(charged == null || pageSize === undefined ? {} : { chargedSocketBytes: charged * pageSize }),
   };
   const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options), pss: options.pss });
   // A text has the processes that were copied into it.

@@ -133,6 +133,13 @@ export function readNetworkLimits(source: HostSource, namespaces: readonly Names
   };
 }
 
+/** Pages that the kernel charges to TCP and UDP sockets, machine-wide in every namespace; null: not available. */
+export function chargedSocketPages(source: HostSource): number | null {
+  const sockstat = textIfShown(() => source.readText(SOCKSTAT));
+  const tcp = figure(sockstat, 'TCP', 'mem');
+  return tcp === null ? null : tcp + (figure(sockstat, 'UDP', 'mem') ?? 0);
+}
+
 function timeWaitOf(source: HostSource, namespace: Namespace): Use | null {
   const { own, path } = namespace;
   const limit = `${SYSCTL}/tcp_max_tw_buckets`;

@@ -27,6 +27,9 @@ const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
 const STUCK =
   'Read the stack traces of that task and of the other CPUs: another CPU may hold the lock that it waits for. In a virtual machine check the steal time.';
 
+/** 2 × watchdog_thresh (kernel/watchdog.c) by default. */
+const SOFT_LOCKUP_SECONDS = 20;
+
 /** The first module in the stack trace that is not part of the kernel. */
 const foreignModule = (report: CrashReport | undefined): string | undefined =>
   report?.stack.find(({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module))?.module ??
@@ -42,6 +45,7 @@ export const CRASHES = {
       ...(/^hung_task: /.test(String(of.reason))
         ? ['khungtaskd only detects hung tasks, and the setting hung_task_panic requested the panic.']
         : []),
+      ...(/^softlockup: /.test(String(of.reason)) ? ['The setting softlockup_panic requested the panic.'] : []),
       ...(isRequestedCrash(String(of.reason))
         ? [
             of.trigger == null
@@ -84,9 +88,12 @@ export const CRASHES = {
       ...(/^smp_call_function|^csd_lock/.test(String(of.symbol))
         ? ['It waits for another CPU to answer: that CPU is stuck, or the hypervisor does not run it.']
         : []),
+      ...(Number(of.seconds) < SOFT_LOCKUP_SECONDS
+        ? [`This machine reports it earlier than by default (${SOFT_LOCKUP_SECONDS} s): watchdog_thresh was lowered.`]
+        : []),
     ],
     means:
-      'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
+      'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s by default) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
     known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
     next: STUCK,
     act: (_: Reported, _panicked: boolean, report?: CrashReport) => {

@@ -31,7 +31,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(47, { sockets: 800_000 - 200_000 }), socketsAnswerAt(47, { 5: 599_000 * 4096 })],
     ),
   ).toBe(
-    'Free memory fell by 2.29 GiB to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). Free and reclaimable memory fell by 52.0 MiB/min: at that rate, the remaining 778 MiB would last about 15 min from then (until 11:01 UTC), without swap.',
+    'Free memory fell by 2.29 GiB to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned). Free and reclaimable memory fell by 52.0 MiB/min: at that rate, the remaining 778 MiB would last about 15 min from then (until 11:01 UTC), not counting swap.',
   );
   expect(
     headOf(
@@ -39,13 +39,13 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
     ),
   ).toBe(
-    'Free memory fell by 200 MiB to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). Free and reclaimable memory fell by 200 MiB/min: at that rate, the remaining 2.85 GiB would last about 15 min from then (until 10:17 UTC), without swap.',
+    'Free memory fell by 200 MiB to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS). Free and reclaimable memory fell by 200 MiB/min: at that rate, the remaining 2.85 GiB would last about 15 min from then (until 10:17 UTC), not counting swap.',
   );
 });
 
 test('when memory ends is said if that is soon, by what is free and what can be reclaimed', () => {
   const soon = (grown: Parameters<typeof memoryAnswerAt>[1], minute = 47) =>
-    /the remaining .* would (last .*) from then \(until \d\d:\d\d UTC\), without swap/.exec(
+    /the remaining .* would (last .*) from then \(until \d\d:\d\d UTC\), not counting swap/.exec(
       headOf([memoryAnswerAt(2)], [memoryAnswerAt(minute, grown)]) ?? '',
     )?.[1];
   expect(soon({ anonymous: 900_000 }, 3)).toBe('last about 8.4 s');
@@ -61,7 +61,7 @@ test('when memory ends is said if that is soon, by what is free and what can be 
     [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
   );
   expect(started).toContain(
-    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. No process that is in both inputs grew. Free and reclaimable memory fell by 200 MiB/min; if that goes on, the remaining 2.85 GiB would last about 15 min from then (until 10:17 UTC), without swap.',
+    '(led by pid 812 (java), which is new, +300 MiB anonymous PSS). A new process may grow only at its start: first check whether pid 812 (java) still grows. No process that is in both inputs grew. 2.85 GiB of memory was still free or reclaimable.',
   );
 });
 
@@ -72,6 +72,14 @@ test('how much others grew is not said where a process may have been there witho
     [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [first, java(300 * MIB, { start: 514_000 })])],
   );
   const { processes } = answer.lists;
+  const grew = (changeBytes: number) => {
+    const item = { ...processes!.items[0]!, status: 'both' as const, changeBytes };
+    const items = [...processes!.items, item];
+    return headline({ ...answer, lists: { ...answer.lists, processes: { ...processes!, items } } });
+  };
+  // Beside 200 MiB that were lost, another process that grew has a rate.
+  expect(grew(19 * MIB)).toContain('grew by more than 19.0 MiB. 2.85 GiB of memory was still free or reclaimable.');
+  expect(grew(21 * MIB)).toContain('by more than 21.0 MiB. Free and reclaimable memory fell by 200 MiB/min; if that');
   const empty = { ...processes!.items[0]!, status: 'was-empty' as const, changeBytes: MIB };
   const open = {
     ...answer,

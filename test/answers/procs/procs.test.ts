@@ -158,6 +158,24 @@ test('the headline says OOM kills since boot', () => {
   expect(text).toMatch(/^Memory is not short: .* 3 OOM kills since boot: see triage\./);
 });
 
+test('without --sockets, what sockets are charged with leads to it, if it is much', () => {
+  const of = (chargedSocketBytes: number, networkPinnedBytes: number | null = null) => {
+    const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33, chargedSocketBytes };
+    const picked = chosen({ ...answer(), machine }, {}, named);
+    const total = { ...picked.answer.total, networkPinnedBytes };
+    const text = procsText({ ...picked, answer: { ...picked.answer, total } }, TEXT);
+    return { words: /TCP and UDP sockets of .*?\.(?= |$)/m.exec(text)?.[0], last: text.trimEnd().split('\n').at(-1) };
+  };
+  expect(of(2 ** 28)).toEqual({
+    words: 'TCP and UDP sockets of the machine are charged with 256 MiB, which no row includes: --sockets shows whose.',
+    last: 'Next: kdump-mem procs --sockets --live',
+  });
+  // Less than 1 % of memory.
+  expect(of(2 ** 27).words).toBeUndefined();
+  // The list has sockets.
+  expect(of(2 ** 28, 0).words).toBeUndefined();
+});
+
 test('the headline has what the machine has left, and whether that is little', () => {
   const of = (machine?: ProcsAnswer['machine']) =>
     procsText(chosen({ ...answer(), ...(machine && { machine }) }, {}, named), TEXT);

@@ -54,11 +54,29 @@ describe('procs --from', () => {
     const machineIn = async (meminfo: string) =>
       (await answerOf(snapshot([INIT], (files) => files.set('proc/meminfo', meminfo)))).machine;
     const total = 'MemTotal: 1024000 kB\n';
-    expect(await machineIn(`${total}MemFree: 512000 kB\nMemAvailable: 600000 kB\n`)).toEqual({
+    expect(await machineIn(`${total}MemFree: 512000 kB\nMemAvailable: 600000 kB\n`)).toMatchObject({
       totalBytes: 1_024_000 * 1024,
       availableBytes: 600_000 * 1024,
     });
     expect(await machineIn(`${total}MemFree: 512000 kB\n`)).toMatchObject({ availableBytes: null });
+  });
+
+  test('has what TCP and UDP sockets are charged with, unless sockets are queried', async () => {
+    const sockstat = 'sockets: used 9\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 256\nUDP: inuse 0 mem 4\n';
+    const charged = async (auxv: string | undefined, ...more: string[]) => {
+      const path = snapshot([INIT], (files) => {
+        files.set('proc/net/sockstat', sockstat);
+        if (auxv !== undefined) files.set('proc/self/auxv', auxv);
+      });
+      const { stdout } = await kdumpMem('procs', '--json', '--from', path, ...more);
+      return procsSchema.parse(JSON.parse(stdout)).machine?.chargedSocketBytes;
+    };
+    // AT_PAGESZ, 64 KiB.
+    const auxv = `\x06${'\0'.repeat(7)}\0\0\x01${'\0'.repeat(5)}`;
+    expect(await charged(auxv)).toBe(260 * 65_536);
+    expect(await charged(auxv, '--sockets')).toBeUndefined();
+    // It counts pages, whose size is unknown then.
+    expect(await charged(undefined)).toBeUndefined();
   });
 
   test('rejects --pss, since a capture contains what it contains', async () => {

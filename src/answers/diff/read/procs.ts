@@ -70,6 +70,8 @@ export function procsState(answer: ProcsPart): ParsedState {
       began: startTicks / USER_HZ,
     });
   }
+  // Large processes without PSS are compared by RSS in all inputs, which has a note.
+  const others = warnings.filter(({ code }) => code !== 'pss-not-read');
   return {
     origin,
     release: kernel?.release ?? null,
@@ -77,7 +79,11 @@ export function procsState(answer: ProcsPart): ParsedState {
     memory: null,
     lists: { processes: { items, whole: allListed && nameless === 0 }, ...cgroupsOf(answer) },
     flaws: [
-      ...incompleteness(complete || isLargeOnly(warnings), warnings, `processes of ${source} are incomplete`),
+      ...incompleteness(
+        complete || (warnings.length > 0 && others.length === 0),
+        others,
+        `processes of ${source} are incomplete`,
+      ),
       ...(nameless > 0
         ? [
             {
@@ -90,10 +96,6 @@ export function procsState(answer: ProcsPart): ParsedState {
     ],
   };
 }
-
-/** Large processes without PSS are compared by RSS in all inputs. */
-const isLargeOnly = (warnings: ProcsPart['warnings']) =>
-  warnings.length > 0 && warnings.every(({ code }) => code === 'pss-not-read');
 
 /** Maximum duration of a scan in seconds: a machine with very many processes takes time to read. */
 const READ_WITHIN = 60;
