@@ -15,12 +15,14 @@ export function captureWords({ host, takenAt }: Captured): string {
 /** Memory that is not short now may have been: OOM kills since boot; empty: none, or unknown. */
 export function killWords(origin: Origin | null): string {
   const kills = origin?.oomKills ?? 0;
-  return kills === 0 ? '' : `${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot: see triage.`;
+  return kills === 0
+    ? ''
+    : `${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot, of the machine or a cgroup (triage shows when).`;
 }
 
-/** Says whether memory is short; of a dump, nothing is true now. */
-export function shortageWords(shortage: Exclude<Shortage, null>, isDump: boolean): string {
-  return `${isDump ? 'In this dump, memory' : 'Memory'} is ${shortage}`;
+/** Says whether memory is short; of a dump or a capture, nothing is true now. */
+export function shortageWords(shortage: Exclude<Shortage, null>, file?: 'dump' | 'capture'): string {
+  return `${file === undefined ? 'Memory' : `In this ${file}, memory`} is ${shortage}`;
 }
 
 /** Most outputs that are named. */

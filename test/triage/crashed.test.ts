@@ -42,7 +42,7 @@ test('reports log and panic before memory is read, without a conclusion', () => 
     expect(earlyLines(early)).toEqual([
       expect.stringMatching(/^web-7, Linux 6\.12\.\S+, 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, up 1 min, panicked$/),
       expect.stringMatching(/^CRITICAL {2}Kernel panic: Out of memory/),
-      expect.stringMatching(/^CRITICAL {2}OOM killer invoked by nightly-batch/),
+      expect.stringMatching(/^CRITICAL {2}OOM killer: the kernel panicked instead of killing a process/),
       expect.stringMatching(/^stack of the panic: delay_tsc < panic < out_of_memory/),
     ]);
     // Without a finding of the log, nothing says that there is none.

@@ -65,12 +65,10 @@ export function blockedBlocks(
     return [[none, ...proc].join('\n')];
   }
   if (locks.length === 0) {
-    const cpu =
-      source === undefined
-        ? 'stacks --cpu N prints what it was running'
-        : `kdump-mem stacks --cpu 0 ${source} prints what CPU 0 was running`;
+    const cpu = `${source === undefined ? 'stacks --cpu N' : `kdump-mem stacks --cpu N ${source}`} prints what CPU N was running`;
+    const futexes = all ? '' : ' locks of programs (futexes) were not checked (--all checks them), and';
     const words = complete
-      ? `No task is blocked in the kernel: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Locks of programs (futexes) were not checked (--all checks them)'}. A thread that waits for events (poll, recv, pause) is not blocked, nor is a CPU that loops: ${cpu}.`
+      ? `No task is blocked in the kernel: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : ''}. A hang can have other reasons:${futexes} a CPU that loops is not blocked (${cpu}).`
       : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
     return !complete || all || source === undefined ? [words] : [words, nextBlock(`kdump-mem blocked --all ${source}`)];
   }

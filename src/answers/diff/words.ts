@@ -299,9 +299,10 @@ function othersGrew({ lists: { processes } }: DiffAnswer): { words: string; byte
   // A process that was empty may have been there.
   const isOpen = processes?.items.some(({ status, changeBytes }) => status === 'was-empty' && (changeBytes ?? 0) > 0);
   if (!processes?.complete || processes.unknown > 0 || isOpen) return undefined;
-  const bytes = mostGrown(processes.items)?.changeBytes ?? 0;
-  const than = bytes === 0 ? '' : ` by more than ${formatSize(bytes)}`;
-  return { words: ` No process that is in both inputs grew${than}.`, bytes };
+  const most = mostGrown(processes.items);
+  if (!most) return { words: ' No process that is in both inputs grew.', bytes: 0 };
+  const bytes = most.changeBytes ?? 0;
+  return { words: ` Of those in both inputs, ${whoWords(most.who)} grew most, by ${formatSize(bytes)}.`, bytes };
 }
 
 /** Memory that is free, or that the kernel can free. */

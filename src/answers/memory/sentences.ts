@@ -149,7 +149,7 @@ export function socketWords(
   const noun = inflect(sockets, 'socket');
   const list = captured ? `skcheck ${source}` : 'skcheck';
   return [
-    `Part of “unattributed” and unreclaimable slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
+    `Part of “unattributed” and of unreclaimable slab (-v): queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
   ];
 }
 
@@ -309,7 +309,10 @@ function freeWords(answer: MemoryAnswer): string {
   const { size, reclaimable, shortage } = freeMemory(answer);
   const missing = leaves(memory).find(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
   const amount = `${sizeWords(answer, size)} of ${formatSize(memory.bytes)} is free (${share(size.bytes, memory.bytes)})`;
-  const short = shortage === null ? '' : `${shortageWords(shortage, source === 'vmcore')}: ${amount}`;
+  const short =
+    shortage === null
+      ? ''
+      : `${shortageWords(shortage, source === 'vmcore' ? 'dump' : answer.captured ? 'capture' : undefined)}: ${amount}`;
   if (missing) {
     const unknown = `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`;
     return short === '' ? unknown : `${short}. ${unknown}`;

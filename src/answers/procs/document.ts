@@ -112,7 +112,7 @@ export function procsHeadline(chosen: ChosenProcs): string {
 }
 
 /** Whether memory is short comes before the largest process, which need not be a problem. */
-function withAvailable({ machine, source }: ProcsAnswer, words: string, from: string): string {
+function withAvailable({ machine, source, captured }: ProcsAnswer, words: string, from: string): string {
   const { totalBytes = null, availableBytes = null, freeBytes } = machine ?? {};
   const left = availableBytes ?? freeBytes;
   if (totalBytes === null || left === undefined) return `${words}${from}`;
@@ -120,7 +120,7 @@ function withAvailable({ machine, source }: ProcsAnswer, words: string, from: st
   const short = shortage(machine);
   return short === null
     ? `${words} ${amount}${from}`
-    : `${shortageWords(short, source === 'vmcore')}: ${amount} ${words}${from}`;
+    : `${shortageWords(short, source === 'vmcore' ? 'dump' : captured ? 'capture' : undefined)}: ${amount} ${words}${from}`;
 }
 
 /** Whether enough memory is available or, in a dump, free; null: unknown. */
@@ -312,10 +312,10 @@ function heldWords({ total, pages, captured, processes, groups }: ProcsAnswer, v
       ? ', also sockets in messages that it has not read and in rings of io_uring'
       : '';
     return [
-      `OWN MEMORY: ${parts}, and the queues of sockets that no other process has open${more}. SOCKETS: queues of its own and of shared sockets, so it need not be a part of OWN MEMORY.${kill}`,
+      `OWN MEMORY: ${parts}, and the queues of sockets that no other process has open${more}. SOCKETS: the queues of all its sockets, also of those that other processes have open.${kill}`,
     ];
   }
-  const files = 'files in tmpfs that the process only has open';
+  const files = `files in tmpfs that the process only has open${lists}`;
   if (network !== null && !groups)
     return [`OWN MEMORY: the sum of ${parts}, and SOCKETS (~: estimated). Not included: ${files}.${kill}`];
   const sockets = pages

@@ -335,7 +335,7 @@ function notShortWords({ memoryBytes, memoryAvailableBytes, source }: SkcheckRep
   const had = source === 'capture' ? 'had' : 'has';
   const amount = `${formatSize(memoryAvailableBytes)} of ${formatSize(memoryBytes)} (MemTotal)`;
   return [
-    `Not urgent: the machine ${had} ${amount} available. Ask the owner of ${process} why it does not read, before you kill it. Only the limit of its cgroup can make it urgent (kdump-mem triage checks it).`,
+    `Not urgent: the machine ${had} ${amount} available. Ask the owner of ${process} why it does not read; do not kill it yet. kdump-mem triage reports a cgroup that is near its limit.`,
   ];
 }
 
@@ -483,7 +483,10 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  ['BOUNDS', 'PINNED is certainly between these (≥: at least): limits, no estimates.'],
+  [
+    'BOUNDS',
+    'PINNED is certainly between these (≥: at least). The upper one assumes a block of 32 KiB for each fragment of a packet.',
+  ],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

@@ -54,7 +54,7 @@ export function oomLines(
     lines.push(...renderTable(columns, rows.slice(0, shown), width).split('\n'));
     if (rows.length > shown) lines.push(`… ${rows.length - shown} more`);
   };
-  if (oom.byName.length > 0) lines.push('Processes at that time, by name, the largest in all first:');
+  if (oom.byName.length > 0) lines.push('Processes at that time, by name, largest total first:');
   table<TaskGroup>(
     [
       { heading: 'COUNT', align: 'right', value: ({ tasks }) => String(tasks) },

@@ -88,12 +88,16 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     host?.isCaptured && isOfCgroup
       ? 'First check whether the cgroup still exists, which this file does not show. '
       : '';
-  const also = second === undefined ? '' : ` Also compare ${second} with what it normally uses.`;
+  const also = [
+    ...(second === undefined ? [] : [` Also compare ${second} with what it normally uses.`]),
+    ...(deciding?.code === 'oom-kill' ? alsoKilledIn(deciding, findings) : []),
+  ].join('');
   // Beside what is true now, a past event is named.
   const about = deciding?.past === true && trees.length > 0 ? ` about the earlier [${deciding.code}]` : '';
   if (toDo !== undefined) lines.push(...wrap(`To do${about}: ${first}${toDo}${also}`, width));
   if (host?.pasted && command === PASTED_CACHES) add(AGAIN);
   else if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
+  if (isCalm && command !== 'watch' && memoryShortage(memory) === 'not short') lines.push(...growthLines(answer));
   const there = thereLines(trees[0]?.finding, largestUse);
   // It needs a file.
   const saved = (deciding && nextOf(deciding, verbose)) ?? 'log';
@@ -160,6 +164,16 @@ function moduleLines({ figures, report }: Finding, lines: readonly string[]): st
     : [`First module in its stack: “${words}” (${what})`];
 }
 
+/** A cgroup whose own limit was reached, beside an OOM kill of the machine. */
+function alsoKilledIn(deciding: Finding, findings: readonly Finding[]): string[] {
+  const own = findings.find(
+    ({ code, figures, past }) => code === 'oom-kill' && figures.scope === 'cgroup' && figures.cgroup != null && !past,
+  );
+  return own === undefined || deciding.figures.scope !== 'machine'
+    ? []
+    : [` Separately, find out why ${cgroupWords(own.figures.cgroup)} reached its limit, before you raise the limit.`];
+}
+
 /** What to run where a log is from: the command that shows what the log cannot. */
 function thereLines(first: Finding | undefined, largestUse: LargestUse | undefined): string[] {
   if (!first || largestUse === 'unusable') return [];
@@ -170,6 +184,13 @@ function thereLines(first: Finding | undefined, largestUse: LargestUse | undefin
   const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
   const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
   return isLive ? [`On that machine: ${live}`] : [];
+}
+
+/** What shows growth, which one sample of a machine does not. */
+function growthLines({ host }: TriageAnswer): string[] {
+  if (!host || host.pasted) return [];
+  const command = host.isCaptured ? 'kdump-mem diff EARLIER LATER (two snapshots)' : 'kdump-mem watch';
+  return [`If memory is being lost: ${command}`];
 }
 
 const pastedText = (pasted: Pasted) =>
@@ -241,7 +262,9 @@ function linesIn(answer: TriageAnswer, last: string | undefined): typeof finding
       const act = isCalm && isHeld && isDecided && !finding.past && !isSaid ? actionWords(finding, answer) : undefined;
       // Its pid may be another process today.
       const check =
-        host.isCaptured && finding.figures.pid != null ? 'First check that its pid is still that process. ' : '';
+        host.isCaptured && finding.figures.pid != null
+          ? `First check that pid ${finding.figures.pid} is still that process. `
+          : '';
       if (act !== undefined) lines.push(...indented(wrap(`Not urgent: ${check}${act}`, roomIn(options))));
       if (next === undefined || named.has(next) || options.source === '-') return lines;
       named.add(next);
@@ -268,7 +291,7 @@ function memoryWords(memory: MemoryAnswer, findings: readonly Finding[], verbose
       code === 'oops' ||
       (code === 'panic' && reason != null && !/memory/i.test(String(reason))),
   );
-  const words = shortage === null || (shortage === 'not short' && !isOther) ? 'Memory' : shortageWords(shortage, false);
+  const words = shortage === null || (shortage === 'not short' && !isOther) ? 'Memory' : shortageWords(shortage);
   return `${words}: ${groupsWords(memory, verbose)}`;
 }
 
@@ -298,7 +321,7 @@ function fileHolder(name: string, pid: number | null): string {
 const DELETED = ' (deleted)';
 
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
-export function holdersWords({ logs, host, holders, memory, findings }: TriageAnswer): string | undefined {
+export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
   const { unreadProcesses, hidden, byRss } = holders;
   const least = MIN_HELD * (memory?.memory.bytes ?? 0);
@@ -328,18 +351,13 @@ export function holdersWords({ logs, host, holders, memory, findings }: TriageAn
     : byRss
       ? 'Largest processes by RSS, which counts shared pages, and each mapping of a page'
       : 'Largest holders';
-  const isCalm = host && !host.pasted && memory && !hidden && largest.length > 0 && isWithoutProblem(findings);
-  const growth = isCalm
-    ? ` One sample does not show whether they grow: ${host.isCaptured ? 'kdump-mem diff compares two snapshots' : 'if memory is being lost, run kdump-mem watch'}.`
-    : '';
   if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const sentences = [
     [label, named],
     ['Not read', more],
   ] as const;
   const parts = sentences.flatMap(([words, all]) => (all.length === 0 ? [] : [`${words}: ${all.join(', ')}.`]));
-  const [first, ...rest] = parts;
-  return first && [`${first}${growth}`, ...rest].join(' ');
+  return parts.length === 0 ? undefined : parts.join(' ');
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -768,7 +786,10 @@ export function earlyLines(answer: TriageAnswer): string[] {
   const calls = stack?.kind === 'stack' ? stack.frames.flatMap(({ symbol }) => symbol ?? []) : [];
   return [
     machineWords(answer),
-    ...answer.findings.slice(0, MAX_BRIEF).map(briefFinding),
+    // Without the process that invoked the OOM killer: a line that is cut off does not say that it need not be the cause.
+    ...answer.findings
+      .slice(0, MAX_BRIEF)
+      .map((found) => briefFinding({ ...found, figures: { ...found.figures, invokedBy: null } })),
     ...(calls.length > 0 ? [`stack of the panic: ${calls.slice(0, MAX_CALLS).map(escapeText).join(' < ')}`] : []),
   ];
 }

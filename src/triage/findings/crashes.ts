@@ -35,7 +35,7 @@ const foreignModule = (report: CrashReport | undefined): string | undefined =>
   report?.stack.find(({ module, guess }) => !guess && module !== null && report.outOfTree.includes(module))?.module ??
   undefined;
 const suspectWords = (module: string): string =>
-  `Suspect the kernel module “${text(module)}” first: it is in the stack trace, and not part of the kernel (out-of-tree).`;
+  `First suspect: the kernel module “${text(module)}”, which is in the stack trace, and not part of the kernel (out-of-tree).`;
 
 export const CRASHES = {
   panic: {

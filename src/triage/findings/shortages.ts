@@ -118,7 +118,7 @@ export const SHORTAGES = {
         pid != null && pid === largestPid && Number(largestRssBytes) > Number(tasksRssBytes ?? Infinity) / 2;
       const name = comm == null ? 'its name' : `the name ${text(comm)}`;
       return isMost
-        ? `${COMPARE} Begin with the victim, which had most of the memory of all processes, and with others of ${name}.`
+        ? `${COMPARE} Begin with the victim, pid ${text(pid)}, which had most of the memory of all processes, and with others of ${name}.`
         : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',
@@ -328,7 +328,7 @@ function kill(of: Kill): string[] {
     ...(of.invokedBy == null || of.reason === 'sysrq' || of.reason === 'page-fault'
       ? []
       : [
-          `${of.outcome === 'killed' ? `Invoked by ${text(of.invokedBy)}, which` : text(of.invokedBy)} requested memory when none was left, and need not be the cause.`,
+          `${of.outcome === 'killed' ? `Invoked by ${text(of.invokedBy)}, which` : text(of.invokedBy)} requested memory${of.scope === 'cgroup' ? '' : ' when none was left'}, and need not be the cause.`,
         ]),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
       ? [`The victim was in ${cgroupWords(of.victimCgroup)}.`]

@@ -61,7 +61,7 @@ const text = (found: BlockedAnswer) => blockTexts(blockedBlocks(found, { limit: 
 
 test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
-    'No task is blocked in the kernel: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Locks of programs (futexes) were not checked (--all checks them). A thread that waits for events (poll, recv, pause) is not blocked, nor is a CPU that loops: stacks --cpu N prints what it was running.',
+    'No task is blocked in the kernel: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. A hang can have other reasons: locks of programs (futexes) were not checked (--all checks them), and a CPU that loops is not blocked (stacks --cpu N prints what CPU N was running).',
   );
   const next = blockTexts(blockedBlocks(answer([]), { limit: 2, source: '--vmcore d' }), null).at(-1);
   expect(next).toBe('Next: kdump-mem blocked --all --vmcore d');

@@ -78,14 +78,14 @@ test('how much others grew is not said where a process may have been there witho
     return headline({ ...answer, lists: { ...answer.lists, processes: { ...processes!, items } } });
   };
   // Beside 200 MiB that were lost, another process that grew has a rate.
-  expect(grew(19 * MIB)).toContain('grew by more than 19.0 MiB. 2.85 GiB of memory was still free or reclaimable.');
-  expect(grew(21 * MIB)).toContain('by more than 21.0 MiB. Free and reclaimable memory fell by 200 MiB/min; if that');
+  expect(grew(19 * MIB)).toContain('grew most, by 19.0 MiB. 2.85 GiB of memory was still free or reclaimable.');
+  expect(grew(21 * MIB)).toContain('by 21.0 MiB. Free and reclaimable memory fell by 200 MiB/min; if that');
   const empty = { ...processes!.items[0]!, status: 'was-empty' as const, changeBytes: MIB };
   const open = {
     ...answer,
     lists: { ...answer.lists, processes: { ...processes!, items: [...processes!.items, empty] } },
   };
-  const said = 'No process that is in both inputs grew';
+  const said = 'No process that is in both inputs grew.';
   expect([headline(answer), headline(open)].map((words) => words.includes(said))).toEqual([true, false]);
 });
 

@@ -155,7 +155,7 @@ test('the headline says OOM kills since boot', () => {
   const origin = { at: null, host: 'web1', bootId: null, uptimeSeconds: 5, oomKills: 3 };
   const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
   const text = procsText(chosen({ ...answer(), machine, origin }, {}, named), TEXT);
-  expect(text).toMatch(/^Memory is not short: .* 3 OOM kills since boot: see triage\./);
+  expect(text).toMatch(/^Memory is not short: .* 3 OOM kills since boot, of the machine or a cgroup \(/);
 });
 
 test('without --sockets, what sockets are charged with leads to it, if it is much', () => {
@@ -217,13 +217,13 @@ test('names what the figure includes, and with -v what else a kill frees', () =>
   const verbose = { ...TEXT, verbose: true };
   const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${included}. Not included: sockets (--sockets estimates them), and files in tmpfs that the process only has open.\n`,
+    `${included}. Not included: sockets (--sockets estimates them), and files in tmpfs that the process only has open (memory --live lists them).\n`,
   );
   expect(procsText(chosen(answer(), {}, named), TEXT)).not.toContain('kill');
   expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${included}, and SOCKETS (~: estimated). Not included: files in tmpfs that the process only has open.\n`,
+    `${included}, and SOCKETS (~: estimated). Not included: files in tmpfs that the process only has open (memory --live lists them).\n`,
   );
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);

@@ -305,7 +305,7 @@ describe('text', () => {
       return /^Not urgent: the machine ha.*$/m.exec(formatSkcheckText({ ...alone, host }))?.[0];
     };
     expect(available(2 ** 33)).toMatch(
-      /^Not urgent: the machine has 8\.00 GiB of 16\.0 GiB \(MemTotal\) available\. Ask the owner of pid 20 \(.*\) why it does not read, before you kill it\./,
+      /^Not urgent: the machine has 8\.00 GiB of 16\.0 GiB \(MemTotal\) available\. Ask the owner of pid 20 \(.*\) why it does not read; do not kill it yet\./,
     );
     expect(available(2 ** 33, 'capture')).toMatch(/^Not urgent: the machine had /);
     // Little, unknown, and more than there is. A quarter is much, also beside a full swap.

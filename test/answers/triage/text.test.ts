@@ -554,14 +554,14 @@ test('the action depends on figures, and is left out where none is right', () =>
     'The fault is in wacom, which is not part',
   );
   expect(oops({ outOfTree: ['wacom'] })).toContain(
-    'Suspect the kernel module “wacom” first: it is in the stack trace, and not part of',
+    'First suspect: the kernel module “wacom”, which is in the stack trace, and not part of',
   );
   expect(oops({ outOfTree: ['wacom'], stack: [{ ...frame, guess: true }] })).not.toContain('Suspect');
   const lockup = { code: 'soft-lockup', severity: 'critical', figures: { cpu: 1 }, evidence: [] };
   const stuck = (outOfTree: string[]) =>
     text({ width: null }, { findings: [{ ...lockup, report: { ...report, outOfTree } } as unknown as Finding] });
   expect(stuck(['wacom'])).toMatch(
-    /\nTo do: Suspect the kernel module “wacom” first: .* Read the stack traces of that task /,
+    /\nTo do: First suspect: the kernel module “wacom”, .* Read the stack traces of that task /,
   );
   expect(stuck(['x'])).toMatch(/\nTo do: Read the stack traces of that task /);
   expect(toDo('unattributed-memory', { bytes: 9, share: 0.3 })).not.toContain('To do');
@@ -638,7 +638,7 @@ test('the action depends on figures, and is left out where none is right', () =>
     tasksRssBytes: 100,
   };
   expect(toDo('oom-kill', largest)).toContain(
-    'Begin with the victim, which had most of the memory of all processes, and with others of its name.',
+    'Begin with the victim, pid 7, which had most of the memory of all processes, and with others of its name.',
   );
   for (const changes of [{ largestPid: 8 }, { tasksRssBytes: 120 }, { tasksRssBytes: null }])
     expect(toDo('oom-kill', { ...largest, ...changes })).toContain('The victim need not be the cause');

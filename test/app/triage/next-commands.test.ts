@@ -76,6 +76,13 @@ describe('the next command of a finding of a log prints the log from 10 s before
     }
   });
 
+  test('a cgroup that reached its own limit has an action beside an OOM kill of the machine', async () => {
+    const { stdout } = await kdumpMem('triage', join(fixtures, 'oom-6.12.log'));
+    expect(stdout).toMatch(
+      /^To do: .* Begin with the victim, pid 175, .* Separately, find out why cgroup \/pod7\/c1 reached its limit, before you raise the limit\.$/m,
+    );
+  });
+
   test('each finding that a log alone has is proved', () => {
     const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'log');
     expect([...proved].toSorted()).toEqual(declared.toSorted());
