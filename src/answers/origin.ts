@@ -17,7 +17,7 @@ export function killWords(origin: Origin | null): string {
   const kills = origin?.oomKills ?? 0;
   return kills === 0
     ? ''
-    : `${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot, of the machine or a cgroup (triage shows when).`;
+    : `Earlier: ${formatCount(kills)} OOM ${inflect(kills, 'kill', 'kills')} since boot (triage shows those that the log still has).`;
 }
 
 /** Says whether memory is short; of a dump or a capture, nothing is true now. */

@@ -45,7 +45,7 @@ test('a kill by hand is no shortage', () => {
   );
   const unnamed = { ...figures, outcome: 'unknown', invokedBy: null, reason: 'sysrq' };
   expect(findingWords({ code: 'oom-kill', figures: unnamed })).toBe(
-    'OOM killer; the log does not name the victim. A person or a program requested it (SysRq-f): memory need not have been short.',
+    'OOM killer invoked; the log does not name the victim. A person or a program requested it (SysRq-f): memory need not have been short.',
   );
   expect(words('global')).toMatch(/^OOM killer killed pid 7 \(sh\)\. Invoked by kworker\/0:0, which requested memory/);
 });

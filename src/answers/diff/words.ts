@@ -114,8 +114,7 @@ export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
 
 /** The measure used if a list's preferred one is not available, and why. */
 const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
-  processes:
-    'by RSS, which counts shared memory in each process: an input lacks PSS (kdump-mem snapshot --pss all also reads that of large processes)',
+  processes: 'by RSS, which counts shared memory in each process: an input lacks PSS',
   sockets: 'by estimates or unread payload: an input lacks their pages',
   caches: 'by another measure',
   callers: 'by another measure',
@@ -248,11 +247,14 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 /** A time in which somebody can still act: from here on, when memory ends is no warning. Seconds. */
 const SOON = 3600;
 
+/** Part of memory that is left, with which nothing is urgent. */
+const ENOUGH = 0.25;
+
 /** Part of the lost memory below which other processes explain none of it. */
 const SMALL_GROWTH = 0.1;
 
 /**
- * When memory ends at the same rate, with all that can be reclaimed; where only a new process grew, what is left. Empty: not
+ * When memory ends at the same rate, with all that can be reclaimed; where one new process explains it, what is left. Empty: not
  * soon, or unknown.
  */
 function soonWords(answer: DiffAnswer): string {
@@ -272,12 +274,13 @@ function soonWords(answer: DiffAnswer): string {
   const check = isNew
     ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${others?.words ?? ''}`
     : '';
-  // A start has no rate, if it explains the loss.
+  // A start has no rate, if it explains the loss and leaves enough.
   const small = (before - after) * SMALL_GROWTH;
-  if (others && others.bytes < small && (grown?.changeBytes ?? 0) > before - after - small)
+  const isStart = others && others.bytes < small && (grown?.changeBytes ?? 0) > before - after - small;
+  if (isStart && after >= ENOUGH * (categories?.bytes.at(-1) ?? Number.POSITIVE_INFINITY))
     return `${check} ${formatSize(after)} of memory was still free or reclaimable.`;
   const rate = formatSize(Math.round((60 * (before - after)) / took));
-  const then = isNew ? '; if that goes on' : ': at that rate';
+  const then = isNew ? '; only if that goes on' : ': at that rate';
   return `${check} Free and reclaimable memory fell by ${rate}/min${then}, the remaining ${formatSize(after)} would last about ${formatSeconds(left)} from then${untilWords(answer, left)}, not counting swap.`;
 }
 
@@ -302,7 +305,10 @@ function othersGrew({ lists: { processes } }: DiffAnswer): { words: string; byte
   const most = mostGrown(processes.items);
   if (!most) return { words: ' No process that is in both inputs grew.', bytes: 0 };
   const bytes = most.changeBytes ?? 0;
-  return { words: ` Of those in both inputs, ${whoWords(most.who)} grew most, by ${formatSize(bytes)}.`, bytes };
+  return {
+    words: ` The process in both inputs that grew most is ${whoWords(most.who)}, by ${formatSize(bytes)}.`,
+    bytes,
+  };
 }
 
 /** Memory that is free, or that the kernel can free. */

@@ -37,7 +37,6 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   const queues = largestBy(processes, ({ networkPinnedBytes }) => networkPinnedBytes);
   if (queues && (queues.networkPinnedBytes ?? 0) >= MUCH_IN_SOCKETS)
     return hostCommand(`${kernel ? 'skb' : 'skcheck'} --pid ${queues.pid}`, source);
-  if (chargedWords(answer) !== '') return hostCommand('procs --sockets', source);
   const most = largestBy(processes, ({ freedIfKilledBytes, rssBytes }) => freedIfKilledBytes ?? rssBytes);
   const amount = most?.freedIfKilledBytes ?? most?.rssBytes ?? 0;
   const all = total.pssBytes === null ? (total.rssBytes ?? 0) : total.pssBytes + total.withoutPss.rssBytes;
@@ -50,6 +49,7 @@ function nextCommand({ answer }: ChosenProcs, source: string): string {
   // Nothing is short now: the question is what grows.
   const isHost = source === '--live' || captured !== null;
   if (!isHost || shortage(machine) !== 'not short') return hostCommand('memory', source);
+  if (chargedWords(answer) !== '') return hostCommand('procs --sockets', source);
   if (killWords(answer.origin) === '') return WATCH;
   return captured ? hostCommand('triage', source) : 'kdump-mem triage';
 }
@@ -229,7 +229,7 @@ function chargedWords({ machine, total }: ProcsAnswer): string {
   const { chargedSocketBytes: charged = 0, totalBytes = null } = machine ?? {};
   if (total.networkPinnedBytes !== null || totalBytes === null) return '';
   if (charged < MUCH_IN_SOCKETS || charged < MUCH_CHARGED * totalBytes) return '';
-  return ` TCP and UDP sockets of the machine are charged with ${formatSize(charged)}, which no row includes: --sockets shows whose.`;
+  return ` TCP and UDP sockets of the machine are charged with ${formatSize(charged)}, which no row includes: --sockets estimates those of the listed processes.`;
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */

@@ -274,7 +274,7 @@ function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: Skch
 const OTHERS = ['stalled-sender', 'never-accepting', 'backlog-full', 'udp-dropping', 'slow-reader'] as const;
 
 /** Returns the advice: which process has to read, and how much memory that frees. */
-export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
+export function adviceOf({ sockets, totals, host, warnings }: SkcheckReport): string[] {
   const owner = totals.worstOwner;
   if (!owner || !sockets.some(isStale)) return [];
   const { pid, unaccepted } = owner;
@@ -301,12 +301,13 @@ export function adviceOf({ sockets, totals, host }: SkcheckReport): string[] {
   // Even the bound is small.
   const isLittle = totals.pinned.atMost !== null && !isDoubtful(totals.pinned) && isSmall({ totals, host });
   const little = ' It is little: no reason to end the process.';
+  const isFull = warnings.some(({ code }) => code === 'tcp-memory' || code === 'udp-memory');
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [
-        ...(own.every(isShort) ? [] : notShortWords(host, process)),
+        ...(own.every(isShort) || isFull ? [] : notShortWords(host, process)),
         `${share} is freed when ${process} ${how}.${!isMuch && isLittle ? little : killWords(own)}`,
       ];
   // Of all of them the first sentence says it.
@@ -332,10 +333,10 @@ const MUCH_LEFT = 0.25;
 function notShortWords({ memoryBytes, memoryAvailableBytes, source }: SkcheckReport['host'], process: string) {
   if (memoryBytes === null || memoryAvailableBytes === null) return [];
   if (memoryAvailableBytes < MUCH_LEFT * memoryBytes || memoryAvailableBytes > memoryBytes) return [];
-  const had = source === 'capture' ? 'had' : 'has';
+  const [had, there] = source === 'capture' ? ['had', ' on that machine'] : ['has', ''];
   const amount = `${formatSize(memoryAvailableBytes)} of ${formatSize(memoryBytes)} (MemTotal)`;
   return [
-    `Not urgent: the machine ${had} ${amount} available. Ask the owner of ${process} why it does not read; do not kill it yet. kdump-mem triage reports a cgroup that is near its limit.`,
+    `The machine ${had} ${amount} available: first ask the owner of ${process} why it does not read. Whether its cgroup is near its limit is not checked here: run kdump-mem triage${there}.`,
   ];
 }
 
@@ -445,6 +446,8 @@ export function legendOf(
   // Its name says what a stalled reader is.
   const codes = new Set(sockets.map(({ stalled }) => stalled.verdict).filter((code) => code !== 'stalled-reader'));
   for (const code of codes) words.push(`${code}: ${VERDICT[code].means}`);
+  if (shown.includes('BOUNDS') && sockets.some(({ protocol, counted }) => protocol !== 'UNIX' && !counted?.complete))
+    words.push('Without another limit, the upper bound assumes a block of 32 KiB for each fragment of a packet.');
   if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
     words.push('A verdict with ? is likely, not proven.');
@@ -483,10 +486,7 @@ const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
-  [
-    'BOUNDS',
-    'PINNED is certainly between these (≥: at least). The upper one assumes a block of 32 KiB for each fragment of a packet.',
-  ],
+  ['BOUNDS', 'the true figure is between these, except for data of sendfile and zerocopy (≥: at least).'],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

@@ -146,12 +146,14 @@ function directedWords(socket: Row): string {
   const words = socketWords(socket);
   const directed = socket.stalled.verdict === 'stalled-sender' ? words.replace(' ← ', ' → ') : words;
   const [end] = known(socket.otherEnd ? [socket.otherEnd] : []);
-  const named =
-    end === undefined || socket.stalled.verdict === 'deadlocked-pair'
-      ? ''
-      : `, other end: ${end.pid === socket.pid ? 'the same process' : processWords(end.pid, end.comm)}`;
-  return `${directed}${socket.count === undefined ? '' : ` × ${formatCount(socket.count)}`}${named}`;
+  // The reason of a pair contains it.
+  if (end === undefined || socket.stalled.verdict === 'deadlocked-pair') return `${directed}${countOf(socket)}`;
+  const process = end.pid === socket.pid ? 'the same process' : processWords(end.pid, end.comm);
+  const fd = socket.count === undefined ? `fd ${end.fds[0]} of ` : '';
+  return `${directed}${countOf(socket)}, other end: ${fd}${process}`;
 }
+
+const countOf = ({ count }: Row): string => (count === undefined ? '' : ` × ${formatCount(count)}`);
 
 /** A socket, or several of one process that differ only in a port and little in their bytes: then the figures are sums. */
 type Row = SkcheckSocket & { readonly count?: number };
@@ -173,12 +175,11 @@ type Ends = Pick<SkcheckSocket, 'local' | 'peer'>;
 
 /** Equal for sockets with the same owner, verdict and one common end, whose bytes differ by less than a factor of two. */
 function groupKey(socket: SkcheckSocket, { local, peer }: Ends): string {
-  const { pid, via, protocol, type, stalled, unreadBytes, unsentBytes, pinned, counted, also, netns, otherEnd } =
-    socket;
+  const { pid, via, protocol, type, stalled, unreadBytes, unsentBytes, pinned, counted, also, netns } = socket;
   const size = Math.round(Math.log2(Math.max(1, unreadBytes + unsentBytes)));
   const verdicts = [stalled.verdict, stalled.certainty, also.map(({ verdict }) => verdict)];
   const bytes = [size, pinned.atMost === null, counted?.complete];
-  return JSON.stringify([pid, via, protocol, type, netns, local, peer, otherEnd?.pid, verdicts, bytes]);
+  return JSON.stringify([pid, via, protocol, type, netns, local, peer, verdicts, bytes]);
 }
 
 /** The ends of a TCP socket: of the one that fewer sockets have, only the address. */
@@ -204,6 +205,7 @@ function sumOf(group: readonly SkcheckSocket[]): Row {
   return {
     ...first,
     count: group.length,
+    otherEnd: group.every(({ otherEnd }) => otherEnd?.pid === first.otherEnd?.pid) ? first.otherEnd : null,
     localPeer: first.localPeer && { ...first.localPeer, pinned: { ...first.localPeer.pinned, likely: peers } },
     fds: [...new Set(group.flatMap(({ fds }) => fds))],
     unreadBytes: sum(({ unreadBytes }) => unreadBytes),
@@ -351,12 +353,9 @@ function reasonOf(socket: SkcheckSocket): string {
     socket.holders.slice(1),
   );
   const waiting = holdersWords('waiting clients:', known(socket.waiting));
-  // Addresses seldom identify the process; the reasons of a pair and of a local peer contain it.
-  const isNamed = verdict === 'deadlocked-pair' || socket.localPeer !== null || !socket.otherEnd;
-  const other = holdersWords('other end:', known(isNamed ? [] : [socket.otherEnd!]));
   const place = placeWords(socket);
   const besides = socket.also.map((verdict) => `; also ${verdict.verdict}: ${verdict.because}`).join('');
-  return `${word}${because}${waiting}${besides}${also}${other}${place}`;
+  return `${word}${because}${waiting}${besides}${also}${place}`;
 }
 
 interface HolderWords {

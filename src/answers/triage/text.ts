@@ -674,7 +674,8 @@ export function treeLines(
       const omitted = numberOf(others.map(({ finding }) => finding)) - others.length;
       const next = omitted > 0 && finding.next?.startsWith('skcheck ') ? finding.next : undefined;
       const listed = omitted > 0 ? `${others.length} of them` : inflect(others.length, 'it', 'them');
-      const where = next === undefined ? `-v lists ${listed}` : `${hostCommand(next, options.source)} lists all`;
+      const where =
+        next === undefined ? `-v lists ${listed}` : `${hostCommand(listing(next, more + 1), options.source)} lists all`;
       lines.push(...indented(wrap(`${words} ${where}.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
@@ -684,6 +685,9 @@ export function treeLines(
     return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`)), ...beside];
   });
 }
+
+/** The command with which skcheck lists each of so many sockets. */
+const listing = (next: string, sockets: number): string => next.replace(/^skcheck/, `skcheck -v --top ${sockets}`);
 
 /** Why a finding is below another one; a part of the one above needs words only if it is the reason. */
 function relationWords(tree: FindingTree, above: Finding | undefined): string | undefined {

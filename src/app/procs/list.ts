@@ -92,10 +92,13 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<FoundPr
   const origin = hostOrigin(source, captured ? captured.takenAt : new Date().toISOString());
   const meminfo = `\n${optionalText(source, '/proc/meminfo')}`;
   const [charged, pageSize] = options.sockets ? [null] : [chargedSocketPages(source), knownPageSize(source)];
+  const totalBytes = kilobytesOf(meminfo, 'MemTotal');
+  const chargedBytes = charged == null || pageSize === undefined ? null : charged * pageSize;
   const machine = {
-    totalBytes: kilobytesOf(meminfo, 'MemTotal'),
+    totalBytes,
     availableBytes: kilobytesOf(meminfo, 'MemAvailable'),
-    ...(charged == null || pageSize === undefined ? {} : { chargedSocketBytes: charged * pageSize }),
+    // More than there is would be no figure.
+    ...(chargedBytes === null || chargedBytes > (totalBytes ?? 0) ? {} : { chargedSocketBytes: chargedBytes }),
   };
   const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options), pss: options.pss });
   // A text has the processes that were copied into it.

@@ -89,7 +89,9 @@ export const CRASHES = {
         ? ['It waits for another CPU to answer: that CPU is stuck, or the hypervisor does not run it.']
         : []),
       ...(Number(of.seconds) < SOFT_LOCKUP_SECONDS
-        ? [`This machine reports it earlier than by default (${SOFT_LOCKUP_SECONDS} s): watchdog_thresh was lowered.`]
+        ? [
+            `This machine reports it earlier than by default (${SOFT_LOCKUP_SECONDS} s): watchdog_thresh was lowered. A higher value only hides such a stall.`,
+          ]
         : []),
     ],
     means:

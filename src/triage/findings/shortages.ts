@@ -118,7 +118,7 @@ export const SHORTAGES = {
         pid != null && pid === largestPid && Number(largestRssBytes) > Number(tasksRssBytes ?? Infinity) / 2;
       const name = comm == null ? 'its name' : `the name ${text(comm)}`;
       return isMost
-        ? `${COMPARE} Begin with the victim, pid ${text(pid)}, which had most of the memory of all processes, and with others of ${name}.`
+        ? `${COMPARE} Begin with the victim, pid ${text(pid)}, which had more than half of the memory of all processes, and with others of ${name}.`
         : WHAT_GREW;
     },
     deeper: 'kdump-mem procs',
@@ -304,7 +304,7 @@ function verdict(of: Kill): string {
     case 'chosen':
       return `${killer} chose ${victim}; the log does not contain the kill.`;
     case 'unknown':
-      return `${killer}; the log does not name the victim.`;
+      return `${of.invokedBy == null ? 'OOM killer invoked' : killer}; the log does not name the victim.`;
     default:
       return `${of.reason === 'sysrq' ? 'Kill requested by hand (SysRq-f): the OOM killer' : 'OOM killer'} killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'

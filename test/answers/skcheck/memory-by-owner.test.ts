@@ -50,6 +50,18 @@ test('sockets in flight name the process that has not received them; smaller tha
   );
 });
 
+test('a unix socket has the process at its other end, several only if it has all', () => {
+  const to = (pid: number) =>
+    socket('web', { protocol: 'UNIX', peer: '*', otherEnd: { inode: pid, pid, comm: 'a\nb', fds: [7] } });
+  const text = (...ends: number[]) => formatSkcheckText(report(ends.map(to)), {});
+  expect(text(20)).toContain(', other end: fd 7 of pid 20 (a\\x0ab) ');
+  expect(text(10)).toContain(', other end: fd 7 of the same process ');
+  expect(text(20, 20, 20)).toContain(' × 3, other end: pid 20 (a\\x0ab) ');
+  const mixed = text(20, 20, 21);
+  expect(mixed).toContain(' × 3 ');
+  expect(mixed).not.toContain('other end');
+});
+
 test('sockets that are alike are one row with sums, below rows that pin more; -v lists each', () => {
   const equal = Array.from({ length: 60 }, (_, index) =>
     socket('web', {

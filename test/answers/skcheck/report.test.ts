@@ -300,17 +300,25 @@ describe('text', () => {
     const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
     expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
     // Where memory is not short, a kill is not the first thing to do.
-    const available = (memoryAvailableBytes: number | null, source: 'ss' | 'capture' = 'ss') => {
+    const available = (
+      memoryAvailableBytes: number | null,
+      source: 'ss' | 'capture' = 'ss',
+      warnings: SkcheckReport['warnings'] = [],
+    ) => {
       const host = { ...alone.host, memoryBytes: 2 ** 34, memoryAvailableBytes, source };
-      return /^Not urgent: the machine ha.*$/m.exec(formatSkcheckText({ ...alone, host }))?.[0];
+      const words = formatSkcheckText({ ...alone, host, warnings });
+      return /^The machine ha.* available: .*$/m.exec(words)?.[0];
     };
     expect(available(2 ** 33)).toMatch(
-      /^Not urgent: the machine has 8\.00 GiB of 16\.0 GiB \(MemTotal\) available\. Ask the owner of pid 20 \(.*\) why it does not read; do not kill it yet\./,
+      /^The machine has 8\.00 GiB of 16\.0 GiB \(MemTotal\) available: first ask the owner of pid 20 \(.*\) why it does not read\. .*: run kdump-mem triage\.$/,
     );
-    expect(available(2 ** 33, 'capture')).toMatch(/^Not urgent: the machine had /);
+    expect(available(2 ** 33, 'capture')).toMatch(/^The machine had .* on that machine\.$/);
     // Little, unknown, and more than there is. A quarter is much, also beside a full swap.
     for (const unknown of [null, 2 ** 32 - 1, 2 ** 35]) expect(available(unknown)).toBeUndefined();
     expect(available(2 ** 32)).toBeDefined();
+    // The limit of these sockets is not the machine's.
+    const full = [{ code: 'tcp-memory' as const, count: 1, message: 'near its limit' }];
+    expect(available(2 ** 33, 'ss', full)).toBeUndefined();
     // Only where the bound is a small share, and no guess.
     const little = (high: number, atMost: number | null) => {
       const pinned = { ...alone.totals.pinned, high, atMost };
