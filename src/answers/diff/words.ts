@@ -250,8 +250,9 @@ const SOON = 3600;
 /** Part of memory that is left, with which nothing is urgent. */
 const ENOUGH = 0.25;
 
-/** Part of the lost memory below which other processes explain none of it. */
+/** Parts of the lost memory: what explains little of it, and what explains most. */
 const SMALL_GROWTH = 0.1;
+const MOST_GROWTH = 0.75;
 
 /**
  * When memory ends at the same rate, with all that can be reclaimed; where one new process explains it, what is left. Empty: not
@@ -275,8 +276,8 @@ function soonWords(answer: DiffAnswer): string {
     ? ` A new process may grow only at its start: first check whether ${whoWords(grown.who)} still grows.${others?.words ?? ''}`
     : '';
   // A start has no rate, if it explains the loss and leaves enough.
-  const small = (before - after) * SMALL_GROWTH;
-  const isStart = others && others.bytes < small && (grown?.changeBytes ?? 0) > before - after - small;
+  const lost = before - after;
+  const isStart = others && others.bytes < SMALL_GROWTH * lost && (grown?.changeBytes ?? 0) > MOST_GROWTH * lost;
   if (isStart && after >= ENOUGH * (categories?.bytes.at(-1) ?? Number.POSITIVE_INFINITY))
     return `${check} ${formatSize(after)} of memory was still free or reclaimable.`;
   const rate = formatSize(Math.round((60 * (before - after)) / took));
