@@ -83,7 +83,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
   const { sentences, trees, deciding, second } = concluded(findings, FACTS);
   expect(second).toBe('pid 231 (nightly-batch)');
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report does not count 120 MiB: this cause accounts for 96 % of it. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. 120 MiB of memory is in no row of the OOM report: this cause explains 96 % of that. pid 231 (nightly-batch) is larger, RSS 260 MiB: if that is more than it normally uses, it is a second cause.',
   );
   expect(deciding?.next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
@@ -165,7 +165,7 @@ test('attributes unattributed memory to sockets if kernel memory is not availabl
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
   expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). The kernel does not count 120 MiB: this cause accounts for 96 % of it.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). 120 MiB of memory is in no counter of the kernel: this cause explains 96 % of that.',
   );
   // With kernel memory, the memory that sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);

@@ -250,7 +250,11 @@ function courseColumns<Row extends Course>(rows: readonly Row[], several: boolea
 const RATE: Column<Course> = {
   heading: 'RATE/MIN',
   align: 'right',
-  value: ({ perMinuteBytes }) => signedSize(perMinuteBytes && Math.round(perMinuteBytes)),
+  // A start and an exit have no rate.
+  value: (row) =>
+    'status' in row && (row.status === 'new' || row.status === 'gone')
+      ? ''
+      : signedSize(row.perMinuteBytes && Math.round(row.perMinuteBytes)),
   spare: 2,
 };
 

@@ -78,7 +78,7 @@ export function skcheckPage(
   }
   const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
   if (shown.length === 0) return { top: [...top, ...fit(readWords(read))], heading: null, rows: [], end: [] };
-  const alike: readonly Row[] = verbose ? shown : groupedRows(shown);
+  const alike: readonly Row[] = verbose ? shown : groupedRows(shown).map((row) => withoutLoose(row, report));
   const listed = (keepsOrder ? alike : byBytes(alike)).slice(0, limit);
   const { table, isNamed } = tableOf(listed, width, verbose);
   const indented = (words: string) =>
@@ -115,6 +115,12 @@ function tableOf(sockets: readonly Row[], width: number | null, verbose: boolean
   if (isNamed) return { table, isNamed };
   const others = columns.filter(({ heading }) => heading !== SOCKET);
   return { table: tableLines(others, sockets, width), isNamed };
+}
+
+/** Without an upper bound that exceeds what all sockets can have: -v prints it. */
+function withoutLoose(row: Row, { totals }: SkcheckReport): Row {
+  const isLoose = totals.pinned.atMost === null && (row.pinned.atMost ?? 0) > totals.pinned.high;
+  return isLoose ? { ...row, pinned: { ...row.pinned, atMost: null } } : row;
 }
 
 const BOUNDS = 'BOUNDS';

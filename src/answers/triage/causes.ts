@@ -241,8 +241,8 @@ export function conclusionSentences(
   const pinning = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `The kernel does not count ${size(shortfallBytes)}: this cause accounts for ${percent(bytes, shortfallBytes)} of it.`
-      : `The OOM report does not count ${size(shortfallBytes)}: this cause accounts for ${percent(bytes, shortfallBytes)} of it.`;
+      ? `${size(shortfallBytes)} of memory is in no counter of the kernel: this cause explains ${percent(bytes, shortfallBytes)} of that.`
+      : `${size(shortfallBytes)} of memory is in no row of the OOM report: this cause explains ${percent(bytes, shortfallBytes)} of that.`;
   const wrong =
     secondCause({ figures }) === undefined
       ? []

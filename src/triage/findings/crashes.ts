@@ -45,7 +45,9 @@ export const CRASHES = {
       ...(/^hung_task: /.test(String(of.reason))
         ? ['khungtaskd only detects hung tasks, and the setting hung_task_panic requested the panic.']
         : []),
-      ...(/^softlockup: /.test(String(of.reason)) ? ['The setting softlockup_panic requested the panic.'] : []),
+      ...(/^softlockup: /.test(String(of.reason))
+        ? ['The setting softlockup_panic requested the panic; without it, the lockup remains.']
+        : []),
       ...(isRequestedCrash(String(of.reason))
         ? [
             of.trigger == null

@@ -321,6 +321,7 @@ function verdict(of: Kill): string {
 function kill(of: Kill): string[] {
   const others = typeof of.victims === 'number' ? of.victims - 1 : 0;
   return [
+    ...(of.outcome === 'panic' ? ['The setting only chose a panic instead of a kill.'] : []),
     ...(others > 0 ? [`${others} more ${inflect(others, 'process was', 'processes were')} killed with it.`] : []),
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]

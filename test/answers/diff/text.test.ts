@@ -288,8 +288,8 @@ test('tables fit into 80 columns, and hostile text is escaped', () => {
 
     PROCESS                  AFTER     CHANGE   RATE/MIN  TREND           STATUS
     pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time
-    pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  gone
-    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
+    pid 98 (java)                0  -2.00 MiB                             gone
+    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB                             new
     Hidden at this width: column BEFORE (widen the terminal or pipe the output).
     4 processes (PSS or RSS): increases +391 MiB, decreases -2.00 MiB.
 
