@@ -446,7 +446,10 @@ export function legendOf(
   // Its name says what a stalled reader is.
   const codes = new Set(sockets.map(({ stalled }) => stalled.verdict).filter((code) => code !== 'stalled-reader'));
   for (const code of codes) words.push(`${code}: ${VERDICT[code].means}`);
-  if (shown.includes('BOUNDS') && sockets.some(({ protocol, counted }) => protocol !== 'UNIX' && !counted?.complete))
+  const hasUpper = sockets.some(
+    ({ protocol, counted, pinned }) => protocol !== 'UNIX' && !counted?.complete && pinned.atMost !== null,
+  );
+  if (shown.includes('BOUNDS') && hasUpper)
     words.push('Without another limit, the upper bound assumes a block of 32 KiB for each fragment of a packet.');
   if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))

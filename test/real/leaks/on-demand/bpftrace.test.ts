@@ -179,7 +179,7 @@ for (const kernel of KERNELS)
       const command = 'kdump-mem leaks --engine bpftrace --interval 3';
       expect(await refused(`su nobody -s /bin/sh -c "${command}"`)).toMatch(/root/);
       const offered = await inGuest(guest.guest, 'leaks --methods');
-      expect(offered.output.toString()).toMatch(/bpftrace +yes, by --engine bpftrace/);
+      expect(offered.output.toString()).toMatch(/bpftrace +yes, with --engine bpftrace/);
       await guest.guest.run('mv /bin/bpftrace /bin/bpftrace.away');
       expect(await refused(command)).toMatch(/not installed/);
     });
